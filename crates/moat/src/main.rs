@@ -1,0 +1,2 @@
+//! moat
+fn main() {}
