@@ -1,1 +1,17 @@
-//! pvd
+//! Provisioning domains (PvDs): what one way to the internet brings with it.
+//!
+//! The schema comes first, the carriers after: a [`ProvisioningDomain`] is one typed object, and a
+//! Router Advertisement, a DHCP lease, a tunnel or a file is only a way to learn it, recorded in
+//! [`Learned`]. A new carrier changes no schema (RFC 7556 §2, RFC 8801 §3).
+//!
+//! * [`identifier`]: the name of a PvD and how two names compare.
+//! * [`domain`]: the object.
+//! * [`set`]: the PvDs a node has at one time, and which of them assigned an address.
+
+pub mod domain;
+pub mod identifier;
+pub mod set;
+
+pub use domain::{DotsServer, InterfaceName, Learned, ProvisioningDomain};
+pub use identifier::{IdentifierError, PvdId};
+pub use set::{Assignment, PvdSet};

@@ -1,0 +1,134 @@
+//! The schema of a provisioning domain, whatever carrier brought it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use crate::identifier::PvdId;
+
+/// One provisioning domain as a node holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvisioningDomain {
+    /// Its name.
+    pub id: PvdId,
+    /// The interface it was learned on, to which all its traffic is bound (RFC 9284 §5.1).
+    /// `None`: explicitly configured without one, so any active interface serves.
+    pub interface: Option<InterfaceName>,
+    /// The prefixes this network assigned.
+    pub prefixes: Vec<IpNet>,
+    /// This node's own addresses in the PvD, in order of preference; the source of every packet
+    /// sent towards its servers, because others fall to the provider's ingress filter.
+    pub addresses: Vec<IpAddr>,
+    /// The DOTS servers that protect the prefixes, in order of preference.
+    pub dots_servers: Vec<DotsServer>,
+    /// Where all this was learned.
+    pub learned: Learned,
+}
+
+impl ProvisioningDomain {
+    /// The address to send from towards `remote`: the first of the same address family.
+    pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
+        self.addresses
+            .iter()
+            .copied()
+            .find(|address| address.is_ipv4() == remote.is_ipv4())
+    }
+}
+
+/// A DOTS server that a PvD names (RFC 8973 §5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DotsServer {
+    /// The reference identifier that its certificate must carry (RFC 9132 §7.1).
+    pub name: String,
+    /// Where it listens, in order of preference.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The carrier that brought a PvD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// The administrator wrote it down.
+    Configuration,
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration => formatter.write_str("configuration"),
+        }
+    }
+}
+
+/// The name of a network interface: 1 to 15 bytes, no slash, no white space (Linux `IFNAMSIZ`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InterfaceName(String);
+
+/// A text that no interface can be called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an interface name has 1 to 15 characters, none of them a slash, a colon or white space")]
+pub struct InterfaceNameError;
+
+impl InterfaceName {
+    /// The name as the kernel knows it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = InterfaceNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let sound = text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+        if (1..=15).contains(&text.len()) && sound && text != "." && text != ".." {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InterfaceNameError)
+        }
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_are_those_the_kernel_takes() {
+        assert!("fixed0".parse::<InterfaceName>().is_ok());
+        for refused in ["", ".", "..", "a/b", "a b", "a:b", "sixteen-letters!"] {
+            assert_eq!(refused.parse::<InterfaceName>(), Err(InterfaceNameError));
+        }
+    }
+
+    /// Covers: M-011
+    #[test]
+    fn the_source_address_is_the_first_of_the_servers_family() {
+        let domain = ProvisioningDomain {
+            id: "fixed.example".parse().unwrap(),
+            interface: None,
+            prefixes: vec![],
+            addresses: vec![
+                "203.0.113.1".parse().unwrap(),
+                "2001:db8:f::1".parse().unwrap(),
+            ],
+            dots_servers: vec![],
+            learned: Learned::Configuration,
+        };
+        let towards = |remote: &str| domain.source_towards(remote.parse().unwrap());
+        assert_eq!(towards("192.0.2.1"), Some("203.0.113.1".parse().unwrap()));
+        assert_eq!(
+            towards("2001:db8::1"),
+            Some("2001:db8:f::1".parse().unwrap())
+        );
+    }
+}
