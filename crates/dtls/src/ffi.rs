@@ -1,0 +1,115 @@
+//! The few calls that the `openssl` crate does not bind. The only unsafe code of this crate.
+#![allow(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::ptr;
+use std::time::Duration;
+
+use foreign_types::ForeignTypeRef;
+use libc::{c_int, c_long, c_uchar, timeval};
+use openssl::ssl::{SslContextRef, SslRef, SslSessionRef, SslStream};
+use openssl::x509::X509Ref;
+use openssl_sys::{SSL, X509};
+
+const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
+const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
+
+#[repr(C)]
+struct BioAddr {
+    _opaque: [u8; 0],
+}
+
+#[repr(C)]
+struct X509Pubkey {
+    _opaque: [u8; 0],
+}
+
+unsafe extern "C" {
+    fn DTLSv1_listen(ssl: *mut SSL, client: *mut BioAddr) -> c_int;
+    fn BIO_ADDR_new() -> *mut BioAddr;
+    fn BIO_ADDR_free(addr: *mut BioAddr);
+    fn X509_get_X509_PUBKEY(certificate: *const X509) -> *mut X509Pubkey;
+    fn i2d_X509_PUBKEY(key: *const X509Pubkey, out: *mut *mut c_uchar) -> c_int;
+}
+
+/// Consumes a ClientHello whose cookie is valid and sets the sequence numbers of the handshake that follows it.
+/// False if the stream holds no such ClientHello.
+pub(crate) fn listen<S: Read + Write>(stream: &mut SslStream<S>) -> bool {
+    // SAFETY: BIO_ADDR_new has no preconditions; its result is checked, used for this one call and freed once. The SSL
+    // pointer is valid for as long as `stream` is borrowed, exclusively so, and has a BIO since `SslStream::new`.
+    unsafe {
+        let client = BIO_ADDR_new();
+        if client.is_null() {
+            return false;
+        }
+        let listened = DTLSv1_listen(stream.ssl().as_ptr(), client);
+        BIO_ADDR_free(client);
+        listened == 1
+    }
+}
+
+/// How long OpenSSL waits before it retransmits its last flight; `None` if it waits for nothing.
+pub(crate) fn retransmit_in(ssl: &SslRef) -> Option<Duration> {
+    let mut left = timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
+    // SAFETY: the SSL pointer is valid while `ssl` is borrowed; for this command OpenSSL writes one timeval to the last
+    // argument and keeps no pointer to it.
+    let armed = unsafe {
+        openssl_sys::SSL_ctrl(
+            ssl.as_ptr(),
+            DTLS_CTRL_GET_TIMEOUT,
+            0,
+            ptr::from_mut(&mut left).cast(),
+        )
+    };
+    (armed == 1).then(|| {
+        Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0))
+            + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0))
+    })
+}
+
+/// Retransmits the last flight if OpenSSL's timer has expired. False if OpenSSL gave up.
+pub(crate) fn retransmit<S>(stream: &mut SslStream<S>) -> bool {
+    let none: c_long = 0;
+    // SAFETY: the SSL pointer is valid and exclusively borrowed through `stream`; this command takes no arguments.
+    let handled = unsafe {
+        openssl_sys::SSL_ctrl(
+            stream.ssl().as_ptr(),
+            DTLS_CTRL_HANDLE_TIMEOUT,
+            none,
+            ptr::null_mut(),
+        )
+    };
+    handled >= 0
+}
+
+/// Offers an earlier session to the server. False, and a full handshake follows, unless the session was made with
+/// `context` and `ssl` has the same context.
+pub(crate) fn resume(ssl: &mut SslRef, context: &SslContextRef, session: &SslSessionRef) -> bool {
+    if ssl.ssl_context().as_ptr() != context.as_ptr() {
+        return false;
+    }
+    // SAFETY: `set_session` asks that the session belong to the context of `ssl`. `ResumptionState` keeps the two
+    // together, and the pointers were just compared.
+    unsafe { ssl.set_session(session) }.is_ok()
+}
+
+/// The SubjectPublicKeyInfo in DER, octet for octet as in the certificate.
+pub(crate) fn spki_der(certificate: &X509Ref) -> Option<Vec<u8>> {
+    // SAFETY: the certificate is valid while borrowed, and OpenSSL keeps ownership of the key that it returns. A null
+    // output asks for the length alone; the second call writes that many octets to a buffer that has them and advances
+    // a copy of the pointer.
+    unsafe {
+        let key = X509_get_X509_PUBKEY(certificate.as_ptr());
+        if key.is_null() {
+            return None;
+        }
+        let length = usize::try_from(i2d_X509_PUBKEY(key, ptr::null_mut())).ok()?;
+        let mut der = vec![0; length];
+        let mut end = der.as_mut_ptr();
+        let written = i2d_X509_PUBKEY(key, &raw mut end);
+        (usize::try_from(written) == Ok(length)).then_some(der)
+    }
+}
