@@ -1,2 +1,4 @@
 //! moat
+mod config;
+mod pki;
 fn main() {}

@@ -1,0 +1,395 @@
+//! The file of `moat client`: the networks it is attached to, and whom to ask in each.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::credentials::{self, Credentials, Role};
+use super::error::{Problem, ProblemKind};
+use super::reader::{Diagnostics, Located, Place, Table, Value};
+use super::value::{self, HostName};
+use super::{Heartbeat, heartbeat, holds, note_doubles, prefixes, state_and_control, values};
+
+/// The keys that only a client's file has.
+pub(super) const OWN_KEYS: &[&str] = &["pvd", "lifetime"];
+
+/// What `moat client` is started with.
+#[derive(Debug)]
+pub(crate) struct ClientConfig {
+    /// The database of its requests.
+    pub(crate) state: PathBuf,
+    /// The socket at which `moat mitigate` and the like reach it.
+    pub(crate) control: PathBuf,
+    /// Lifetime of a request that names none; whole seconds, at least one (RFC 9132 §4.4.1.1).
+    pub(crate) lifetime: Duration,
+    /// `None` when heartbeats are off.
+    pub(crate) heartbeat: Option<Heartbeat>,
+    /// The provisioning domains, at least one, each with an id of its own.
+    pub(crate) pvds: Vec<Pvd>,
+    /// What is wrong or questionable in the file and did not keep the client from starting: to be logged.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A provisioning domain: what one network assigned to this one (RFC 7556).
+#[derive(Debug)]
+pub(crate) struct Pvd {
+    /// Its PvD ID (RFC 8801).
+    pub(crate) id: HostName,
+    /// The interface to leave by; any when `None`.
+    pub(crate) interface: Option<String>,
+    /// What the network assigned, at least one.
+    pub(crate) prefixes: Vec<IpNet>,
+    /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// The DOTS servers of this network, in the order to try them.
+    pub(crate) dots: Vec<DotsServer>,
+}
+
+/// A DOTS server of a PvD.
+#[derive(Debug)]
+pub(crate) struct DotsServer {
+    /// Its reference identifier: the name its certificate must be for (RFC 9132 §7.1).
+    pub(crate) name: HostName,
+    /// Where it is reached, at least one, in the order to try them.
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// What this client proves itself with, and whom it trusts, there.
+    pub(crate) credentials: Credentials,
+}
+
+pub(super) fn read(
+    mut table: Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<ClientConfig> {
+    let defaults = ["/var/lib/moat/client.db", "/run/moat/client.sock"];
+    let files = state_and_control(&mut table, defaults, folder, diagnostics);
+    let lifetime = match table.take("lifetime") {
+        Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
+        None => Some(3600),
+    };
+    let heartbeat = heartbeat(&mut table, diagnostics);
+    let pvds = read_pvds(&mut table, folder, diagnostics);
+    table.finish(diagnostics);
+
+    let (state, control) = files?;
+    let lifetime = Duration::from_secs(lifetime?.into());
+    let pvds = pvds?
+        .into_iter()
+        .map(Option::from)
+        .collect::<Option<Vec<_>>>()?;
+    Some(ClientConfig {
+        state,
+        control,
+        lifetime,
+        heartbeat: heartbeat?,
+        pvds,
+        warnings: Vec::new(),
+    })
+}
+
+/// A PvD with the places that are compared with those of others. What is `None` was wrong.
+struct Draft {
+    id: Option<Located<HostName>>,
+    interface: Option<Option<String>>,
+    prefixes: Option<Vec<Located<IpNet>>>,
+    addresses: Vec<Located<IpAddr>>,
+    dots: Option<Vec<DotsServer>>,
+}
+
+impl From<Draft> for Option<Pvd> {
+    fn from(draft: Draft) -> Self {
+        Some(Pvd {
+            id: draft.id?.value,
+            interface: draft.interface?,
+            prefixes: values(draft.prefixes?),
+            addresses: values(draft.addresses),
+            dots: draft.dots?,
+        })
+    }
+}
+
+fn read_pvds(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Draft>> {
+    let list = table
+        .take("pvd")
+        .map(|value| value.list("a table for each network: [[pvd]]", diagnostics));
+    let Some(list) = list.filter(|list| !list.is_empty()) else {
+        let advice = "write one for each network that this one is attached to";
+        diagnostics.note(
+            table.place(),
+            ProblemKind::MissingTable {
+                table: "pvd",
+                advice,
+            },
+        );
+        return None;
+    };
+    let mut drafts = Vec::new();
+    for value in list {
+        drafts.push(read_pvd(
+            value.table("a table: [[pvd]]", diagnostics)?,
+            folder,
+            diagnostics,
+        ));
+    }
+    let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.clone()).collect();
+    note_doubles(&ids, diagnostics, |id, other, line| {
+        ProblemKind::NameTwice {
+            name: id.to_string(),
+            other,
+            line,
+        }
+    });
+    let mut rest = drafts.as_slice();
+    while let Some((last, earlier)) = rest.split_last() {
+        for other in earlier {
+            compare(last, other, diagnostics);
+        }
+        rest = earlier;
+    }
+    Some(drafts)
+}
+
+fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'_>) -> Draft {
+    let id = table
+        .require("id", "\"fixed.example\"", diagnostics)
+        .and_then(|value| {
+            value.parse(
+                "a domain name in quotes, like \"fixed.example\"",
+                diagnostics,
+                value::pvd_id,
+            )
+        });
+    let interface = match table.take("interface") {
+        Some(value) => value
+            .parse(
+                "an interface name in quotes, like \"eth0\"",
+                diagnostics,
+                value::interface,
+            )
+            .map(|name| Some(name.value)),
+        None => Some(None),
+    };
+    let prefixes = prefixes(&mut table, diagnostics);
+    let addresses = source_addresses(
+        &mut table,
+        prefixes.as_deref().unwrap_or_default(),
+        diagnostics,
+    );
+    let dots = read_servers(&mut table, &addresses, folder, diagnostics);
+    table.finish(diagnostics);
+    Draft {
+        id,
+        interface,
+        prefixes,
+        addresses,
+        dots,
+    }
+}
+
+fn source_addresses(
+    table: &mut Table<'_>,
+    prefixes: &[Located<IpNet>],
+    diagnostics: &mut Diagnostics<'_>,
+) -> Vec<Located<IpAddr>> {
+    let Some(list) = table.take("addresses") else {
+        return Vec::new();
+    };
+    let mut addresses = Vec::new();
+    for value in list.list("a list, like [\"203.0.113.1\"]", diagnostics) {
+        let wanted = "an address in quotes, like \"203.0.113.1\"";
+        let Some(address) = value.parse(wanted, diagnostics, value::host_address) else {
+            continue;
+        };
+        if !prefixes.is_empty() && !holds(prefixes, address.value) {
+            let prefixes = values(prefixes.to_vec());
+            diagnostics.note(
+                &address.place,
+                ProblemKind::AddressOutsidePrefixes {
+                    address: address.value,
+                    prefixes,
+                },
+            );
+        }
+        addresses.push(address);
+    }
+    note_doubles(&addresses, diagnostics, |address, other, line| {
+        ProblemKind::AddressTwice {
+            what: address.to_string(),
+            other,
+            line,
+        }
+    });
+    addresses
+}
+
+fn read_servers(
+    table: &mut Table<'_>,
+    sources: &[Located<IpAddr>],
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<DotsServer>> {
+    let Some(list) = table.take("dots") else {
+        diagnostics.note(table.place(), ProblemKind::NoDotsServer);
+        return Some(Vec::new());
+    };
+    let mut names = Vec::new();
+    let mut servers = Some(Vec::new());
+    for value in list.list("a table for each server: [[pvd.dots]]", diagnostics) {
+        let server = read_server(value, sources, &mut names, folder, diagnostics);
+        servers = servers.zip(server).map(|(mut servers, server)| {
+            servers.push(server);
+            servers
+        });
+    }
+    note_doubles(&names, diagnostics, |name, other, line| {
+        ProblemKind::NameTwice {
+            name: name.to_string(),
+            other,
+            line,
+        }
+    });
+    servers
+}
+
+fn read_server(
+    value: Value<'_>,
+    sources: &[Located<IpAddr>],
+    names: &mut Vec<Located<HostName>>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<DotsServer> {
+    let mut table = value.table("a table: [[pvd.dots]]", diagnostics)?;
+    let name = table
+        .require("name", "\"dots.example.net\"", diagnostics)
+        .and_then(|value| {
+            value.parse(
+                "a name in quotes, like \"dots.example.net\"",
+                diagnostics,
+                value::host_name,
+            )
+        });
+    names.extend(name.clone());
+    let addresses = table
+        .require("addresses", "[\"203.0.113.129\"]", diagnostics)
+        .map(|list| server_addresses(list, sources, diagnostics));
+    let credentials = credentials::read(&mut table, Role::Client, folder, diagnostics);
+    table.finish(diagnostics);
+    Some(DotsServer {
+        name: name?.value,
+        addresses: addresses?,
+        credentials: credentials?,
+    })
+}
+
+fn server_addresses(
+    list: Value<'_>,
+    sources: &[Located<IpAddr>],
+    diagnostics: &mut Diagnostics<'_>,
+) -> Vec<SocketAddr> {
+    let entries = list.filled_list(
+        "a list, like [\"203.0.113.129\"]",
+        "address, like \"203.0.113.129\"",
+        diagnostics,
+    );
+    let mut addresses = Vec::new();
+    for value in entries {
+        let wanted = "an address in quotes, like \"203.0.113.129\"";
+        let Some(address) = value.parse(wanted, diagnostics, value::server_address) else {
+            continue;
+        };
+        let same_family =
+            |source: &Located<IpAddr>| source.value.is_ipv4() == address.value.is_ipv4();
+        if !sources.is_empty() && !sources.iter().any(same_family) {
+            diagnostics.note(
+                &address.place,
+                ProblemKind::NoSourceAddress {
+                    address: address.value.ip(),
+                },
+            );
+        }
+        addresses.push(address);
+    }
+    note_doubles(&addresses, diagnostics, |address, other, line| {
+        ProblemKind::AddressTwice {
+            what: address.to_string(),
+            other,
+            line,
+        }
+    });
+    values(addresses)
+}
+
+/// Notes what two PvDs share and should perhaps not; `earlier` is the one above in the file.
+fn compare(pvd: &Draft, earlier: &Draft, diagnostics: &mut Diagnostics<'_>) {
+    for Located {
+        value: prefix,
+        place,
+    } in pvd.prefixes.iter().flatten()
+    {
+        let overlapping = earlier
+            .prefixes
+            .iter()
+            .flatten()
+            .find(|other| value::overlap(&other.value, prefix));
+        if let Some(Located {
+            value: with,
+            place: at,
+        }) = overlapping
+        {
+            let (other, line) = at_line(at, diagnostics);
+            diagnostics.note(
+                place,
+                ProblemKind::PrefixOfTwoPvds {
+                    prefix: *prefix,
+                    with: *with,
+                    other,
+                    line,
+                },
+            );
+        }
+    }
+    // A provider-independent address may be used on both links, if the interface says which (RFC 9284 §4).
+    let own_interfaces = match (&pvd.interface, &earlier.interface) {
+        (Some(Some(one)), Some(Some(other))) => one != other,
+        _ => false,
+    };
+    for Located {
+        value: address,
+        place,
+    } in &pvd.addresses
+    {
+        if let Some(same) = earlier
+            .addresses
+            .iter()
+            .find(|other| other.value == *address)
+        {
+            let ((other, line), address) = (at_line(&same.place, diagnostics), *address);
+            diagnostics.note(
+                place,
+                if own_interfaces {
+                    ProblemKind::AddressSharedAcrossInterfaces {
+                        address,
+                        other,
+                        line,
+                    }
+                } else {
+                    ProblemKind::AddressOfTwoPvds {
+                        address,
+                        other,
+                        line,
+                    }
+                },
+            );
+        }
+    }
+}
+
+fn at_line(place: &Place, diagnostics: &Diagnostics<'_>) -> (String, usize) {
+    (place.key.clone(), diagnostics.line(place))
+}

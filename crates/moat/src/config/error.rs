@@ -1,0 +1,477 @@
+//! What can be wrong with a configuration file, where it is, and what to do about it.
+//!
+//! A [`Problem`] reads like a compiler's message, so that editors can jump to it:
+//! `home.toml:12:14: pvd[1].prefixes[0]: "203.0.113.0/33" is not a prefix: ...; write it like 203.0.113.0/28`.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::Serialize;
+use serde::ser::SerializeStruct;
+
+/// Longest piece of a file that a message quotes, in characters.
+const QUOTE_LIMIT: usize = 64;
+
+/// Why a configuration file gave no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file could not be read at all.
+    #[error("{}: cannot be read: {source}; {}", file.display(), advice(source))]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not UTF-8, so it is no TOML.
+    #[error("{}: is not UTF-8 text; a configuration is a TOML file", file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is longer than any configuration.
+    #[error("{}: is longer than {limit} bytes; a configuration is a short TOML file", file.display())]
+    TooLong {
+        /// The file.
+        file: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The file was read, and these things keep a daemon from starting with it. Never empty.
+    #[error("{}", Lines(problems))]
+    Invalid {
+        /// What is wrong, in the order of the file.
+        problems: Vec<Problem>,
+    },
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// It works, and is perhaps not what was meant.
+    Warning,
+    /// A daemon starts, but something in it cannot work (a certificate has expired, say).
+    Error,
+    /// A daemon does not start.
+    Fatal,
+}
+
+/// One thing that is wrong in a configuration file.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// The file, as it was named by the caller.
+    pub(crate) file: PathBuf,
+    /// Line, counted from 1.
+    pub(crate) line: usize,
+    /// Column, counted from 1, in characters.
+    pub(crate) column: usize,
+    /// The key's path, as `pvd[1].prefixes[0]`; empty where there is none (a syntax error).
+    pub(crate) key: String,
+    /// What is wrong.
+    pub(crate) kind: ProblemKind,
+}
+
+impl Problem {
+    /// How bad it is.
+    pub(crate) fn severity(&self) -> Severity {
+        self.kind.severity()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file.display(), self.line, self.column)?;
+        if self.severity() == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}", self.kind)
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Problem", 6)?;
+        object.serialize_field("severity", &self.severity())?;
+        object.serialize_field("file", &self.file.to_string_lossy())?;
+        object.serialize_field("line", &self.line)?;
+        object.serialize_field("column", &self.column)?;
+        object.serialize_field("key", &self.key)?;
+        object.serialize_field("message", &self.kind.to_string())?;
+        object.end()
+    }
+}
+
+/// What is wrong. The texts say what was found and what to write instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProblemKind {
+    // The text as TOML.
+    #[error("this is not TOML: {0}")]
+    Syntax(String),
+    #[error("is not a key of this table; {}", KeyHint(.known, .nearest))]
+    UnknownKey {
+        known: Vec<&'static str>,
+        nearest: Option<&'static str>,
+    },
+    #[error("is missing; write {key} = {example}", key = .key, example = .example)]
+    MissingKey {
+        key: &'static str,
+        example: &'static str,
+    },
+    #[error("there is no [[{table}]] in this file; {advice}")]
+    MissingTable {
+        table: &'static str,
+        advice: &'static str,
+    },
+    #[error("this is {found}; write {wanted}")]
+    WrongType {
+        found: &'static str,
+        wanted: &'static str,
+    },
+    #[error("the list is empty; write at least one {wanted}")]
+    EmptyList { wanted: &'static str },
+    #[error("more than {limit} entries; a configuration has at most {limit} here")]
+    TooManyEntries { limit: usize },
+    #[error("{value} is out of range; write {wanted}")]
+    OutOfRange { value: String, wanted: String },
+    #[error("{} is not known here; write {wanted}", Quoted(.text))]
+    UnknownChoice { text: String, wanted: &'static str },
+    #[error(
+        "does nothing when action is \"drop\"; delete it, or write action = \"limit-per-source\""
+    )]
+    UselessWithDrop,
+    #[error(
+        "this is neither a client's nor a server's file; a client's has [[pvd]], a server's has [[customer]]"
+    )]
+    UnknownDaemon,
+
+    // Prefixes.
+    #[error("{} is not a prefix: {why}; write it like {}", Quoted(.text), example_prefix(.text))]
+    NotAPrefix { text: String, why: &'static str },
+    #[error("{} has no prefix length; write {address}/{} for this one address", Quoted(.text), full_length(*.address))]
+    NoPrefixLength { text: String, address: IpAddr },
+    #[error("{} has bits set behind its prefix length; write {right}", Quoted(.text))]
+    HostBits { text: String, right: IpNet },
+    #[error("{} holds {what} addresses, which no network assigns; write the prefix that the provider assigned", Quoted(.text))]
+    SpecialPrefix { text: String, what: &'static str },
+    #[error("{prefix} is in {other} already (line {line}); delete one of the two")]
+    PrefixTwice {
+        prefix: IpNet,
+        other: String,
+        line: usize,
+    },
+    #[error(
+        "{prefix} overlaps {with} of {other} (line {line}): for such targets both servers are asked; \
+         if only one provider assigned it, delete the other"
+    )]
+    PrefixOfTwoPvds {
+        prefix: IpNet,
+        with: IpNet,
+        other: String,
+        line: usize,
+    },
+    #[error(
+        "{prefix} overlaps {with} of {other} (line {line}): both customers can ask for its mitigation; \
+         if only one of them owns it, delete the other"
+    )]
+    PrefixOfTwoCustomers {
+        prefix: IpNet,
+        with: IpNet,
+        other: String,
+        line: usize,
+    },
+
+    // Addresses, names, paths.
+    #[error("{} is not an IP address; write it like 203.0.113.1 or 2001:db8::1", Quoted(.text))]
+    NotAnAddress { text: String },
+    #[error("{} is not an IP address with a port; write it like 203.0.113.1:4646, [2001:db8::1]:4646, or without the port for 4646", Quoted(.text))]
+    NotASocketAddress { text: String },
+    #[error("{} is {what} address, which cannot be used here; write a unicast address of the network", Quoted(.text))]
+    SpecialAddress { text: String, what: &'static str },
+    #[error("port 0 cannot be reached; leave the port out for 4646")]
+    PortZero,
+    #[error("{address} is in none of this PvD's prefixes ({}); write an address of this network, or add its prefix", List(.prefixes))]
+    AddressOutsidePrefixes {
+        address: IpAddr,
+        prefixes: Vec<IpNet>,
+    },
+    #[error("{what} is in {other} already (line {line}); delete one of the two")]
+    AddressTwice {
+        what: String,
+        other: String,
+        line: usize,
+    },
+    #[error(
+        "{address} is a source address of {other} too (line {line}), so it does not say which network to leave by; \
+         give each PvD an address of its own, or each its own interface"
+    )]
+    AddressOfTwoPvds {
+        address: IpAddr,
+        other: String,
+        line: usize,
+    },
+    #[error(
+        "{address} is a source address of {other} too (line {line}); only the interfaces tell the networks apart"
+    )]
+    AddressSharedAcrossInterfaces {
+        address: IpAddr,
+        other: String,
+        line: usize,
+    },
+    #[error("{address} is an IPv{} address, and addresses of this PvD has none of that family to send from; add one", if .address.is_ipv4() { 4 } else { 6 })]
+    NoSourceAddress { address: IpAddr },
+    #[error("this PvD has no DOTS server, so its provider cannot be asked; add [[pvd.dots]]")]
+    NoDotsServer,
+    #[error("{} is not a name: {why}; write it like {example}", Quoted(.text))]
+    NotAName {
+        text: String,
+        why: NameProblem,
+        example: &'static str,
+    },
+    #[error("{} is used by {other} already (line {line}); give this one a name of its own", Quoted(.name))]
+    NameTwice {
+        name: String,
+        other: String,
+        line: usize,
+    },
+    #[error("{} is not an interface name: 1 to 15 characters without spaces and slashes; write it like eth0", Quoted(.text))]
+    NotAnInterface { text: String },
+    #[error("{} is not a name for an nftables table: 1 to 31 of a-z, 0-9 and _, a letter first; write it like moat", Quoted(.text))]
+    NotATable { text: String },
+    #[error("the path is empty; write a file name")]
+    EmptyPath,
+    #[error("this is the content of a PEM file; write it to a file and give its path here")]
+    PemInsteadOfPath,
+    #[error("is the same file as {other} (line {line}); give each its own")]
+    SamePath { other: &'static str, line: usize },
+    #[error(
+        "without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]"
+    )]
+    NoMitigator,
+
+    // Files that are named in it.
+    #[error("{} cannot be read: {source}; {}", file.display(), advice(source))]
+    FileUnreadable { file: PathBuf, source: io::Error },
+    #[error("{} is longer than {limit} bytes; name a PEM file", file.display())]
+    FileTooLong { file: PathBuf, limit: u64 },
+    #[error("{} holds no certificate; name a PEM file with BEGIN CERTIFICATE in it", file.display())]
+    NoCertificate { file: PathBuf },
+    #[error("{} holds no private key; name a PEM file with BEGIN PRIVATE KEY in it", file.display())]
+    NoPrivateKey { file: PathBuf },
+    #[error("{file} is encrypted, and a daemon cannot be asked for the passphrase; store it readable for moat only: openssl pkey -in {file} -out KEY.pem", file = .file.display())]
+    EncryptedPrivateKey { file: PathBuf },
+    #[error("{} does not belong to the certificate {}; name the key that the certificate was made with", key.display(), certificate.display())]
+    KeyOfAnotherCertificate { key: PathBuf, certificate: PathBuf },
+    #[error("{} can be read by every user of this machine (mode {mode:04o}); run: chmod 600 {}", file.display(), file.display())]
+    PrivateKeyReadableByAll { file: PathBuf, mode: u32 },
+    #[error("{} is not for {use_}: its extended key usage lacks {purpose}; ask its issuer for one that has it", file.display())]
+    WrongPurpose {
+        file: PathBuf,
+        use_: &'static str,
+        purpose: &'static str,
+    },
+    #[error("{} is not a CA's certificate, so nothing it issued can be verified; name the CA's", file.display())]
+    NotACa { file: PathBuf },
+    #[error("{} has expired ({not_after}); peers refuse it: renew it", file.display())]
+    Expired { file: PathBuf, not_after: String },
+    #[error("{} expires in {days} days ({not_after}); renew it before", file.display())]
+    ExpiresSoon {
+        file: PathBuf,
+        days: i32,
+        not_after: String,
+    },
+    #[error("{} is not valid before {not_before}; set this machine's clock, or wait", file.display())]
+    NotYetValid { file: PathBuf, not_before: String },
+    #[error("{} could not be examined: {source}", file.display())]
+    Unexaminable {
+        file: PathBuf,
+        source: openssl::error::ErrorStack,
+    },
+}
+
+impl ProblemKind {
+    fn severity(&self) -> Severity {
+        match self {
+            Self::PrefixOfTwoPvds { .. }
+            | Self::PrefixOfTwoCustomers { .. }
+            | Self::AddressSharedAcrossInterfaces { .. }
+            | Self::NoSourceAddress { .. }
+            | Self::NoDotsServer
+            | Self::NoMitigator
+            | Self::PrivateKeyReadableByAll { .. }
+            | Self::ExpiresSoon { .. } => Severity::Warning,
+            // These break one credential; the other provider of a client can still be asked.
+            Self::WrongPurpose { .. }
+            | Self::NotACa { .. }
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. } => Severity::Error,
+            _ => Severity::Fatal,
+        }
+    }
+}
+
+/// Why a text is not a host name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NameProblem {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is longer than 253 characters")]
+    TooLong,
+    #[error("it is an IP address")]
+    Address,
+    #[error("it ends with a dot")]
+    DotAtEnd,
+    #[error("a part between its dots is empty")]
+    EmptyLabel,
+    #[error("a part between its dots is longer than 63 characters")]
+    LongLabel,
+    #[error("a part between its dots begins or ends with a hyphen")]
+    Hyphen,
+    #[error("only a-z, 0-9, hyphens and dots are allowed (other letters as xn--...)")]
+    Character,
+    #[error("it has one part only, and a fully qualified domain name has more")]
+    NotQualified,
+    #[error("it has control characters, or spaces at an end")]
+    NotPrintable,
+}
+
+fn example_prefix(text: &str) -> &'static str {
+    if text.contains(':') {
+        "2001:db8:f:100::/56"
+    } else {
+        "203.0.113.0/28"
+    }
+}
+
+fn full_length(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "check the name; a relative one is looked up from the configuration's folder"
+        }
+        io::ErrorKind::PermissionDenied => "let the user that runs moat read it",
+        _ => "name a file that can be read",
+    }
+}
+
+/// A piece of the file in quotes: escaped and not too long.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(QUOTE_LIMIT) {
+            Some((end, _)) => write!(f, "{:?}...", self.0.get(..end).unwrap_or_default()),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+struct List<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{item}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Lines<'a>(&'a [Problem]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            let newline = if index == 0 { "" } else { "\n" };
+            write!(f, "{newline}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+struct KeyHint<'a>(&'a [&'static str], &'a Option<&'static str>);
+
+impl fmt::Display for KeyHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(nearest) => write!(f, "did you mean {nearest}?"),
+            None => write!(f, "its keys are {}", List(self.0)),
+        }
+    }
+}
+
+/// What [`super::check`] found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The file, as it was named by the caller.
+    pub(crate) file: PathBuf,
+    /// Whose file it is; `None` when that could not be told.
+    pub(crate) daemon: Option<super::Daemon>,
+    /// Everything that is wrong, in the order of the file.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Whether there is nothing worse than a warning.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.problems
+            .iter()
+            .all(|problem| problem.severity() == Severity::Warning)
+    }
+
+    /// The file that was checked.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.problems {
+            writeln!(f, "{problem}")?;
+        }
+        let warnings = self
+            .problems
+            .iter()
+            .filter(|problem| problem.severity() == Severity::Warning)
+            .count();
+        let errors = self.problems.len().saturating_sub(warnings);
+        let daemon = self.daemon.map_or("configuration", super::Daemon::name);
+        write!(f, "{}: {daemon}: ", self.file.display())?;
+        match (errors, warnings) {
+            (0, 0) => f.write_str("ok"),
+            (0, _) => write!(f, "ok, {}", Count(warnings, "warning")),
+            (_, 0) => write!(f, "{}", Count(errors, "error")),
+            _ => write!(
+                f,
+                "{}, {}",
+                Count(errors, "error"),
+                Count(warnings, "warning")
+            ),
+        }
+    }
+}
+
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}{}",
+            self.0,
+            self.1,
+            if self.0 == 1 { "" } else { "s" }
+        )
+    }
+}

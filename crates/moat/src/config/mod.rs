@@ -1,0 +1,299 @@
+//! The daemons' TOML files, as values in which nothing illegal can be written.
+//!
+//! Unknown keys are refused, and every problem of a file is told at once, with its place and what to do.
+
+mod client;
+mod credentials;
+mod error;
+mod reader;
+mod server;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use error::{ProblemKind, Severity};
+use reader::{Diagnostics, Located, Place, Table};
+
+pub(crate) use client::{ClientConfig, DotsServer, Pvd};
+pub(crate) use credentials::{Credentials, PemFile};
+pub(crate) use error::{ConfigError, NameProblem, Problem, Report};
+pub(crate) use server::{Action, Customer, Limits, Nftables, ServerConfig};
+pub(crate) use value::HostName;
+
+/// Longest configuration file, in bytes: a hundred thousand prefixes are shorter.
+const MAX_CONFIG_BYTES: u64 = 8 << 20;
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Daemon {
+    /// `moat client`
+    Client,
+    /// `moat server`
+    Server,
+}
+
+impl Daemon {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// Heartbeats on a session while no attack is going on (RFC 9132 §4.5.1, §4.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heartbeat {
+    /// Time between two, 15 to 240 seconds.
+    pub(crate) interval: Duration,
+    /// So many in a row may go unanswered, 1 to 65535.
+    pub(crate) missing_allowed: u16,
+}
+
+/// Loads a server's file.
+///
+/// # Errors
+/// Everything that would keep the server from starting, at once.
+pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
+    let text = read(file)?;
+    let (config, problems) = examine(file, &text, server::read);
+    let (fatal, warnings) = by_severity(problems);
+    match config {
+        Some(config) if fatal.is_empty() => Ok(ServerConfig { warnings, ..config }),
+        _ => Err(ConfigError::Invalid { problems: fatal }),
+    }
+}
+
+/// Loads a client's file.
+///
+/// # Errors
+/// Everything that would keep the client from starting, at once.
+pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
+    let text = read(file)?;
+    let (config, problems) = examine(file, &text, client::read);
+    let (fatal, warnings) = by_severity(problems);
+    match config {
+        Some(config) if fatal.is_empty() => Ok(ClientConfig { warnings, ..config }),
+        _ => Err(ConfigError::Invalid { problems: fatal }),
+    }
+}
+
+/// Finds out whose file it is, and everything that is wrong with it or questionable in it.
+///
+/// # Errors
+/// Only when the file itself cannot be read.
+pub(crate) fn check(file: &Path) -> Result<Report, ConfigError> {
+    let text = read(file)?;
+    let mut daemon = None;
+    let (_, problems) = examine(file, &text, |table, folder, diagnostics| {
+        daemon = daemon_of(&table);
+        match daemon {
+            Some(Daemon::Client) => client::read(table, folder, diagnostics).map(drop),
+            Some(Daemon::Server) => server::read(table, folder, diagnostics).map(drop),
+            None => {
+                diagnostics.note(table.place(), ProblemKind::UnknownDaemon);
+                None
+            }
+        }
+    });
+    Ok(Report {
+        file: file.to_owned(),
+        daemon,
+        problems,
+    })
+}
+
+/// The daemon that knows more of the keys.
+fn daemon_of(table: &Table<'_>) -> Option<Daemon> {
+    let count = |keys: &[&str]| keys.iter().filter(|key| table.has(key)).count();
+    match count(client::OWN_KEYS).cmp(&count(server::OWN_KEYS)) {
+        std::cmp::Ordering::Greater => Some(Daemon::Client),
+        std::cmp::Ordering::Less => Some(Daemon::Server),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+fn examine<T>(
+    file: &Path,
+    text: &str,
+    build: impl FnOnce(Table<'_>, &Path, &mut Diagnostics<'_>) -> Option<T>,
+) -> (Option<T>, Vec<Problem>) {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut diagnostics = Diagnostics::new(file, text);
+    let document = diagnostics.parse();
+    let built = document
+        .as_ref()
+        .and_then(|document| build(Table::root(document), folder, &mut diagnostics));
+    (built, diagnostics.into_problems())
+}
+
+fn by_severity(problems: Vec<Problem>) -> (Vec<Problem>, Vec<Problem>) {
+    problems
+        .into_iter()
+        .partition(|problem| problem.severity() == Severity::Fatal)
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    let owned = || file.to_owned();
+    let unreadable = |source| ConfigError::Unreadable {
+        file: owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(unreadable)?;
+    opened
+        .take(MAX_CONFIG_BYTES.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_CONFIG_BYTES {
+        return Err(ConfigError::TooLong {
+            file: owned(),
+            limit: MAX_CONFIG_BYTES,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotText { file: owned() })
+}
+
+/// `[heartbeat]` of either file; `None` inside when heartbeats are off.
+fn heartbeat(
+    table: &mut Table<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Option<Heartbeat>> {
+    // RFC 9132 §4.5.2: the defaults; §4.5.1: the range.
+    let (mut interval, mut missing_allowed) = (Some(30), Some(15));
+    if let Some(value) = table.take("heartbeat") {
+        let mut table = value.table("a table: [heartbeat]", diagnostics)?;
+        if let Some(value) = table.take("interval") {
+            let wanted = || "15 to 240 seconds, or 0 for no heartbeats".to_owned();
+            interval = value.integer(
+                |seconds| matches!(seconds, 0 | 15..=240),
+                wanted,
+                diagnostics,
+            );
+        }
+        if let Some(value) = table.take("missing_allowed") {
+            missing_allowed = value.number(1..=u32::from(u16::MAX), "", diagnostics);
+        }
+        table.finish(diagnostics);
+    }
+    let seconds = u64::try_from(interval?).ok()?;
+    let missing_allowed = u16::try_from(missing_allowed?).ok()?;
+    let interval = Duration::from_secs(seconds);
+    Some((!interval.is_zero()).then_some(Heartbeat {
+        interval,
+        missing_allowed,
+    }))
+}
+
+/// A path key that may be left out.
+fn path_or(
+    table: &mut Table<'_>,
+    key: &'static str,
+    default: &str,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Located<PathBuf>> {
+    match table.take(key) {
+        Some(value) => value.parse("a file name, in quotes", diagnostics, |text| {
+            value::path(folder, text)
+        }),
+        None => Some(Located {
+            value: PathBuf::from(default),
+            place: table.place().clone(),
+        }),
+    }
+}
+
+/// `state` and `control`, which must be two files.
+fn state_and_control(
+    table: &mut Table<'_>,
+    defaults: [&str; 2],
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(PathBuf, PathBuf)> {
+    let [state, control] = defaults;
+    let state = path_or(table, "state", state, folder, diagnostics);
+    let control = path_or(table, "control", control, folder, diagnostics);
+    let (state, control) = (state?, control?);
+    if state.value == control.value {
+        let line = diagnostics.line(&state.place);
+        diagnostics.note(
+            &control.place,
+            ProblemKind::SamePath {
+                other: "state",
+                line,
+            },
+        );
+    }
+    Some((state.value, control.value))
+}
+
+/// The list `prefixes` of a PvD or customer, without doubles.
+fn prefixes(
+    table: &mut Table<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Located<IpNet>>> {
+    let list = table.require("prefixes", "[\"203.0.113.0/28\"]", diagnostics)?;
+    let entries = list.filled_list(
+        "a list, like [\"203.0.113.0/28\"]",
+        "prefix, like \"203.0.113.0/28\"",
+        diagnostics,
+    );
+    let parse = |value: reader::Value<'_>, diagnostics: &mut Diagnostics<'_>| {
+        value.parse(
+            "a prefix in quotes, like \"203.0.113.0/28\"",
+            diagnostics,
+            value::assigned_prefix,
+        )
+    };
+    let prefixes: Vec<_> = entries
+        .into_iter()
+        .filter_map(|value| parse(value, diagnostics))
+        .collect();
+    note_doubles(&prefixes, diagnostics, |prefix, other, line| {
+        ProblemKind::PrefixTwice {
+            prefix: *prefix,
+            other,
+            line,
+        }
+    });
+    Some(prefixes)
+}
+
+/// Notes each value that an earlier one equals.
+fn note_doubles<T: Ord>(
+    values: &[Located<T>],
+    diagnostics: &mut Diagnostics<'_>,
+    kind: impl Fn(&T, String, usize) -> ProblemKind,
+) {
+    let mut seen = std::collections::BTreeMap::<&T, &Place>::new();
+    for Located { value, place } in values {
+        match seen.get(value) {
+            Some(first) => diagnostics.note(
+                place,
+                kind(value, first.key.clone(), diagnostics.line(first)),
+            ),
+            None => drop(seen.insert(value, place)),
+        }
+    }
+}
+
+fn values<T>(located: Vec<Located<T>>) -> Vec<T> {
+    located.into_iter().map(|entry| entry.value).collect()
+}
+
+fn holds(prefixes: &[Located<IpNet>], address: IpAddr) -> bool {
+    prefixes
+        .iter()
+        .any(|prefix| prefix.value.contains(&address))
+}

@@ -1,0 +1,410 @@
+//! The file of `moat server`: where it listens, who may ask, for what, and how much.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::credentials::{self, Credentials, Role};
+use super::error::{Problem, ProblemKind};
+use super::reader::{Diagnostics, Located, Table};
+use super::value;
+use super::{Heartbeat, heartbeat, note_doubles, prefixes, state_and_control, values};
+
+/// The keys that only a server's file has.
+pub(super) const OWN_KEYS: &[&str] = &[
+    "listen",
+    "certificate",
+    "private_key",
+    "trust_anchors",
+    "max_lifetime",
+    "customer",
+    "limits",
+    "mitigator",
+];
+
+/// What `moat server` is started with.
+#[derive(Debug)]
+pub(crate) struct ServerConfig {
+    /// Where it listens, at least one, no two alike (RFC 9132 §3).
+    pub(crate) listen: Vec<SocketAddr>,
+    /// What it proves itself with, and who may be a customer.
+    pub(crate) credentials: Credentials,
+    /// The database of the mitigations it promised.
+    pub(crate) state: PathBuf,
+    /// The socket at which `moat sessions` and the like reach it.
+    pub(crate) control: PathBuf,
+    /// The longest lifetime it grants, also to a request for an indefinite one; whole seconds, at least one
+    /// (RFC 9132 §4.4.1.1).
+    pub(crate) max_lifetime: Duration,
+    /// Who may ask. No two of the same name.
+    pub(crate) customers: Vec<Customer>,
+    /// What the network may make it hold.
+    pub(crate) limits: Limits,
+    /// How it drops packets; `None` when it only keeps the books.
+    pub(crate) nftables: Option<Nftables>,
+    /// `None` when heartbeats are off.
+    pub(crate) heartbeat: Option<Heartbeat>,
+    /// What is wrong or questionable in the file and did not keep the server from starting: to be logged.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A customer: a DOTS client domain.
+#[derive(Debug)]
+pub(crate) struct Customer {
+    /// The DNS-ID of its certificate, or the common name when there is no DNS-ID, in lower case.
+    pub(crate) name: String,
+    /// What it owns and may ask mitigation for, at least one.
+    pub(crate) prefixes: Vec<IpNet>,
+    /// Most mitigations it may have at a time.
+    pub(crate) max_mitigations: u32,
+}
+
+/// How the filter treats packets to the target of a mitigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Sources that send more than this are blocked, others pass.
+    LimitPerSource {
+        /// Packets a second that one source may send.
+        packets_per_second: u32,
+        /// Packets beyond that at once.
+        burst: u32,
+        /// Seconds that an offender stays blocked after its last packet too many.
+        block_seconds: u32,
+        /// Most sources that are watched, for each mitigation and address family.
+        sources: u32,
+    },
+    /// Everything is dropped.
+    Drop,
+}
+
+/// `[mitigator.nftables]`: a filter on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nftables {
+    /// The `nft` program: a name to look up in `PATH`, or a path.
+    pub(crate) program: PathBuf,
+    /// The table that moat makes, in family `inet`, and owns.
+    pub(crate) table: String,
+    /// What happens to packets in the scope of a mitigation.
+    pub(crate) action: Action,
+}
+
+/// Declares `[limits]`: each field is a key of the same name with a default and a range.
+macro_rules! limits {
+    ($($(#[$doc:meta])+ $name:ident = $default:literal in $range:expr;)+) => {
+        /// `[limits]`: most that the network may make the server hold or do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct Limits { $($(#[$doc])+ pub(crate) $name: u32,)+ }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            fn read(mut table: Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Self {
+                let mut limits = Self::default();
+                $(if let Some(value) = table.take(stringify!($name)) {
+                    limits.$name = value.number($range, "", diagnostics).unwrap_or($default);
+                })+
+                table.finish(diagnostics);
+                limits
+            }
+        }
+    };
+}
+
+limits! {
+    /// DTLS sessions, established or in handshake.
+    sessions = 10_000 in 1..=10_000_000;
+    /// Sessions of one source address.
+    sessions_per_source = 64 in 1..=1_000_000;
+    /// Handshakes that are under way.
+    handshakes = 1_000 in 1..=1_000_000;
+    /// Mitigations of all customers together.
+    mitigations = 100_000 in 1..=10_000_000;
+    /// Mitigations of a customer that has no `max_mitigations`.
+    mitigations_per_customer = 1_000 in 1..=1_000_000;
+}
+
+pub(super) fn read(
+    mut table: Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<ServerConfig> {
+    let listen = read_listen(&mut table, diagnostics);
+    let credentials = credentials::read(&mut table, Role::Server, folder, diagnostics);
+    let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
+    let files = state_and_control(&mut table, defaults, folder, diagnostics);
+    let max_lifetime = match table.take("max_lifetime") {
+        Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
+        None => Some(86_400),
+    };
+    let limits = match table.take("limits") {
+        Some(value) => value
+            .table("a table: [limits]", diagnostics)
+            .map(|table| Limits::read(table, diagnostics)),
+        None => Some(Limits::default()),
+    };
+    let customers = read_customers(&mut table, limits.unwrap_or_default(), diagnostics);
+    let nftables = read_mitigator(&mut table, folder, diagnostics);
+    let heartbeat = heartbeat(&mut table, diagnostics);
+    table.finish(diagnostics);
+
+    let (state, control) = files?;
+    Some(ServerConfig {
+        listen: listen?,
+        credentials: credentials?,
+        state,
+        control,
+        max_lifetime: Duration::from_secs(max_lifetime?.into()),
+        customers: customers?,
+        limits: limits?,
+        nftables: nftables?,
+        heartbeat: heartbeat?,
+        warnings: Vec::new(),
+    })
+}
+
+fn read_listen(
+    table: &mut Table<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<SocketAddr>> {
+    let Some(list) = table.take("listen") else {
+        return Some(vec![SocketAddr::new(
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            value::SIGNAL_PORT,
+        )]);
+    };
+    let entries = list.filled_list(
+        "a list, like [\"[::]:4646\"]",
+        "address, like \"[::]:4646\"",
+        diagnostics,
+    );
+    let wanted = "an address in quotes, like \"[::]:4646\"";
+    let mut addresses = Vec::new();
+    for entry in entries {
+        addresses.extend(entry.parse(wanted, diagnostics, value::listen_address));
+    }
+    note_doubles(&addresses, diagnostics, |address, other, line| {
+        ProblemKind::AddressTwice {
+            what: address.to_string(),
+            other,
+            line,
+        }
+    });
+    Some(values(addresses))
+}
+
+/// A customer with the places that are compared with those of others. What is `None` was wrong.
+struct Draft {
+    name: Option<Located<String>>,
+    prefixes: Option<Vec<Located<IpNet>>>,
+    max_mitigations: Option<u32>,
+}
+
+fn read_customers(
+    table: &mut Table<'_>,
+    limits: Limits,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Customer>> {
+    let list = table
+        .take("customer")
+        .map(|value| value.list("a table for each customer: [[customer]]", diagnostics));
+    let Some(list) = list.filter(|list| !list.is_empty()) else {
+        let advice = "write one for each network that may ask for help";
+        diagnostics.note(
+            table.place(),
+            ProblemKind::MissingTable {
+                table: "customer",
+                advice,
+            },
+        );
+        return None;
+    };
+    let mut drafts = Vec::new();
+    for value in list {
+        let table = value.table("a table: [[customer]]", diagnostics)?;
+        drafts.push(read_customer(table, limits, diagnostics));
+    }
+    let names: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| draft.name.clone())
+        .collect();
+    note_doubles(&names, diagnostics, |name, other, line| {
+        ProblemKind::NameTwice {
+            name: name.clone(),
+            other,
+            line,
+        }
+    });
+    note_shared_prefixes(&drafts, diagnostics);
+    let customer = |draft: Draft| {
+        Some(Customer {
+            name: draft.name?.value,
+            prefixes: values(draft.prefixes?),
+            max_mitigations: draft.max_mitigations?,
+        })
+    };
+    drafts.into_iter().map(customer).collect()
+}
+
+fn read_customer(mut table: Table<'_>, limits: Limits, diagnostics: &mut Diagnostics<'_>) -> Draft {
+    let name = table
+        .require("name", "\"home.example.net\"", diagnostics)
+        .and_then(|value| {
+            value.parse(
+                "a name in quotes, like \"home.example.net\"",
+                diagnostics,
+                value::customer_name,
+            )
+        });
+    let prefixes = prefixes(&mut table, diagnostics);
+    let max_mitigations = match table.take("max_mitigations") {
+        Some(value) => value.number(1..=limits.mitigations, "", diagnostics),
+        None => Some(limits.mitigations_per_customer),
+    };
+    table.finish(diagnostics);
+    Draft {
+        name,
+        prefixes,
+        max_mitigations,
+    }
+}
+
+/// Notes each prefix that overlaps one of another customer. Sorted prefixes either nest or are apart, so that one
+/// pass with the stack of those around the current one finds them also among a hundred thousand.
+fn note_shared_prefixes(drafts: &[Draft], diagnostics: &mut Diagnostics<'_>) {
+    let owned = |(owner, draft)| -> Vec<(usize, &Located<IpNet>)> {
+        let draft: &Draft = draft;
+        draft
+            .prefixes
+            .iter()
+            .flatten()
+            .map(|prefix| (owner, prefix))
+            .collect()
+    };
+    let mut all: Vec<(usize, &Located<IpNet>)> =
+        drafts.iter().enumerate().flat_map(owned).collect();
+    all.sort_by_key(|(owner, prefix)| (prefix.value.network(), prefix.value.prefix_len(), *owner));
+    let mut around: Vec<(usize, &Located<IpNet>)> = Vec::new();
+    for (owner, prefix) in all {
+        while around
+            .last()
+            .is_some_and(|(_, outer)| !outer.value.contains(&prefix.value))
+        {
+            around.pop();
+        }
+        if let Some((_, outer)) = around.iter().rev().find(|(other, _)| *other != owner) {
+            let (with, other, line) = (
+                outer.value,
+                outer.place.key.clone(),
+                diagnostics.line(&outer.place),
+            );
+            diagnostics.note(
+                &prefix.place,
+                ProblemKind::PrefixOfTwoCustomers {
+                    prefix: prefix.value,
+                    with,
+                    other,
+                    line,
+                },
+            );
+        }
+        around.push((owner, prefix));
+    }
+}
+
+fn read_mitigator(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Option<Nftables>> {
+    let Some(value) = table.take("mitigator") else {
+        diagnostics.note(table.place(), ProblemKind::NoMitigator);
+        return Some(None);
+    };
+    let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+    let nftables = match table.take("nftables") {
+        Some(value) => {
+            let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+            read_nftables(table, folder, diagnostics).map(Some)
+        }
+        None => {
+            diagnostics.note(table.place(), ProblemKind::NoMitigator);
+            Some(None)
+        }
+    };
+    table.finish(diagnostics);
+    nftables
+}
+
+fn read_nftables(
+    mut table: Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Nftables> {
+    let program = match table.take("program") {
+        Some(value) => value
+            .parse("a program in quotes, like \"nft\"", diagnostics, |text| {
+                value::program(folder, text)
+            })
+            .map(|program| program.value),
+        None => Some(PathBuf::from("nft")),
+    };
+    let name = match table.take("table") {
+        Some(value) => value
+            .parse(
+                "a name in quotes, like \"moat\"",
+                diagnostics,
+                value::nftables_table,
+            )
+            .map(|name| name.value),
+        None => Some("moat".to_owned()),
+    };
+    let choices = "\"limit-per-source\" or \"drop\"";
+    let limiting = match table.take("action") {
+        Some(value) => value
+            .parse(choices, diagnostics, |text| match text {
+                "limit-per-source" => Ok(true),
+                "drop" => Ok(false),
+                _ => Err(ProblemKind::UnknownChoice {
+                    text: text.to_owned(),
+                    wanted: choices,
+                }),
+            })
+            .map(|action| action.value),
+        None => Some(true),
+    };
+    let mut number = |key, default, most, unit| match table.take(key) {
+        Some(value) if limiting == Some(false) => {
+            value.note(ProblemKind::UselessWithDrop, diagnostics);
+            Some(default)
+        }
+        Some(value) => value.number(1..=most, unit, diagnostics),
+        None => Some(default),
+    };
+    let packets_per_second = number("packets_per_second", 200, 10_000_000, "");
+    let burst = number("burst", 20, 10_000_000, " packets");
+    let block_seconds = number("block_seconds", 60, 86_400, " seconds");
+    let sources = number("sources", 65_536, 16_777_216, "");
+    table.finish(diagnostics);
+
+    let action = if limiting? {
+        Action::LimitPerSource {
+            packets_per_second: packets_per_second?,
+            burst: burst?,
+            block_seconds: block_seconds?,
+            sources: sources?,
+        }
+    } else {
+        Action::Drop
+    };
+    Some(Nftables {
+        program: program?,
+        table: name?,
+        action,
+    })
+}
