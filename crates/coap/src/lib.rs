@@ -1,1 +1,40 @@
-//! coap
+//! A sans-I/O CoAP endpoint for one secured session: message layer, requests and responses,
+//! observations (RFC 7252, RFC 7641), with the transmission rules of DOTS (RFC 9132 §4.4, §4.5).
+//!
+//! ```text
+//! datagram -> message (codec) -> endpoint -+-> client: requests of ours, observations of ours ->
+//! Event
+//!                                          +-> server: requests of the peer, notifications    -> Event
+//! ```
+//! [`Endpoint`] is where to start. Time comes in as an argument and randomness from a seed, so that
+//! two endpoints and a lossy network between them run in one test. Whatever the peer sends is
+//! answered or counted, never an error, and uses no more memory than [`Limits`] names.
+
+mod client;
+mod code;
+mod context;
+mod counters;
+mod deduplication;
+mod endpoint;
+mod identifier;
+pub mod message;
+mod notifications;
+mod observation;
+mod option_number;
+mod options;
+mod parameters;
+mod request;
+mod retransmission;
+mod round_trip;
+mod separate;
+mod server;
+
+pub use code::Code;
+pub use counters::Counters;
+pub use endpoint::Endpoint;
+pub use identifier::{Exchange, MessageId, Token};
+pub use message::{DecodeError, Message, MessageType};
+pub use option_number::OptionNumber;
+pub use options::{MAX_OPTIONS, MAX_VALUE_LENGTH, Options, OptionsError};
+pub use parameters::{Limits, TransmissionParameters};
+pub use request::{Delivery, Event, FailureCause, Request, Response, SendError};

@@ -1,0 +1,430 @@
+//! Requests of ours and the observations they register.
+//!
+//! ```text
+//! Confirmable   --CON-->  Confirming --ACK--> Acknowledged --response--> closed, or Observing
+//! NonRepeated   --NON-->  Repeating  ----------------------response--> closed, or Observing
+//! NonOnce       --NON-->  Waiting    ----------------------response--> closed, or Observing
+//! ```
+//! A response is taken in each phase, whatever its message type: peers in the field answer CON with
+//! NON and never acknowledge. RST, or time running out, closes the token as well.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::identifier::{MessageId, Token};
+use crate::message::{Message, MessageType, set_message_id};
+use crate::observation::{Freshest, Interest};
+use crate::parameters::after;
+use crate::request::{Delivery, Event, FailureCause, Request, Response, SendError};
+use crate::retransmission::{Due, Retransmission};
+use crate::round_trip::RoundTrip;
+
+/// Message IDs of one request that are remembered, newest first to go last. More copies than this
+/// are not under way.
+const REMEMBERED_COPIES: usize = 16;
+
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    open: BTreeMap<Token, OpenRequest>,
+    /// Tokens whose late responses need no Reset.
+    closed: VecDeque<Token>,
+    last_non_confirmable: Option<Instant>,
+    round_trip: RoundTrip,
+}
+
+#[derive(Debug)]
+struct OpenRequest {
+    phase: Phase,
+    interest: Interest,
+    datagram: Vec<u8>,
+    message_ids: VecDeque<MessageId>,
+    first_sent: Instant,
+    copies: u32,
+    /// Set while the server has us on its list of observers.
+    freshest: Option<Freshest>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Confirming(Retransmission),
+    Acknowledged { expires: Instant },
+    Repeating { next: Instant, interval: Duration },
+    Waiting { expires: Instant },
+    Observing,
+}
+
+/// How the message layer answers a Confirmable response, and whether a Non-confirmable one is
+/// rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accept,
+    Reject,
+}
+
+impl Client {
+    pub(crate) fn round_trip_estimate(&self) -> Option<Duration> {
+        self.round_trip.estimate()
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        request: Request,
+    ) -> Result<Token, SendError> {
+        let token = context
+            .identifiers
+            .token(|token| self.open.contains_key(token) || self.closed.contains(token));
+        self.send_on(context, now, token, request)?;
+        Ok(token)
+    }
+
+    pub(crate) fn send_on(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        token: Token,
+        request: Request,
+    ) -> Result<(), SendError> {
+        if !request.method.is_request() {
+            return Err(SendError::NotAMethod(request.method));
+        }
+        let interest = Interest::of(request.options.observe());
+        self.check_limits(context, &token, interest)?;
+        let message_type = match request.delivery {
+            Delivery::Confirmable => MessageType::Confirmable,
+            Delivery::NonRepeated | Delivery::NonOnce => MessageType::NonConfirmable,
+        };
+        let message_id = context.identifiers.message_id();
+        let Request {
+            method: code,
+            options,
+            payload,
+            ..
+        } = request;
+        let datagram = context.encode(&Message {
+            message_type,
+            code,
+            message_id,
+            token,
+            options,
+            payload,
+        })?;
+        context.transmit(datagram.clone());
+
+        let phase = match request.delivery {
+            Delivery::Confirmable => {
+                let fraction = context.identifiers.fraction();
+                Phase::Confirming(Retransmission::new(now, &context.parameters, fraction))
+            }
+            Delivery::NonRepeated => {
+                let interval = self.round_trip.first_interval(&context.parameters);
+                Phase::Repeating {
+                    next: after(now, interval),
+                    interval,
+                }
+            }
+            Delivery::NonOnce => Phase::Waiting {
+                expires: after(now, context.parameters.non_lifetime()),
+            },
+        };
+        if message_type == MessageType::NonConfirmable {
+            self.last_non_confirmable = Some(now);
+        }
+        let freshest = self.open.get(&token).and_then(|open| open.freshest);
+        let message_ids = VecDeque::from([message_id]);
+        let open = OpenRequest {
+            phase,
+            interest,
+            datagram,
+            message_ids,
+            first_sent: now,
+            copies: 1,
+            freshest,
+        };
+        self.closed.retain(|closed| *closed != token);
+        self.open.insert(token, open);
+        Ok(())
+    }
+
+    fn check_limits(
+        &self,
+        context: &Context,
+        token: &Token,
+        interest: Interest,
+    ) -> Result<(), SendError> {
+        let others = || self.open.iter().filter(|(other, _)| *other != token);
+        let limit = context.limits.outstanding_requests;
+        if others()
+            .filter(|(_, open)| !matches!(open.phase, Phase::Observing))
+            .count()
+            >= limit
+        {
+            return Err(SendError::TooManyOutstanding { limit });
+        }
+        let limit = context.limits.observations;
+        if interest == Interest::Register
+            && others()
+                .filter(|(_, open)| open.interest == Interest::Register)
+                .count()
+                >= limit
+        {
+            return Err(SendError::TooManyObservations { limit });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cancel(&mut self, context: &Context, token: &Token) {
+        if let Some(open) = self.open.remove(token)
+            && open.interest != Interest::Register
+        {
+            self.remember_closed(context, *token);
+        }
+    }
+
+    /// Forgets without remembering, so that what still comes with this token is rejected.
+    pub(crate) fn forget(&mut self, token: &Token) {
+        self.open.remove(token);
+    }
+
+    /// Takes an empty Acknowledgement; `false` if no request waits for it.
+    pub(crate) fn on_acknowledgement(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        message_id: MessageId,
+    ) -> bool {
+        let waiting = self
+            .open
+            .values_mut()
+            .find(|open| open.message_ids.contains(&message_id));
+        let Some(open) = waiting.filter(|open| matches!(open.phase, Phase::Confirming(_))) else {
+            return false;
+        };
+        if let Some(sample) = open.sample(now) {
+            self.round_trip.sample(sample);
+        }
+        open.phase = Phase::Acknowledged {
+            expires: after(now, context.parameters.exchange_lifetime()),
+        };
+        true
+    }
+
+    /// Takes a Reset; `false` if it rejects no request.
+    pub(crate) fn on_reset(&mut self, context: &mut Context, message_id: MessageId) -> bool {
+        let rejected = self
+            .open
+            .iter()
+            .find(|(_, open)| open.message_ids.contains(&message_id));
+        let Some(token) = rejected.map(|(token, _)| *token) else {
+            return false;
+        };
+        self.fail(context, token, FailureCause::Reset);
+        true
+    }
+
+    pub(crate) fn on_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        message: Message,
+    ) -> Verdict {
+        let token = message.token;
+        let observe = message
+            .options
+            .observe()
+            .filter(|_| message.code.is_success());
+        let Some(open) = self.open.get_mut(&token) else {
+            return self.on_unmatched(context, &message);
+        };
+        // RFC 7252 §5.3.2: a piggybacked response matches by Message ID as well.
+        if message.message_type == MessageType::Acknowledgement
+            && !open.message_ids.contains(&message.message_id)
+        {
+            context.counters.unmatched_acknowledgements += 1;
+            return Verdict::Accept;
+        }
+        if let Some(option) = message
+            .options
+            .unrecognised_critical(context.limits.recognised_critical)
+        {
+            context.counters.unknown_critical_option += 1;
+            self.fail(context, token, FailureCause::CriticalOption(option));
+            return Verdict::Reject;
+        }
+        match (open.interest, observe) {
+            (Interest::Register, Some(value)) => {
+                if !open.admit_notification(value, now) {
+                    context.counters.stale_notifications += 1;
+                    return Verdict::Accept;
+                }
+            }
+            // Sent before the server took us off its list: RFC 7641 §4.1 has no Observe in the
+            // answer to this.
+            (Interest::Deregister, Some(_)) => {
+                context.counters.stale_notifications += 1;
+                return Verdict::Accept;
+            }
+            _ => open.freshest = None,
+        }
+
+        let round_trip = open.sample(now);
+        if let Some(sample) = round_trip {
+            self.round_trip.sample(sample);
+        }
+        if open.freshest.is_some() {
+            open.settle();
+        } else {
+            self.open.remove(&token);
+            self.remember_closed(context, token);
+        }
+        let response = Response {
+            code: message.code,
+            options: message.options,
+            payload: message.payload,
+        };
+        context.emit(Event::Response {
+            token,
+            response,
+            round_trip,
+        });
+        Verdict::Accept
+    }
+
+    /// A notification nobody waits for is rejected, so that the server drops us from its list (RFC
+    /// 7641 §3.6); a second answer to what is settled is not, for the server did nothing wrong.
+    fn on_unmatched(&self, context: &mut Context, message: &Message) -> Verdict {
+        if message.options.observe().is_none() && self.closed.contains(&message.token) {
+            context.counters.late_responses += 1;
+            return Verdict::Accept;
+        }
+        context.counters.unmatched_responses += 1;
+        Verdict::Reject
+    }
+
+    fn fail(&mut self, context: &mut Context, token: Token, cause: FailureCause) {
+        self.open.remove(&token);
+        context.emit(Event::Failed { token, cause });
+    }
+
+    fn remember_closed(&mut self, context: &Context, token: Token) {
+        self.closed.push_back(token);
+        while self.closed.len() > context.limits.closed_tokens {
+            self.closed.pop_front();
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
+        while let Some((deadline, _, token)) = self.first_due(context)
+            && deadline <= now
+        {
+            self.on_deadline(context, now, token);
+        }
+    }
+
+    pub(crate) fn next_timeout(&self, context: &Context) -> Option<Instant> {
+        self.first_due(context).map(|(deadline, ..)| deadline)
+    }
+
+    /// The next request to act on. Of repetitions that the pace holds back, the one due longest
+    /// goes first.
+    fn first_due(&self, context: &Context) -> Option<(Instant, Instant, Token)> {
+        let pace = self
+            .last_non_confirmable
+            .map(|last| after(last, self.round_trip.pace(&context.parameters)));
+        let due = self.open.iter().filter_map(|(token, open)| {
+            let own = open.deadline()?;
+            let held = pace.filter(|_| matches!(open.phase, Phase::Repeating { .. }));
+            Some((held.map_or(own, |pace| own.max(pace)), own, *token))
+        });
+        due.min()
+    }
+
+    fn on_deadline(&mut self, context: &mut Context, now: Instant, token: Token) {
+        let Some(open) = self.open.get_mut(&token) else {
+            return;
+        };
+        match &mut open.phase {
+            Phase::Confirming(retransmission) => match retransmission.on_deadline(now) {
+                Due::Transmit => {
+                    open.copies = open.copies.saturating_add(1);
+                    context.counters.repeated += 1;
+                    context.transmit(open.datagram.clone());
+                }
+                Due::Miss => {}
+                Due::GiveUp => self.fail(context, token, FailureCause::TimedOut),
+            },
+            Phase::Repeating { next, interval } => {
+                if context
+                    .parameters
+                    .non_max_repeats
+                    .is_some_and(|repeats| open.copies > repeats)
+                {
+                    self.fail(context, token, FailureCause::TimedOut);
+                    return;
+                }
+                *interval = self
+                    .round_trip
+                    .next_interval(*interval, &context.parameters);
+                *next = after(now, *interval);
+                self.last_non_confirmable = Some(now);
+                context.counters.repeated += 1;
+                // A fresh Message ID: a receiver that deduplicates drops a copy with the old one
+                // without an answer.
+                let copy = open.next_copy(context.identifiers.message_id());
+                context.transmit(copy);
+            }
+            Phase::Acknowledged { .. } | Phase::Waiting { .. } => {
+                self.fail(context, token, FailureCause::TimedOut);
+            }
+            Phase::Observing => {}
+        }
+    }
+}
+
+impl OpenRequest {
+    fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Confirming(retransmission) => Some(retransmission.deadline()),
+            Phase::Repeating { next, .. } => Some(*next),
+            Phase::Acknowledged { expires } | Phase::Waiting { expires } => Some(*expires),
+            Phase::Observing => None,
+        }
+    }
+
+    /// Time since the request, if what comes now can only answer its one copy (Karn's rule).
+    fn sample(&self, now: Instant) -> Option<Duration> {
+        let unanswered = !matches!(self.phase, Phase::Acknowledged { .. } | Phase::Observing);
+        (unanswered && self.copies == 1).then(|| now.saturating_duration_since(self.first_sent))
+    }
+
+    /// Whether a notification is to be delivered. While a registration is unanswered, one as old as
+    /// the last may be its answer, because a server need not count up where nothing changed.
+    fn admit_notification(&mut self, value: u32, now: Instant) -> bool {
+        let answers = !matches!(self.phase, Phase::Observing);
+        let fresh = self.freshest.is_none_or(|freshest| {
+            freshest.is_older_than(value, now) || (answers && freshest.value == value)
+        });
+        if fresh {
+            self.freshest = Some(Freshest { value, at: now });
+        }
+        fresh
+    }
+
+    fn settle(&mut self) {
+        self.phase = Phase::Observing;
+        self.datagram = Vec::new();
+        self.message_ids.clear();
+    }
+
+    fn next_copy(&mut self, message_id: MessageId) -> Vec<u8> {
+        self.copies = self.copies.saturating_add(1);
+        if self.message_ids.len() == REMEMBERED_COPIES {
+            self.message_ids.pop_front();
+        }
+        self.message_ids.push_back(message_id);
+        set_message_id(&mut self.datagram, message_id);
+        self.datagram.clone()
+    }
+}

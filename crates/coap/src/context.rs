@@ -1,0 +1,81 @@
+use std::collections::VecDeque;
+
+use crate::counters::Counters;
+use crate::identifier::{Identifiers, MessageId};
+use crate::message::{Message, MessageType};
+use crate::parameters::{Limits, TransmissionParameters};
+use crate::request::{Event, SendError};
+
+/// What the two sides of an endpoint share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) parameters: TransmissionParameters,
+    pub(crate) limits: Limits,
+    pub(crate) identifiers: Identifiers,
+    pub(crate) counters: Counters,
+    transmits: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+}
+
+impl Context {
+    pub(crate) fn new(parameters: TransmissionParameters, limits: Limits, seed: u64) -> Self {
+        Self {
+            parameters,
+            limits,
+            identifiers: Identifiers::new(seed),
+            counters: Counters::default(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Queues a datagram, or loses it if nobody takes them: the network would do no other.
+    pub(crate) fn transmit(&mut self, datagram: Vec<u8>) {
+        if self.transmits.len() < self.limits.queued_datagrams {
+            self.transmits.push_back(datagram);
+        } else {
+            self.counters.overflows += 1;
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, message_id: MessageId) {
+        self.transmit(Message::empty(MessageType::Acknowledgement, message_id).encode());
+    }
+
+    pub(crate) fn reset(&mut self, message_id: MessageId) {
+        self.counters.resets_sent += 1;
+        self.transmit(Message::empty(MessageType::Reset, message_id).encode());
+    }
+
+    /// Queues an event. Those that a message makes are bounded by [`Context::has_room`], the others
+    /// by the state they are the end of.
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Whether a message that makes an event may be looked at.
+    pub(crate) fn has_room(&self) -> bool {
+        self.events.len() < self.limits.queued_events
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmits.pop_front()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The message as a datagram, if it may be that large.
+    pub(crate) fn encode(&self, message: &Message) -> Result<Vec<u8>, SendError> {
+        let (datagram, limit) = (message.encode(), self.limits.max_message_size);
+        if datagram.len() <= limit {
+            Ok(datagram)
+        } else {
+            Err(SendError::TooLarge {
+                size: datagram.len(),
+                limit,
+            })
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use crate::code::Code;
+use crate::identifier::{Exchange, MessageId, Token};
+use crate::message::{Message, MessageType};
+use crate::option_number::OptionNumber;
+use crate::options::Options;
+
+/// A request (RFC 7252 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Code,
+    /// Path, query and the rest.
+    pub options: Options,
+    /// The body; may be empty.
+    pub payload: Vec<u8>,
+    /// How it travels.
+    pub delivery: Delivery,
+}
+
+/// How a request travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// In a Confirmable message, retransmitted with back-off until it is acknowledged (RFC 7252
+    /// §4.2).
+    Confirmable,
+    /// In Non-confirmable messages, sent again at intervals until there is a response (RFC 9132
+    /// §4.4).
+    NonRepeated,
+    /// In one Non-confirmable message; a heartbeat, say. Every received Non-confirmable request
+    /// says this.
+    NonOnce,
+}
+
+/// A response (RFC 7252 §5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The response code.
+    pub code: Code,
+    /// Content-Format, Observe, Max-Age and the rest.
+    pub options: Options,
+    /// The body; may be empty.
+    pub payload: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn into_message(
+        self,
+        message_type: MessageType,
+        message_id: MessageId,
+        token: Token,
+    ) -> Message {
+        let Self {
+            code,
+            options,
+            payload,
+        } = self;
+        Message {
+            message_type,
+            code,
+            message_id,
+            token,
+            options,
+            payload,
+        }
+    }
+}
+
+/// What the application learns from the endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer asks for something. Answer with [`Endpoint::respond`](crate::Endpoint::respond) or
+    /// [`Endpoint::ignore`](crate::Endpoint::ignore). A peer that repeats a request under fresh
+    /// Message IDs makes a new event each time, with the same token: handlers must be idempotent.
+    Request {
+        /// The handle to answer with.
+        exchange: Exchange,
+        /// The peer's token; the name of the observation if this registers one.
+        token: Token,
+        /// The request.
+        request: Request,
+    },
+    /// The peer answers a request of ours, or notifies us on an observation of ours (RFC 7641
+    /// §3.2).
+    Response {
+        /// The token that sending the request gave.
+        token: Token,
+        /// The response.
+        response: Response,
+        /// Time from the request to this response, where it is certain which copy was answered.
+        round_trip: Option<Duration>,
+    },
+    /// A request of ours will not be answered. Its token is closed.
+    Failed {
+        /// The token that sending the request gave.
+        token: Token,
+        /// Why.
+        cause: FailureCause,
+    },
+    /// The peer no longer wants notifications with this token (RFC 7641 §3.6).
+    NotificationRejected {
+        /// The peer's token, as given to [`Endpoint::notify`](crate::Endpoint::notify).
+        token: Token,
+    },
+}
+
+/// Why a request of ours will not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureCause {
+    /// Nothing came within the time that the transmission parameters give.
+    TimedOut,
+    /// The peer rejected the request with a Reset message.
+    Reset,
+    /// The response had a critical option that this endpoint must not overlook, and was rejected
+    /// (RFC 7252 §5.4.1).
+    CriticalOption(OptionNumber),
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// [`Limits::outstanding_requests`](crate::Limits::outstanding_requests) are waiting for a
+    /// response.
+    #[error("{limit} requests are outstanding already")]
+    TooManyOutstanding {
+        /// The limit reached.
+        limit: usize,
+    },
+    /// [`Limits::observations`](crate::Limits::observations) are registered.
+    #[error("{limit} observations are registered already")]
+    TooManyObservations {
+        /// The limit reached.
+        limit: usize,
+    },
+    /// The message would exceed [`Limits::max_message_size`](crate::Limits::max_message_size).
+    #[error("message of {size} bytes exceeds {limit} bytes")]
+    TooLarge {
+        /// Bytes of the encoded message.
+        size: usize,
+        /// The limit exceeded.
+        limit: usize,
+    },
+    /// A request whose method is none.
+    #[error("code {0} is not a method")]
+    NotAMethod(Code),
+    /// A notification whose code is none of a response.
+    #[error("code {0} is not a response code")]
+    NotAResponseCode(Code),
+}
