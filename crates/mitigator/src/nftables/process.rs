@@ -1,0 +1,139 @@
+//! Running the `nft` program.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use super::MitigatorError;
+
+/// How much of nft's complaint goes into an error.
+const STDERR_LINES: usize = 4;
+const STDERR_CHARACTERS: usize = 400;
+
+/// Where the program is on systems whose users do not have this directory in `PATH`.
+const SYSTEM_PROGRAMS: &str = "/usr/sbin";
+
+#[derive(Debug)]
+pub(super) struct Nft {
+    program: PathBuf,
+}
+
+impl Nft {
+    pub(super) fn new(program: PathBuf) -> Self {
+        Nft { program }
+    }
+
+    /// Runs one script, which nft turns into one transaction.
+    pub(super) fn run(&self, script: &str) -> Result<(), MitigatorError> {
+        self.execute(&["-f", "-"], script).map(|_| ())
+    }
+
+    /// What nft lists, as JSON.
+    pub(super) fn list(&self, arguments: &[&str]) -> Result<Vec<u8>, MitigatorError> {
+        self.execute(&[&["-j"], arguments].concat(), "")
+    }
+
+    fn execute(&self, arguments: &[&str], input: &str) -> Result<Vec<u8>, MitigatorError> {
+        let output = self
+            .output(arguments, input)
+            .map_err(|source| match source.kind() {
+                ErrorKind::NotFound => MitigatorError::NotInstalled {
+                    program: self.program.clone(),
+                },
+                _ => MitigatorError::Run {
+                    program: self.program.clone(),
+                    source,
+                },
+            })?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let stderr = excerpt(&output.stderr);
+        Err(if stderr.contains("Operation not permitted") {
+            MitigatorError::NotPermitted { stderr }
+        } else if stderr.contains("No such file or directory") {
+            MitigatorError::Missing { stderr }
+        } else {
+            MitigatorError::Rejected { stderr }
+        })
+    }
+
+    fn output(&self, arguments: &[&str], input: &str) -> io::Result<Output> {
+        let mut child = self.spawn(arguments)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            match stdin.write_all(input.as_bytes()) {
+                // It gave up early; its exit status and message say why.
+                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                    child.kill()?;
+                    child.wait()?;
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        child.wait_with_output()
+    }
+
+    fn spawn(&self, arguments: &[&str]) -> io::Result<Child> {
+        let spawn = |program: &Path| {
+            Command::new(program)
+                .args(arguments)
+                .env("LC_ALL", "C")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+        };
+        match spawn(&self.program) {
+            Err(error)
+                if error.kind() == ErrorKind::NotFound
+                    && self.program.components().count() == 1 =>
+            {
+                spawn(&Path::new(SYSTEM_PROGRAMS).join(&self.program))
+            }
+            result => result,
+        }
+    }
+}
+
+/// The first lines, in one line, without what could disturb a log.
+fn excerpt(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(STDERR_LINES);
+    let joined = lines.collect::<Vec<_>>().join(" | ");
+    joined
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(STDERR_CHARACTERS)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_program_is_named_with_what_to_install() {
+        let error = Nft::new("/nonexistent/nft".into())
+            .run("")
+            .map_err(|error| error.to_string());
+        let text =
+            "/nonexistent/nft is not there: install the package nftables, or set the path of nft";
+        assert_eq!(error, Err(text.to_owned()));
+    }
+
+    #[test]
+    fn a_refusal_is_quoted_in_one_bounded_line() {
+        let long = format!(
+            "Error: first\n\n  add \u{7}rule\n{}\n4\n5\n",
+            "x".repeat(1000)
+        );
+        let text = excerpt(long.as_bytes());
+        assert!(text.starts_with("Error: first | add rule | xxx"), "{text}");
+        assert_eq!(text.chars().count(), STDERR_CHARACTERS);
+    }
+}

@@ -1,0 +1,160 @@
+//! Opening the file: private, ours alone, of a known format, undamaged.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::classify;
+use crate::StoreError;
+
+/// Marks the file as ours, in SQLite's header: "MOAT".
+const APPLICATION_ID: i32 = 0x4d4f_4154;
+
+/// The format this version writes, and the newest that it reads.
+const FORMAT: i32 = 1;
+
+/// How long to wait for a predecessor that is just being killed.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Format 1. Requests are kept as their DOTS encoding, so that what a later version adds to a request needs no change here.
+/// 64-bit unsigned values are kept as the signed value of the same bits. `expires` NULL is an indefinite lifetime.
+const SCHEMA: &str = "
+CREATE TABLE mitigation (
+    customer TEXT NOT NULL, cuid TEXT NOT NULL, mid INTEGER NOT NULL,
+    request BLOB NOT NULL, status INTEGER NOT NULL,
+    created INTEGER NOT NULL, started INTEGER, expires INTEGER,
+    PRIMARY KEY (customer, cuid, mid)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cuid_binding (
+    customer TEXT NOT NULL, cuid TEXT NOT NULL, spki_sha256 BLOB NOT NULL,
+    PRIMARY KEY (customer, cuid)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE mid_space (
+    association TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE client_request (
+    id INTEGER NOT NULL, association TEXT NOT NULL,
+    mid INTEGER NOT NULL, request BLOB NOT NULL, wanted INTEGER NOT NULL,
+    PRIMARY KEY (id, association)
+) STRICT, WITHOUT ROWID;
+";
+
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    make_private_file(path)?;
+    let failed = |action| move |source| classify(path, action, source);
+
+    // No SQLITE_OPEN_CREATE: the file exists, with the mode that its log inherits. No URI: a path is a path.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
+    connection
+        .busy_timeout(BUSY_TIMEOUT)
+        .map_err(failed("open"))?;
+    // Held from the first access until the connection is dropped or the process is gone.
+    connection
+        .pragma_update(None, "locking_mode", "EXCLUSIVE")
+        .map_err(failed("lock"))?;
+
+    // Before anything is written: is it ours?
+    let format = identify(&connection, path)?;
+    connection
+        .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
+        .map_err(failed("lock"))?;
+    if format == 0 {
+        create_schema(&mut connection).map_err(failed("initialise"))?;
+    }
+    check(&connection, path)?;
+    Ok(connection)
+}
+
+/// Never opens a file that exists: closing any descriptor of it would drop the locks that this process has on it.
+fn make_private_file(path: &Path) -> Result<(), StoreError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| StoreError::Directory {
+            path: directory.to_owned(),
+            source,
+        })?;
+    let created = match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => sync_directory(directory),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            fs::set_permissions(path, Permissions::from_mode(0o600))
+        }
+        Err(error) => Err(error),
+    };
+    created.map_err(|source| StoreError::Create {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A new file survives a power cut only when its directory entry does.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// The format of the file; 0 for an empty one.
+fn identify(connection: &Connection, path: &Path) -> Result<i32, StoreError> {
+    let failed = |source| classify(path, "read", source);
+    let number = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(failed)
+    };
+    let application_id = number("application_id")?;
+    let format = number("user_version")?;
+    let objects: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(failed)?;
+    match (application_id, format) {
+        (0, 0) if objects == 0 => Ok(0),
+        (APPLICATION_ID, 1..=FORMAT) => Ok(format),
+        (APPLICATION_ID, found) => Err(StoreError::NewerFormat {
+            path: path.to_owned(),
+            found,
+            supported: FORMAT,
+        }),
+        _ => Err(StoreError::Foreign {
+            path: path.to_owned(),
+            application_id,
+        }),
+    }
+}
+
+fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Reads the whole file once, so that damage shows at start and not in an attack.
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let detail: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|source| classify(path, "check", source))?;
+    if detail == "ok" {
+        Ok(())
+    } else {
+        Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            detail,
+        })
+    }
+}
