@@ -9,15 +9,17 @@ use openssl::ssl::{
     Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSession, SslSessionCacheMode,
     SslStream, SslVerifyMode, SslVersion,
 };
+use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509CheckFlags;
 
-use crate::certificate::{read_anchors, read_chain, read_key};
+use crate::certificate::{has_expired, read_anchors, read_chain, read_key};
 use crate::wire::Wire;
 use crate::{OpensslSession, Role, SessionSettings, ffi};
 
-/// Authenticated encryption with ephemeral keys only (RFC 9132 §8, RFC 7525 §4.2).
-const CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20";
+/// Authenticated encryption with ephemeral keys only (RFC 9132 §8): what RFC 7525 §4.2 recommends. The `record` module
+/// relies on AES-GCM.
+const CIPHERS: &str = "ECDHE+AESGCM";
 /// The longest host name (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 253;
 /// Binds session tickets to this application (RFC 5077 leaves the contents to the server).
@@ -103,6 +105,7 @@ pub struct ServerConfig {
 pub struct ResumptionState {
     pub(crate) context: SslContext,
     pub(crate) session: SslSession,
+    pub(crate) server_certificate: X509,
     pub(crate) server_name: String,
 }
 
@@ -125,7 +128,7 @@ impl ClientConfig {
     /// with or without the final dot, is matched with the DNS-IDs of the certificate and sent as SNI; an IP address is
     /// matched with its iPAddress entries. The common name is never looked at.
     ///
-    /// An earlier session of another name or configuration is ignored.
+    /// An earlier session of another name or configuration is ignored, and so is one after a certificate has expired.
     ///
     /// # Errors
     /// [`ConfigError::ServerName`] if `server_name` is neither.
@@ -137,7 +140,7 @@ impl ClientConfig {
     ) -> Result<OpensslSession, ConfigError> {
         let name = ServerName::parse(server_name)?;
         let mut ssl = self.prepare(&name).map_err(ConfigError::Refused)?;
-        if let Some(state) = resumption.filter(|state| state.server_name == name.text) {
+        if let Some(state) = resumption.filter(|state| self.may_resume(state, &name)) {
             ffi::resume(&mut ssl, &state.context, &state.session);
         }
         let stream = SslStream::new(ssl, Wire::default()).map_err(ConfigError::Refused)?;
@@ -148,6 +151,13 @@ impl ClientConfig {
             self.settings,
             now,
         ))
+    }
+
+    /// A resumed handshake shows no certificates, so after one has expired only a full one says what is wrong.
+    fn may_resume(&self, state: &ResumptionState, name: &ServerName) -> bool {
+        state.server_name == name.text
+            && !has_expired(&state.server_certificate)
+            && !self.context.certificate().is_some_and(has_expired)
     }
 
     fn prepare(&self, name: &ServerName) -> Result<Ssl, ErrorStack> {

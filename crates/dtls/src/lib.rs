@@ -31,6 +31,7 @@ mod cookie;
 mod ffi;
 mod hmac;
 mod openssl_session;
+mod record;
 mod session;
 mod settings;
 mod wire;

@@ -14,6 +14,7 @@ use openssl::ssl::{self, ErrorCode, SslAlert, SslStream};
 use openssl::x509::X509VerifyResult;
 
 use crate::certificate::{credential, has_expired};
+use crate::record::plausible;
 use crate::wire::Wire;
 use crate::{
     AlertCode, CertificateFault, CertificateProblem, CloseReason, Output, Peer, ProtocolError,
@@ -93,6 +94,7 @@ impl OpensslSession {
         Some(ResumptionState {
             context: ssl.ssl_context().to_owned(),
             session: ssl.session()?.to_owned(),
+            server_certificate: ssl.peer_certificate()?,
             server_name: self.server_name.clone(),
         })
     }
@@ -267,8 +269,12 @@ impl Session for OpensslSession {
         self.counters.datagrams += 1;
         let was_established = self.phase == Phase::Established;
         let queued = self.outputs.len();
-        self.stream.get_mut().deliver(datagram);
-        self.advance(now);
+        let records = plausible(datagram);
+        // To OpenSSL, reading nothing is the end of the stream.
+        if !records.is_empty() {
+            self.stream.get_mut().deliver(records);
+            self.advance(now);
+        }
         if was_established && self.outputs.len() == queued {
             self.counters.ignored += 1;
         }

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use crate::ConfigError;
+use crate::record::{AEAD_EXPANSION, HEADER};
 
-/// The header of a DTLS 1.2 record (RFC 6347 §4.1).
-const RECORD_HEADER: usize = 13;
-/// The explicit nonce (8) and tag (16) of AES-GCM, the largest expansion among the cipher suites offered.
-const AEAD_EXPANSION: usize = 24;
 /// An IPv6 header (40) and a UDP header (8). An IPv4 path has 20 octets to spare.
 const IP_AND_UDP: usize = 48;
 
@@ -39,7 +36,7 @@ impl PathMtu {
     /// The most octets that [`crate::Session::send`] takes.
     #[must_use]
     pub const fn data_limit(self) -> usize {
-        self.datagram_limit() - RECORD_HEADER - AEAD_EXPANSION
+        self.datagram_limit() - HEADER - AEAD_EXPANSION
     }
 }
 

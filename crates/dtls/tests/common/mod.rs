@@ -1,0 +1,31 @@
+//! Certificates and a client-server pair in memory for the tests of this crate.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test file uses its own part"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+pub mod pair;
+pub mod pki;
+
+use std::time::Instant;
+
+/// OpenSSL's timers run on the real clock, so the tests start from it.
+#[allow(clippy::disallowed_methods)]
+pub fn real_now() -> Instant {
+    Instant::now()
+}
+
+/// Lets the real clock pass, where OpenSSL looks at it.
+pub fn wait_until(due: Instant) {
+    while real_now() < due {
+        std::thread::park_timeout(due.saturating_duration_since(real_now()));
+    }
+}
