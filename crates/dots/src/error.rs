@@ -152,7 +152,7 @@ pub enum DecodeError {
         reason: InvalidValue,
     },
     /// Comprehension-required keys that mean nothing at their places (RFC 9132 §6).
-    #[error("not understood: {}", NamedKeys(.0))]
+    #[error("keys not understood: {}", NamedKeys(.0))]
     NotUnderstood(Vec<Location>),
     /// An attribute that the message must have.
     #[error("{at}: {key} is missing")]
@@ -191,14 +191,19 @@ struct NamedKeys<'a>(&'a [Location]);
 
 impl fmt::Display for NamedKeys<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, at) in self.0.iter().enumerate() {
+        for (position, Location(steps)) in self.0.iter().enumerate() {
             if position > 0 {
                 f.write_str(", ")?;
             }
-            match at.steps().last() {
-                Some(Step::Key(key)) if key.name().is_some() => write!(f, "{at} (key {})", key.0)?,
-                Some(Step::Key(_)) => write!(f, "key {at}")?,
-                Some(Step::Index(_)) | None => at.fmt(f)?,
+            let Some((Step::Key(key), within)) = steps.split_last() else {
+                continue;
+            };
+            write!(f, "{}", key.0)?;
+            if let Some(name) = key.name() {
+                write!(f, " ({name})")?;
+            }
+            if !within.is_empty() {
+                write!(f, " in {}", Location(within.to_vec()))?;
             }
         }
         Ok(())

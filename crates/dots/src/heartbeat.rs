@@ -4,8 +4,11 @@
 //! PUT /.well-known/dots/hb  {heartbeat: {peer-hb-status}}  ->  <- 2.04, no body
 //! ```
 
+use serde::{Serialize, Serializer};
+
 use crate::cbor::{Entry, MapWriter, read_message};
 use crate::error::DecodeError;
+use crate::json;
 use crate::key::Key;
 
 /// The body of a heartbeat.
@@ -13,6 +16,21 @@ use crate::key::Key;
 pub struct Heartbeat {
     /// Whether the sender has received heartbeats of its peer within twice the heartbeat interval.
     pub peer_hb_status: bool,
+}
+
+impl Serialize for Heartbeat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        struct Contents {
+            peer_hb_status: bool,
+        }
+
+        let contents = Contents {
+            peer_hb_status: self.peer_hb_status,
+        };
+        json::message(contents, serializer)
+    }
 }
 
 impl Heartbeat {

@@ -8,13 +8,14 @@
 //!
 //! Bytes become types in which what the RFC refuses cannot be written; the reason for a refusal is a
 //! [`DecodeError`], whose [`DecodeError::diagnostic`] is the payload of the 4.00 response. Every message
-//! also implements `serde::Serialize` with the names of the YANG module (RFC 9132 §5.3).
+//! also implements `serde::Serialize` as the JSON of the YANG module (RFC 9132 §5.3, RFC 7951).
 
 mod cbor;
 mod decimal;
 mod error;
 pub mod heartbeat;
 pub mod identifiers;
+mod json;
 pub mod key;
 pub mod lifetime;
 pub mod mitigation;
@@ -40,12 +41,12 @@ pub mod limits {
     pub const NESTING: usize = 16;
     /// Most entries of one map.
     pub const MAP_ENTRIES: usize = 64;
-    /// Most entries of one list of targets.
-    pub const LIST_ENTRIES: usize = 256;
+    /// Most entries of one list of targets. Six full lists of the longest entries fit a message.
+    pub const LIST_ENTRIES: usize = 128;
     /// Most mitigations in one report.
     pub const REPORT_ENTRIES: usize = 1024;
     /// Longest text string, in bytes.
-    pub const TEXT_BYTES: usize = 1024;
+    pub const TEXT_BYTES: usize = 512;
     /// Most keys that one [`DecodeError::NotUnderstood`](crate::DecodeError::NotUnderstood) names.
     pub const NAMED_KEYS: usize = 8;
     /// Longest diagnostic payload, in bytes.

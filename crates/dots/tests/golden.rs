@@ -1,4 +1,5 @@
 //! Bodies as they stand in RFC 9132 and as deployed agents send them.
+#![allow(clippy::unwrap_used)] // test helpers may panic
 
 use dots::heartbeat::Heartbeat;
 use dots::lifetime::Lifetime;

@@ -6,6 +6,7 @@ use super::{ConflictCause, ConflictStatus, scope};
 use crate::cbor::{Entry, MapWriter, Reader};
 use crate::error::DecodeError;
 use crate::identifiers::{Mid, text_identifier};
+use crate::json;
 use crate::key::Key;
 use crate::limits;
 use crate::target::Target;
@@ -67,12 +68,14 @@ text_identifier! {
 
 /// The body of a 4.09 response to a PUT on `mitigate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
 pub struct Refusal {
     /// What the request is in conflict with.
     #[serde(rename = "conflict-information")]
     pub conflict: ConflictInformation,
 }
+
+json::scope_message!(Refusal);
 
 impl Refusal {
     /// The CBOR body.

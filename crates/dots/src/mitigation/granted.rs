@@ -6,12 +6,13 @@ use super::{ConflictInformation, scope};
 use crate::cbor::{Entry, MapWriter, Reader};
 use crate::error::DecodeError;
 use crate::identifiers::Mid;
+use crate::json;
 use crate::key::Key;
 use crate::lifetime::Lifetime;
 
 /// The body of a 2.01 or 2.04 response to a PUT on `mitigate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
 pub struct Granted {
     /// Which request.
     pub mid: Mid,
@@ -24,6 +25,8 @@ pub struct Granted {
     )]
     pub conflict: Option<ConflictInformation>,
 }
+
+json::scope_message!(Granted);
 
 impl Granted {
     /// The CBOR body.

@@ -1,11 +1,12 @@
 //! The status of mitigations (RFC 9132 §4.4.2).
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{ConflictInformation, Status, scope};
 use crate::cbor::{Entry, MapWriter, Reader};
 use crate::error::DecodeError;
 use crate::identifiers::Mid;
+use crate::json;
 use crate::key::Key;
 use crate::lifetime::RemainingLifetime;
 use crate::limits;
@@ -84,13 +85,16 @@ pub struct DroppedCounters {
 }
 
 /// JSON numbers do not hold 64 bits (RFC 7951 §6.1).
-fn optional_as_text<S: serde::Serializer>(
-    value: &Option<u64>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn optional_as_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => serializer.collect_str(value),
         None => serializer.serialize_none(),
+    }
+}
+
+impl Serialize for MitigationReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json::scopes(&self.0, serializer)
     }
 }
 

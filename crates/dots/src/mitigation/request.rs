@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{AttackStatus, scope};
 use crate::cbor::{Entry, MapWriter, Reader};
 use crate::error::{DecodeError, InvalidValue};
+use crate::json;
 use crate::key::Key;
 use crate::lifetime::Lifetime;
 use crate::limits;
@@ -23,7 +24,7 @@ pub enum RequestError {
 
 /// The body of a PUT on `mitigate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
 #[non_exhaustive]
 pub struct MitigationRequest {
     /// What to protect; at least one resource is named.
@@ -37,6 +38,8 @@ pub struct MitigationRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attack_status: Option<AttackStatus>,
 }
+
+json::scope_message!(MitigationRequest);
 
 impl MitigationRequest {
     /// Refuses a target that names no resource or too many.
