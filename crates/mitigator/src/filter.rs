@@ -6,7 +6,8 @@ use std::str::FromStr;
 use dots::target::{PortRange, Protocol};
 use ipnet::IpNet;
 
-/// Names one filter. One to 64 characters of `a` to `z`, `0` to `9` and `_`: nothing else ever reaches a rule set as a name.
+/// Names one filter. One to 64 characters of `a` to `z`, `0` to `9` and `_`: nothing else ever
+/// reaches a rule set as a name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FilterId(String);
 
@@ -63,14 +64,17 @@ impl fmt::Display for FilterId {
     }
 }
 
-/// The resolved scope of one mitigation. A packet is in scope when its destination address is in one of the prefixes, and its
-/// protocol is one of the protocols, and its destination port is in one of the ranges.
+/// The resolved scope of one mitigation. A packet is in scope when its destination address is in
+/// one of the prefixes, and its protocol is one of the protocols, and its destination port is in
+/// one of the ranges.
 ///
 /// - Without protocols every protocol is in scope; without ranges every port is.
-/// - Ports say nothing about a protocol that has none: with the protocols UDP and ICMP and port 53, UDP to port 53 and all of
-///   ICMP are in scope. Ports without protocols mean TCP, UDP, SCTP and DCCP (RFC 9132 §4.4.1.1).
-/// - A fragment that is not the first carries no port and is out of scope of a filter with ports, unless the machine
-///   reassembles before it filters, which a Linux box with connection tracking does.
+/// - Ports say nothing about a protocol that has none: with the protocols UDP and ICMP and port 53,
+///   UDP to port 53 and all of ICMP are in scope. Ports without protocols mean TCP, UDP, SCTP and
+///   DCCP (RFC 9132 §4.4.1.1).
+/// - A fragment that is not the first carries no port and is out of scope of a filter with ports,
+///   unless the machine reassembles before it filters, which a Linux box with connection tracking
+///   does.
 /// - Without prefixes nothing is in scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {

@@ -1,8 +1,9 @@
 //! Enforcement of accepted mitigations, behind one trait.
 //!
-//! The server resolves the scope of a mitigation to a [`Filter`] and hands batches of [`FilterChange`]s to a [`Mitigator`].
-//! [`nftables::Nftables`] drops the attack on this machine. Calls block until the kernel has taken the change, so that a
-//! caller that may not block gives the mitigator a thread of its own.
+//! The server resolves the scope of a mitigation to a [`Filter`] and hands batches of
+//! [`FilterChange`]s to a [`Mitigator`]. [`nftables::Nftables`] drops the attack on this machine.
+//! Calls block until the kernel has taken the change, so that a caller that may not block gives the
+//! mitigator a thread of its own.
 
 mod filter;
 pub mod nftables;
@@ -15,8 +16,8 @@ pub use nftables::MitigatorError;
 /// One change of what is enforced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterChange {
-    /// Enforce this filter from now on, in place of any with the same identifier. What the one before has counted and
-    /// learnt is kept.
+    /// Enforce this filter from now on, in place of any with the same identifier. What the one
+    /// before has counted and learnt is kept.
     Enforce(Filter),
     /// Enforce it no more. A filter that is not there is no error.
     Withdraw(FilterId),
@@ -50,8 +51,9 @@ pub trait Mitigator: Send {
     /// When the changes could not be made; what was enforced before still is.
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError>;
 
-    /// Makes what is enforced equal to `wanted`, whatever it was before. To be called at start with what the store holds;
-    /// it may be called at any time to repair what others have changed. Of two filters with one identifier the last counts.
+    /// Makes what is enforced equal to `wanted`, whatever it was before. To be called at start with
+    /// what the store holds; it may be called at any time to repair what others have changed. Of
+    /// two filters with one identifier the last counts.
     ///
     /// # Errors
     /// When that was not possible; what was enforced before still is.

@@ -1,14 +1,16 @@
-//! Enforcement with the nftables of this machine: one table of ours, changed in single transactions.
+//! Enforcement with the nftables of this machine: one table of ours, changed in single
+//! transactions.
 //!
 //! ```text
-//! prerouting (raw) -- daddr in dispatch4/dispatch6 --> g_PREFIX -- daddr in scope --> f_ID: protocol, port, action
+//! prerouting (raw) -- daddr in dispatch4|6 --> g_PREFIX -- daddr in scope --> f_ID: port, action
 //! ```
-//! One lookup decides about a packet that nobody asked to protect, however many mitigations there are. The two maps must not
-//! hold prefixes that overlap, so that they hold the outermost prefixes of all filters, and the chain behind each one jumps to
-//! the filters that have a prefix there.
+//! One lookup decides about a packet that nobody asked to protect, however many mitigations there
+//! are. The two maps must not hold prefixes that overlap, so that they hold the outermost prefixes
+//! of all filters, and the chain behind each one jumps to the filters that have a prefix there.
 //!
-//! The rules are written in nft's own language: its JSON input (as of 1.0.6) cannot declare the dynamic sets that
-//! [`Action::LimitPerSource`] needs. Every token in a script comes from a number, an address or a validated name.
+//! The rules are written in nft's own language: its JSON input (as of 1.0.6) cannot declare the
+//! dynamic sets that [`Action::LimitPerSource`] needs. Every token in a script comes from a number,
+//! an address or a validated name.
 
 mod config;
 mod dispatch;
@@ -39,7 +41,8 @@ pub struct Nftables {
 }
 
 impl Nftables {
-    /// A back end that has touched nothing yet. If `apply` comes before `reconcile`, what is in the table from before goes.
+    /// A back end that has touched nothing yet. If `apply` comes before `reconcile`, what is in the
+    /// table from before goes.
     pub fn new(config: NftablesConfig) -> Self {
         let nft = Nft::new(config.program.clone());
         Nftables {
@@ -60,9 +63,10 @@ impl Nftables {
             script.clear(&listing, &filters);
             script.build(&filters);
             match self.nft.run(script.as_str()) {
-                // Something in the table is in the way; without what it has counted and learnt it goes.
+                // Something in the table is in the way; without what it has counted and learnt it
+                // goes.
                 Err(MitigatorError::Rejected { .. } | MitigatorError::Missing { .. }) => {
-                    survives = false
+                    survives = false;
                 }
                 result => result?,
             }

@@ -25,20 +25,27 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process holds the file.
-    #[error("{} is in use by another moat: stop that one, or give this one another state file", path.display())]
+    #[error(
+        "{} is in use by another moat: stop that one, or give this one another state file",
+        path.display()
+    )]
     InUse {
         /// The state file.
         path: PathBuf,
     },
     /// The file is no database at all.
-    #[error("{} is not a moat state file: give another path, or move the file away", path.display())]
+    #[error(
+        "{} is not a moat state file: give another path, or move the file away",
+        path.display()
+    )]
     NotADatabase {
         /// The state file.
         path: PathBuf,
     },
     /// The file is a database of some other program.
     #[error(
-        "{} belongs to another program (application id {application_id:#010x}): give another path for the state file",
+        "{} belongs to another program (application id {application_id:#010x}): give another path \
+         for the state file",
         path.display()
     )]
     Foreign {
@@ -49,7 +56,8 @@ pub enum StoreError {
     },
     /// A newer moat wrote the file.
     #[error(
-        "{} has format {found}, and this moat knows formats up to {supported}: run the newer moat that wrote it",
+        "{} has format {found}, and this moat knows formats up to {supported}: run the newer moat \
+         that wrote it",
         path.display()
     )]
     NewerFormat {
@@ -62,8 +70,8 @@ pub enum StoreError {
     },
     /// The file is damaged.
     #[error(
-        "{} is damaged ({detail}): restore it from a backup, or move it away to start empty and ask again for what was \
-         in force",
+        "{} is damaged ({detail}): restore it from a backup, or move it away to start empty and \
+         ask again for what was in force",
         path.display()
     )]
     Corrupt {
@@ -73,7 +81,11 @@ pub enum StoreError {
         detail: String,
     },
     /// A stored request does not decode.
-    #[error("{} holds a request in table {table} that does not decode ({source}): restore the file from a backup", path.display())]
+    #[error(
+        "{} holds a request in table {table} that does not decode ({source}): restore the file \
+         from a backup",
+        path.display()
+    )]
     Request {
         /// The state file.
         path: PathBuf,
@@ -83,7 +95,10 @@ pub enum StoreError {
         source: DecodeError,
     },
     /// A stored value is outside its range.
-    #[error("{} holds an impossible {column} in table {table}: restore the file from a backup", path.display())]
+    #[error(
+        "{} holds an impossible {column} in table {table}: restore the file from a backup",
+        path.display()
+    )]
     Value {
         /// The state file.
         path: PathBuf,

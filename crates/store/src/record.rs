@@ -1,11 +1,13 @@
-//! What is kept. Times are seconds of the Unix epoch, because an `Instant` does not survive a restart.
+//! What is kept. Times are seconds of the Unix epoch, because an `Instant` does not survive a
+//! restart.
 
 use std::collections::BTreeMap;
 
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::{MitigationRequest, Status};
 
-/// Names one mitigation of a server. A 'mid' is unique per client (RFC 9132 §4.4.1.1), and a 'cuid' per customer.
+/// Names one mitigation of a server. A 'mid' is unique per client (RFC 9132 §4.4.1.1), and a 'cuid'
+/// per customer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MitigationKey {
     /// The customer, as the server's configuration names it.
@@ -42,7 +44,8 @@ pub struct MitigationRecord {
     pub expires: Expiry,
 }
 
-/// A 'cuid' belongs to the credential that used it first; any other credential collides (RFC 9132 §4.4.1.1).
+/// A 'cuid' belongs to the credential that used it first; any other credential collides (RFC 9132
+/// §4.4.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CuidBinding {
     /// The customer, as the server's configuration names it.

@@ -14,10 +14,11 @@ use crate::{Change, ClientSnapshot, ServerSnapshot, Store, StoreError};
 
 /// A [`Store`] in one SQLite file, which it holds for itself alone from open to drop.
 ///
-/// Durability: the journal is a write-ahead log, and `synchronous=FULL` makes SQLite fsync that log at every commit before
-/// the commit returns (with `NORMAL`, the default advice for a log, an fsync happens at checkpoints only, and a power cut
-/// takes back commits that were acknowledged). A commit that a crash cuts short has no commit frame in the log and is
-/// ignored when the file is opened again.
+/// Durability: the journal is a write-ahead log, and `synchronous=FULL` makes SQLite fsync that log
+/// at every commit before the commit returns (with `NORMAL`, the default advice for a log, an fsync
+/// happens at checkpoints only, and a power cut takes back commits that were acknowledged). A
+/// commit that a crash cuts short has no commit frame in the log and is ignored when the file is
+/// opened again.
 pub struct SqliteStore {
     path: PathBuf,
     connection: Connection,
@@ -35,7 +36,8 @@ impl SqliteStore {
     /// Opens the file, or creates it (mode 0600) with its directory (mode 0700).
     ///
     /// # Errors
-    /// When the file cannot be created, is in use, is damaged, is not ours, or was written by a newer version.
+    /// When the file cannot be created, is in use, is damaged, is not ours, or was written by a
+    /// newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(SqliteStore {
             path: path.to_owned(),
@@ -126,7 +128,8 @@ fn execute(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
             run("INSERT OR REPLACE INTO mid_space (association, next) VALUES (?1, ?2)", params![association, next.0])
         }
         Change::PutClientRequest(record) => run(
-            "INSERT OR REPLACE INTO client_request (id, association, mid, request, wanted) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT OR REPLACE INTO client_request (id, association, mid, request, wanted)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 codec::from_unsigned(record.key.id),
                 record.key.association,
@@ -159,5 +162,26 @@ fn classify(path: &Path, action: &'static str, source: rusqlite::Error) -> Store
             action,
             source,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A power cut cannot be tested here; what makes a commit survive one can.
+    #[test]
+    fn commits_sync_a_write_ahead_log() -> Result<(), Box<dyn std::error::Error>> {
+        let directory = tempfile::tempdir()?;
+        let store = SqliteStore::open(&directory.path().join("state.db"))?;
+        let settings =
+            "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous";
+        let (journal, synchronous): (String, i64) =
+            store
+                .connection
+                .query_row(settings, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        // 2 is FULL.
+        assert_eq!((journal.as_str(), synchronous), ("wal", 2));
+        Ok(())
     }
 }

@@ -42,8 +42,8 @@ impl Default for Action {
 }
 
 impl Action {
-    /// Says in the table how it was made: what was learnt under other limits is no use under these. At most 128 characters,
-    /// nft's limit for a comment.
+    /// Says in the table how it was made: what was learnt under other limits is no use under these.
+    /// At most 128 characters, nft's limit for a comment.
     pub(super) fn signature(&self) -> String {
         match self {
             Action::Drop => "moat 1 drop".to_owned(),
@@ -61,17 +61,20 @@ impl Action {
 
 /// Tells floods from clients by the rate of each source towards the scope of one mitigation.
 ///
-/// A source that exceeds `packets_per_second` is blocked as a whole, until it has kept to the rate for `block_seconds`. A
-/// source is an IPv4 address or an IPv6 /64, since whoever has one address of a /64 usually has them all.
+/// A source that exceeds `packets_per_second` is blocked as a whole, until it has kept to the rate
+/// for `block_seconds`. A source is an IPv4 address or an IPv6 /64, since whoever has one address
+/// of a /64 usually has them all.
 ///
-/// For each mitigation and address family up to `sources` sources are tracked, each until it has been silent for
-/// `block_seconds`. A flood with forged sources fills that table; from then on the sources without a place in it share
-/// `untracked_packets_per_second`, and those with a place go on undisturbed. So of a flood from random addresses no more
-/// than `sources / block_seconds + untracked_packets_per_second` packets a second pass in the long run (3,100 with the
-/// defaults), and the table cannot grow. A flood of many real sources that each keep to the rate is not seen: that needs a
-/// lower rate, or [`Action::Drop`].
+/// For each mitigation and address family up to `sources` sources are tracked, each until it has
+/// been silent for `block_seconds`. A flood with forged sources fills that table; from then on the
+/// sources without a place in it share `untracked_packets_per_second`, and those with a place go on
+/// undisturbed. So of a flood from random addresses no more than `sources / block_seconds +
+/// untracked_packets_per_second` packets a second pass in the long run (3,100 with the defaults),
+/// and the table cannot grow. A flood of many real sources that each keep to the rate is not seen:
+/// that needs a lower rate, or [`Action::Drop`].
 ///
-/// A mitigation takes 2 MiB of kernel memory per address family with the default `sources`, and about 20 MiB when full.
+/// A mitigation takes 2 MiB of kernel memory per address family with the default `sources`, and
+/// about 20 MiB when full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitPerSource {
     /// Most packets per second of one source; 200 by default.
@@ -82,7 +85,8 @@ pub struct LimitPerSource {
     pub block_seconds: NonZeroU32,
     /// How many sources are tracked for each mitigation and address family; 65,536 by default.
     pub sources: NonZeroU32,
-    /// Most packets per second of all sources that found no place, for each mitigation and address family; 2,000 by default.
+    /// Most packets per second of all sources that found no place, for each mitigation and address
+    /// family; 2,000 by default.
     pub untracked_packets_per_second: NonZeroU32,
 }
 
@@ -104,7 +108,8 @@ impl Default for LimitPerSource {
     }
 }
 
-/// The name of an nftables table: a letter from `a` to `z`, then up to 31 of `a` to `z`, `0` to `9` and `_`.
+/// The name of an nftables table: a letter from `a` to `z`, then up to 31 of `a` to `z`, `0` to `9`
+/// and `_`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableName(String);
 

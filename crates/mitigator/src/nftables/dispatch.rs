@@ -6,8 +6,9 @@ use ipnet::IpNet;
 
 use crate::{Filter, FilterId};
 
-/// For each outermost prefix of all filters, the filters with a prefix inside, in order. The outermost prefixes are disjoint:
-/// of two prefixes one contains the other, or they have nothing in common.
+/// For each outermost prefix of all filters, the filters with a prefix inside, in order. The
+/// outermost prefixes are disjoint: of two prefixes one contains the other, or they have nothing in
+/// common.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Dispatch(pub(super) BTreeMap<IpNet, Vec<Branch>>);
 
@@ -33,7 +34,7 @@ impl Dispatch {
         for branch in branches {
             match groups.last_entry() {
                 Some(mut group) if group.key().contains(&branch.prefix) => {
-                    group.get_mut().push(branch)
+                    group.get_mut().push(branch);
                 }
                 _ => {
                     groups.insert(branch.prefix, vec![branch]);
@@ -44,8 +45,8 @@ impl Dispatch {
     }
 }
 
-/// Leaves out prefixes inside others, so that a packet visits a filter once. In the order of addresses, a prefix comes right
-/// after those that contain it.
+/// Leaves out prefixes inside others, so that a packet visits a filter once. In the order of
+/// addresses, a prefix comes right after those that contain it.
 fn outermost(sorted: BTreeSet<IpNet>) -> Vec<IpNet> {
     let mut kept: Vec<IpNet> = Vec::new();
     for prefix in sorted {

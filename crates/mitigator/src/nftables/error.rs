@@ -7,7 +7,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum MitigatorError {
     /// There is no such program.
-    #[error("{} is not there: install the package nftables, or set the path of nft", program.display())]
+    #[error(
+        "{} is not there: install the package nftables, or set the path of nft",
+        program.display()
+    )]
     NotInstalled {
         /// The program that was looked for.
         program: PathBuf,

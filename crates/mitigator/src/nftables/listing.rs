@@ -120,7 +120,8 @@ impl Listing {
         Ok(())
     }
 
-    /// Whether the table was made with these limits and holds only what we make, so that its sets and counters are good.
+    /// Whether the table was made with these limits and holds only what we make, so that its sets
+    /// and counters are good.
     pub(super) fn is_ours(&self, signature: &str) -> bool {
         !self.strange && self.signatures.iter().eq([signature])
     }

@@ -1,4 +1,5 @@
-//! The names of all objects in the table. They come from a [`FilterId`] or a prefix and from nothing else.
+//! The names of all objects in the table. They come from a [`FilterId`] or a prefix and from
+//! nothing else.
 
 use std::fmt::Write;
 
@@ -45,7 +46,8 @@ impl Family {
         }
     }
 
-    /// nft's expression for the source of a packet, as [`LimitPerSource`](super::LimitPerSource) understands it.
+    /// nft's expression for the source of a packet, as [`LimitPerSource`](super::LimitPerSource)
+    /// understands it.
     pub(super) fn source(self) -> &'static str {
         match self {
             Family::V4 => "ip saddr",

@@ -1,7 +1,8 @@
 //! Writing the scripts, each of which nft makes one transaction of.
 //!
-//! Order matters in a script: chains come before the maps that are declared in it, because nft 1.0.6 sends the elements of a
-//! new map along with the map; elements go before the chains they lead to; sets and counters go after the rules that use them.
+//! Order matters in a script: chains come before the maps that are declared in it, because nft
+//! 1.0.6 sends the elements of a new map along with the map; elements go before the chains they
+//! lead to; sets and counters go after the rules that use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write};
@@ -14,7 +15,8 @@ use super::listing::{Listing, SetDefinition};
 use super::names::{self, BASE_CHAIN, Family};
 use crate::{Filter, FilterId};
 
-/// Runs before connection tracking makes a state for the packet, and after it has put fragments together.
+/// Runs before connection tracking makes a state for the packet, and after it has put fragments
+/// together.
 const PRIORITY_RAW: i32 = -300;
 
 /// The protocols that have ports (RFC 9132 §4.4.1.1): TCP, UDP, DCCP and SCTP.
@@ -47,7 +49,8 @@ impl<'a> Script<'a> {
         ));
     }
 
-    /// Starts from what is there, less everything but the sets and counters that `wanted` goes on using.
+    /// Starts from what is there, less everything but the sets and counters that `wanted` goes on
+    /// using.
     pub(super) fn clear(&mut self, listing: &Listing, wanted: &Filters) {
         self.line(format_args!("flush table inet {}", self.config.table));
         for map in &listing.maps {
@@ -283,8 +286,9 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The order decides: every packet counts for the rate of its source, so that a source stays blocked while it goes on; each
-    /// offender has a place among the rates, which expires no sooner, so that it finds one among the offenders.
+    /// The order decides: every packet counts for the rate of its source, so that a source stays
+    /// blocked while it goes on; each offender has a place among the rates, which expires no
+    /// sooner, so that it finds one among the offenders.
     fn add_limit_rules(
         &mut self,
         chain: &str,

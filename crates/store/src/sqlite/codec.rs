@@ -1,4 +1,5 @@
-//! Rows to records. Whatever the file holds, reading it ends in a record or an error that names the column.
+//! Rows to records. Whatever the file holds, reading it ends in a record or an error that names the
+//! column.
 
 use std::path::Path;
 

@@ -20,8 +20,9 @@ const FORMAT: i32 = 1;
 /// How long to wait for a predecessor that is just being killed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Format 1. Requests are kept as their DOTS encoding, so that what a later version adds to a request needs no change here.
-/// 64-bit unsigned values are kept as the signed value of the same bits. `expires` NULL is an indefinite lifetime.
+/// Format 1. Requests are kept as their DOTS encoding, so that what a later version adds to a
+/// request needs no change here. 64-bit unsigned values are kept as the signed value of the same
+/// bits. `expires` NULL is an indefinite lifetime.
 const SCHEMA: &str = "
 CREATE TABLE mitigation (
     customer TEXT NOT NULL, cuid TEXT NOT NULL, mid INTEGER NOT NULL,
@@ -47,7 +48,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     make_private_file(path)?;
     let failed = |action| move |source| classify(path, action, source);
 
-    // No SQLITE_OPEN_CREATE: the file exists, with the mode that its log inherits. No URI: a path is a path.
+    // No SQLITE_OPEN_CREATE: the file exists, with the mode that its log inherits. No URI: a path
+    // is a path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
     connection
@@ -71,7 +73,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Never opens a file that exists: closing any descriptor of it would drop the locks that this process has on it.
+/// Never opens a file that exists: closing any descriptor of it would drop the locks that this
+/// process has on it.
 fn make_private_file(path: &Path) -> Result<(), StoreError> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
