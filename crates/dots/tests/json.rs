@@ -12,7 +12,7 @@ use dots::mitigation::{
 use dots::target::{PortRange, Protocol, Target};
 use serde_json::{Value, json};
 
-fn scope(scope: Value) -> Value {
+fn scope(scope: &Value) -> Value {
     json!({"ietf-dots-signal-channel:dots-signal": {"scope": [scope]}})
 }
 
@@ -34,7 +34,7 @@ fn target() -> Target {
 fn a_request_has_the_names_of_the_yang_module() {
     let status = Some(AttackStatus::UnderAttack);
     let request = MitigationRequest::new(target(), Lifetime::Indefinite, false, status).unwrap();
-    let expected = scope(json!({
+    let expected = scope(&json!({
         "target-prefix": ["2001:db8:6401::1/128"],
         "target-port-range": [{"lower-port": 80}, {"lower-port": 1024, "upper-port": 65535}],
         "target-protocol": [17],
@@ -82,7 +82,7 @@ fn a_report_has_labels_and_64_bit_numbers_as_text() {
         },
         conflict: Some(conflict),
     }]);
-    let expected = scope(json!({
+    let expected = scope(&json!({
         "mid": 12332,
         "mitigation-start": "1507818434",
         "target-protocol": [17],
@@ -110,14 +110,14 @@ fn the_other_messages_have_the_same_frame() {
     };
     assert_eq!(
         serde_json::to_value(&granted).unwrap(),
-        scope(json!({"mid": 123, "lifetime": 3600}))
+        scope(&json!({"mid": 123, "lifetime": 3600}))
     );
 
     let conflict = ConflictInformation {
         cause: Some(ConflictCause::CuidCollision),
         ..Default::default()
     };
-    let expected = scope(json!({"conflict-information": {"conflict-cause": "cuid-collision"}}));
+    let expected = scope(&json!({"conflict-information": {"conflict-cause": "cuid-collision"}}));
     assert_eq!(
         serde_json::to_value(Refusal { conflict }).unwrap(),
         expected
