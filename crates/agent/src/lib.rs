@@ -1,1 +1,18 @@
-//! agent
+//! The DOTS agents as pure state machines: no socket, no clock, no task.
+//!
+//! * [`session`]: one signal channel session, common to all agents.
+//! * [`server`]: authorises, promises, enforces, reports.
+//! * [`client`]: keeps a session with every server of every PvD and asks the right ones.
+//! * [`server_selection`]: the multihoming decision, with its reasons.
+//!
+//! Time comes in as an argument, effects go out as values ([`client::Action`],
+//! [`server::Action`]); the runtime carries them out in order.
+
+pub mod client;
+mod content;
+pub mod server;
+pub mod server_selection;
+pub mod session;
+mod time;
+
+pub use time::Now;

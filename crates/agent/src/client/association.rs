@@ -1,0 +1,623 @@
+//! The client's side of one DOTS server: the session with it, kept up, and what is asked of it.
+//!
+//! ```text
+//! Idle --connect--> Connecting --established--> Up --peer silent, no attack--> Idle, connect
+//!   ^                   |                        |--peer silent, under attack--> Up + Connecting
+//!   |--after 60 s-------' every address failed   '--closed by the peer---------> Idle, connect
+//! ```
+//!
+//! Under attack a silent session is not given up: requests go on over it, and over a second one
+//! as soon as that is up (RFC 9132 §4.7).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use coap::{Code, Token};
+use dots::identifiers::{Cuid, Mid};
+use dtls::CloseReason;
+use pvd::{InterfaceName, ProvisioningDomain};
+
+use super::exchange;
+use super::part::{Part, Want};
+use super::{Connector, PathId, RequestId};
+use crate::content;
+use crate::server_selection::AssociationId;
+use crate::session::{Event, Output, SignalSession};
+use crate::time::Now;
+
+/// A set-up that failed at every address is not tried again before this (RFC 9132 §4.7: never
+/// more often than every 60 s, and rather every 300 s; a home under attack needs the former).
+const SHORTEST_RETRY: Duration = Duration::from_secs(60);
+/// A server that leaves a request unanswered so long may have lost the session: a second one
+/// is opened beside it.
+const UNANSWERED_REQUEST: Duration = Duration::from_secs(10);
+/// Mids are made durable in blocks of this size, so that no request waits for the disk.
+const MID_BLOCK: u32 = 64;
+
+/// What an association wants done. [`super::Client`] passes it on.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Open {
+        path: PathId,
+        interface: Option<InterfaceName>,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+    },
+    Transmit(PathId, Vec<u8>),
+    Close(PathId),
+    /// Cuid or reserved mids have changed.
+    Remember,
+    /// A part has changed and is to be remembered.
+    Changed(RequestId),
+    /// The session with the server came up, or why it went down.
+    Session(Result<SocketAddr, String>),
+}
+
+/// How the session with a server stands, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Nothing to do: no address, or waiting for the next attempt.
+    Down {
+        /// When it is tried again.
+        retry: Option<Instant>,
+        /// Why the last attempt or session ended.
+        reason: Option<String>,
+    },
+    /// The handshake is under way.
+    Connecting {
+        /// With which address.
+        remote: SocketAddr,
+    },
+    /// Requests can be sent.
+    Established {
+        /// With which address.
+        remote: SocketAddr,
+        /// Since when.
+        since: Instant,
+    },
+}
+
+/// One signal channel session and the requests that are under way on it.
+#[derive(Debug)]
+struct Live<S> {
+    path: PathId,
+    remote: SocketAddr,
+    session: SignalSession<S>,
+    established: Option<Instant>,
+    /// It answers no heartbeats, and nothing came since.
+    silent: bool,
+    /// What each token asks for. An observation stays until the session ends.
+    pending: BTreeMap<Token, (RequestId, Want)>,
+}
+
+/// One server of one PvD.
+#[derive(Debug)]
+pub(super) struct Association<S> {
+    pub(super) id: AssociationId,
+    pub(super) cuid: Cuid,
+    pub(super) parts: BTreeMap<RequestId, Part>,
+    pub(super) reserved_mid: Mid,
+    next_mid: u32,
+    interface: Option<InterfaceName>,
+    remotes: Vec<(SocketAddr, Option<IpAddr>)>,
+    /// Which of `remotes` is tried next; the length: all have failed.
+    attempt: usize,
+    round_started: Option<Instant>,
+    retry: Option<Instant>,
+    last_failure: Option<String>,
+    sessions: Vec<Live<S>>,
+    pub(super) effects: VecDeque<Effect>,
+    seeds: fastrand::Rng,
+}
+
+impl<S: dtls::Session> Association<S> {
+    pub(super) fn new(
+        now: Now,
+        domain: &ProvisioningDomain,
+        server: &pvd::DotsServer,
+        (cuid, reserved): (Cuid, Mid),
+        seed: u64,
+    ) -> Self {
+        let remotes = server
+            .addresses
+            .iter()
+            .map(|remote| (*remote, domain.source_towards(remote.ip())))
+            // Without an address of that family in the PvD its ingress filter drops all we send.
+            .filter(|(_, source)| source.is_some() || domain.addresses.is_empty())
+            .collect();
+        Self {
+            id: AssociationId {
+                pvd: domain.id.clone(),
+                server: server.name.clone(),
+            },
+            cuid,
+            parts: BTreeMap::new(),
+            next_mid: reserved.0,
+            reserved_mid: reserved,
+            interface: domain.interface.clone(),
+            remotes,
+            attempt: 0,
+            round_started: None,
+            retry: Some(now.monotonic),
+            last_failure: None,
+            sessions: Vec::new(),
+            effects: VecDeque::new(),
+            seeds: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    pub(super) fn is_established(&self) -> bool {
+        self.sessions.iter().any(|live| live.established.is_some())
+    }
+
+    pub(super) fn state(&self) -> SessionState {
+        let up = self
+            .sessions
+            .iter()
+            .find_map(|live| live.established.map(|since| (live.remote, since)));
+        match (up, self.sessions.first()) {
+            (Some((remote, since)), _) => SessionState::Established { remote, since },
+            (None, Some(live)) => SessionState::Connecting {
+                remote: live.remote,
+            },
+            (None, None) => SessionState::Down {
+                retry: self.retry,
+                reason: self.last_failure.clone(),
+            },
+        }
+    }
+
+    pub(super) fn round_trip_estimate(&self) -> Option<Duration> {
+        self.sessions
+            .iter()
+            .find_map(|live| live.session.round_trip_estimate())
+    }
+
+    pub(super) fn owns(&self, path: PathId) -> bool {
+        self.sessions.iter().any(|live| live.path == path)
+    }
+
+    /// A number for a new request: strictly increasing, also over restarts (RFC 9132 §4.4.1.1).
+    pub(super) fn take_mid(&mut self) -> Mid {
+        if self.next_mid >= Mid::ROLLOVER.0 && !self.is_under_attack() {
+            self.next_mid = 0;
+            self.reserved_mid = Mid(0);
+        }
+        let mid = Mid(self.next_mid);
+        self.next_mid = self.next_mid.saturating_add(1);
+        self.reserve_mids();
+        mid
+    }
+
+    /// Makes sure that no restart gives out a number again.
+    fn reserve_mids(&mut self) {
+        if self.next_mid.saturating_add(MID_BLOCK / 2) > self.reserved_mid.0 {
+            self.reserved_mid = Mid(self.next_mid.saturating_add(MID_BLOCK));
+            self.effects.push_back(Effect::Remember);
+        }
+    }
+
+    /// Keeps mids ahead of one that the store knows.
+    pub(super) fn restore(&mut self, id: RequestId, part: Part) {
+        self.next_mid = self.next_mid.max(part.mid.0.saturating_add(1));
+        self.reserve_mids();
+        self.parts.insert(id, part);
+    }
+
+    /// Whether a mitigation of this server is in force or being asked for.
+    fn is_under_attack(&self) -> bool {
+        self.parts.values().any(|part| !part.is_over())
+    }
+
+    pub(super) fn handle_datagram(&mut self, now: Now, path: PathId, datagram: &[u8]) {
+        if let Some(live) = self.sessions.iter_mut().find(|live| live.path == path) {
+            live.silent = false;
+            live.session.handle_datagram(now.monotonic, datagram);
+        }
+    }
+
+    /// The socket of a session cannot be used: the interface went, or the peer's port is closed.
+    pub(super) fn handle_path_failure(&mut self, now: Now, path: PathId, reason: &str) {
+        let Some(live) = self.sessions.iter().find(|live| live.path == path) else {
+            return;
+        };
+        // An ICMP error on an established session can be forged and may pass; silence decides.
+        if live.established.is_none() {
+            self.drop_session(now, path, reason.to_owned());
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        for live in &mut self.sessions {
+            if live
+                .session
+                .poll_timeout()
+                .is_some_and(|at| at <= now.monotonic)
+            {
+                live.session.handle_timeout(now.monotonic);
+            }
+        }
+        for (id, part) in &mut self.parts {
+            if part.next_timeout().is_some_and(|at| at <= now.monotonic) {
+                let was_over = part.is_over();
+                part.handle_timeout(now);
+                if part.is_over() && !was_over {
+                    self.effects.push_back(Effect::Changed(*id));
+                }
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let sessions = self
+            .sessions
+            .iter()
+            .filter_map(|live| live.session.poll_timeout());
+        let parts = self.parts.values().filter_map(Part::next_timeout);
+        let unanswered = self.unanswered_at();
+        sessions
+            .chain(parts)
+            .chain(self.retry)
+            .chain(unanswered)
+            .min()
+    }
+
+    /// Brings everything to where it should be: events taken, sessions opened, wants sent. To be
+    /// called after every change; calling it once more changes nothing.
+    pub(super) fn settle<C: Connector<Session = S>>(
+        &mut self,
+        now: Now,
+        connector: &mut C,
+        next_path: &mut PathId,
+    ) {
+        self.take_outputs(now);
+        if self.unanswered_at().is_some_and(|at| at <= now.monotonic) {
+            self.open_beside(now);
+        }
+        if self.retry.is_some_and(|at| at <= now.monotonic) {
+            self.retry = None;
+            if self.needs_session() {
+                self.connect(now, connector, next_path);
+                self.take_outputs(now);
+            }
+        }
+        self.send_wants(now);
+        self.take_outputs(now);
+    }
+
+    /// When a request has been unanswered for so long that a second session is worth a try.
+    fn unanswered_at(&self) -> Option<Instant> {
+        let waiting = self
+            .parts
+            .values()
+            .filter(|part| part.awaits_answer())
+            .map(|part| part.asking_since)
+            .min()?;
+        (self.sessions.len() == 1 && self.is_established() && self.retry.is_none())
+            .then(|| waiting + UNANSWERED_REQUEST)
+    }
+
+    /// Whether the session there is, if any, does not do.
+    fn needs_session(&self) -> bool {
+        !self.is_established()
+            || self.sessions.iter().any(|live| live.silent)
+            || self.parts.values().any(Part::awaits_answer)
+    }
+
+    /// Schedules a session beside, or instead of, the one there is.
+    fn open_beside(&mut self, now: Now) {
+        if self.sessions.len() < 2 && self.retry.is_none() {
+            self.attempt = 0;
+            let soonest = self.round_started.map(|at| at + SHORTEST_RETRY);
+            self.retry = Some(soonest.map_or(now.monotonic, |at| at.max(now.monotonic)));
+        }
+    }
+
+    fn connect<C: Connector<Session = S>>(
+        &mut self,
+        now: Now,
+        connector: &mut C,
+        next_path: &mut PathId,
+    ) {
+        if self.attempt >= self.remotes.len() {
+            self.attempt = 0;
+        }
+        let Some((remote, source)) = self.remotes.get(self.attempt).copied() else {
+            self.last_failure = Some(
+                "none of the server's addresses is of a family that this PvD has an address of"
+                    .to_owned(),
+            );
+            return;
+        };
+        if self.attempt == 0 {
+            self.round_started = Some(now.monotonic);
+        }
+        let secured = match connector.connect(now.monotonic, &self.id) {
+            Ok(secured) => secured,
+            Err(error) => {
+                self.failed(now, error.to_string());
+                return;
+            }
+        };
+        let path = *next_path;
+        next_path.0 += 1;
+        self.effects.push_back(Effect::Open {
+            path,
+            interface: self.interface.clone(),
+            source,
+            remote,
+        });
+        let seed = self.seeds.u64(..);
+        self.sessions.push(Live {
+            path,
+            remote,
+            session: SignalSession::new(now.monotonic, secured, connector.parameters(), seed),
+            established: None,
+            silent: false,
+            pending: BTreeMap::new(),
+        });
+    }
+
+    /// An attempt or a session is over: the next address at once, or the first after a pause.
+    fn failed(&mut self, now: Now, reason: String) {
+        self.effects.push_back(Effect::Session(Err(reason.clone())));
+        self.last_failure = Some(reason);
+        self.attempt += 1;
+        self.retry = Some(if self.attempt < self.remotes.len() {
+            now.monotonic
+        } else {
+            let soonest = self.round_started.unwrap_or(now.monotonic) + SHORTEST_RETRY;
+            soonest.max(now.monotonic)
+        });
+    }
+
+    fn take_outputs(&mut self, now: Now) {
+        let paths: Vec<PathId> = self.sessions.iter().map(|live| live.path).collect();
+        for path in paths {
+            while let Some(output) = self
+                .sessions
+                .iter_mut()
+                .find(|live| live.path == path)
+                .and_then(|live| live.session.poll_output())
+            {
+                match output {
+                    Output::Transmit(datagram) => {
+                        self.effects.push_back(Effect::Transmit(path, datagram));
+                    }
+                    Output::Event(event) => self.on_event(now, path, event),
+                }
+            }
+        }
+    }
+
+    fn on_event(&mut self, now: Now, path: PathId, event: Event) {
+        match event {
+            Event::Established(_) => self.on_established(now, path),
+            Event::Request {
+                exchange, request, ..
+            } => {
+                let refusal = refuse(&request);
+                if let Some(live) = self.live(path) {
+                    live.session.respond(now.monotonic, exchange, refusal);
+                }
+            }
+            Event::Response { token, response } => self.on_response(now, path, token, &response),
+            Event::RequestFailed { token, .. } | Event::NotificationRejected { token } => {
+                if let Some(live) = self.live(path) {
+                    live.pending.remove(&token);
+                }
+            }
+            Event::PeerSilent => {
+                if self.is_under_attack() {
+                    if let Some(live) = self.live(path) {
+                        live.silent = true;
+                    }
+                    self.open_beside(now);
+                } else {
+                    self.attempt = self.remotes.len();
+                    self.drop_session(now, path, "it answers no heartbeat any more".to_owned());
+                }
+            }
+            Event::Closed(reason) => {
+                self.drop_session(now, path, describe(&reason));
+            }
+        }
+    }
+
+    /// A session that came up takes the place of the one before (RFC 9132 §4.7).
+    fn on_established(&mut self, now: Now, path: PathId) {
+        self.attempt = 0;
+        self.retry = None;
+        self.last_failure = None;
+        let mut remote = None;
+        for live in &mut self.sessions {
+            if live.path == path {
+                live.established = Some(now.monotonic);
+                remote = Some(live.remote);
+            } else {
+                live.session.close(now.monotonic);
+            }
+        }
+        if let Some(remote) = remote {
+            self.effects.push_back(Effect::Session(Ok(remote)));
+        }
+        // What the server was asked over the old session counts as never asked.
+        for part in self.parts.values_mut() {
+            if !part.is_settled() {
+                part.asking_since = now.monotonic;
+            }
+        }
+    }
+
+    fn drop_session(&mut self, now: Now, path: PathId, reason: String) {
+        let Some(at) = self.sessions.iter().position(|live| live.path == path) else {
+            return;
+        };
+        let live = self.sessions.remove(at);
+        self.effects.push_back(Effect::Close(path));
+        let another_is_up = self.is_established();
+        match live.established {
+            // Another attempt follows only where it is needed.
+            _ if another_is_up && live.established.is_some() => {}
+            None => self.failed(now, reason),
+            Some(since) => {
+                // A session that lasted earns an immediate new attempt.
+                let lasted = now.monotonic.saturating_duration_since(since) >= SHORTEST_RETRY;
+                if lasted {
+                    self.round_started = None;
+                }
+                self.attempt = 0;
+                let soonest = self.round_started.map(|at| at + SHORTEST_RETRY);
+                self.retry = Some(soonest.map_or(now.monotonic, |at| at.max(now.monotonic)));
+                self.effects.push_back(Effect::Session(Err(reason.clone())));
+                self.last_failure = Some(reason);
+            }
+        }
+    }
+
+    fn live(&mut self, path: PathId) -> Option<&mut Live<S>> {
+        self.sessions.iter_mut().find(|live| live.path == path)
+    }
+
+    /// Says over every session that is up what the parts want and have not said there yet.
+    fn send_wants(&mut self, now: Now) {
+        for live in &mut self.sessions {
+            if live.established.is_none() {
+                continue;
+            }
+            for (id, part) in &self.parts {
+                let wants = part.wants(now);
+                // A request that nobody waits for any more is not repeated.
+                let stale: Vec<Token> = live
+                    .pending
+                    .iter()
+                    .filter(|(_, (of, want))| of == id && Some(*want) != wants)
+                    .filter(|(_, (_, want))| !(*want == Want::Observe && part.is_active()))
+                    .map(|(token, _)| *token)
+                    .collect();
+                for token in stale {
+                    live.pending.remove(&token);
+                    live.session.cancel(&token);
+                }
+                let Some(want) = wants else { continue };
+                if live.pending.values().any(|pending| *pending == (*id, want)) {
+                    continue;
+                }
+                let request = exchange::request(now, &self.cuid, part, want);
+                let sent = request
+                    .and_then(|request| live.session.send_request(now.monotonic, request).ok());
+                if let Some(token) = sent {
+                    live.pending.insert(token, (*id, want));
+                }
+            }
+        }
+    }
+
+    fn on_response(&mut self, now: Now, path: PathId, token: Token, response: &coap::Response) {
+        let Some(live) = self.sessions.iter_mut().find(|live| live.path == path) else {
+            return;
+        };
+        let Some((id, want)) = live.pending.get(&token).copied() else {
+            return;
+        };
+        let goes_on = want == Want::Observe && response.options.observe().is_some();
+        if !goes_on && want != Want::Observe {
+            live.pending.remove(&token);
+        }
+        let Some(part) = self.parts.get_mut(&id) else {
+            return;
+        };
+        match want {
+            Want::Put => match exchange::put_answer(response) {
+                exchange::PutAnswer::Granted(granted) => {
+                    part.granted(now, granted.lifetime);
+                    self.replace_older(id);
+                }
+                exchange::PutAnswer::Refused { code, diagnostic } => part.refused(code, diagnostic),
+                exchange::PutAnswer::Later(pause) => part.postpone(now, pause),
+                exchange::PutAnswer::CuidCollision => return self.change_cuid(now),
+            },
+            Want::Observe => observed(now, part, response),
+            Want::Delete => match response.code {
+                Code::DELETED | Code::NOT_FOUND => part.deleted(),
+                Code::SERVICE_UNAVAILABLE => part.postpone(now, exchange::max_age(response)),
+                _ => part.deleted(),
+            },
+        }
+        self.effects.push_back(Effect::Changed(id));
+    }
+
+    /// What a granted request overlaps, the server has deleted (RFC 9132 §4.4.1.3).
+    fn replace_older(&mut self, granted: RequestId) {
+        let Some(newer) = self.parts.get(&granted).cloned() else {
+            return;
+        };
+        for (id, part) in &mut self.parts {
+            let older = part.mid < newer.mid && !part.is_over();
+            if older && part.target.overlaps(&newer.target) {
+                part.replace();
+                self.effects.push_back(Effect::Changed(*id));
+            }
+        }
+    }
+
+    /// RFC 9132 §4.4.1.3: the cuid is another client's; take a fresh one and ask again.
+    fn change_cuid(&mut self, now: Now) {
+        let mut digest = [0; 32];
+        self.seeds.fill(&mut digest);
+        self.cuid = Cuid::from_spki_sha256(&digest);
+        self.effects.push_back(Effect::Remember);
+        for live in &mut self.sessions {
+            for token in std::mem::take(&mut live.pending).into_keys() {
+                live.session.cancel(&token);
+            }
+        }
+        for part in self.parts.values_mut() {
+            if !part.is_over() {
+                part.ask_again(now);
+                part.postpone(now, exchange::SHORTEST_PAUSE);
+            }
+        }
+    }
+
+    /// Ends all sessions in order, at shutdown or when the PvD goes.
+    pub(super) fn close(&mut self, now: Now) {
+        for live in &mut self.sessions {
+            live.session.close(now.monotonic);
+            while let Some(output) = live.session.poll_output() {
+                if let Output::Transmit(datagram) = output {
+                    self.effects
+                        .push_back(Effect::Transmit(live.path, datagram));
+                }
+            }
+            self.effects.push_back(Effect::Close(live.path));
+        }
+        self.sessions.clear();
+        self.retry = None;
+    }
+}
+
+fn observed(now: Now, part: &mut Part, response: &coap::Response) {
+    if let Some(report) = exchange::report(response) {
+        if let Some(status) = report.0.iter().find(|status| status.mid == part.mid) {
+            part.observed(now, status);
+        }
+    } else if response.code == Code::NOT_FOUND && part.is_active() {
+        // The server does not have it any more, but it is still wanted.
+        part.ask_again(now);
+        part.postpone(now, exchange::SHORTEST_PAUSE);
+    }
+}
+
+/// A client serves nothing but heartbeats.
+fn refuse(request: &coap::Request) -> coap::Response {
+    match crate::session::resource_of(request) {
+        Ok(_) => content::diagnostic(Code::METHOD_NOT_ALLOWED, "this is a DOTS client"),
+        Err(_) => content::diagnostic(Code::NOT_FOUND, "this is a DOTS client"),
+    }
+}
+
+fn describe(reason: &CloseReason) -> String {
+    reason.to_string()
+}

@@ -1,0 +1,217 @@
+//! One accepted mitigation, and the table of them.
+//!
+//! ```text
+//! PUT accepted --> Starting (1) --enforced--> Mitigating (2) --DELETE, expiry, override--> gone
+//!      \-- trigger-mitigation false --> Parked (8) --session lost--> Starting
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::Instant;
+
+use dots::identifiers::{Cuid, Mid};
+use dots::lifetime::RemainingLifetime;
+use dots::mitigation::{DroppedCounters, MitigationRequest, MitigationStatus, Status};
+use dots::target::Target;
+
+use super::prefix_index::PrefixIndex;
+use crate::time::Now;
+
+/// What identifies a mitigation at a server: the client identity and its number (RFC 9132 §4.4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MitigationKey {
+    /// The customer that the client authenticated as.
+    pub customer: String,
+    /// The client of that customer.
+    pub cuid: Cuid,
+    /// The client's number for the request.
+    pub mid: Mid,
+}
+
+/// What must survive a crash once a mitigation is promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MitigationRecord {
+    /// Whose, and which.
+    pub key: MitigationKey,
+    /// SHA-256 of the public key that the client proved to hold; a `cuid` belongs to it
+    /// as long as it has mitigations.
+    pub credential: [u8; 32],
+    /// What was asked.
+    pub request: MitigationRequest,
+    /// When the mitigation started, in seconds since 1970; `None` while it is parked.
+    pub started_unix: Option<u64>,
+    /// When it ends without a refresh, in seconds since 1970; `None`: never.
+    pub expires_unix: Option<u64>,
+}
+
+/// How far a mitigation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Promised; the mitigator has been told.
+    Starting,
+    /// The mitigator enforces it.
+    Mitigating,
+    /// It waits for the session to be lost (`trigger-mitigation` false).
+    Parked,
+}
+
+impl Phase {
+    fn status(self) -> Status {
+        match self {
+            Self::Starting => Status::AttackMitigationInProgress,
+            Self::Mitigating => Status::AttackSuccessfullyMitigated,
+            Self::Parked => Status::AttackMitigationSignalLoss,
+        }
+    }
+}
+
+/// A mitigation in force, or parked.
+#[derive(Clone, Debug)]
+pub(super) struct Mitigation {
+    pub(super) record: MitigationRecord,
+    pub(super) phase: Phase,
+    pub(super) expires: Option<Instant>,
+    pub(super) dropped: DroppedCounters,
+}
+
+impl Mitigation {
+    /// The entry of a GET response or a notification (RFC 9132 §4.4.2).
+    pub(super) fn status(&self, now: Now) -> MitigationStatus {
+        MitigationStatus {
+            mid: self.record.key.mid,
+            target: self.record.request.target.clone(),
+            trigger_mitigation: Some(self.record.request.trigger_mitigation),
+            mitigation_start: self.record.started_unix,
+            status: self.phase.status(),
+            lifetime: match self.expires {
+                Some(at) => RemainingLifetime::Seconds(now.seconds_until(at)),
+                None => RemainingLifetime::Indefinite,
+            },
+            counters: self.dropped,
+            conflict: None,
+        }
+    }
+}
+
+/// All mitigations of a server, indexed by scope and by expiry.
+#[derive(Debug, Default)]
+pub(super) struct Mitigations {
+    by_key: BTreeMap<MitigationKey, Mitigation>,
+    by_prefix: PrefixIndex<MitigationKey>,
+    by_expiry: BTreeSet<(Instant, MitigationKey)>,
+    owner_of_cuid: BTreeMap<Cuid, ([u8; 32], usize)>,
+    count_of_customer: BTreeMap<String, usize>,
+}
+
+impl Mitigations {
+    pub(super) fn get(&self, key: &MitigationKey) -> Option<&Mitigation> {
+        self.by_key.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &MitigationKey) -> Option<&mut Mitigation> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Mitigation> {
+        self.by_key.values()
+    }
+
+    pub(super) fn insert(&mut self, mitigation: Mitigation) {
+        let key = mitigation.record.key.clone();
+        self.remove(&key);
+        for prefix in &mitigation.record.request.target.prefixes {
+            self.by_prefix.insert(prefix.net(), key.clone());
+        }
+        if let Some(at) = mitigation.expires {
+            self.by_expiry.insert((at, key.clone()));
+        }
+        self.owner_of_cuid
+            .entry(key.cuid.clone())
+            .or_insert((mitigation.record.credential, 0))
+            .1 += 1;
+        *self
+            .count_of_customer
+            .entry(key.customer.clone())
+            .or_default() += 1;
+        self.by_key.insert(key, mitigation);
+    }
+
+    pub(super) fn remove(&mut self, key: &MitigationKey) -> Option<Mitigation> {
+        let mitigation = self.by_key.remove(key)?;
+        for prefix in &mitigation.record.request.target.prefixes {
+            self.by_prefix.remove(prefix.net(), key);
+        }
+        if let Some(at) = mitigation.expires {
+            self.by_expiry.remove(&(at, key.clone()));
+        }
+        if let Some((_, count)) = self.owner_of_cuid.get_mut(&key.cuid) {
+            *count -= 1;
+            if *count == 0 {
+                self.owner_of_cuid.remove(&key.cuid);
+            }
+        }
+        if let Some(count) = self.count_of_customer.get_mut(&key.customer) {
+            *count -= 1;
+            if *count == 0 {
+                self.count_of_customer.remove(&key.customer);
+            }
+        }
+        Some(mitigation)
+    }
+
+    /// Moves the expiry of a mitigation.
+    pub(super) fn reschedule(&mut self, key: &MitigationKey, expires: Option<Instant>) {
+        if let Some(mitigation) = self.by_key.get_mut(key) {
+            if let Some(at) = mitigation.expires {
+                self.by_expiry.remove(&(at, key.clone()));
+            }
+            if let Some(at) = expires {
+                self.by_expiry.insert((at, key.clone()));
+            }
+            mitigation.expires = expires;
+        }
+    }
+
+    /// The mitigations of one client, by `mid`.
+    pub(super) fn of_client<'a>(
+        &'a self,
+        customer: &'a str,
+        cuid: &'a Cuid,
+    ) -> impl Iterator<Item = &'a Mitigation> {
+        let first = MitigationKey {
+            customer: customer.to_owned(),
+            cuid: cuid.clone(),
+            mid: Mid(0),
+        };
+        self.by_key
+            .range((Bound::Included(first), Bound::Unbounded))
+            .take_while(move |(key, _)| key.customer == customer && key.cuid == *cuid)
+            .map(|(_, mitigation)| mitigation)
+    }
+
+    /// How many mitigations a customer has.
+    pub(super) fn count_of_customer(&self, customer: &str) -> usize {
+        self.count_of_customer.get(customer).copied().unwrap_or(0)
+    }
+
+    /// Whether another credential has mitigations under this `cuid` (RFC 9132 §4.4.1.1).
+    pub(super) fn is_cuid_of_another(&self, cuid: &Cuid, credential: &[u8; 32]) -> bool {
+        self.owner_of_cuid
+            .get(cuid)
+            .is_some_and(|(owner, _)| owner != credential)
+    }
+
+    /// The mitigations whose scope shares an address with `target`.
+    pub(super) fn overlapping(&self, target: &Target) -> BTreeSet<MitigationKey> {
+        target
+            .prefixes
+            .iter()
+            .flat_map(|prefix| self.by_prefix.overlapping(prefix.net()))
+            .collect()
+    }
+
+    /// The next mitigation to expire.
+    pub(super) fn next_expiry(&self) -> Option<(Instant, &MitigationKey)> {
+        self.by_expiry.first().map(|(at, key)| (*at, key))
+    }
+}

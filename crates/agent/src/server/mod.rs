@@ -1,0 +1,453 @@
+//! The DOTS server as one state machine (RFC 9132 §4.4).
+//!
+//! ```text
+//! client                     Server                       store        mitigator
+//!   | PUT mitigate/cuid/mid    |                            |              |
+//!   |------------------------->| Action::Persist ---------->|              |
+//!   |                     2.01 |        (durable)           |              |
+//!   |<-------------------------| Action::Respond            |              |
+//!   |                          | Action::Enforce ------------------------->|
+//!   |                          |<----------------------- Input::Enforced --|
+//!   |      notification, 2.05  |                            |              |
+//!   |<-------------------------| Action::Notify             |              |
+//! ```
+//!
+//! Actions come out in the order in which they are to be carried out: what precedes a `Respond`
+//! must be durable before the response leaves (ARCHITECTURE.md, invariant 2).
+
+mod customer;
+mod mitigation;
+mod observation;
+mod prefix_index;
+mod request;
+mod sessions;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use coap::{Exchange, OptionNumber, Request, Response, Token};
+use dots::lifetime::Lifetime;
+use dots::mitigation::{MitigationReport, MitigationStatus, Status};
+use dots::target::Target;
+use dtls::{Credential, Peer};
+
+pub use self::customer::{Customer, Customers};
+use self::mitigation::{Mitigation, Mitigations, Phase};
+pub use self::mitigation::{MitigationKey, MitigationRecord};
+use self::observation::Observations;
+pub use self::request::Outcome;
+pub use self::sessions::{Flow, SessionOutput, Sessions, TooManySessions};
+use crate::content;
+use crate::time::Now;
+
+/// A session of a server, numbered by [`Sessions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// What the operator of a server decides.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The longest lifetime granted, in seconds; also what an indefinite one becomes
+    /// (RFC 9132 §4.4.1.1).
+    pub max_lifetime: NonZeroU32,
+    /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
+    pub notification_interval: Duration,
+    /// How many observations one session may hold.
+    pub max_observations: usize,
+    /// How many prefixes, port ranges and protocols one request may name altogether.
+    pub max_targets: usize,
+    /// The largest response body, in bytes, that fits one datagram (RFC 9132 §7.3).
+    pub max_body: usize,
+    /// How long to wait before a failed enforcement is tried again.
+    pub enforcement_retry: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_lifetime: NonZeroU32::MIN.saturating_add(86_399),
+            notification_interval: Duration::from_secs(15),
+            max_observations: 64,
+            max_targets: 256,
+            max_body: 1024,
+            enforcement_retry: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a server is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A session was established with this authenticated peer.
+    Established(SessionId, Peer),
+    /// A request came.
+    Request {
+        /// On which session.
+        session: SessionId,
+        /// To be handed back with the response.
+        exchange: Exchange,
+        /// The token of the request.
+        token: Token,
+        /// The request.
+        request: Request,
+    },
+    /// A peer rejected a notification (RFC 7641 §3.6).
+    NotificationRejected(SessionId, Token),
+    /// The client is lost: nothing came for `missing-hb-allowed` heartbeats (RFC 9132 §4.7).
+    SessionLost(SessionId),
+    /// The client, or its session, ended in order.
+    SessionClosed(SessionId),
+    /// The mitigator enforces these.
+    Enforced(Vec<MitigationKey>),
+    /// The mitigator could not enforce these; they are tried again.
+    EnforcementFailed(Vec<MitigationKey>),
+    /// What the mitigator has dropped so far: packets and bytes.
+    Dropped(BTreeMap<MitigationKey, (u64, u64)>),
+    /// The instant of [`Server::poll_timeout`] has come.
+    Timeout,
+}
+
+/// What a server wants done, in this order.
+#[derive(Debug)]
+pub enum Action {
+    /// Make it durable before any later [`Action::Respond`] is carried out.
+    Persist(Change),
+    /// Answer a request.
+    Respond(SessionId, Exchange, Response),
+    /// Leave a request without an answer (RFC 9132 §4.4.3).
+    Ignore(SessionId, Exchange),
+    /// Tell an observer.
+    Notify(SessionId, Token, Response),
+    /// Have the mitigator stop traffic to this scope.
+    Enforce(MitigationKey, Target),
+    /// Have the mitigator let it pass again.
+    Withdraw(MitigationKey),
+    /// End a session whose client is lost.
+    Close(SessionId),
+    /// A decision, for the log.
+    Decided(Outcome),
+}
+
+/// A change of what must survive a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A mitigation is promised, or its promise has changed.
+    Put(MitigationRecord),
+    /// A mitigation is over.
+    Delete(MitigationKey),
+}
+
+/// The DOTS server.
+#[derive(Debug)]
+pub struct Server {
+    customers: Customers,
+    policy: Policy,
+    clients: BTreeMap<SessionId, Client>,
+    mitigations: Mitigations,
+    observations: Observations,
+    next_notification: Option<Instant>,
+    retry: Option<Instant>,
+    actions: VecDeque<Action>,
+}
+
+/// The authenticated client of a session.
+#[derive(Clone, Debug)]
+struct Client {
+    customer: Option<String>,
+    credential: [u8; 32],
+}
+
+impl Server {
+    /// A server as the store left it; `records` are in force at once.
+    pub fn new(
+        now: Now,
+        customers: Customers,
+        policy: Policy,
+        records: impl IntoIterator<Item = MitigationRecord>,
+    ) -> Self {
+        let mut server = Self {
+            customers,
+            policy,
+            clients: BTreeMap::new(),
+            mitigations: Mitigations::default(),
+            observations: Observations::default(),
+            next_notification: None,
+            retry: None,
+            actions: VecDeque::new(),
+        };
+        for record in records {
+            server.restore(now, record);
+        }
+        server
+    }
+
+    /// Takes one input; what follows from it waits in [`Server::poll_action`].
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Established(session, peer) => self.on_established(session, &peer),
+            Input::Request {
+                session,
+                exchange,
+                token,
+                request,
+            } => self.on_request(now, session, exchange, token, &request),
+            Input::NotificationRejected(session, token) => {
+                self.observations.deregister(session, token);
+            }
+            Input::SessionLost(session) => self.on_session_lost(now, session),
+            Input::SessionClosed(session) => self.forget(session),
+            Input::Enforced(keys) => self.on_enforced(now, &keys),
+            Input::EnforcementFailed(keys) => {
+                if keys.iter().any(|key| self.mitigations.get(key).is_some()) {
+                    self.retry = Some(now.monotonic + self.policy.enforcement_retry);
+                }
+            }
+            Input::Dropped(dropped) => self.on_dropped(dropped),
+            Input::Timeout => self.on_timeout(now),
+        }
+    }
+
+    /// What is to be done next; poll until `None` after each input.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let expiry = self.mitigations.next_expiry().map(|(at, _)| at);
+        let notification = (!self.observations.is_empty())
+            .then_some(self.next_notification)
+            .flatten();
+        [expiry, notification, self.retry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The scopes that the mitigator should be enforcing.
+    pub fn enforced_scopes(&self) -> impl Iterator<Item = (&MitigationKey, &Target)> {
+        self.mitigations
+            .iter()
+            .filter(|mitigation| mitigation.phase != Phase::Parked)
+            .map(|mitigation| {
+                let record = &mitigation.record;
+                (&record.key, &record.request.target)
+            })
+    }
+
+    /// Every mitigation, for a person to look at.
+    pub fn report(&self, now: Now) -> Vec<(MitigationKey, MitigationStatus)> {
+        self.mitigations
+            .iter()
+            .map(|mitigation| (mitigation.record.key.clone(), mitigation.status(now)))
+            .collect()
+    }
+
+    fn restore(&mut self, now: Now, record: MitigationRecord) {
+        if record.expires_unix.is_some_and(|at| at <= now.unix) {
+            self.actions
+                .push_back(Action::Persist(Change::Delete(record.key)));
+            return;
+        }
+        let mitigation = Mitigation {
+            expires: record.expires_unix.map(|at| now.instant_of(at)),
+            phase: match record.started_unix {
+                Some(_) => Phase::Starting,
+                None => Phase::Parked,
+            },
+            dropped: dots::mitigation::DroppedCounters::default(),
+            record,
+        };
+        self.mitigations.insert(mitigation);
+    }
+
+    fn on_established(&mut self, session: SessionId, peer: &Peer) {
+        let Credential::Certificate { spki_sha256, .. } = &peer.credential else {
+            return;
+        };
+        let client = Client {
+            customer: self.customers.identify(peer).map(str::to_owned),
+            credential: *spki_sha256,
+        };
+        if client.customer.is_none() {
+            self.actions.push_back(Action::Decided(Outcome::NoCustomer {
+                session,
+                peer: peer.clone(),
+            }));
+        }
+        self.clients.insert(session, client);
+    }
+
+    /// RFC 9132 §4.7: the loss of the last session of a client starts what it had preconfigured.
+    fn on_session_lost(&mut self, now: Now, session: SessionId) {
+        self.actions.push_back(Action::Close(session));
+        let Some(lost) = self.clients.get(&session).cloned() else {
+            return;
+        };
+        self.forget(session);
+        let elsewhere = |client: &Client| client.credential == lost.credential;
+        if self.clients.values().any(elsewhere) {
+            return;
+        }
+        let parked: Vec<MitigationKey> = self
+            .mitigations
+            .iter()
+            .filter(|mitigation| mitigation.phase == Phase::Parked)
+            .filter(|mitigation| mitigation.record.credential == lost.credential)
+            .map(|mitigation| mitigation.record.key.clone())
+            .collect();
+        for key in parked {
+            if let Some(mitigation) = self.mitigations.get_mut(&key) {
+                mitigation.phase = Phase::Starting;
+                mitigation.record.started_unix = Some(now.unix);
+                let record = mitigation.record.clone();
+                let target = record.request.target.clone();
+                self.actions.push_back(Action::Persist(Change::Put(record)));
+                self.actions.push_back(Action::Enforce(key, target));
+            }
+        }
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        self.clients.remove(&session);
+        self.observations.forget_session(session);
+    }
+
+    fn on_enforced(&mut self, now: Now, keys: &[MitigationKey]) {
+        for key in keys {
+            if let Some(mitigation) = self.mitigations.get_mut(key)
+                && mitigation.phase == Phase::Starting
+            {
+                mitigation.phase = Phase::Mitigating;
+                self.notify(now, key);
+            }
+        }
+    }
+
+    fn on_dropped(&mut self, dropped: BTreeMap<MitigationKey, (u64, u64)>) {
+        for (key, (packets, bytes)) in dropped {
+            if let Some(mitigation) = self.mitigations.get_mut(&key) {
+                mitigation.dropped.pkts = Some(packets);
+                mitigation.dropped.bytes = Some(bytes);
+            }
+        }
+    }
+
+    fn on_timeout(&mut self, now: Now) {
+        while let Some((at, key)) = self.mitigations.next_expiry() {
+            if at > now.monotonic {
+                break;
+            }
+            let key = key.clone();
+            self.end(now, &key, Status::AttackMitigationTerminated);
+        }
+        if self.retry.is_some_and(|at| at <= now.monotonic) {
+            self.retry = None;
+            let starting: Vec<Action> = self
+                .mitigations
+                .iter()
+                .filter(|mitigation| mitigation.phase == Phase::Starting)
+                .map(|mitigation| {
+                    let record = &mitigation.record;
+                    Action::Enforce(record.key.clone(), record.request.target.clone())
+                })
+                .collect();
+            self.actions.extend(starting);
+        }
+        if self.next_notification.is_some_and(|at| at <= now.monotonic) {
+            self.notify_all(now);
+        }
+    }
+
+    /// Ends a mitigation: out of force, out of the store, its observers told once.
+    fn end(&mut self, now: Now, key: &MitigationKey, status: Status) {
+        let Some(mitigation) = self.mitigations.remove(key) else {
+            return;
+        };
+        self.actions
+            .push_back(Action::Persist(Change::Delete(key.clone())));
+        if mitigation.phase != Phase::Parked {
+            self.actions.push_back(Action::Withdraw(key.clone()));
+        }
+        let last = MitigationStatus {
+            status,
+            lifetime: dots::lifetime::RemainingLifetime::Seconds(0),
+            ..mitigation.status(now)
+        };
+        for (session, token, observation) in self.observations.iter_mut() {
+            if observation.mid.is_some() && observation.covers(&key.customer, &key.cuid, key.mid) {
+                let report = MitigationReport(vec![last.clone()]);
+                let response = notification(observation.advance(), &report);
+                self.actions
+                    .push_back(Action::Notify(session, token, response));
+            }
+        }
+    }
+
+    /// Tells the observers of one mitigation how it stands.
+    fn notify(&mut self, now: Now, key: &MitigationKey) {
+        for (session, token, observation) in self.observations.iter_mut() {
+            if !observation.covers(&key.customer, &key.cuid, key.mid) {
+                continue;
+            }
+            let report = report_for(&self.mitigations, now, observation);
+            let response = notification(observation.advance(), &report);
+            self.actions
+                .push_back(Action::Notify(session, token, response));
+        }
+    }
+
+    /// RFC 9132 §4.4.2.1: observers are told from time to time, since datagrams get lost.
+    fn notify_all(&mut self, now: Now) {
+        self.next_notification = Some(now.monotonic + self.policy.notification_interval);
+        for (session, token, observation) in self.observations.iter_mut() {
+            let report = report_for(&self.mitigations, now, observation);
+            if !report.0.is_empty() {
+                let response = notification(observation.advance(), &report);
+                self.actions
+                    .push_back(Action::Notify(session, token, response));
+            }
+        }
+    }
+
+    /// The lifetime that policy grants for the one asked (RFC 9132 §4.4.1.1).
+    fn grant(&self, asked: Lifetime) -> Lifetime {
+        let longest = self.policy.max_lifetime;
+        match asked {
+            Lifetime::Seconds(seconds) => Lifetime::Seconds(seconds.min(longest)),
+            Lifetime::Indefinite => Lifetime::Seconds(longest),
+        }
+    }
+}
+
+/// What an observer sees.
+fn report_for(
+    mitigations: &Mitigations,
+    now: Now,
+    observation: &observation::Observation,
+) -> MitigationReport {
+    MitigationReport(
+        mitigations
+            .of_client(&observation.customer, &observation.cuid)
+            .filter(|mitigation| {
+                observation
+                    .mid
+                    .is_none_or(|only| only == mitigation.record.key.mid)
+            })
+            .map(|mitigation| mitigation.status(now))
+            .collect(),
+    )
+}
+
+fn notification(sequence: u32, report: &MitigationReport) -> Response {
+    let mut response = content::body(coap::Code::CONTENT, report.encode());
+    response.options.push_uint(OptionNumber::OBSERVE, sequence);
+    response
+}

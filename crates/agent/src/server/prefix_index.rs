@@ -1,0 +1,112 @@
+//! Which mitigations touch a prefix, without asking each of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use ipnet::IpNet;
+
+/// A multimap from prefix to `K` that finds every entry overlapping a prefix.
+#[derive(Debug)]
+pub(super) struct PrefixIndex<K> {
+    entries: BTreeMap<IpNet, BTreeSet<K>>,
+}
+
+impl<K> Default for PrefixIndex<K> {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone> PrefixIndex<K> {
+    pub(super) fn insert(&mut self, prefix: IpNet, key: K) {
+        self.entries.entry(prefix.trunc()).or_default().insert(key);
+    }
+
+    pub(super) fn remove(&mut self, prefix: IpNet, key: &K) {
+        let prefix = prefix.trunc();
+        if let Some(keys) = self.entries.get_mut(&prefix) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.entries.remove(&prefix);
+            }
+        }
+    }
+
+    /// The keys whose prefix contains `prefix` or lies in it.
+    pub(super) fn overlapping(&self, prefix: IpNet) -> BTreeSet<K> {
+        let prefix = prefix.trunc();
+        let mut found = BTreeSet::new();
+        let mut container = prefix.supernet();
+        while let Some(wider) = container {
+            found.extend(self.entries.get(&wider).into_iter().flatten().cloned());
+            container = wider.supernet();
+        }
+        // Prefixes sort by address and then by length, so those inside `prefix` are neighbours.
+        let inside = (Bound::Included(prefix), Bound::Unbounded);
+        for (other, keys) in self.entries.range(inside) {
+            if !prefix.contains(&other.addr()) {
+                break;
+            }
+            if prefix.contains(other) {
+                found.extend(keys.iter().cloned());
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    fn prefix() -> impl Strategy<Value = IpNet> {
+        // Few distinct addresses, so that prefixes really meet.
+        prop_oneof![
+            (0u32..64, 24u8..=32).prop_map(|(host, length)| {
+                let address = IpAddr::V4(Ipv4Addr::from(0xcb00_7100 | (host << 2)));
+                IpNet::new(address, length).unwrap().trunc()
+            }),
+            (0u128..64, 118u8..=128).prop_map(|(host, length)| {
+                let address = IpAddr::V6(Ipv6Addr::from((0x2001_0db8 << 96) | (host << 4)));
+                IpNet::new(address, length).unwrap().trunc()
+            }),
+        ]
+    }
+
+    fn overlap(one: &IpNet, other: &IpNet) -> bool {
+        one.contains(other) || other.contains(one)
+    }
+
+    proptest! {
+        /// Covers: S-029
+        #[test]
+        fn finds_exactly_what_asking_each_prefix_finds(
+            held in proptest::collection::vec(prefix(), 0..40),
+            removed in proptest::collection::vec(any::<proptest::sample::Index>(), 0..10),
+            asked in prefix(),
+        ) {
+            let mut index = PrefixIndex::default();
+            let mut model: BTreeMap<usize, IpNet> = held.iter().copied().enumerate().collect();
+            for (key, prefix) in &model {
+                index.insert(*prefix, *key);
+            }
+            for at in removed {
+                if !held.is_empty() {
+                    let key = at.index(held.len());
+                    index.remove(held[key], &key);
+                    model.remove(&key);
+                }
+            }
+            let expected: BTreeSet<usize> = model
+                .iter()
+                .filter(|(_, prefix)| overlap(prefix, &asked))
+                .map(|(key, _)| *key)
+                .collect();
+            prop_assert_eq!(index.overlapping(asked), expected);
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! One DOTS signal channel session: a secured session, the CoAP endpoint on it, its heartbeats.
+//!
+//! ```text
+//! datagram -> dtls::Session -> coap::Endpoint -> Event        (to the agent)
+//! datagram <- dtls::Session <- coap::Endpoint <- send_request, respond, notify
+//! ```
+//!
+//! Heartbeats end here: they are between immediate peers and no agent relays them (RFC 9132 §4.7).
+
+mod heartbeat;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use coap::{
+    Code, Delivery, Endpoint, Exchange, FailureCause, Options, Request, Response, SendError, Token,
+    TransmissionParameters,
+};
+use dots::heartbeat::Heartbeat as HeartbeatMessage;
+use dots::path::Resource;
+use dtls::{CloseReason, Peer};
+
+pub use self::heartbeat::HeartbeatParameters;
+use self::heartbeat::{Due, Heartbeat};
+use crate::content;
+
+/// What both ends of a session agreed on, or the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct SessionParameters {
+    /// How heartbeats are sent and missed.
+    pub heartbeat: HeartbeatParameters,
+    /// The CoAP message layer.
+    pub transmission: TransmissionParameters,
+    /// The bounds of the CoAP endpoint.
+    pub limits: coap::Limits,
+}
+
+/// What a session tells the agent that owns it.
+#[derive(Debug)]
+pub enum Event {
+    /// The peer is authenticated, and messages may be sent.
+    Established(Peer),
+    /// A request other than a heartbeat.
+    Request {
+        /// To be handed back with the response.
+        exchange: Exchange,
+        /// The token of the request, which an observation keeps.
+        token: Token,
+        /// The request itself.
+        request: Request,
+    },
+    /// A response, or a notification, to a request of ours.
+    Response {
+        /// The token that [`SignalSession::send_request`] returned.
+        token: Token,
+        /// What the peer said.
+        response: Response,
+    },
+    /// No response will come.
+    RequestFailed {
+        /// The token that [`SignalSession::send_request`] returned.
+        token: Token,
+        /// Why not.
+        cause: FailureCause,
+    },
+    /// The peer does not want the notifications of this token any more (RFC 7641 §3.6).
+    NotificationRejected {
+        /// The token of the observation.
+        token: Token,
+    },
+    /// `missing-hb-allowed` heartbeats in a row went by without a byte from the peer.
+    PeerSilent,
+    /// The session is over.
+    Closed(CloseReason),
+}
+
+/// What leaves a session.
+#[derive(Debug)]
+pub enum Output {
+    /// A datagram for the peer.
+    Transmit(Vec<u8>),
+    /// Something for the agent.
+    Event(Event),
+}
+
+/// A signal channel session over any [`dtls::Session`].
+#[derive(Debug)]
+pub struct SignalSession<S> {
+    secured: S,
+    endpoint: Endpoint,
+    heartbeat_parameters: HeartbeatParameters,
+    heartbeat: Option<Heartbeat>,
+    heartbeat_token: Option<Token>,
+    outputs: VecDeque<Output>,
+}
+
+impl<S: dtls::Session> SignalSession<S> {
+    /// A session on `secured`, whose handshake has begun or is about to.
+    pub fn new(now: Instant, secured: S, parameters: &SessionParameters, seed: u64) -> Self {
+        let endpoint = Endpoint::new(parameters.transmission, parameters.limits, seed);
+        let mut session = Self {
+            secured,
+            endpoint,
+            heartbeat_parameters: parameters.heartbeat,
+            heartbeat: None,
+            heartbeat_token: None,
+            outputs: VecDeque::new(),
+        };
+        session.drive(now);
+        session
+    }
+
+    /// The peer's last smoothed round-trip time, once known.
+    pub fn round_trip_estimate(&self) -> Option<std::time::Duration> {
+        self.endpoint.round_trip_estimate()
+    }
+
+    /// Whether messages can be sent.
+    pub fn is_established(&self) -> bool {
+        self.heartbeat.is_some()
+    }
+
+    /// A datagram came from the peer.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        self.secured.handle_datagram(now, datagram);
+        self.drive(now);
+    }
+
+    /// The instant of [`SignalSession::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.secured.poll_timeout().is_some_and(|at| at <= now) {
+            self.secured.handle_timeout(now);
+        }
+        if self.endpoint.poll_timeout().is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        self.drive(now);
+        while let Some(due) = self.heartbeat.as_mut().and_then(|beat| beat.due(now)) {
+            match due {
+                Due::Send { peer_hb_status } => self.send_heartbeat(now, peer_hb_status),
+                Due::Unanswered => self.outputs.push_back(Output::Event(Event::PeerSilent)),
+            }
+        }
+        self.drive(now);
+    }
+
+    /// Sends a request; the token comes back with its response.
+    pub fn send_request(&mut self, now: Instant, request: Request) -> Result<Token, SendError> {
+        let token = self.endpoint.send_request(now, request)?;
+        self.drive(now);
+        Ok(token)
+    }
+
+    /// Stops repeating a request; its response is no longer wanted.
+    pub fn cancel(&mut self, token: &Token) {
+        self.endpoint.cancel(token);
+    }
+
+    /// Answers a request.
+    pub fn respond(&mut self, now: Instant, exchange: Exchange, response: Response) {
+        self.endpoint.respond(now, exchange, response);
+        self.drive(now);
+    }
+
+    /// Leaves a request without an answer (RFC 9132 §4.4.3).
+    pub fn ignore(&mut self, now: Instant, exchange: Exchange) {
+        self.endpoint.ignore(exchange);
+        self.drive(now);
+    }
+
+    /// Notifies an observer, Non-confirmable (RFC 9132 §4.4.2.1).
+    pub fn notify(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        response: Response,
+    ) -> Result<(), SendError> {
+        self.endpoint.notify(now, token, response)?;
+        self.drive(now);
+        Ok(())
+    }
+
+    /// Ends the session and tells the peer.
+    pub fn close(&mut self, now: Instant) {
+        self.secured.close(now);
+        self.drive(now);
+    }
+
+    /// What leaves the session; poll until `None` after each call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`SignalSession::handle_timeout`] is to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let heartbeat = self.heartbeat.as_ref().and_then(Heartbeat::next_timeout);
+        [
+            self.secured.poll_timeout(),
+            self.endpoint.poll_timeout(),
+            heartbeat,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Moves what the layers have for each other until they have nothing more.
+    fn drive(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.secured.poll_output() {
+                self.handle_secured(now, output);
+            }
+            let mut moved = false;
+            while let Some(event) = self.endpoint.poll_event() {
+                moved = true;
+                self.handle_event(now, event);
+            }
+            while let Some(datagram) = self.endpoint.poll_transmit() {
+                moved = true;
+                // What cannot be sent now is lost like a datagram on the way; the endpoint
+                // repeats it, and a session that is over says so by Closed.
+                let _lost = self.secured.send(now, &datagram);
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn handle_secured(&mut self, now: Instant, output: dtls::Output) {
+        match output {
+            dtls::Output::Transmit(datagram) => {
+                self.outputs.push_back(Output::Transmit(datagram));
+            }
+            dtls::Output::Established(peer) => {
+                self.heartbeat = Some(Heartbeat::new(now, self.heartbeat_parameters));
+                self.outputs
+                    .push_back(Output::Event(Event::Established(peer)));
+            }
+            dtls::Output::Data(data) => {
+                if let Some(heartbeat) = &mut self.heartbeat {
+                    heartbeat.on_received();
+                }
+                self.endpoint.handle_datagram(now, &data);
+            }
+            dtls::Output::Closed(reason) => {
+                self.heartbeat = None;
+                self.outputs.push_back(Output::Event(Event::Closed(reason)));
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: coap::Event) {
+        let event = match event {
+            coap::Event::Request {
+                exchange,
+                token,
+                request,
+            } => match resource_of(&request) {
+                Ok(Resource::Heartbeat) => {
+                    let response = self.answer_heartbeat(now, &request);
+                    return self.endpoint.respond(now, exchange, response);
+                }
+                _ => Event::Request {
+                    exchange,
+                    token,
+                    request,
+                },
+            },
+            coap::Event::Response {
+                token, response, ..
+            } => {
+                if self.heartbeat_token == Some(token) {
+                    self.heartbeat_token = None;
+                    return;
+                }
+                Event::Response { token, response }
+            }
+            coap::Event::Failed { token, cause } => {
+                if self.heartbeat_token == Some(token) {
+                    self.heartbeat_token = None;
+                    return;
+                }
+                Event::RequestFailed { token, cause }
+            }
+            coap::Event::NotificationRejected { token } => Event::NotificationRejected { token },
+        };
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// RFC 9132 §4.7: 2.04 with an empty body.
+    fn answer_heartbeat(&mut self, now: Instant, request: &Request) -> Response {
+        if request.method != Code::PUT {
+            return content::diagnostic(Code::METHOD_NOT_ALLOWED, "a heartbeat is a PUT");
+        }
+        if let Err(refusal) = content::check_format(request) {
+            return refusal;
+        }
+        match HeartbeatMessage::decode(&request.payload) {
+            Ok(_) => {
+                if let Some(heartbeat) = &mut self.heartbeat {
+                    heartbeat.on_peer_heartbeat(now);
+                }
+                content::empty(Code::CHANGED)
+            }
+            Err(error) => content::diagnostic(Code::BAD_REQUEST, &error.diagnostic()),
+        }
+    }
+
+    fn send_heartbeat(&mut self, now: Instant, peer_hb_status: bool) {
+        if let Some(unanswered) = self.heartbeat_token.take() {
+            self.endpoint.cancel(&unanswered);
+        }
+        let mut options = Options::default();
+        content::push_path(&mut options, &Resource::Heartbeat);
+        content::push_format(&mut options);
+        let request = Request {
+            method: Code::PUT,
+            options,
+            payload: HeartbeatMessage { peer_hb_status }.encode(),
+            delivery: Delivery::NonOnce,
+        };
+        // A heartbeat that cannot be sent is a heartbeat that goes unanswered.
+        self.heartbeat_token = self.endpoint.send_request(now, request).ok();
+    }
+}
+
+/// The resource a request names.
+pub(crate) fn resource_of(request: &Request) -> Result<Resource, dots::path::PathError> {
+    // A segment that is no text names nothing here.
+    let segments: Result<Vec<&str>, _> = request.options.uri_path().collect();
+    Resource::parse(segments.map_err(|_| dots::path::PathError::NotFound)?)
+}

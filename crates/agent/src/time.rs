@@ -1,0 +1,30 @@
+//! The two clocks an agent is told.
+
+use std::time::{Duration, Instant};
+
+/// One moment on both clocks.
+///
+/// Everything that must not jump (lifetimes, repetitions, heartbeats) runs on `monotonic`. The
+/// wall clock only labels what leaves the process: `mitigation-start` on the wire and the expiry
+/// in the store, which must be understood after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The clock that never goes back.
+    pub monotonic: Instant,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    pub unix: u64,
+}
+
+impl Now {
+    /// The instant at which the wall clock will show `unix`; now, if that is past.
+    pub fn instant_of(&self, unix: u64) -> Instant {
+        self.monotonic + Duration::from_secs(unix.saturating_sub(self.unix))
+    }
+
+    /// Whole seconds from now until `at`, rounded up; 0 if that is past.
+    pub fn seconds_until(&self, at: Instant) -> u32 {
+        let left = at.saturating_duration_since(self.monotonic);
+        let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        u32::try_from(whole).unwrap_or(u32::MAX)
+    }
+}
