@@ -394,6 +394,11 @@ fn nesting_lists_maps_texts_and_bodies_are_limited() {
         diagnostic(&with(13, texts([&long[..256]]))),
         "scope[0].alias-name[0]: longer than 255 bytes"
     );
+    let chunks = Chunks(vec!["a".repeat(200); 3]);
+    assert_eq!(
+        diagnostic(&with(13, List(vec![chunks]))),
+        "scope[0].alias-name[0]: text longer than 512 bytes"
+    );
     let body = vec![0; limits::MESSAGE_BYTES + 1];
     assert_eq!(diagnostic(&body), "body of 262145 bytes, more than 262144");
     // The head of a list that promises what the body cannot hold.

@@ -53,6 +53,7 @@ fn names_are_host_names_in_lower_case() {
         name("WWW.Example.COM.").unwrap().as_str(),
         "www.example.com"
     );
+    assert!(name("a.b2c").is_ok() && name("192.0.2.example").is_ok());
     assert!(name("_dots._udp.example.com").is_ok());
     assert!(name("xn--bcher-kva.example").is_ok());
     let long = "a".repeat(64);

@@ -95,6 +95,22 @@ fn optional_keys_that_are_not_known_are_skipped_with_all_they_hold() {
     );
 }
 
+/// Covers: S-017
+#[test]
+fn one_way_to_name_a_resource_is_enough() {
+    for (key, value) in [
+        (6, "192.0.2.1/32"),
+        (11, "a.example"),
+        (12, "https://a.example/"),
+        (13, "web"),
+    ] {
+        let body = scope([(key, texts([value])), (14, Unsigned(60))]);
+        let request = MitigationRequest::decode(&body).unwrap();
+        let again = MitigationRequest::new(request.target.clone(), request.lifetime, true, None);
+        assert_eq!(again, Ok(request), "{value}");
+    }
+}
+
 /// The PUT of the deployed open implementation.
 #[test]
 fn a_deployed_client_is_understood() {

@@ -76,9 +76,8 @@ impl Reader<'_> {
                 return Ok(Entry::Unknown);
             }
             // Locations start inside the container.
-            let outside = std::mem::take(&mut reader.at);
+            reader.at.pop();
             message = Some(read(reader)?);
-            reader.at = outside;
             Ok(Entry::Taken)
         })?;
         let count = self
