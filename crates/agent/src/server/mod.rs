@@ -39,6 +39,7 @@ use self::observation::Observations;
 pub use self::request::Outcome;
 pub use self::sessions::{Flow, SessionOutput, Sessions, TooManySessions};
 use crate::content;
+use crate::session::Event;
 use crate::time::Now;
 
 /// A session of a server, numbered by [`Sessions`].
@@ -112,6 +113,32 @@ pub enum Input {
     Dropped(BTreeMap<MitigationKey, (u64, u64)>),
     /// The instant of [`Server::poll_timeout`] has come.
     Timeout,
+}
+
+impl Input {
+    /// What an event of a session means to the server, if anything: a server asks its clients
+    /// nothing but heartbeats, so no response is for it.
+    pub fn from_event(session: SessionId, event: Event) -> Option<Self> {
+        match event {
+            Event::Established(peer) => Some(Self::Established(session, peer)),
+            Event::Request {
+                exchange,
+                token,
+                request,
+            } => Some(Self::Request {
+                session,
+                exchange,
+                token,
+                request,
+            }),
+            Event::NotificationRejected { token } => {
+                Some(Self::NotificationRejected(session, token))
+            }
+            Event::PeerSilent => Some(Self::SessionLost(session)),
+            Event::Closed(_) => Some(Self::SessionClosed(session)),
+            Event::Response { .. } | Event::RequestFailed { .. } => None,
+        }
+    }
 }
 
 /// What a server wants done, in this order.
