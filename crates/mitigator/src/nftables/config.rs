@@ -73,8 +73,8 @@ impl Action {
 /// and the table cannot grow. A flood of many real sources that each keep to the rate is not seen:
 /// that needs a lower rate, or [`Action::Drop`].
 ///
-/// A mitigation takes 2 MiB of kernel memory per address family with the default `sources`, and
-/// about 20 MiB when full.
+/// Kernel memory grows with the sources that are tracked, to about 20 MiB for each mitigation and
+/// address family when there is no place left with the default `sources`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitPerSource {
     /// Most packets per second of one source; 200 by default.

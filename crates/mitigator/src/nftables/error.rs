@@ -37,6 +37,15 @@ pub enum MitigatorError {
         /// The first lines of what nft said.
         stderr: String,
     },
+    /// In a user namespace the kernel takes small transactions only.
+    #[error(
+        "too many filters for one change (nft says: {stderr}): run as root outside a user namespace, or \
+         raise net.core.wmem_default"
+    )]
+    TooLarge {
+        /// The first lines of what nft said.
+        stderr: String,
+    },
     /// nft or the kernel refused.
     #[error("nft refused the change: {stderr}")]
     Rejected {

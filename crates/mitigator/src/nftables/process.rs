@@ -53,6 +53,8 @@ impl Nft {
             MitigatorError::NotPermitted { stderr }
         } else if stderr.contains("No such file or directory") {
             MitigatorError::Missing { stderr }
+        } else if stderr.contains("Message too long") {
+            MitigatorError::TooLarge { stderr }
         } else {
             MitigatorError::Rejected { stderr }
         })

@@ -1,0 +1,87 @@
+//! What is said when it does not work.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use mitigator::nftables::{MitigatorError, Nftables, NftablesConfig};
+use mitigator::{FilterChange, Mitigator};
+
+use crate::namespace::{Outcome, filter, in_namespace, snapshot};
+
+/// A program that takes the place of nft.
+fn program(directory: &tempfile::TempDir, script: &str) -> Outcome<PathBuf> {
+    let path = directory.path().join("nft");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+fn with(program: PathBuf) -> Nftables {
+    Nftables::new(NftablesConfig {
+        program,
+        ..NftablesConfig::default()
+    })
+}
+
+in_namespace! {
+    fn without_the_capability_the_error_says_which_one() -> Outcome {
+        let directory = tempfile::tempdir()?;
+        let unprivileged = "exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin nft \"$@\"";
+        let error = with(program(&directory, unprivileged)?).reconcile(&[]).err().ok_or("permitted")?;
+        assert!(matches!(error, MitigatorError::NotPermitted { .. }), "{error:?}");
+        assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+        Ok(())
+    }
+}
+
+in_namespace! {
+    fn a_refused_change_changes_nothing_and_can_be_tried_again() -> Outcome {
+        let directory = tempfile::tempdir()?;
+        let mut nftables = with(program(&directory, "exec nft \"$@\"")?);
+        nftables.reconcile(&[])?;
+        let before = snapshot("moat")?;
+        let change = [FilterChange::Enforce(filter("m", &["203.0.113.7/32"], &[], &[]))];
+
+        program(&directory, "echo 'Error: no such luck' >&2; exit 1")?;
+        let error = nftables.apply(&change).err().ok_or("applied")?;
+        assert_eq!(error.to_string(), "nft refused the change: Error: no such luck");
+        program(&directory, "echo nonsense")?;
+        assert!(matches!(nftables.counters(), Err(MitigatorError::Listing { .. })));
+
+        program(&directory, "exec nft \"$@\"")?;
+        assert_eq!(snapshot("moat")?, before);
+        nftables.apply(&change)?;
+        assert_eq!(nftables.counters()?.len(), 1);
+        Ok(())
+    }
+}
+
+in_namespace! {
+    fn what_nft_says_becomes_advice() -> Outcome {
+        let directory = tempfile::tempdir()?;
+        for (said, advice) in [
+            (
+                "Operation not permitted (you must be root)",
+                "run as root or with CAP_NET_ADMIN",
+            ),
+            (
+                "netlink: Error: Could not process rule: Message too long",
+                "raise net.core.wmem_default",
+            ),
+            (
+                "Error: syntax error",
+                "nft refused the change: Error: syntax error",
+            ),
+        ] {
+            let nft = program(&directory, &format!("echo '{said}' >&2; exit 1"))?;
+            let error = with(nft)
+                .reconcile(&[])
+                .err()
+                .ok_or("it worked")?
+                .to_string();
+            assert!(error.contains(advice) && error.contains(said), "{error}");
+        }
+        Ok(())
+    }
+}
