@@ -1,0 +1,121 @@
+//! Why a lab could not run. A check that failed is not an error: it is part of the report.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a lab could not run (exit code 2).
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// There is no scenario of this name.
+    #[error("there is no scenario \"{name}\"; there are: {known}")]
+    UnknownScenario {
+        /// What was asked for.
+        name: String,
+        /// The names there are, for a person.
+        known: String,
+    },
+    /// A program that the lab is made with is not installed.
+    #[error(
+        "the lab needs the program \"{program}\": install the package {package} (apt-get install {package})"
+    )]
+    ProgramMissing {
+        /// The program's name.
+        program: &'static str,
+        /// The Debian package it is in.
+        package: &'static str,
+    },
+    /// The kernel or its policy does not let this user make namespaces.
+    #[error(
+        "this machine lets neither this user nor a user namespace make network namespaces ({reason}); run the lab as root, or allow \
+         user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000, on Ubuntu also \
+         kernel.apparmor_restrict_unprivileged_userns=0"
+    )]
+    NamespacesRefused {
+        /// What the last attempt said.
+        reason: String,
+    },
+    /// A system call or file operation failed.
+    #[error("cannot {what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A scenario uses a node that its network does not have.
+    #[error("this network has no node \"{name}\"")]
+    NoNode {
+        /// Its name.
+        name: String,
+    },
+    /// A program that must succeed did not.
+    #[error("{command}: {outcome}{output}")]
+    Command {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        outcome: String,
+        /// The end of what it wrote, indented on lines of its own; or empty.
+        output: String,
+    },
+    /// A program's answer is not what was agreed.
+    #[error("{command} answered something unexpected ({source}): {answer}")]
+    Answer {
+        /// The command line, or the name of the process.
+        command: String,
+        /// What does not fit.
+        source: serde_json::Error,
+        /// The answer.
+        answer: String,
+    },
+    /// A process ended although it should run for the whole of the scenario.
+    #[error("{name} ended early ({outcome}); its log {log} ends with:{tail}", log = log.display())]
+    EndedEarly {
+        /// The process.
+        name: String,
+        /// How it ended.
+        outcome: String,
+        /// Where it wrote its log.
+        log: PathBuf,
+        /// The end of the log, indented.
+        tail: String,
+    },
+    /// Something that the scenario waits for did not happen.
+    #[error("{what} did not happen within {} s{logs}", limit.as_secs())]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        limit: Duration,
+        /// The ends of the logs that may tell why, indented; or empty.
+        logs: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: a failed system call with what was being done.
+    pub(crate) fn io<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
+        let what = what.into();
+        move |source| Error::Io {
+            what,
+            source: source.into(),
+        }
+    }
+
+    /// The same, with the ends of logs that may tell why a program failed.
+    pub(crate) fn with_logs(self, logs: &str) -> Self {
+        match self {
+            Error::Command {
+                command,
+                outcome,
+                output,
+            } => Error::Command {
+                command,
+                outcome,
+                output: output + logs,
+            },
+            other => other,
+        }
+    }
+}

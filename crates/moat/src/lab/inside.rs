@@ -1,0 +1,144 @@
+//! Process 1 of the enclosure: prepares it, runs the scenario, and ends when the lifeline does.
+
+use std::io::{BufRead, StdinLock};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::mount::MountFlags;
+
+use super::error::Error;
+use super::run::Lab;
+use super::scenario::{self, Scenario};
+use super::{EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, report};
+
+/// What `moat lab run` hands to the process inside.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InsideArgs {
+    /// Name of the scenario
+    scenario: String,
+    /// Print one JSON object on stdout
+    #[arg(long)]
+    json: bool,
+    /// Keep the network after the run
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Where everything of a run is: keys, configuration, state, logs. On the private tmpfs.
+const WORK_FOLDER: &str = "/run/moat-lab";
+
+/// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// The hidden subcommand `lab-inside`. Only for [`super::enclosure`] to call: it takes over the mount namespace it is in.
+pub(crate) fn inside(args: &InsideArgs) -> ExitCode {
+    match carry_out(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("moat lab: {error}");
+            ExitCode::from(EXIT_COULD_NOT_RUN)
+        }
+    }
+}
+
+fn carry_out(args: &InsideArgs) -> Result<u8, Error> {
+    let scenario = scenario::find(&args.scenario)?;
+    let lifeline = Lifeline::watch()?;
+    let folder = prepare_folder()?;
+    let mut lab = Lab::build(scenario, &folder)?;
+    let report = lab.run()?;
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        println!("{}", report::Table(&report));
+    }
+    let code = if report.ok { 0 } else { EXIT_CHECK_FAILED };
+    if args.keep {
+        explain_how_to_look(scenario, lifeline.enclosure);
+        lifeline.wait_for_user(code);
+    }
+    Ok(code)
+}
+
+/// A private /run, so that the names of network namespaces (which `ip netns` keeps there) and all files vanish with the run.
+fn prepare_folder() -> Result<PathBuf, Error> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("moat-lab", "/run", "tmpfs", flags, None)
+        .map_err(Error::io("mount a private file system on /run"))?;
+    let folder = PathBuf::from(WORK_FOLDER);
+    std::fs::create_dir(&folder).map_err(Error::io("make the work folder"))?;
+    Ok(folder)
+}
+
+/// The pipe from outside, watched by a thread of its own: this process never outlives it.
+struct Lifeline {
+    /// Process number of unshare, as seen from outside.
+    enclosure: u32,
+    /// Exit code for the end of the lifeline.
+    code: Arc<AtomicU8>,
+    /// Gets a message for each Enter.
+    entered: std::sync::mpsc::Receiver<()>,
+}
+
+impl Lifeline {
+    fn watch() -> Result<Self, Error> {
+        let mut first = String::new();
+        std::io::stdin()
+            .read_line(&mut first)
+            .map_err(Error::io("read from outside"))?;
+        let enclosure = first.trim().parse().unwrap_or_default();
+        let code = Arc::new(AtomicU8::new(EXIT_INTERRUPTED));
+        let (sender, entered) = std::sync::mpsc::channel();
+        let at_end = Arc::clone(&code);
+        std::thread::spawn(move || {
+            let lines: StdinLock<'_> = std::io::stdin().lock();
+            for _ in lines.lines().map_while(Result::ok) {
+                let _ = sender.send(());
+            }
+            std::process::exit(i32::from(at_end.load(Ordering::SeqCst)));
+        });
+        Ok(Lifeline {
+            enclosure,
+            code,
+            entered,
+        })
+    }
+
+    /// Returns at the first Enter from now on. The end of the lifeline ends the process, from now on with this code.
+    fn wait_for_user(self, code: u8) {
+        self.code.store(code, Ordering::SeqCst);
+        while self.entered.try_recv().is_ok() {}
+        let _ = self.entered.recv();
+    }
+}
+
+/// Prints commands that work in another terminal of the same user.
+fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
+    let user = if rustix::process::geteuid().is_root() && !is_initial_user_namespace() {
+        " --user --preserve-credentials"
+    } else {
+        ""
+    };
+    let enter = format!(
+        "nsenter --target {enclosure}{user} --mount --pid=/proc/{enclosure}/ns/pid_for_children"
+    );
+    let moat = std::env::current_exe().unwrap_or_else(|_| Path::new("moat").to_path_buf());
+    let moat = moat.display();
+    eprintln!("\nThe network is kept. To look inside, in another terminal of this user:");
+    eprintln!("  {enter} ip netns list");
+    eprintln!("  {enter} ip netns exec home bash");
+    for provider in scenario.providers {
+        eprintln!("  {enter} ip netns exec {} nft list ruleset", provider.node);
+    }
+    eprintln!("  {enter} {moat} sessions --control {WORK_FOLDER}/client.sock");
+    eprintln!("  {enter} ls {WORK_FOLDER}");
+    eprintln!("Enter or Ctrl-C ends it.");
+}
+
+/// Whether user number 0 in here is the machine's.
+fn is_initial_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}

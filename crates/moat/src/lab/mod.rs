@@ -1,0 +1,48 @@
+//! The lab: a multihomed network of real namespaces, real agents and real packets, on one machine.
+//!
+//! ```text
+//!  attacker --.              .-- fixed  --.
+//!              +-- internet -+            +-- home -- victim
+//!  visitor  --'              '-- mobile --'
+//! ```
+//!
+//! `fixed` and `mobile` are the edges of two providers, each with a DOTS server and the packet filter that drops; `home` is the
+//! customer's router and runs the DOTS client. A run floods the victim, asks for help once, and measures who was asked, what was
+//! dropped where, and whether a legitimate visitor noticed.
+//!
+//! Everything lives in namespaces (user, mount, network, process) that end with the run, whatever ends it: see [`enclosure`].
+
+mod agents;
+mod edge;
+mod enclosure;
+mod error;
+mod inside;
+mod measure;
+mod netns;
+mod process;
+mod report;
+mod run;
+mod scenario;
+mod topology;
+pub(crate) mod traffic;
+mod verdict;
+
+pub(crate) use enclosure::{RunOptions, run};
+pub(crate) use error::Error;
+pub(crate) use inside::{InsideArgs, inside};
+pub(crate) use scenario::scenarios;
+
+/// Exit code of a run in which a check failed.
+const EXIT_CHECK_FAILED: u8 = 1;
+
+/// Exit code of a run that could not be carried out.
+const EXIT_COULD_NOT_RUN: u8 = 2;
+
+/// What CLOCK_MONOTONIC shows, in nanoseconds: the one clock that all processes of a run share.
+fn monotonic_nanoseconds() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default())
+}

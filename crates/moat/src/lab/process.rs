@@ -1,0 +1,235 @@
+//! Child processes: each is waited for, none outlives its owner, and what it wrote is shown when it fails.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+
+/// How many lines of a log are shown.
+const TAIL_LINES: usize = 12;
+
+/// How often something is looked at while waiting for it.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Runs a program that must succeed and returns its stdout.
+pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
+    output_with_input(command, "")
+}
+
+/// As [`output`], with `input` on its stdin.
+pub(crate) fn output_with_input(command: &mut Command, input: &str) -> Result<String, Error> {
+    let line = command_line(command);
+    let start = || Error::io(format!("run {line}"));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(start())?;
+    // Inputs here are smaller than a pipe's buffer, so that this cannot block. A program that does not read says why by itself.
+    let _ = child
+        .stdin
+        .take()
+        .map(|mut stdin| stdin.write_all(input.as_bytes()));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().map_err(start())?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    let output = tail(&String::from_utf8_lossy(&stderr));
+    Err(Error::Command {
+        command: line,
+        outcome: status.to_string(),
+        output,
+    })
+}
+
+/// As [`output`], of a program that may hang: it is ended after `limit`.
+pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<String, Error> {
+    let line = command_line(command);
+    let failure = || Error::io(format!("run {line}"));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failure())?;
+    // Answers are smaller than a pipe's buffer, so that it can end before they are read.
+    let ended = wait_for(limit, || child.try_wait().map_err(failure()))?;
+    if ended.is_none() {
+        child.kill().map_err(failure())?;
+    }
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().map_err(failure())?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    let outcome = if ended.is_some() {
+        status.to_string()
+    } else {
+        format!("no end within {} s", limit.as_secs())
+    };
+    Err(Error::Command {
+        command: line,
+        outcome,
+        output: tail(&String::from_utf8_lossy(&stderr)),
+    })
+}
+
+/// The arguments as one line for a person.
+pub(crate) fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The last lines, each on a line of its own and indented.
+pub(crate) fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let shown = lines.iter().skip(lines.len().saturating_sub(TAIL_LINES));
+    shown.map(|line| format!("\n    {line}")).collect()
+}
+
+/// Polls until `done` gives a value. `None` when `limit` has passed without.
+pub(crate) fn wait_for<T>(
+    limit: Duration,
+    mut done: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(value) = done()? {
+            return Ok(Some(value));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        sleep(POLL_INTERVAL);
+    }
+}
+
+/// A running process with its stderr in a log. Killed and waited for when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it. Its stdin is empty unless `command` says otherwise.
+    pub(crate) fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self, Error> {
+        let file =
+            File::create(log).map_err(Error::io(format!("make the log {}", log.display())))?;
+        let what = format!("start {}", command_line(command));
+        let child = command.stderr(file).spawn().map_err(Error::io(what))?;
+        Ok(Process {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+        })
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The end of its log with a heading, for error messages.
+    pub(crate) fn log_tail(&self) -> String {
+        format!("\n  {} ends with:{}", self.log.display(), tail(&self.log()))
+    }
+
+    /// An error if it is not running any more.
+    pub(crate) fn check_alive(&mut self) -> Result<(), Error> {
+        match self.try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(self.ended(&status.to_string())),
+        }
+    }
+
+    /// Its exit status once it has ended.
+    pub(crate) fn try_wait(&mut self) -> Result<Option<std::process::ExitStatus>, Error> {
+        self.child
+            .try_wait()
+            .map_err(Error::io(format!("wait for {}", self.name)))
+    }
+
+    fn ended(&self, outcome: &str) -> Error {
+        Error::EndedEarly {
+            name: self.name.clone(),
+            outcome: outcome.to_owned(),
+            log: self.log.clone(),
+            tail: tail(&self.log()),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended by itself, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process that answers each line on its stdin with one line of JSON on its stdout.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    process: Process,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Conversation {
+    /// `process` has both ends piped.
+    pub(crate) fn new(mut process: Process) -> Result<Self, Error> {
+        match (process.child.stdin.take(), process.child.stdout.take()) {
+            (Some(questions), Some(answers)) => Ok(Conversation {
+                process,
+                questions,
+                answers: BufReader::new(answers),
+            }),
+            _ => Err(process.ended("no pipes")),
+        }
+    }
+
+    /// Asks one question and waits for the answer.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, question: &str) -> Result<T, Error> {
+        let mut answer = String::new();
+        let asked = writeln!(self.questions, "{question}")
+            .and_then(|()| self.answers.read_line(&mut answer));
+        match asked {
+            Ok(1..) => parse(&self.process.name, &answer),
+            Ok(0) | Err(_) => {
+                // Let it end by itself, so that its own reason is the one shown.
+                let ended = wait_for(Duration::from_secs(1), || self.process.try_wait())?;
+                Err(self
+                    .process
+                    .ended(&ended.map_or("no answer".to_owned(), |status| status.to_string())))
+            }
+        }
+    }
+}
+
+/// Parses the JSON that a program answered with.
+pub(crate) fn parse<T: DeserializeOwned>(command: &str, answer: &str) -> Result<T, Error> {
+    serde_json::from_str(answer).map_err(|source| Error::Answer {
+        command: command.to_owned(),
+        source,
+        answer: answer.trim().to_owned(),
+    })
+}

@@ -1,0 +1,253 @@
+//! What a run found, as JSON and as a table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The result of a run. Field names are the JSON's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Report {
+    /// Name of the scenario.
+    pub(crate) scenario: &'static str,
+    /// Whether every check held.
+    pub(crate) ok: bool,
+    /// From the call of `moat mitigate` to the first attack packet that was dropped for good, in milliseconds.
+    pub(crate) alarm_to_drop_ms: Option<f64>,
+    /// The same until every flow of the attack was dropped.
+    pub(crate) alarm_to_clear_ms: Option<f64>,
+    /// Who was asked.
+    pub(crate) requests: Vec<Request>,
+    /// Who was not.
+    pub(crate) not_asked: Vec<NotAsked>,
+    /// One entry for each provider.
+    pub(crate) edges: Vec<Edge>,
+    /// One entry for each provider.
+    pub(crate) signalling: Vec<Signalling>,
+    /// The checks that failed, in words.
+    pub(crate) failures: Vec<String>,
+}
+
+/// A mitigation request to one server, as `moat mitigate` tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) pvd: String,
+    pub(crate) server: String,
+    pub(crate) mid: u32,
+    pub(crate) targets: Vec<String>,
+    pub(crate) status: String,
+    pub(crate) reason: String,
+}
+
+/// A PvD whose server was not asked, as `moat mitigate` tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NotAsked {
+    pub(crate) pvd: String,
+    pub(crate) reason: String,
+}
+
+/// What was measured at a provider's edge.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Edge {
+    pub(crate) pvd: &'static str,
+    /// Attack packets per second towards the customer before help was asked for.
+    pub(crate) attack_pps_before: f64,
+    /// The same while the filter was in force.
+    pub(crate) attack_pps_after: f64,
+    /// Attack packets per second that reached the edge while the filter was in force.
+    pub(crate) attack_pps_offered_after: f64,
+    /// Requests of the visitor without response before the attack, in percent.
+    pub(crate) legit_loss_percent_before: f64,
+    /// The same while the filter was in force.
+    pub(crate) legit_loss_percent_after: f64,
+    /// Legitimate packets per second, both directions, before the attack.
+    pub(crate) legit_pps_before: f64,
+    /// The same while the filter was in force.
+    pub(crate) legit_pps_after: f64,
+    /// Attack packets per second towards the customer after the withdrawal.
+    pub(crate) attack_pps_withdrawn: f64,
+    /// Packets from the customer that the ingress filter dropped in the whole run.
+    pub(crate) wrong_source_packets: u64,
+}
+
+/// Signal channel packets towards the DOTS server that a provider's edge saw in the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Signalling {
+    pub(crate) pvd: &'static str,
+    /// From this provider's address, over its link, to its server.
+    pub(crate) right_source: u64,
+    /// All others.
+    pub(crate) wrong_source: u64,
+}
+
+impl Report {
+    /// One line.
+    pub(crate) fn to_json(&self) -> String {
+        // Serializing plain structs cannot fail; an empty line would be noticed by every reader.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// A report for a person.
+pub(crate) struct Table<'a>(pub(crate) &'a Report);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.0;
+        writeln!(f, "\nScenario {}\n", report.scenario)?;
+        for Request {
+            pvd,
+            server,
+            mid,
+            targets,
+            status,
+            reason,
+        } in &report.requests
+        {
+            writeln!(
+                f,
+                "Asked      {pvd}: {server}, request {mid}, for {}",
+                targets.join(" and ")
+            )?;
+            writeln!(f, "           {status}; {reason}")?;
+        }
+        for NotAsked { pvd, reason } in &report.not_asked {
+            writeln!(f, "Not asked  {pvd}: {reason}")?;
+        }
+        let pvd_width = report
+            .edges
+            .iter()
+            .map(|edge| edge.pvd.len())
+            .max()
+            .unwrap_or_default()
+            .max("Edge".len());
+        writeln!(f)?;
+        writeln!(
+            f,
+            "{:pvd_width$}  {:>31}  {:>22}  {:>17}",
+            "", "attack packets/s to customer", "legitimate loss", "signalling from"
+        )?;
+        writeln!(
+            f,
+            "{:pvd_width$}  {:>9} {:>9} {:>11}  {:>11} {:>10}  {:>8} {:>8}",
+            "Edge", "before", "filtered", "withdrawn", "before", "filtered", "its side", "others"
+        )?;
+        for (edge, signalling) in report.edges.iter().zip(&report.signalling) {
+            writeln!(
+                f,
+                "{:pvd_width$}  {:>9.0} {:>9.0} {:>11.0}  {:>9.2} % {:>8.2} %  {:>8} {:>8}",
+                edge.pvd,
+                edge.attack_pps_before,
+                edge.attack_pps_after,
+                edge.attack_pps_withdrawn,
+                edge.legit_loss_percent_before,
+                edge.legit_loss_percent_after,
+                signalling.right_source,
+                signalling.wrong_source,
+            )?;
+        }
+        writeln!(f)?;
+        if let (Some(first), Some(last)) = (report.alarm_to_drop_ms, report.alarm_to_clear_ms) {
+            writeln!(
+                f,
+                "From the alarm to the first dropped packet {first:.1} ms, to the last flow dropped {last:.1} ms.\n"
+            )?;
+        }
+        for failure in &report.failures {
+            writeln!(f, "FAILED: {failure}")?;
+        }
+        write!(
+            f,
+            "{}",
+            if report.ok {
+                "OK: all checks held."
+            } else {
+                "The scenario FAILED."
+            }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            scenario: "residential",
+            ok: false,
+            alarm_to_drop_ms: Some(19.5),
+            alarm_to_clear_ms: Some(23.0),
+            requests: vec![Request {
+                pvd: "fixed.example".to_owned(),
+                server: "dots.fixed.example".to_owned(),
+                mid: 7,
+                targets: vec!["203.0.113.7/32".to_owned()],
+                status: "accepted".to_owned(),
+                reason: "owns the target".to_owned(),
+            }],
+            not_asked: vec![NotAsked {
+                pvd: "mobile.example".to_owned(),
+                reason: "owns no target".to_owned(),
+            }],
+            edges: vec![Edge {
+                pvd: "fixed.example",
+                attack_pps_before: 20_000.0,
+                attack_pps_after: 3.0,
+                attack_pps_offered_after: 20_000.0,
+                legit_loss_percent_before: 0.0,
+                legit_loss_percent_after: 0.5,
+                legit_pps_before: 200.0,
+                legit_pps_after: 199.0,
+                attack_pps_withdrawn: 19_000.0,
+                wrong_source_packets: 0,
+            }],
+            signalling: vec![Signalling {
+                pvd: "fixed.example",
+                right_source: 12,
+                wrong_source: 0,
+            }],
+            failures: vec!["something".to_owned()],
+        }
+    }
+
+    #[test]
+    fn the_json_has_the_documented_fields() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json()).unwrap();
+        for pointer in [
+            "/scenario",
+            "/ok",
+            "/alarm_to_drop_ms",
+            "/requests/0/pvd",
+            "/requests/0/server",
+            "/requests/0/mid",
+            "/requests/0/targets/0",
+            "/requests/0/status",
+            "/requests/0/reason",
+            "/not_asked/0/pvd",
+            "/not_asked/0/reason",
+            "/edges/0/pvd",
+            "/edges/0/attack_pps_before",
+            "/edges/0/attack_pps_after",
+            "/edges/0/legit_loss_percent_after",
+        ] {
+            assert!(
+                json.pointer(pointer).is_some_and(|value| !value.is_null()),
+                "{pointer} is missing in {json}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_tells_who_was_asked_who_was_not_and_what_failed() {
+        let table = Table(&report()).to_string();
+        for text in [
+            "fixed.example: dots.fixed.example, request 7, for 203.0.113.7/32",
+            "mobile.example: owns no target",
+            "19.5 ms",
+            "FAILED: something",
+            "FAILED.",
+        ] {
+            assert!(table.contains(text), "{text:?} not in {table}");
+        }
+    }
+}
