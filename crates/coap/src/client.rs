@@ -13,16 +13,13 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::identifier::{MessageId, Token};
-use crate::message::{Message, MessageType, set_message_id};
-use crate::observation::{Freshest, Interest};
+use crate::message::{Message, MessageType};
+use crate::observation::Interest;
+use crate::open_request::{OpenRequest, Phase};
 use crate::parameters::after;
 use crate::request::{Delivery, Event, FailureCause, Request, Response, SendError};
 use crate::retransmission::{Due, Retransmission};
 use crate::round_trip::RoundTrip;
-
-/// Message IDs of one request that are remembered, newest first to go last. More copies than this
-/// are not under way.
-const REMEMBERED_COPIES: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Client {
@@ -31,27 +28,6 @@ pub(crate) struct Client {
     closed: VecDeque<Token>,
     last_non_confirmable: Option<Instant>,
     round_trip: RoundTrip,
-}
-
-#[derive(Debug)]
-struct OpenRequest {
-    phase: Phase,
-    interest: Interest,
-    datagram: Vec<u8>,
-    message_ids: VecDeque<MessageId>,
-    first_sent: Instant,
-    copies: u32,
-    /// Set while the server has us on its list of observers.
-    freshest: Option<Freshest>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    Confirming(Retransmission),
-    Acknowledged { expires: Instant },
-    Repeating { next: Instant, interval: Duration },
-    Waiting { expires: Instant },
-    Observing,
 }
 
 /// How the message layer answers a Confirmable response, and whether a Non-confirmable one is
@@ -253,6 +229,9 @@ impl Client {
             self.fail(context, token, FailureCause::CriticalOption(option));
             return Verdict::Reject;
         }
+        // While an observation is renewed, this may be a notification that crossed the request.
+        let renewing = open.freshest.is_some() && observe.is_some();
+        let round_trip = open.sample(now).filter(|_| !renewing);
         match (open.interest, observe) {
             (Interest::Register, Some(value)) => {
                 if !open.admit_notification(value, now) {
@@ -269,7 +248,6 @@ impl Client {
             _ => open.freshest = None,
         }
 
-        let round_trip = open.sample(now);
         if let Some(sample) = round_trip {
             self.round_trip.sample(sample);
         }
@@ -380,51 +358,5 @@ impl Client {
             }
             Phase::Observing => {}
         }
-    }
-}
-
-impl OpenRequest {
-    fn deadline(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Confirming(retransmission) => Some(retransmission.deadline()),
-            Phase::Repeating { next, .. } => Some(*next),
-            Phase::Acknowledged { expires } | Phase::Waiting { expires } => Some(*expires),
-            Phase::Observing => None,
-        }
-    }
-
-    /// Time since the request, if what comes now can only answer its one copy (Karn's rule).
-    fn sample(&self, now: Instant) -> Option<Duration> {
-        let unanswered = !matches!(self.phase, Phase::Acknowledged { .. } | Phase::Observing);
-        (unanswered && self.copies == 1).then(|| now.saturating_duration_since(self.first_sent))
-    }
-
-    /// Whether a notification is to be delivered. While a registration is unanswered, one as old as
-    /// the last may be its answer, because a server need not count up where nothing changed.
-    fn admit_notification(&mut self, value: u32, now: Instant) -> bool {
-        let answers = !matches!(self.phase, Phase::Observing);
-        let fresh = self.freshest.is_none_or(|freshest| {
-            freshest.is_older_than(value, now) || (answers && freshest.value == value)
-        });
-        if fresh {
-            self.freshest = Some(Freshest { value, at: now });
-        }
-        fresh
-    }
-
-    fn settle(&mut self) {
-        self.phase = Phase::Observing;
-        self.datagram = Vec::new();
-        self.message_ids.clear();
-    }
-
-    fn next_copy(&mut self, message_id: MessageId) -> Vec<u8> {
-        self.copies = self.copies.saturating_add(1);
-        if self.message_ids.len() == REMEMBERED_COPIES {
-            self.message_ids.pop_front();
-        }
-        self.message_ids.push_back(message_id);
-        set_message_id(&mut self.datagram, message_id);
-        self.datagram.clone()
     }
 }

@@ -20,6 +20,7 @@ mod identifier;
 pub mod message;
 mod notifications;
 mod observation;
+mod open_request;
 mod option_number;
 mod options;
 mod parameters;

@@ -1,0 +1,293 @@
+//! Whatever the peer sends: limits hold, timers advance, nothing panics.
+
+use coap::{Code, Delivery, Endpoint, Event, Limits, Message, SendError, TransmissionParameters};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::rig::*;
+
+fn with(limits: Limits) -> Bench {
+    Bench::with(TransmissionParameters::default(), limits)
+}
+
+#[test]
+fn outstanding_requests_are_bounded() {
+    let mut bench = with(Limits {
+        outstanding_requests: 2,
+        ..Limits::default()
+    });
+    let (first, _) = bench.send(put(Delivery::Confirmable));
+    bench.send(put(Delivery::NonOnce));
+    let refused = bench
+        .endpoint
+        .send_request(bench.now, put(Delivery::NonRepeated));
+    assert_eq!(refused, Err(SendError::TooManyOutstanding { limit: 2 }));
+    bench.endpoint.cancel(&first);
+    bench.send(put(Delivery::NonRepeated));
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_is_refused_and_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    let large = coap::Request {
+        payload: vec![0; 1200],
+        ..put(Delivery::Confirmable)
+    };
+    let refused = bench.endpoint.send_request(bench.now, large);
+    assert!(matches!(
+        refused,
+        Err(SendError::TooLarge { limit: 1152, .. })
+    ));
+    let no_method = coap::Request {
+        method: Code::CONTENT,
+        ..put(Delivery::Confirmable)
+    };
+    let refused = bench.endpoint.send_request(bench.now, no_method);
+    assert_eq!(refused, Err(SendError::NotAMethod(Code::CONTENT)));
+    bench.assert_silent();
+    assert_eq!(bench.endpoint.poll_timeout(), None);
+}
+
+#[test]
+fn a_response_that_cannot_be_sent_becomes_an_internal_server_error() {
+    let mut bench = Bench::new();
+    let exchange = bench.receive_request(&request_message(NON, 1, token(1)));
+    let mut large = response(Code::CONTENT);
+    large.payload = vec![0; 1200];
+    bench.respond(exchange, large);
+    assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);
+    let exchange = bench.receive_request(&request_message(CON, 2, token(2)));
+    bench.respond(exchange, response(Code::EMPTY));
+    assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);
+    assert_eq!(bench.endpoint.counters().unsendable_responses, 2);
+}
+
+#[test]
+fn a_request_is_answered_once() {
+    let mut bench = Bench::new();
+    let exchange = bench.receive_request(&request_message(NON, 1, token(1)));
+    bench.respond(exchange, response(Code::CHANGED));
+    bench.sent();
+    bench.respond(exchange, response(Code::CONFLICT));
+    bench.endpoint.ignore(exchange);
+    bench.assert_silent();
+    assert_eq!(bench.endpoint.counters().expired_exchanges, 2);
+}
+
+#[test]
+fn the_oldest_requests_are_forgotten_first() {
+    let mut bench = with(Limits {
+        deduplication_entries: 2,
+        ..Limits::default()
+    });
+    let oldest = bench.receive_request(&request_message(CON, 1, token(1)));
+    bench.receive_request(&request_message(CON, 2, token(1)));
+    bench.receive_request(&request_message(CON, 3, token(1)));
+    bench.respond(oldest, response(Code::CHANGED));
+    bench.assert_silent();
+    assert_eq!(bench.endpoint.counters().expired_exchanges, 1);
+    assert_eq!(
+        bench.run_until(seconds(1)).len(),
+        2,
+        "no acknowledgement for the forgotten one"
+    );
+    bench.receive(&request_message(CON, 2, token(1)));
+    assert_eq!(bench.events(), [], "still known");
+}
+
+#[test]
+fn cached_responses_are_bounded_and_the_oldest_give_way() {
+    let mut bench = with(Limits {
+        response_cache_bytes: 64,
+        ..Limits::default()
+    });
+    let mut body = response(Code::CONTENT);
+    body.payload = vec![0; 20];
+    for id in 1..=3 {
+        let exchange = bench.receive_request(&request_message(NON, id, token(1)));
+        bench.respond(exchange, body.clone());
+    }
+    bench.all_sent();
+    bench.receive(&request_message(NON, 3, token(1)));
+    assert_eq!(bench.all_sent().len(), 1, "cached");
+    bench.receive_request(&request_message(NON, 1, token(1)));
+}
+
+#[test]
+fn separate_responses_in_flight_are_bounded() {
+    let mut bench = with(Limits {
+        separate_responses: 1,
+        ..Limits::default()
+    });
+    let exchanges = [1, 2].map(|id| bench.receive_request(&request_message(CON, id, token(1))));
+    bench.run_until(seconds(1));
+    for exchange in exchanges {
+        bench.respond(exchange, response(Code::CHANGED));
+    }
+    assert_eq!(bench.all_sent().len(), 2);
+    assert_eq!(
+        bench.run_until(seconds(100)).len(),
+        3,
+        "only the younger is sent again"
+    );
+    assert_eq!(bench.endpoint.counters().undelivered_responses, 2);
+}
+
+/// What is not acknowledged is sent again by the peer, so nothing is lost for good.
+#[test]
+fn a_full_event_queue_loses_the_message_before_it_is_acknowledged() {
+    let mut bench = with(Limits {
+        queued_events: 1,
+        ..Limits::default()
+    });
+    bench.receive(&request_message(CON, 1, token(1)));
+    bench.receive(&request_message(CON, 2, token(2)));
+    assert_eq!(bench.endpoint.counters().overflows, 1);
+    assert_eq!(bench.events().len(), 1);
+    bench.receive_request(&request_message(CON, 2, token(2)));
+}
+
+#[test]
+fn a_full_datagram_queue_loses_datagrams() {
+    let mut bench = with(Limits {
+        queued_datagrams: 1,
+        ..Limits::default()
+    });
+    for id in 0..3 {
+        bench.receive(&Message::empty(CON, coap::MessageId(id)));
+    }
+    assert_eq!(bench.all_sent().len(), 1);
+    assert_eq!(bench.endpoint.counters().overflows, 2);
+}
+
+#[test]
+fn an_oversized_datagram_is_not_looked_into() {
+    let mut bench = with(Limits {
+        max_received_size: 100,
+        ..Limits::default()
+    });
+    let mut request = request_message(CON, 1, token(1));
+    request.payload = vec![0; 100];
+    bench.receive(&request);
+    assert_eq!(bench.sent(), Message::empty(RST, coap::MessageId(1)));
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.endpoint.counters().malformed, 1);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Datagram(Vec<u8>),
+    /// A well-formed start that arbitrary bytes continue; small numbers meet our own and each other.
+    Message {
+        message_type: u8,
+        code: u8,
+        id: u8,
+        body: Vec<u8>,
+    },
+    Echo {
+        message_type: u8,
+        code: u8,
+    },
+    Send {
+        delivery: Delivery,
+        observe: Option<u32>,
+    },
+    Answer {
+        code: u8,
+        ignore: bool,
+    },
+    Wait(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let delivery = prop_oneof![
+        Just(Delivery::Confirmable),
+        Just(Delivery::NonRepeated),
+        Just(Delivery::NonOnce)
+    ];
+    let code = prop_oneof![Just(0x45_u8), Just(0x00), Just(0x03), any::<u8>()];
+    prop_oneof![
+        vec(any::<u8>(), 0..40).prop_map(Step::Datagram),
+        (0..4_u8, code.clone(), 0..4_u8, vec(any::<u8>(), 0..12)).prop_map(
+            |(message_type, code, id, body)| Step::Message {
+                message_type,
+                code,
+                id,
+                body
+            }
+        ),
+        (0..4_u8, code.clone()).prop_map(|(message_type, code)| Step::Echo { message_type, code }),
+        (delivery, proptest::option::of(0..2_u32))
+            .prop_map(|(delivery, observe)| Step::Send { delivery, observe }),
+        (code, any::<bool>()).prop_map(|(code, ignore)| Step::Answer { code, ignore }),
+        (0..60_000_u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Small limits, arbitrary traffic, and an application that answers anything.
+    #[test]
+    fn nothing_panics_and_timers_always_advance(
+        seed in any::<u64>(),
+        steps in vec(any_step(), 0..80),
+    ) {
+        let limits = Limits {
+            outstanding_requests: 4,
+            observations: 2,
+            closed_tokens: 2,
+            deduplication_entries: 3,
+            response_cache_bytes: 40,
+            separate_responses: 2,
+            remembered_notifications: 2,
+            queued_events: 8,
+            queued_datagrams: 8,
+            ..Limits::default()
+        };
+        let mut endpoint = Endpoint::new(TransmissionParameters::default(), limits, seed);
+        let mut now = origin();
+        let mut last_sent = Vec::new();
+        let mut last_exchange = None;
+        for step in steps {
+            match step {
+                Step::Datagram(datagram) => endpoint.handle_datagram(now, &datagram),
+                Step::Message { message_type, code, id, body } => {
+                    let mut datagram = vec![0x40 | message_type << 4, code, 0, id];
+                    datagram.extend(body);
+                    endpoint.handle_datagram(now, &datagram);
+                }
+                Step::Echo { message_type, code } => {
+                    let mut datagram: Vec<u8> = last_sent.clone();
+                    if let [first, second, ..] = &mut datagram[..] {
+                        *first = *first & 0xcf | message_type << 4;
+                        *second = code;
+                    }
+                    endpoint.handle_datagram(now, &datagram);
+                }
+                Step::Send { delivery, observe } => {
+                    let _ = endpoint.send_request(now, get(observe, delivery));
+                }
+                Step::Answer { code, ignore } => if let Some(exchange) = last_exchange {
+                    if ignore {
+                        endpoint.ignore(exchange);
+                    } else {
+                        endpoint.respond(now, exchange, response(Code::from_byte(code)));
+                    }
+                },
+                Step::Wait(wait) => {
+                    now += millis(wait);
+                    endpoint.handle_timeout(now);
+                    prop_assert!(endpoint.poll_timeout().is_none_or(|next| next > now));
+                }
+            }
+            while let Some(datagram) = endpoint.poll_transmit() {
+                prop_assert!(Message::decode(&datagram).is_ok());
+                last_sent = datagram;
+            }
+            while let Some(event) = endpoint.poll_event() {
+                if let Event::Request { exchange, .. } = event {
+                    last_exchange = Some(exchange);
+                }
+            }
+        }
+    }
+}
