@@ -152,9 +152,7 @@ impl Client {
     }
 
     pub(crate) fn cancel(&mut self, context: &Context, token: &Token) {
-        if let Some(open) = self.open.remove(token)
-            && open.interest != Interest::Register
-        {
+        if self.open.remove(token).is_some() {
             self.remember_closed(context, *token);
         }
     }

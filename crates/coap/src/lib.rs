@@ -4,7 +4,7 @@
 //! ```text
 //! datagram -> message (codec) -> endpoint -+-> client: requests of ours, observations of ours ->
 //! Event
-//!                                          +-> server: requests of the peer, notifications    -> Event
+//!                                          +-> server: requests of the peer, notifications -> Event
 //! ```
 //! [`Endpoint`] is where to start. Time comes in as an argument and randomness from a seed, so that
 //! two endpoints and a lossy network between them run in one test. Whatever the peer sends is
