@@ -115,20 +115,20 @@ fn read_pvds(
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Vec<Draft>> {
-    let list = table
-        .take("pvd")
-        .map(|value| value.list("a table for each network: [[pvd]]", diagnostics));
-    let Some(list) = list.filter(|list| !list.is_empty()) else {
+    let Some(list) = table.take("pvd") else {
         let advice = "write one for each network that this one is attached to";
-        diagnostics.note(
-            table.place(),
-            ProblemKind::MissingTable {
-                table: "pvd",
-                advice,
-            },
-        );
+        let kind = ProblemKind::MissingTable {
+            table: "pvd",
+            advice,
+        };
+        diagnostics.note(table.place(), kind);
         return None;
     };
+    let list = list.filled_list(
+        "a table for each network: [[pvd]]",
+        "[[pvd]] instead",
+        diagnostics,
+    );
     let mut drafts = Vec::new();
     for value in list {
         drafts.push(read_pvd(

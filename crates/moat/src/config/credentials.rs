@@ -255,7 +255,7 @@ fn note_validity(
         },
         Ok((_, (days, _))) if days < EXPIRY_WARNING_DAYS => ProblemKind::ExpiresSoon {
             file: path,
-            days,
+            days: EXPIRY_WARNING_DAYS,
             not_after: not_after.to_string(),
         },
         Ok(_) => return,

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -280,7 +280,7 @@ pub(crate) enum ProblemKind {
     NotACa { file: PathBuf },
     #[error("{} has expired ({not_after}); peers refuse it: renew it", file.display())]
     Expired { file: PathBuf, not_after: String },
-    #[error("{} expires in {days} days ({not_after}); renew it before", file.display())]
+    #[error("{} expires in less than {days} days ({not_after}); renew it before", file.display())]
     ExpiresSoon {
         file: PathBuf,
         days: i32,
@@ -407,71 +407,5 @@ impl fmt::Display for KeyHint<'_> {
             Some(nearest) => write!(f, "did you mean {nearest}?"),
             None => write!(f, "its keys are {}", List(self.0)),
         }
-    }
-}
-
-/// What [`super::check`] found.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    /// The file, as it was named by the caller.
-    pub(crate) file: PathBuf,
-    /// Whose file it is; `None` when that could not be told.
-    pub(crate) daemon: Option<super::Daemon>,
-    /// Everything that is wrong, in the order of the file.
-    pub(crate) problems: Vec<Problem>,
-}
-
-impl Report {
-    /// Whether there is nothing worse than a warning.
-    pub(crate) fn is_ok(&self) -> bool {
-        self.problems
-            .iter()
-            .all(|problem| problem.severity() == Severity::Warning)
-    }
-
-    /// The file that was checked.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.problems {
-            writeln!(f, "{problem}")?;
-        }
-        let warnings = self
-            .problems
-            .iter()
-            .filter(|problem| problem.severity() == Severity::Warning)
-            .count();
-        let errors = self.problems.len().saturating_sub(warnings);
-        let daemon = self.daemon.map_or("configuration", super::Daemon::name);
-        write!(f, "{}: {daemon}: ", self.file.display())?;
-        match (errors, warnings) {
-            (0, 0) => f.write_str("ok"),
-            (0, _) => write!(f, "ok, {}", Count(warnings, "warning")),
-            (_, 0) => write!(f, "{}", Count(errors, "error")),
-            _ => write!(
-                f,
-                "{}, {}",
-                Count(errors, "error"),
-                Count(warnings, "warning")
-            ),
-        }
-    }
-}
-
-struct Count(usize, &'static str);
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {}{}",
-            self.0,
-            self.1,
-            if self.0 == 1 { "" } else { "s" }
-        )
     }
 }

@@ -5,7 +5,9 @@
 mod client;
 mod credentials;
 mod error;
+mod mitigator;
 mod reader;
+mod report;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -25,8 +27,10 @@ use reader::{Diagnostics, Located, Place, Table};
 
 pub(crate) use client::{ClientConfig, DotsServer, Pvd};
 pub(crate) use credentials::{Credentials, PemFile};
-pub(crate) use error::{ConfigError, NameProblem, Problem, Report};
-pub(crate) use server::{Action, Customer, Limits, Nftables, ServerConfig};
+pub(crate) use error::{ConfigError, NameProblem, Problem};
+pub(crate) use mitigator::{Action, Nftables};
+pub(crate) use report::Report;
+pub(crate) use server::{Customer, Limits, ServerConfig};
 pub(crate) use value::HostName;
 
 /// Longest configuration file, in bytes: a hundred thousand prefixes are shorter.
@@ -238,7 +242,7 @@ fn state_and_control(
     Some((state.value, control.value))
 }
 
-/// The list `prefixes` of a PvD or customer, without doubles.
+/// The list `prefixes` of a PvD or customer; `None` when one of them is wrong.
 fn prefixes(
     table: &mut Table<'_>,
     diagnostics: &mut Diagnostics<'_>,
@@ -249,17 +253,14 @@ fn prefixes(
         "prefix, like \"203.0.113.0/28\"",
         diagnostics,
     );
-    let parse = |value: reader::Value<'_>, diagnostics: &mut Diagnostics<'_>| {
-        value.parse(
-            "a prefix in quotes, like \"203.0.113.0/28\"",
-            diagnostics,
-            value::assigned_prefix,
-        )
-    };
-    let prefixes: Vec<_> = entries
-        .into_iter()
-        .filter_map(|value| parse(value, diagnostics))
-        .collect();
+    let wanted = "a prefix in quotes, like \"203.0.113.0/28\"";
+    let mut complete = true;
+    let mut prefixes = Vec::new();
+    for value in entries {
+        let prefix = value.parse(wanted, diagnostics, value::assigned_prefix);
+        complete &= prefix.is_some();
+        prefixes.extend(prefix);
+    }
     note_doubles(&prefixes, diagnostics, |prefix, other, line| {
         ProblemKind::PrefixTwice {
             prefix: *prefix,
@@ -267,7 +268,7 @@ fn prefixes(
             line,
         }
     });
-    Some(prefixes)
+    complete.then_some(prefixes)
 }
 
 /// Notes each value that an earlier one equals.

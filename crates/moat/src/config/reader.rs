@@ -3,6 +3,7 @@
 //! A reader takes the keys it knows out of a [`Table`]; what is left at [`Table::finish`] is unknown and refused.
 //! Whatever yields `None` has been noted in [`Diagnostics`] already.
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
@@ -32,14 +33,17 @@ pub(super) struct Located<T> {
 pub(super) struct Diagnostics<'a> {
     file: &'a Path,
     text: &'a str,
+    line_starts: Vec<usize>,
     problems: Vec<(usize, Problem)>,
 }
 
 impl<'a> Diagnostics<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        let line_starts = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
         Self {
             file,
             text,
+            line_starts: std::iter::once(0).chain(line_starts).collect(),
             problems: Vec::new(),
         }
     }
@@ -47,14 +51,17 @@ impl<'a> Diagnostics<'a> {
     /// Parses the text; every syntax error is noted, and then there is no table.
     pub(super) fn parse(&mut self) -> Option<Spanned<DeTable<'a>>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
+        let mut lines = BTreeSet::new();
         for error in &errors {
-            // After a missing quote half the file may look wrong: where the parser gave up comes first and counts.
             let message = error.message().lines().next().unwrap_or_default();
             let place = Place {
                 key: String::new(),
                 span: error.span().unwrap_or_default(),
             };
-            self.note(&place, ProblemKind::Syntax(message.to_owned()));
+            // The parser finds the rest of a broken line wrong as well, which helps nobody.
+            if lines.insert(self.line(&place)) {
+                self.note(&place, ProblemKind::Syntax(message.to_owned()));
+            }
         }
         errors.is_empty().then_some(table)
     }
@@ -73,15 +80,13 @@ impl<'a> Diagnostics<'a> {
 
     /// Line (from 1) and column (from 1, in characters) of a byte.
     fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before
-            .rfind('\n')
-            .map_or(0, |newline| newline.saturating_add(1));
-        let column = before.get(line_start..).unwrap_or_default().chars().count();
-        (
-            before.matches('\n').count().saturating_add(1),
-            column.saturating_add(1),
-        )
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = line
+            .checked_sub(1)
+            .and_then(|index| self.line_starts.get(index));
+        let before = self.text.get(start.copied().unwrap_or(0)..offset);
+        let column = before.unwrap_or_default().chars().count();
+        (line, column.saturating_add(1))
     }
 
     pub(super) fn line(&self, place: &Place) -> usize {
@@ -233,7 +238,7 @@ impl<'a> Value<'a> {
         if let Some(number) = number.filter(|number| accept(*number)) {
             return Some(number);
         }
-        let value = integer.as_str().to_owned();
+        let value = integer.to_string();
         diagnostics.note(
             &self.place,
             ProblemKind::OutOfRange {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::credentials::{self, Credentials, Role};
 use super::error::{Problem, ProblemKind};
+use super::mitigator::{self, Nftables};
 use super::reader::{Diagnostics, Located, Table};
 use super::value;
 use super::{Heartbeat, heartbeat, note_doubles, prefixes, state_and_control, values};
@@ -59,35 +60,6 @@ pub(crate) struct Customer {
     pub(crate) prefixes: Vec<IpNet>,
     /// Most mitigations it may have at a time.
     pub(crate) max_mitigations: u32,
-}
-
-/// How the filter treats packets to the target of a mitigation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Sources that send more than this are blocked, others pass.
-    LimitPerSource {
-        /// Packets a second that one source may send.
-        packets_per_second: u32,
-        /// Packets beyond that at once.
-        burst: u32,
-        /// Seconds that an offender stays blocked after its last packet too many.
-        block_seconds: u32,
-        /// Most sources that are watched, for each mitigation and address family.
-        sources: u32,
-    },
-    /// Everything is dropped.
-    Drop,
-}
-
-/// `[mitigator.nftables]`: a filter on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Nftables {
-    /// The `nft` program: a name to look up in `PATH`, or a path.
-    pub(crate) program: PathBuf,
-    /// The table that moat makes, in family `inet`, and owns.
-    pub(crate) table: String,
-    /// What happens to packets in the scope of a mitigation.
-    pub(crate) action: Action,
 }
 
 /// Declares `[limits]`: each field is a key of the same name with a default and a range.
@@ -149,7 +121,7 @@ pub(super) fn read(
         None => Some(Limits::default()),
     };
     let customers = read_customers(&mut table, limits.unwrap_or_default(), diagnostics);
-    let nftables = read_mitigator(&mut table, folder, diagnostics);
+    let nftables = mitigator::read(&mut table, folder, diagnostics);
     let heartbeat = heartbeat(&mut table, diagnostics);
     table.finish(diagnostics);
 
@@ -210,20 +182,20 @@ fn read_customers(
     limits: Limits,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Vec<Customer>> {
-    let list = table
-        .take("customer")
-        .map(|value| value.list("a table for each customer: [[customer]]", diagnostics));
-    let Some(list) = list.filter(|list| !list.is_empty()) else {
+    let Some(list) = table.take("customer") else {
         let advice = "write one for each network that may ask for help";
-        diagnostics.note(
-            table.place(),
-            ProblemKind::MissingTable {
-                table: "customer",
-                advice,
-            },
-        );
+        let kind = ProblemKind::MissingTable {
+            table: "customer",
+            advice,
+        };
+        diagnostics.note(table.place(), kind);
         return None;
     };
+    let list = list.filled_list(
+        "a table for each customer: [[customer]]",
+        "[[customer]] instead",
+        diagnostics,
+    );
     let mut drafts = Vec::new();
     for value in list {
         let table = value.table("a table: [[customer]]", diagnostics)?;
@@ -315,96 +287,4 @@ fn note_shared_prefixes(drafts: &[Draft], diagnostics: &mut Diagnostics<'_>) {
         }
         around.push((owner, prefix));
     }
-}
-
-fn read_mitigator(
-    table: &mut Table<'_>,
-    folder: &Path,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Option<Option<Nftables>> {
-    let Some(value) = table.take("mitigator") else {
-        diagnostics.note(table.place(), ProblemKind::NoMitigator);
-        return Some(None);
-    };
-    let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
-    let nftables = match table.take("nftables") {
-        Some(value) => {
-            let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
-            read_nftables(table, folder, diagnostics).map(Some)
-        }
-        None => {
-            diagnostics.note(table.place(), ProblemKind::NoMitigator);
-            Some(None)
-        }
-    };
-    table.finish(diagnostics);
-    nftables
-}
-
-fn read_nftables(
-    mut table: Table<'_>,
-    folder: &Path,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Option<Nftables> {
-    let program = match table.take("program") {
-        Some(value) => value
-            .parse("a program in quotes, like \"nft\"", diagnostics, |text| {
-                value::program(folder, text)
-            })
-            .map(|program| program.value),
-        None => Some(PathBuf::from("nft")),
-    };
-    let name = match table.take("table") {
-        Some(value) => value
-            .parse(
-                "a name in quotes, like \"moat\"",
-                diagnostics,
-                value::nftables_table,
-            )
-            .map(|name| name.value),
-        None => Some("moat".to_owned()),
-    };
-    let choices = "\"limit-per-source\" or \"drop\"";
-    let limiting = match table.take("action") {
-        Some(value) => value
-            .parse(choices, diagnostics, |text| match text {
-                "limit-per-source" => Ok(true),
-                "drop" => Ok(false),
-                _ => Err(ProblemKind::UnknownChoice {
-                    text: text.to_owned(),
-                    wanted: choices,
-                }),
-            })
-            .map(|action| action.value),
-        None => Some(true),
-    };
-    let mut number = |key, default, most, unit| match table.take(key) {
-        Some(value) if limiting == Some(false) => {
-            value.note(ProblemKind::UselessWithDrop, diagnostics);
-            Some(default)
-        }
-        Some(value) => value.number(1..=most, unit, diagnostics),
-        None => Some(default),
-    };
-    let packets_per_second = number("packets_per_second", 200, 10_000_000, "");
-    let burst = number("burst", 20, 10_000_000, " packets");
-    let block_seconds = number("block_seconds", 60, 86_400, " seconds");
-    let sources = number("sources", 65_536, 16_777_216, "");
-    table.finish(diagnostics);
-
-    let action = if limiting? {
-        Action::LimitPerSource {
-            packets_per_second: packets_per_second?,
-            burst: burst?,
-            block_seconds: block_seconds?,
-            sources: sources?,
-        }
-    } else {
-        Action::Drop
-    };
-    Some(Nftables {
-        program: program?,
-        table: name?,
-        action,
-    })
 }

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use openssl::error::ErrorStack;
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ pub(crate) struct InitArgs {
 
 /// What `moat pki issue` is told.
 #[derive(Debug, Args)]
-#[group(id = "kind", required = true, multiple = false, args = ["server", "client"])]
+#[command(group(ArgGroup::new("for").required(true).args(["server", "client"])))]
 pub(crate) struct IssueArgs {
     /// Folder of the CA, and of what is issued
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -147,15 +147,8 @@ impl fmt::Display for Written {
 ///
 /// # Errors
 /// Says what was not made, and why.
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "the command line is handed over once, and is not needed after"
-)]
 pub(crate) fn run(command: PkiCommand, json: bool) -> Result<(), PkiError> {
-    let written = match &command {
-        PkiCommand::Init(args) => init(args)?,
-        PkiCommand::Issue(args) => issue(args)?,
-    };
+    let written = make(command)?;
     let text = if json {
         serde_json::to_string(&written).map_err(io::Error::from)
     } else {
@@ -163,6 +156,21 @@ pub(crate) fn run(command: PkiCommand, json: bool) -> Result<(), PkiError> {
     };
     text.and_then(|text| writeln!(io::stdout().lock(), "{text}"))
         .map_err(PkiError::Print)
+}
+
+/// Does what a command says.
+///
+/// # Errors
+/// Says what was not made, and why.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "a command is done once, and of no use after"
+)]
+pub(crate) fn make(command: PkiCommand) -> Result<Written, PkiError> {
+    match &command {
+        PkiCommand::Init(args) => init(args),
+        PkiCommand::Issue(args) => issue(args),
+    }
 }
 
 /// Makes a CA.

@@ -1,0 +1,229 @@
+//! The file of `moat server`.
+
+use std::time::Duration;
+
+use super::super::{Action, Heartbeat, Limits, Nftables, load_server};
+use super::{Folder, assert_told, with};
+
+const SERVER: &str = r#"listen = ["203.0.113.129:4647", "[2001:db8:f::4646]", "::1"]
+certificate = "dots.fixed.example.pem"
+private_key = "dots.fixed.example-key.pem"
+trust_anchors = "ca.pem"
+state = "/srv/server.db"
+control = "server.sock"
+max_lifetime = 3600
+[[customer]]
+name = "Home"
+prefixes = ["203.0.113.0/28", "2001:db8:f:100::/56"]
+max_mitigations = 7
+[[customer]]
+name = "branch.example"
+prefixes = ["203.0.113.16/28"]
+[limits]
+sessions = 5
+mitigations_per_customer = 9
+[mitigator.nftables]
+program = "bin/nft"
+table = "moat_1"
+packets_per_second = 100
+[heartbeat]
+interval = 0
+"#;
+
+const SHORT: &str = r#"certificate = "dots.fixed.example.pem"
+private_key = "dots.fixed.example-key.pem"
+trust_anchors = "ca.pem"
+[[customer]]
+name = "home"
+prefixes = ["203.0.113.0/28"]
+[mitigator.nftables]
+"#;
+
+/// Covers: S-001
+#[test]
+fn a_whole_file_is_read() {
+    let folder = Folder::new();
+    let config = load_server(&folder.write(SERVER)).unwrap();
+    let listen: Vec<String> = config.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        listen,
+        [
+            "203.0.113.129:4647",
+            "[2001:db8:f::4646]:4646",
+            "[::1]:4646"
+        ]
+    );
+    assert_eq!(
+        config.credentials.certificate.path,
+        folder.path().join("dots.fixed.example.pem")
+    );
+    assert_eq!(config.state.to_str(), Some("/srv/server.db"));
+    assert_eq!(config.control, folder.path().join("server.sock"));
+    assert_eq!(config.max_lifetime, Duration::from_secs(3600));
+    let customers: Vec<_> = config
+        .customers
+        .iter()
+        .map(|one| (one.name.as_str(), one.max_mitigations))
+        .collect();
+    assert_eq!(customers, [("home", 7), ("branch.example", 9)]);
+    assert_eq!(
+        config.customers[1].prefixes,
+        ["203.0.113.16/28".parse().unwrap()]
+    );
+    assert_eq!(
+        config.limits,
+        Limits {
+            sessions: 5,
+            mitigations_per_customer: 9,
+            ..Limits::default()
+        }
+    );
+    let action = Action::LimitPerSource {
+        packets_per_second: 100,
+        burst: 20,
+        block_seconds: 60,
+        sources: 65_536,
+    };
+    let nftables = Nftables {
+        program: folder.path().join("bin/nft"),
+        table: "moat_1".into(),
+        action,
+    };
+    assert_eq!(config.nftables, Some(nftables));
+    assert_eq!(config.heartbeat, None);
+    assert!(config.warnings.is_empty());
+}
+
+/// Covers: S-001, S-056
+#[test]
+fn what_is_left_out_has_its_default() {
+    let folder = Folder::new();
+    let config = load_server(&folder.write(SHORT)).unwrap();
+    assert_eq!(config.listen, ["[::]:4646".parse().unwrap()]);
+    assert_eq!(config.state.to_str(), Some("/var/lib/moat/server.db"));
+    assert_eq!(config.control.to_str(), Some("/run/moat/server.sock"));
+    assert_eq!(config.max_lifetime, Duration::from_secs(86_400));
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(
+        config.customers[0].max_mitigations,
+        Limits::default().mitigations_per_customer
+    );
+    assert_eq!(
+        config.heartbeat,
+        Some(Heartbeat {
+            interval: Duration::from_secs(30),
+            missing_allowed: 15
+        })
+    );
+    let action = Action::LimitPerSource {
+        packets_per_second: 200,
+        burst: 20,
+        block_seconds: 60,
+        sources: 65_536,
+    };
+    assert_eq!(
+        config.nftables,
+        Some(Nftables {
+            program: "nft".into(),
+            table: "moat".into(),
+            action
+        })
+    );
+    assert!(folder.check(SHORT).is_ok());
+}
+
+#[test]
+fn dropping_everything_is_an_action() {
+    let folder = Folder::new();
+    let config = load_server(&folder.write(&format!("{SHORT}action = \"drop\"\n"))).unwrap();
+    assert_eq!(
+        config.nftables.map(|nftables| nftables.action),
+        Some(Action::Drop)
+    );
+}
+
+#[test]
+fn every_wrong_value_is_told() {
+    assert_told(
+        SERVER,
+        r##"
+"203.0.113.129:4647" => "dots.fixed.example"
+    1:11: listen[0]: "dots.fixed.example" is not an IP address with a port; write it like 203.0.113.1:4646, [2001:db8::1]:4646, or without the port for 4646
+"203.0.113.129:4647" => "224.0.0.1"
+    1:11: listen[0]: "224.0.0.1" is a multicast address, which cannot be used here; write a unicast address of the network
+"203.0.113.129:4647" => "::1"
+    1:40: listen[2]: [::1]:4646 is in listen[0] already (line 1); delete one of the two
+"203.0.113.129:4647" => 4646
+    1:11: listen[0]: this is a whole number; write an address in quotes, like "[::]:4646"
+max_lifetime = 3600 => max_lifetime = -1
+    7:16: max_lifetime: -1 is out of range; write 1 to 4294967295 seconds
+max_lifetime = 3600 => max_lifetime = 1.5
+    7:16: max_lifetime: this is a decimal number; write a whole number, without quotes
+max_lifetime = 3600 => max_life = 3600
+    7:1: max_life: is not a key of this table; its keys are listen, certificate, private_key, trust_anchors, state, control, max_lifetime, limits, customer, mitigator, heartbeat
+name = "Home" => name = " "
+    9:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
+name = "Home" => name = ""
+    9:8: customer[0].name: "" is not a name: it is empty; write it like home.example.net
+name = "Home" => name = "Branch.example"
+    13:8: customer[1].name: "branch.example" is used by customer[0].name already (line 9); give this one a name of its own
+max_mitigations = 7 => max_mitigations = 0
+    11:19: customer[0].max_mitigations: 0 is out of range; write 1 to 100000
+["203.0.113.16/28"] => ["203.0.113.0/24"]
+    10:13: warning: customer[0].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/24 of customer[1].prefixes[0] (line 14): both customers can ask for its mitigation; if only one of them owns it, delete the other
+["203.0.113.16/28"] => ["203.0.113.0/28"]
+    14:13: warning: customer[1].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/28 of customer[0].prefixes[0] (line 10): both customers can ask for its mitigation; if only one of them owns it, delete the other
+sessions = 5 => sessions = 0
+    16:12: limits.sessions: 0 is out of range; write 1 to 10000000
+sessions = 5 => session = 5
+    16:1: limits.session: is not a key of this table; did you mean sessions?
+"moat_1" => "moat; flush ruleset"
+    20:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 31 of a-z, 0-9 and _, a letter first; write it like moat
+packets_per_second = 100 => action = "reject"
+    21:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
+packets_per_second = 100 => action = "drop"\nburst = 5
+    22:9: mitigator.nftables.burst: does nothing when action is "drop"; delete it, or write action = "limit-per-source"
+packets_per_second = 100 => block_seconds = 0
+    21:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
+[mitigator.nftables] => [mitigator.bgp]
+    18:2: warning: mitigator: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
+    18:12: mitigator.bgp: is not a key of this table; its keys are nftables
+"##,
+    );
+    assert_told(
+        SHORT,
+        r##"
+[mitigator.nftables]\n =>
+    1:1: warning: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
+[mitigator.nftables]\n => [mitigator]\n
+    7:1: warning: mitigator: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
+[[customer]]\nname = "home"\nprefixes = ["203.0.113.0/28"]\n =>
+    1:1: there is no [[customer]] in this file; write one for each network that may ask for help
+[[customer]] => [customer]
+    4:1: customer: this is a table; write a table for each customer: [[customer]]
+certificate = "dots.fixed.example.pem"\n =>
+    1:1: certificate: is missing; write certificate = "cert.pem"
+"##,
+    );
+}
+
+/// A prefix is compared with those around it also when others lie between them.
+#[test]
+fn nested_prefixes_of_many_customers_are_found() {
+    let folder = Folder::new();
+    let mut text = with(SHORT, "203.0.113.0/28", "203.0.112.0/22");
+    for index in 0..200 {
+        text.push_str(&format!(
+            "[[customer]]\nname = \"c{index}\"\nprefixes = [\"10.0.{index}.0/24\"]\n"
+        ));
+    }
+    assert!(folder.told(&text).is_empty());
+    text.push_str(
+        "[[customer]]\nname = \"inner\"\nprefixes = [\"203.0.113.128/25\", \"203.0.112.0/24\"]\n",
+    );
+    assert_eq!(folder.told(&text).len(), 2);
+    let config =
+        load_server(&folder.write(&with(&text, "\"203.0.112.0/24\"", "\"203.0.112.0/22\"")))
+            .unwrap();
+    assert_eq!(config.warnings.len(), 2);
+}
