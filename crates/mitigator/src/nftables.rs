@@ -104,25 +104,24 @@ impl Mitigator for Nftables {
                 FilterChange::Withdraw(id) => filters.remove(id),
             };
         }
-        if !self.synchronised {
+        // What a failure leaves behind is not known.
+        if !std::mem::take(&mut self.synchronised) {
             return self.rebuild(filters).map(drop);
         }
         let mut script = Script::new(&self.config);
         script.change(&self.filters, &filters);
-        if script.as_str().is_empty() {
-            return Ok(());
-        }
-        match self.nft.run(script.as_str()) {
-            // Somebody else has changed the table.
-            Err(MitigatorError::Rejected { .. } | MitigatorError::Missing { .. }) => {
-                self.rebuild(filters).map(drop)
-            }
-            Err(error) => Err(error),
-            Ok(()) => {
-                self.filters = filters;
-                Ok(())
+        if !script.as_str().is_empty() {
+            match self.nft.run(script.as_str()) {
+                // Somebody else has changed the table.
+                Err(MitigatorError::Rejected { .. } | MitigatorError::Missing { .. }) => {
+                    return self.rebuild(filters).map(drop);
+                }
+                result => result?,
             }
         }
+        self.filters = filters;
+        self.synchronised = true;
+        Ok(())
     }
 
     fn reconcile(&mut self, wanted: &[Filter]) -> Result<Reconciled, MitigatorError> {

@@ -103,7 +103,8 @@ fn execute(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
     };
     match change {
         Change::PutMitigation(record) => run(
-            "INSERT OR REPLACE INTO mitigation (customer, cuid, mid, request, status, created, started, expires)
+            "INSERT OR REPLACE INTO mitigation
+                 (customer, cuid, mid, request, status, created, started, expires)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 record.key.customer,
@@ -124,9 +125,10 @@ fn execute(transaction: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
             "INSERT OR REPLACE INTO cuid_binding (customer, cuid, spki_sha256) VALUES (?1, ?2, ?3)",
             params![binding.customer, binding.cuid.as_str(), binding.spki_sha256],
         ),
-        Change::ReserveMids { association, next } => {
-            run("INSERT OR REPLACE INTO mid_space (association, next) VALUES (?1, ?2)", params![association, next.0])
-        }
+        Change::ReserveMids { association, next } => run(
+            "INSERT OR REPLACE INTO mid_space (association, next) VALUES (?1, ?2)",
+            params![association, next.0],
+        ),
         Change::PutClientRequest(record) => run(
             "INSERT OR REPLACE INTO client_request (id, association, mid, request, wanted)
              VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -70,8 +70,11 @@ impl Action {
 /// sources without a place in it share `untracked_packets_per_second`, and those with a place go on
 /// undisturbed. So of a flood from random addresses no more than `sources / block_seconds +
 /// untracked_packets_per_second` packets a second pass in the long run (3,100 with the defaults),
-/// and the table cannot grow. A flood of many real sources that each keep to the rate is not seen:
-/// that needs a lower rate, or [`Action::Drop`].
+/// and the table cannot grow.
+///
+/// What it cannot tell apart: a flood of many real sources that each keep to the rate passes, which
+/// a lower rate or [`Action::Drop`] helps against; and a flood that forges the address of a client
+/// has that client blocked.
 ///
 /// Kernel memory grows with the sources that are tracked, to about 20 MiB for each mitigation and
 /// address family when there is no place left with the default `sources`.

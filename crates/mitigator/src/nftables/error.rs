@@ -25,7 +25,8 @@ pub enum MitigatorError {
     },
     /// The kernel does not let this process change filters.
     #[error(
-        "not permitted to change the filters of this machine: run as root or with CAP_NET_ADMIN (nft says: {stderr})"
+        "not permitted to change the filters of this machine: run as root or with CAP_NET_ADMIN \
+         (nft says: {stderr})"
     )]
     NotPermitted {
         /// The first lines of what nft said.
@@ -39,8 +40,8 @@ pub enum MitigatorError {
     },
     /// In a user namespace the kernel takes small transactions only.
     #[error(
-        "too many filters for one change (nft says: {stderr}): run as root outside a user namespace, or \
-         raise net.core.wmem_default"
+        "too many filters for one change (nft says: {stderr}): run as root outside a user \
+         namespace, or raise net.core.wmem_default"
     )]
     TooLarge {
         /// The first lines of what nft said.

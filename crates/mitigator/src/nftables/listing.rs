@@ -25,12 +25,26 @@ pub(super) struct Listing {
 }
 
 /// What of a set cannot be changed once it exists.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SetDefinition {
-    #[serde(rename = "type")]
-    pub(super) element: Value,
-    pub(super) size: Option<u32>,
-    pub(super) timeout: Option<u32>,
+    /// nft's name of the type; empty when it is none of ours.
+    pub(super) element: String,
+    /// Most elements; 0 when it is not bounded.
+    pub(super) size: u64,
+    /// After so many seconds an element expires; 0 when it does not.
+    pub(super) timeout: u64,
+}
+
+impl SetDefinition {
+    fn of(set: &Value) -> Self {
+        let number = |field| set.get(field).and_then(Value::as_u64).unwrap_or_default();
+        let element = set.get("type").and_then(Value::as_str).unwrap_or_default();
+        SetDefinition {
+            element: element.to_owned(),
+            size: number("size"),
+            timeout: number("timeout"),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -107,7 +121,7 @@ impl Listing {
                     "chain" => self.chains.push(name),
                     "map" => self.maps.push(name),
                     "set" => {
-                        self.sets.insert(name, serde_json::from_value(value)?);
+                        self.sets.insert(name, SetDefinition::of(&value));
                     }
                     "counter" => {
                         let Counter { packets, bytes } = serde_json::from_value(value)?;

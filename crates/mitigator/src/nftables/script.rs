@@ -179,9 +179,9 @@ impl<'a> Script<'a> {
             return BTreeMap::new();
         };
         let definition = |family: Family| SetDefinition {
-            element: family.address_type().into(),
-            size: Some(limit.sources.get()),
-            timeout: Some(limit.block_seconds.get()),
+            element: family.address_type().to_owned(),
+            size: limit.sources.get().into(),
+            timeout: limit.block_seconds.get().into(),
         };
         let named = |family: Family| {
             [family.rates(&filter.id), family.offenders(&filter.id)]
@@ -198,17 +198,16 @@ impl<'a> Script<'a> {
     ) {
         for filter in filters {
             self.object("add counter", &names::counter(&filter.id), "");
-            for family in families(filter) {
-                if let Action::LimitPerSource(limit) = &self.config.action {
-                    for set in [family.rates(&filter.id), family.offenders(&filter.id)] {
-                        let (address_type, size, timeout) =
-                            (family.address_type(), limit.sources, limit.block_seconds);
-                        let body = format!(
-                            "{{ type {address_type}; size {size}; flags dynamic, timeout; timeout {timeout}s; }}"
-                        );
-                        self.object("add set", &set, body);
-                    }
-                }
+            for (name, set) in self.sets(filter) {
+                let SetDefinition {
+                    element,
+                    size,
+                    timeout,
+                } = set;
+                let definition = format_args!(
+                    "{{ type {element}; size {size}; flags dynamic, timeout; timeout {timeout}s; }}"
+                );
+                self.object("add set", &name, definition);
             }
             self.add_chain(&names::filter_chain(&filter.id), "");
         }
@@ -307,14 +306,18 @@ impl<'a> Script<'a> {
         self.rule(
             chain,
             format_args!(
-                "update @{rates} {{ {source} limit rate over {rate}/second burst {burst} packets }} \
+                "update @{rates} \
+                 {{ {source} limit rate over {rate}/second burst {burst} packets }} \
                  update @{offenders} {{ {source} }}"
             ),
         );
         self.rule(chain, format_args!("{source} @{offenders} {drop}"));
         self.rule(
             chain,
-            format_args!("{source} != @{rates} limit rate over {untracked}/second burst {burst} packets {drop}"),
+            format_args!(
+                "{source} != @{rates} \
+                 limit rate over {untracked}/second burst {burst} packets {drop}"
+            ),
         );
     }
 

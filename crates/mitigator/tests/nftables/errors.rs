@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use mitigator::nftables::{MitigatorError, Nftables, NftablesConfig};
 use mitigator::{FilterChange, Mitigator};
 
-use crate::namespace::{Outcome, filter, in_namespace, snapshot};
+use crate::namespace::{Outcome, filter, isolated, snapshot};
 
 /// A program that takes the place of nft.
 fn program(directory: &tempfile::TempDir, script: &str) -> Outcome<PathBuf> {
@@ -24,41 +24,62 @@ fn with(program: PathBuf) -> Nftables {
     })
 }
 
-in_namespace! {
-    fn without_the_capability_the_error_says_which_one() -> Outcome {
+#[test]
+fn without_the_capability_the_error_says_which_one() -> Outcome {
+    isolated(|| {
         let directory = tempfile::tempdir()?;
-        let unprivileged = "exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin nft \"$@\"";
-        let error = with(program(&directory, unprivileged)?).reconcile(&[]).err().ok_or("permitted")?;
-        assert!(matches!(error, MitigatorError::NotPermitted { .. }), "{error:?}");
+        let unprivileged =
+            "exec setpriv --bounding-set=-net_admin --inh-caps=-net_admin nft \"$@\"";
+        let error = with(program(&directory, unprivileged)?)
+            .reconcile(&[])
+            .err()
+            .ok_or("permitted")?;
+        assert!(
+            matches!(error, MitigatorError::NotPermitted { .. }),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_refused_change_changes_nothing_and_can_be_tried_again() -> Outcome {
+#[test]
+fn a_refused_change_changes_nothing_and_can_be_tried_again() -> Outcome {
+    isolated(|| {
         let directory = tempfile::tempdir()?;
         let mut nftables = with(program(&directory, "exec nft \"$@\"")?);
         nftables.reconcile(&[])?;
         let before = snapshot("moat")?;
-        let change = [FilterChange::Enforce(filter("m", &["203.0.113.7/32"], &[], &[]))];
+        let change = [FilterChange::Enforce(filter(
+            "m",
+            &["203.0.113.7/32"],
+            &[],
+            &[],
+        ))];
 
         program(&directory, "echo 'Error: no such luck' >&2; exit 1")?;
         let error = nftables.apply(&change).err().ok_or("applied")?;
-        assert_eq!(error.to_string(), "nft refused the change: Error: no such luck");
+        assert_eq!(
+            error.to_string(),
+            "nft refused the change: Error: no such luck"
+        );
         program(&directory, "echo nonsense")?;
-        assert!(matches!(nftables.counters(), Err(MitigatorError::Listing { .. })));
+        assert!(matches!(
+            nftables.counters(),
+            Err(MitigatorError::Listing { .. })
+        ));
 
         program(&directory, "exec nft \"$@\"")?;
         assert_eq!(snapshot("moat")?, before);
         nftables.apply(&change)?;
         assert_eq!(nftables.counters()?.len(), 1);
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn what_nft_says_becomes_advice() -> Outcome {
+#[test]
+fn what_nft_says_becomes_advice() -> Outcome {
+    isolated(|| {
         let directory = tempfile::tempdir()?;
         for (said, advice) in [
             (
@@ -83,5 +104,5 @@ in_namespace! {
             assert!(error.contains(advice) && error.contains(said), "{error}");
         }
         Ok(())
-    }
+    })
 }

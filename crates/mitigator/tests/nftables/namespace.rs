@@ -1,5 +1,6 @@
 //! What the tests stand on: a namespace, packets, and a look at the rule set.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
@@ -19,30 +20,21 @@ const INSIDE: &str = "MOAT_NFTABLES_TEST";
 /// Longer than the loopback interface ever holds a packet.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// Declares a test that runs in a fresh network namespace.
-macro_rules! in_namespace {
-    ($(#[$attribute:meta])* fn $name:ident() -> Outcome $body:block) => {
-        $(#[$attribute])*
-        #[test]
-        fn $name() -> $crate::namespace::Outcome {
-            fn body() -> $crate::namespace::Outcome $body
-            $crate::namespace::isolated(concat!(module_path!(), "::", stringify!($name)), body)
-        }
-    };
-}
-pub(crate) use in_namespace;
-
-pub(crate) fn isolated(test: &str, body: fn() -> Outcome) -> Outcome {
+/// Runs the body of a test in a fresh network namespace: there it runs the same test of the same
+/// binary again. The name of the test is that of the function the closure stands in.
+pub(crate) fn isolated<Body: FnOnce() -> Outcome>(body: Body) -> Outcome {
     if std::env::var_os(INSIDE).is_some() {
         run("ip", &["link", "set", "lo", "up"])?;
         return body();
     }
-    // Who is not root needs a user namespace as well, in which the kernel takes small transactions only.
+    // Who is not root needs a user namespace as well; there the kernel takes small changes only.
     let flags = if run("id", &["-u"])?.trim() == "0" {
         "-n"
     } else {
         "-rn"
     };
+    let test = type_name::<Body>().trim_end_matches("::{{closure}}");
+    let test = test.split_once("::").map_or(test, |(_crate, path)| path);
     let probe = Command::new("unshare")
         .args([flags, "nft", "list", "ruleset"])
         .output();
@@ -59,11 +51,10 @@ pub(crate) fn isolated(test: &str, body: fn() -> Outcome) -> Outcome {
         )?;
         return Ok(());
     }
-    let path = test.split_once("::").map_or(test, |(_crate, path)| path);
     let output = Command::new("unshare")
         .arg(flags)
         .arg(std::env::current_exe()?)
-        .args(["--exact", path, "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
         .output()?;
     let text = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mitigator::nftables::LimitPerSource;
 use mitigator::{FilterChange, Mitigator};
 
-use crate::namespace::{Outcome, Path, addresses, dropping, filter, id, in_namespace, limiting};
+use crate::namespace::{Outcome, Path, addresses, dropping, filter, id, isolated, limiting};
 
 const FLOOD: usize = 2000;
 /// The most that passes of a flood: the burst, and what the rate allows while it is sent.
@@ -57,36 +57,68 @@ fn a_flood_is_blocked_and_a_client_is_not(
     Ok(())
 }
 
-in_namespace! {
-    fn an_ipv4_flood_is_blocked_and_a_client_is_not() -> Outcome {
+#[test]
+fn an_ipv4_flood_is_blocked_and_a_client_is_not() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.66/32", "192.0.2.10/32", "203.0.113.7/32"])?;
-        a_flood_is_blocked_and_a_client_is_not("192.0.2.66", "192.0.2.10", "203.0.113.7", "203.0.113.7/32")
-    }
+        a_flood_is_blocked_and_a_client_is_not(
+            "192.0.2.66",
+            "192.0.2.10",
+            "203.0.113.7",
+            "203.0.113.7/32",
+        )
+    })
 }
 
-in_namespace! {
-    fn an_ipv6_flood_is_blocked_and_a_client_is_not() -> Outcome {
-        addresses(&["2001:db8:66::1/128", "2001:db8:10::1/128", "2001:db8:f::7/128"])?;
-        a_flood_is_blocked_and_a_client_is_not("2001:db8:66::1", "2001:db8:10::1", "2001:db8:f::7", "2001:db8:f::/48")
-    }
+#[test]
+fn an_ipv6_flood_is_blocked_and_a_client_is_not() -> Outcome {
+    isolated(|| {
+        addresses(&[
+            "2001:db8:66::1/128",
+            "2001:db8:10::1/128",
+            "2001:db8:f::7/128",
+        ])?;
+        a_flood_is_blocked_and_a_client_is_not(
+            "2001:db8:66::1",
+            "2001:db8:10::1",
+            "2001:db8:f::7",
+            "2001:db8:f::/48",
+        )
+    })
 }
 
-in_namespace! {
-    fn an_ipv6_flooder_gains_nothing_by_changing_its_address_within_its_64() -> Outcome {
-        addresses(&["2001:db8:66::1/128", "2001:db8:66::2/128", "2001:db8:66:1::1/128", "2001:db8:f::7/128"])?;
+#[test]
+fn an_ipv6_flooder_gains_nothing_by_changing_its_address_within_its_64() -> Outcome {
+    isolated(|| {
+        addresses(&[
+            "2001:db8:66::1/128",
+            "2001:db8:66::2/128",
+            "2001:db8:66:1::1/128",
+            "2001:db8:f::7/128",
+        ])?;
         let mut nftables = limiting(LimitPerSource::default());
         nftables.reconcile(&[filter("m", &["2001:db8:f::/48"], &[], &[])])?;
         assert!(Path::new("2001:db8:66::1", "2001:db8:f::7", 53)?.arriving(FLOOD)? < LEAK);
-        assert_eq!(Path::new("2001:db8:66::2", "2001:db8:f::7", 53)?.arriving(5)?, 0);
-        assert_eq!(Path::new("2001:db8:66:1::1", "2001:db8:f::7", 53)?.arriving(5)?, 5);
+        assert_eq!(
+            Path::new("2001:db8:66::2", "2001:db8:f::7", 53)?.arriving(5)?,
+            0
+        );
+        assert_eq!(
+            Path::new("2001:db8:66:1::1", "2001:db8:f::7", 53)?.arriving(5)?,
+            5
+        );
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_blocked_source_stays_blocked_while_it_floods_and_passes_when_it_has_stopped() -> Outcome {
+#[test]
+fn a_blocked_source_stays_blocked_while_it_floods_and_passes_when_it_has_stopped() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.66/32", "203.0.113.7/32"])?;
-        let mut nftables = limiting(LimitPerSource { block_seconds: number(1), ..LimitPerSource::default() });
+        let mut nftables = limiting(LimitPerSource {
+            block_seconds: number(1),
+            ..LimitPerSource::default()
+        });
         nftables.reconcile(&[filter("m", &["203.0.113.7/32"], &[], &[])])?;
         let path = Path::new("192.0.2.66", "203.0.113.7", 53)?;
         assert!(path.arriving(FLOOD)? < LEAK);
@@ -102,11 +134,12 @@ in_namespace! {
         }
         assert!(waited > 5, "blocked for {waited}00 ms only");
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn when_the_table_of_sources_is_full_strangers_share_a_rate_and_acquaintances_pass() -> Outcome {
+#[test]
+fn when_the_table_of_sources_is_full_strangers_share_a_rate_and_acquaintances_pass() -> Outcome {
+    isolated(|| {
         addresses(&["198.18.0.1/16", "203.0.113.7/32"])?;
         let limit = LimitPerSource {
             sources: number(4),
@@ -121,20 +154,27 @@ in_namespace! {
         for acquaintance in 1..=4 {
             assert_eq!(send(acquaintance, 5)?, 5);
         }
-        let strangers = (5..45).map(|host| send(host, 15)).sum::<Result<usize, _>>()?;
+        let strangers = (5..45)
+            .map(|host| send(host, 15))
+            .sum::<Result<usize, _>>()?;
         // 40 rounds of 100 ms give 200 packets, and a burst of 20.
         assert!((1..300).contains(&strangers), "{strangers} of 600 passed");
         for acquaintance in 1..=4 {
             assert_eq!(send(acquaintance, 5)?, 5);
         }
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn only_the_ports_and_protocols_in_scope_are_dropped() -> Outcome {
+#[test]
+fn only_the_ports_and_protocols_in_scope_are_dropped() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.1/32", "203.0.113.7/32", "203.0.113.8/32"])?;
-        let udp = |target, port| Ok::<_, Box<dyn std::error::Error>>(Path::new("192.0.2.1", target, port)?.arriving(3)? == 3);
+        let udp = |target, port| {
+            Ok::<_, Box<dyn std::error::Error>>(
+                Path::new("192.0.2.1", target, port)?.arriving(3)? == 3,
+            )
+        };
         let tcp = |port: u16| -> Outcome<bool> {
             let address = SocketAddr::new("203.0.113.7".parse()?, port);
             let _listener = TcpListener::bind(address)?;
@@ -144,7 +184,11 @@ in_namespace! {
         for (ports, protocols, passing) in [
             // UDP 53, UDP 60, UDP 100, TCP 53, TCP 100
             (&[][..], &[][..], [false, false, false, false, false]),
-            (&[(53, 53), (55, 60)], &[17], [false, false, true, true, true]),
+            (
+                &[(53, 53), (55, 60)],
+                &[17],
+                [false, false, true, true, true],
+            ),
             (&[(53, 53)], &[], [false, true, true, false, true]),
             (&[], &[6], [true, true, true, false, false]),
             (&[(100, 200)], &[6, 1], [true, true, true, true, false]),
@@ -153,26 +197,34 @@ in_namespace! {
             let enforced = filter("m", &["203.0.113.7/32"], ports, protocols);
             nftables.apply(&[FilterChange::Enforce(enforced)])?;
             let target = "203.0.113.7";
-            let seen = [udp(target, 53)?, udp(target, 60)?, udp(target, 100)?, tcp(53)?, tcp(100)?];
+            let seen = [
+                udp(target, 53)?,
+                udp(target, 60)?,
+                udp(target, 100)?,
+                tcp(53)?,
+                tcp(100)?,
+            ];
             assert_eq!(seen, passing, "ports {ports:?}, protocols {protocols:?}");
             assert!(udp("203.0.113.8", 53)?, "another address is never in scope");
         }
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_filter_without_prefixes_drops_nothing() -> Outcome {
+#[test]
+fn a_filter_without_prefixes_drops_nothing() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.1/32", "203.0.113.7/32"])?;
         let mut nftables = dropping();
         nftables.reconcile(&[filter("m", &[], &[], &[])])?;
         assert_eq!(Path::new("192.0.2.1", "203.0.113.7", 53)?.arriving(10)?, 10);
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn overlapping_filters_are_all_visited() -> Outcome {
+#[test]
+fn overlapping_filters_are_all_visited() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.1/32", "203.0.113.7/32"])?;
         let mut nftables = dropping();
         nftables.reconcile(&[
@@ -187,5 +239,5 @@ in_namespace! {
         assert_eq!(dropped.keys().collect::<Vec<_>>(), [&id("narrow")]);
         assert_eq!(dropped[&id("narrow")].packets, 6);
         Ok(())
-    }
+    })
 }

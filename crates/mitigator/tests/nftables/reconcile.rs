@@ -4,7 +4,7 @@ use mitigator::nftables::LimitPerSource;
 use mitigator::{FilterChange, Mitigator, Reconciled};
 
 use crate::namespace::{
-    Path, addresses, dropping, filter, id, in_namespace, limiting, nft, snapshot,
+    Outcome, Path, addresses, dropping, filter, id, isolated, limiting, nft, snapshot,
 };
 
 fn wanted() -> [mitigator::Filter; 2] {
@@ -14,8 +14,9 @@ fn wanted() -> [mitigator::Filter; 2] {
     ]
 }
 
-in_namespace! {
-    fn whatever_others_did_to_the_table_is_repaired() -> Outcome {
+#[test]
+fn whatever_others_did_to_the_table_is_repaired() -> Outcome {
+    isolated(|| {
         let mut nftables = limiting(LimitPerSource::default());
         nftables.reconcile(&wanted())?;
         let right = snapshot("moat")?;
@@ -46,16 +47,22 @@ in_namespace! {
             "delete table inet moat; add table inet moat; add set inet moat dispatch4 { type ipv4_addr; }",
         ] {
             nft(damage)?;
-            nftables.reconcile(&wanted()).map_err(|error| format!("{damage}: {error}"))?;
+            nftables
+                .reconcile(&wanted())
+                .map_err(|error| format!("{damage}: {error}"))?;
             assert_eq!(snapshot("moat")?, right, "{damage}");
-            assert!(!nft("list table inet moat")?.contains("dormant"), "{damage}");
+            assert!(
+                !nft("list table inet moat")?.contains("dormant"),
+                "{damage}"
+            );
         }
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_restart_keeps_what_was_counted_and_learnt() -> Outcome {
+#[test]
+fn a_restart_keeps_what_was_counted_and_learnt() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.66/32", "203.0.113.7/32"])?;
         let a = filter("a", &["203.0.113.7/32"], &[(53, 53)], &[17]);
         let b = filter("b", &["198.51.100.0/24"], &[], &[]);
@@ -68,16 +75,25 @@ in_namespace! {
         nft("insert rule inet moat f_a accept")?;
         let mut nftables = limiting(LimitPerSource::default());
         let reconciled = nftables.reconcile(&[a, filter("c", &["192.0.2.1/32"], &[], &[])])?;
-        let expected = Reconciled { added: vec![id("c")], removed: vec![id("b")], kept: vec![id("a")] };
+        let expected = Reconciled {
+            added: vec![id("c")],
+            removed: vec![id("b")],
+            kept: vec![id("a")],
+        };
         assert_eq!(reconciled, expected);
         assert_eq!(nftables.counters()?[&id("a")], before[&id("a")]);
-        assert_eq!(Path::new("192.0.2.66", "203.0.113.7", 53)?.arriving(5)?, 0, "still blocked");
+        assert_eq!(
+            Path::new("192.0.2.66", "203.0.113.7", 53)?.arriving(5)?,
+            0,
+            "still blocked"
+        );
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_changed_scope_keeps_what_was_counted_and_learnt() -> Outcome {
+#[test]
+fn a_changed_scope_keeps_what_was_counted_and_learnt() -> Outcome {
+    isolated(|| {
         addresses(&["192.0.2.66/32", "203.0.113.7/32"])?;
         let mut nftables = limiting(LimitPerSource::default());
         nftables.reconcile(&[filter("a", &["203.0.113.7/32"], &[(53, 53)], &[17])])?;
@@ -88,21 +104,29 @@ in_namespace! {
         assert_eq!(Path::new("192.0.2.66", "203.0.113.7", 80)?.arriving(5)?, 0);
         assert_eq!(nftables.counters()?[&id("a")].packets, before.packets + 5);
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn changed_limits_make_the_table_anew() -> Outcome {
+#[test]
+fn changed_limits_make_the_table_anew() -> Outcome {
+    isolated(|| {
         limiting(LimitPerSource::default()).reconcile(&wanted())?;
         let reconciled = dropping().reconcile(&wanted())?;
-        assert_eq!(reconciled, Reconciled { added: vec![id("a"), id("b")], ..Reconciled::default() });
+        assert_eq!(
+            reconciled,
+            Reconciled {
+                added: vec![id("a"), id("b")],
+                ..Reconciled::default()
+            }
+        );
         assert!(!nft("list table inet moat")?.contains("set r4_a"));
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn the_next_change_repairs_what_others_have_taken_away() -> Outcome {
+#[test]
+fn the_next_change_repairs_what_others_have_taken_away() -> Outcome {
+    isolated(|| {
         let [a, b] = wanted();
         let mut nftables = limiting(LimitPerSource::default());
         nftables.reconcile(&wanted())?;
@@ -117,16 +141,20 @@ in_namespace! {
         nftables.apply(&[FilterChange::Enforce(a)])?;
         assert_eq!(snapshot("moat")?, right);
         Ok(())
-    }
+    })
 }
 
-in_namespace! {
-    fn a_change_before_any_reconciliation_starts_from_nothing() -> Outcome {
+#[test]
+fn a_change_before_any_reconciliation_starts_from_nothing() -> Outcome {
+    isolated(|| {
         let [a, b] = wanted();
         dropping().reconcile(&[b])?;
         let mut nftables = dropping();
         nftables.apply(&[FilterChange::Enforce(a)])?;
-        assert_eq!(nftables.counters()?.into_keys().collect::<Vec<_>>(), [id("a")]);
+        assert_eq!(
+            nftables.counters()?.into_keys().collect::<Vec<_>>(),
+            [id("a")]
+        );
         Ok(())
-    }
+    })
 }
