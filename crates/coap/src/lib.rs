@@ -2,9 +2,8 @@
 //! observations (RFC 7252, RFC 7641), with the transmission rules of DOTS (RFC 9132 §4.4, §4.5).
 //!
 //! ```text
-//! datagram -> message (codec) -> endpoint -+-> client: requests of ours, observations of ours ->
-//! Event
-//!                                          +-> server: requests of the peer, notifications -> Event
+//! datagram -> message (codec) -> endpoint -+-> client: our requests, our observations    -> Event
+//!                                          +-> server: the peer's requests, notifications -> Event
 //! ```
 //! [`Endpoint`] is where to start. Time comes in as an argument and randomness from a seed, so that
 //! two endpoints and a lossy network between them run in one test. Whatever the peer sends is

@@ -44,8 +44,7 @@ impl OpenRequest {
         }
     }
 
-    /// Time since the request, if it is unanswered and has but one copy that can be answered (Karn's
-    /// rule).
+    /// Time since the request, if it is unanswered and only one copy can be answered (Karn's rule).
     pub(crate) fn sample(&self, now: Instant) -> Option<Duration> {
         let unanswered = !matches!(self.phase, Phase::Acknowledged { .. } | Phase::Observing);
         (unanswered && self.copies == 1).then(|| now.saturating_duration_since(self.first_sent))

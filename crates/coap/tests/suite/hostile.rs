@@ -177,7 +177,7 @@ fn an_oversized_datagram_is_not_looked_into() {
 #[derive(Clone, Debug)]
 enum Step {
     Datagram(Vec<u8>),
-    /// A well-formed start that arbitrary bytes continue; small numbers meet our own and each other.
+    /// A well-formed start that arbitrary bytes continue; few Message IDs, so that they meet.
     Message {
         message_type: u8,
         code: u8,
