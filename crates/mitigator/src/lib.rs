@@ -48,7 +48,7 @@ pub trait Mitigator: Send {
     /// Makes all changes, in order, at one instant, or none of them.
     ///
     /// # Errors
-    /// When the changes could not be made; what was enforced before still is.
+    /// When the changes could not be made. The next call starts from what was in force before.
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError>;
 
     /// Makes what is enforced equal to `wanted`, whatever it was before. To be called at start with

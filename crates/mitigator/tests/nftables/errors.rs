@@ -78,6 +78,25 @@ fn a_refused_change_changes_nothing_and_can_be_tried_again() -> Outcome {
 }
 
 #[test]
+fn a_change_that_failed_half_way_is_undone_by_the_next_one() -> Outcome {
+    isolated(|| {
+        let directory = tempfile::tempdir()?;
+        let mut nftables = with(program(&directory, "exec nft \"$@\"")?);
+        nftables.reconcile(&[])?;
+        let before = snapshot("moat")?;
+        program(&directory, "nft \"$@\"; exit 1")?;
+        let change = FilterChange::Enforce(filter("m", &["203.0.113.7/32"], &[], &[]));
+        assert!(nftables.apply(&[change]).is_err());
+        assert_ne!(snapshot("moat")?, before);
+
+        program(&directory, "exec nft \"$@\"")?;
+        nftables.apply(&[])?;
+        assert_eq!(snapshot("moat")?, before);
+        Ok(())
+    })
+}
+
+#[test]
 fn what_nft_says_becomes_advice() -> Outcome {
     isolated(|| {
         let directory = tempfile::tempdir()?;
