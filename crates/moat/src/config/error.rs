@@ -242,7 +242,7 @@ pub(crate) enum ProblemKind {
     },
     #[error("{} is not an interface name: 1 to 15 characters without spaces and slashes; write it like eth0", Quoted(.text))]
     NotAnInterface { text: String },
-    #[error("{} is not a name for an nftables table: 1 to 31 of a-z, 0-9 and _, a letter first; write it like moat", Quoted(.text))]
+    #[error("{} is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat", Quoted(.text))]
     NotATable { text: String },
     #[error("the path is empty; write a file name")]
     EmptyPath,

@@ -5,7 +5,7 @@
 mod client;
 mod credentials;
 mod error;
-mod mitigator;
+mod mitigation;
 mod reader;
 mod report;
 mod server;
@@ -28,7 +28,6 @@ use reader::{Diagnostics, Located, Place, Table};
 pub(crate) use client::{ClientConfig, DotsServer, Pvd};
 pub(crate) use credentials::{Credentials, PemFile};
 pub(crate) use error::{ConfigError, NameProblem, Problem};
-pub(crate) use mitigator::{Action, Nftables};
 pub(crate) use report::Report;
 pub(crate) use server::{Customer, Limits, ServerConfig};
 pub(crate) use value::HostName;

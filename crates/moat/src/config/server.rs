@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use mitigator::nftables::NftablesConfig;
 
 use super::credentials::{self, Credentials, Role};
 use super::error::{Problem, ProblemKind};
-use super::mitigator::{self, Nftables};
+use super::mitigation;
 use super::reader::{Diagnostics, Located, Table};
 use super::value;
 use super::{Heartbeat, heartbeat, note_doubles, prefixes, state_and_control, values};
@@ -44,7 +45,7 @@ pub(crate) struct ServerConfig {
     /// What the network may make it hold.
     pub(crate) limits: Limits,
     /// How it drops packets; `None` when it only keeps the books.
-    pub(crate) nftables: Option<Nftables>,
+    pub(crate) nftables: Option<NftablesConfig>,
     /// `None` when heartbeats are off.
     pub(crate) heartbeat: Option<Heartbeat>,
     /// What is wrong or questionable in the file and did not keep the server from starting: to be logged.
@@ -121,7 +122,7 @@ pub(super) fn read(
         None => Some(Limits::default()),
     };
     let customers = read_customers(&mut table, limits.unwrap_or_default(), diagnostics);
-    let nftables = mitigator::read(&mut table, folder, diagnostics);
+    let nftables = mitigation::read(&mut table, folder, diagnostics);
     let heartbeat = heartbeat(&mut table, diagnostics);
     table.finish(diagnostics);
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use mitigator::nftables::TableName;
 use serde::Serialize;
 
 use super::error::{NameProblem, ProblemKind};
@@ -286,17 +287,8 @@ pub(super) fn program(folder: &Path, text: &str) -> Result<PathBuf, ProblemKind>
 }
 
 /// The name of an nftables table.
-pub(super) fn nftables_table(text: &str) -> Result<String, ProblemKind> {
-    let good = text.len() <= 31
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(ProblemKind::NotATable {
-            text: text.to_owned(),
-        })
-    }
+pub(super) fn nftables_table(text: &str) -> Result<TableName, ProblemKind> {
+    text.parse().map_err(|_| ProblemKind::NotATable {
+        text: text.to_owned(),
+    })
 }

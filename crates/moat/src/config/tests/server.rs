@@ -1,8 +1,11 @@
 //! The file of `moat server`.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::super::{Action, Heartbeat, Limits, Nftables, load_server};
+use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
+
+use super::super::{Heartbeat, Limits, load_server};
 use super::{Folder, assert_told, with};
 
 const SERVER: &str = r#"listen = ["203.0.113.129:4647", "[2001:db8:f::4646]", "::1"]
@@ -78,15 +81,13 @@ fn a_whole_file_is_read() {
             ..Limits::default()
         }
     );
-    let action = Action::LimitPerSource {
-        packets_per_second: 100,
-        burst: 20,
-        block_seconds: 60,
-        sources: 65_536,
-    };
-    let nftables = Nftables {
+    let action = Action::LimitPerSource(LimitPerSource {
+        packets_per_second: NonZeroU32::new(100).unwrap(),
+        ..LimitPerSource::default()
+    });
+    let nftables = NftablesConfig {
         program: folder.path().join("bin/nft"),
-        table: "moat_1".into(),
+        table: "moat_1".parse().unwrap(),
         action,
     };
     assert_eq!(config.nftables, Some(nftables));
@@ -115,20 +116,7 @@ fn what_is_left_out_has_its_default() {
             missing_allowed: 15
         })
     );
-    let action = Action::LimitPerSource {
-        packets_per_second: 200,
-        burst: 20,
-        block_seconds: 60,
-        sources: 65_536,
-    };
-    assert_eq!(
-        config.nftables,
-        Some(Nftables {
-            program: "nft".into(),
-            table: "moat".into(),
-            action
-        })
-    );
+    assert_eq!(config.nftables, Some(NftablesConfig::default()));
     assert!(folder.check(SHORT).is_ok());
 }
 
@@ -178,7 +166,7 @@ sessions = 5 => sessions = 0
 sessions = 5 => session = 5
     16:1: limits.session: is not a key of this table; did you mean sessions?
 "moat_1" => "moat; flush ruleset"
-    20:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 31 of a-z, 0-9 and _, a letter first; write it like moat
+    20:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat
 packets_per_second = 100 => action = "reject"
     21:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
 packets_per_second = 100 => action = "drop"\nburst = 5
@@ -226,4 +214,21 @@ fn nested_prefixes_of_many_customers_are_found() {
         load_server(&folder.write(&with(&text, "\"203.0.112.0/24\"", "\"203.0.112.0/22\"")))
             .unwrap();
     assert_eq!(config.warnings.len(), 2);
+}
+
+#[test]
+fn prefixes_of_one_customer_may_nest() {
+    let folder = Folder::new();
+    let own = with(
+        SHORT,
+        "\"203.0.113.0/28\"",
+        "\"203.0.112.0/22\", \"203.0.113.0/24\"",
+    );
+    assert!(folder.told(&own).is_empty());
+    // Another's prefix within or around them is told all the same.
+    let told = |prefix| {
+        let other = format!("[[customer]]\nname = \"other\"\nprefixes = [\"{prefix}\"]\n");
+        folder.told(&format!("{own}{other}")).len()
+    };
+    assert_eq!((told("203.0.113.0/28"), told("203.0.0.0/16")), (1, 2));
 }

@@ -1,0 +1,114 @@
+//! `[mitigator.nftables]`: how the server drops packets.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
+
+use super::error::ProblemKind;
+use super::reader::{Diagnostics, Table};
+use super::value;
+
+/// `[mitigator]` of a server's file; `None` inside when there is none.
+pub(super) fn read(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Option<NftablesConfig>> {
+    let Some(value) = table.take("mitigator") else {
+        diagnostics.note(table.place(), ProblemKind::NoMitigator);
+        return Some(None);
+    };
+    let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+    let nftables = match table.take("nftables") {
+        Some(value) => {
+            let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+            read_nftables(table, folder, diagnostics).map(Some)
+        }
+        None => {
+            diagnostics.note(table.place(), ProblemKind::NoMitigator);
+            Some(None)
+        }
+    };
+    table.finish(diagnostics);
+    nftables
+}
+
+/// A number that is out of range is noted, and its default stands in for it until the file is refused.
+fn read_nftables(
+    mut table: Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<NftablesConfig> {
+    let mut config = NftablesConfig::default();
+    if let Some(value) = table.take("program") {
+        let program = |text: &str| value::program(folder, text);
+        let program = value.parse("a program in quotes, like \"nft\"", diagnostics, program);
+        config.program = program.map_or(config.program, |program| program.value);
+    }
+    if let Some(value) = table.take("table") {
+        let name = value.parse(
+            "a name in quotes, like \"moat\"",
+            diagnostics,
+            value::nftables_table,
+        );
+        config.table = name.map_or(config.table, |name| name.value);
+    }
+    let choices = "\"limit-per-source\" or \"drop\"";
+    if let Some(value) = table.take("action") {
+        let action = value.parse(choices, diagnostics, |text| match text {
+            "limit-per-source" => Ok(Action::LimitPerSource(LimitPerSource::default())),
+            "drop" => Ok(Action::Drop),
+            _ => Err(ProblemKind::UnknownChoice {
+                text: text.to_owned(),
+                wanted: choices,
+            }),
+        });
+        config.action = action.map_or(config.action, |action| action.value);
+    }
+    let mut number = |key, most, unit, limit: Option<&mut NonZeroU32>| {
+        let Some(value) = table.take(key) else { return };
+        let Some(limit) = limit else {
+            return value.note(ProblemKind::UselessWithDrop, diagnostics);
+        };
+        *limit = value
+            .number(1..=most, unit, diagnostics)
+            .and_then(NonZeroU32::new)
+            .unwrap_or(*limit);
+    };
+    let mut limits = match &mut config.action {
+        Action::LimitPerSource(limits) => Some(limits),
+        Action::Drop => None,
+    };
+    const PACKETS: u32 = 10_000_000;
+    number(
+        "packets_per_second",
+        PACKETS,
+        "",
+        limits.as_mut().map(|it| &mut it.packets_per_second),
+    );
+    number(
+        "burst",
+        PACKETS,
+        " packets",
+        limits.as_mut().map(|it| &mut it.burst),
+    );
+    number(
+        "block_seconds",
+        86_400,
+        " seconds",
+        limits.as_mut().map(|it| &mut it.block_seconds),
+    );
+    number(
+        "sources",
+        16_777_216,
+        "",
+        limits.as_mut().map(|it| &mut it.sources),
+    );
+    let untracked = limits
+        .as_mut()
+        .map(|it| &mut it.untracked_packets_per_second);
+    number("untracked_packets_per_second", PACKETS, "", untracked);
+    table.finish(diagnostics);
+    Some(config)
+}
