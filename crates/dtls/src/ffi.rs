@@ -6,13 +6,12 @@ use std::ptr;
 use std::time::Duration;
 
 use foreign_types::ForeignTypeRef;
-use libc::{c_int, c_long, c_uchar, timeval};
+use libc::{c_int, c_uchar, timeval};
 use openssl::ssl::{SslContextRef, SslRef, SslSessionRef, SslStream};
 use openssl::x509::X509Ref;
 use openssl_sys::{SSL, X509};
 
 const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
-const DTLS_CTRL_HANDLE_TIMEOUT: c_int = 74;
 
 #[repr(C)]
 struct BioAddr {
@@ -68,21 +67,6 @@ pub(crate) fn retransmit_in(ssl: &SslRef) -> Option<Duration> {
         Duration::from_secs(u64::try_from(left.tv_sec).unwrap_or(0))
             + Duration::from_micros(u64::try_from(left.tv_usec).unwrap_or(0))
     })
-}
-
-/// Retransmits the last flight if OpenSSL's timer has expired. False if OpenSSL gave up.
-pub(crate) fn retransmit<S>(stream: &mut SslStream<S>) -> bool {
-    let none: c_long = 0;
-    // SAFETY: the SSL pointer is valid and exclusively borrowed through `stream`; this command takes no arguments.
-    let handled = unsafe {
-        openssl_sys::SSL_ctrl(
-            stream.ssl().as_ptr(),
-            DTLS_CTRL_HANDLE_TIMEOUT,
-            none,
-            ptr::null_mut(),
-        )
-    };
-    handled >= 0
 }
 
 /// Offers an earlier session to the server. False, and a full handshake follows, unless the session was made with

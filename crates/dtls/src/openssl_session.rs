@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{self, ErrorCode, SslAlert, SslStream};
+use openssl::ssl::{self, ErrorCode, ShutdownState, SslAlert, SslStream};
 use openssl::x509::X509VerifyResult;
 
 use crate::certificate::{credential, has_expired};
@@ -288,10 +288,7 @@ impl Session for OpensslSession {
             return self.finish(CloseReason::HandshakeTimedOut);
         }
         if self.retransmit_at.is_some_and(|at| now >= at) {
-            clear_errors();
-            if !ffi::retransmit(&mut self.stream) {
-                return self.finish(CloseReason::HandshakeTimedOut);
-            }
+            // OpenSSL looks at its timer whenever it goes on with the handshake.
             self.advance(now);
         }
     }
@@ -334,6 +331,15 @@ impl Session for OpensslSession {
             }
             Phase::Established | Phase::Closed => None,
         }
+    }
+}
+
+/// OpenSSL forbids to resume a session that was dropped without close_notify, which is how sessions end when the network
+/// fails (RFC 5246 §7.2.1 no longer asks for that).
+impl Drop for OpensslSession {
+    fn drop(&mut self) {
+        self.stream
+            .set_shutdown(ShutdownState::SENT | ShutdownState::RECEIVED);
     }
 }
 

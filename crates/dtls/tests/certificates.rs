@@ -1,4 +1,10 @@
 //! Who is refused, what each end says about it, and what stays out of the configuration.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

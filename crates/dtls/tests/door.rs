@@ -1,4 +1,10 @@
 //! The stateless cookie door (RFC 6347 §4.2.1).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! Two ends in memory, through the cookie door.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
@@ -7,8 +13,9 @@ use std::time::Duration;
 use common::pair::{Direction, Pair};
 use common::pki::{self, Ca, Profile};
 use dtls::{
-    AlertCode, CertificateFault, CertificateProblem, ClientConfig, CloseReason, Credential,
-    PathMtu, Role, SendError, ServerConfig, Session, SessionSettings, X509Code, spki_sha256,
+    Acceptor, AlertCode, CertificateFault, CertificateProblem, ClientConfig, CloseReason,
+    Credential, OpensslSession, PathMtu, ResumptionState, Role, SendError, ServerConfig, Session,
+    SessionSettings, X509Code, spki_sha256,
 };
 
 fn settings(octets: u16) -> SessionSettings {
@@ -126,6 +133,22 @@ fn a_handshake_that_needs_many_fragments_fits_a_small_path_mtu() {
     assert!(pair.trace.len() > 12, "{} datagrams", pair.trace.len());
 }
 
+/// Covers: X-004, S-067
+#[test]
+fn a_session_that_broke_off_can_be_resumed_again_and_again() {
+    let (server, client) = pki::server_and_client();
+    let (server, client) = (server.server_config(), client.client_config());
+    let mut first = Pair::with(server.clone(), &client, pki::SERVER_NAME, None);
+    first.settle();
+    let state = first.client.resumption().unwrap();
+    drop(first);
+    for _ in 0..3 {
+        let mut again = Pair::with(server.clone(), &client, pki::SERVER_NAME, Some(&state));
+        again.settle();
+        assert!(again.client_saw.peer.unwrap().resumed);
+    }
+}
+
 ///
 #[test]
 fn a_session_is_resumed_and_the_server_still_knows_the_client() {
@@ -218,6 +241,8 @@ fn a_session_is_not_resumed_with_another_name_or_configuration() {
         let mut second = Pair::with(server.clone(), config, name, Some(&state));
         second.settle();
         assert_eq!(second.client_saw.peer.unwrap().resumed, resumed, "{name}");
+        // A ticket that does not belong here is not even shown.
+        assert_eq!(second.trace[0].1.len() > 500, resumed, "{name}");
     }
 }
 
@@ -359,4 +384,14 @@ fn a_replayed_record_is_delivered_once() {
     pair.settle();
     assert_eq!(pair.server_saw.data, [b"once"]);
     assert_eq!(pair.server().counters().ignored, 1);
+}
+
+/// The runtime moves sessions to the task that serves them.
+#[test]
+fn sessions_can_move_between_threads() {
+    fn movable<T: Send>() {}
+    movable::<OpensslSession>();
+    movable::<Acceptor>();
+    movable::<ClientConfig>();
+    movable::<ResumptionState>();
 }

@@ -1,5 +1,11 @@
 //! The `openssl` program on the other end, over loopback.
 #![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+#![allow(
     clippy::disallowed_methods,
     reason = "the other end is a process with real sockets and a real clock"
 )]
@@ -12,6 +18,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -106,7 +113,19 @@ fn receive(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
     Some((buffer, from))
 }
 
+/// Held while a port has been found free but not taken yet.
+static PORTS: Mutex<()> = Mutex::new(());
+
+fn ports() -> MutexGuard<'static, ()> {
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn bind() -> UdpSocket {
+    let _ports = ports();
+    bind_locked()
+}
+
+fn bind_locked() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket
         .set_read_timeout(Some(Duration::from_millis(50)))
@@ -230,8 +249,8 @@ fn openssl_s_client_talks_to_the_acceptor() {
 #[test]
 fn a_client_talks_to_openssl_s_server_behind_its_own_cookie_door() {
     let (server, client) = pki::server_and_client();
-    // The port is free again when the program binds it, unless someone is quicker.
-    let address = bind().local_addr().unwrap();
+    let ports = ports();
+    let address = bind_locked().local_addr().unwrap();
     let Some(mut openssl) = Openssl::start(
         "s_server",
         &server,
@@ -248,6 +267,7 @@ fn a_client_talks_to_openssl_s_server_behind_its_own_cookie_door() {
         return;
     };
     openssl.hear("ACCEPT");
+    drop(ports);
 
     let socket = bind();
     let mut session = client

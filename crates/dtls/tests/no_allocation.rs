@@ -1,4 +1,10 @@
 //! What an unverified source costs: no memory, in Rust or in OpenSSL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 #![allow(unsafe_code, reason = "counting allocations means being the allocator")]
 
 mod common;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dtls::{
     Accept, Acceptor, ClientConfig, CloseReason, OpensslSession, Output, Peer, ResumptionState,
@@ -129,10 +129,6 @@ impl Pair {
 
     pub fn established(&self) -> bool {
         self.client_saw.peer.is_some() && self.server_saw.peer.is_some()
-    }
-
-    pub fn advance(&mut self, by: Duration) {
-        self.now += by;
     }
 
     pub fn server(&mut self) -> &mut OpensslSession {
