@@ -36,6 +36,9 @@ pub(crate) struct Request {
     pub(crate) targets: Vec<String>,
     pub(crate) status: String,
     pub(crate) reason: String,
+    /// Whether the server said yes.
+    #[serde(default)]
+    pub(crate) accepted: bool,
 }
 
 /// A PvD whose server was not asked, as `moat mitigate` tells it.
@@ -101,6 +104,7 @@ impl fmt::Display for Table<'_> {
             targets,
             status,
             reason,
+            ..
         } in &report.requests
         {
             writeln!(
@@ -184,6 +188,7 @@ mod tests {
                 targets: vec!["203.0.113.7/32".to_owned()],
                 status: "accepted".to_owned(),
                 reason: "owns the target".to_owned(),
+                accepted: true,
             }],
             not_asked: vec![NotAsked {
                 pvd: "mobile.example".to_owned(),

@@ -82,6 +82,9 @@ impl Failures {
                     format!("{pvd}: said not to be asked")
                 });
                 for request in requests {
+                    self.unless(request.accepted, || {
+                        format!("{pvd}: the request was not accepted ({})", request.status)
+                    });
                     self.unless(request.server == provider.dots_name, || {
                         format!("{pvd}: the request went to {}", request.server)
                     });
@@ -219,6 +222,7 @@ mod tests {
             ],
             status: String::new(),
             reason: String::new(),
+            accepted: true,
         }
     }
 
@@ -272,7 +276,7 @@ mod tests {
     #[test]
     fn each_deviation_is_a_failure_in_words() {
         type Spoil = fn(&mut Report);
-        let cases: [(Spoil, &str); 23] = [
+        let cases: [(Spoil, &str); 24] = [
             (|report| report.alarm_to_drop_ms = None, "did not stop"),
             (
                 |report| report.alarm_to_drop_ms = Some(-1.0),
@@ -281,6 +285,10 @@ mod tests {
             (
                 |report| report.alarm_to_drop_ms = Some(MAX_ALARM_TO_DROP_MS + 1.0),
                 "from the alarm",
+            ),
+            (
+                |report| report.requests[0].accepted = false,
+                "was not accepted",
             ),
             (
                 |report| report.requests.clear(),
