@@ -17,8 +17,9 @@ const MAX_LEGIT_LOSS_PERCENT: f64 = 1.0;
 /// Least that an attacked edge must see for the run to mean anything, in percent of what the attacker was to send.
 const MIN_ATTACK_PERCENT: f64 = 50.0;
 
-/// Longest time from the alarm to the first dropped packet, in milliseconds.
-const MAX_ALARM_TO_DROP_MS: f64 = 100.0;
+/// Longest time from the alarm to the first dropped packet, in milliseconds. Ten times what is aimed at on an idle machine: a
+/// verdict must not depend on what else the machine does.
+const MAX_ALARM_TO_DROP_MS: f64 = 1000.0;
 
 /// The checks that do not hold, in words; none if all is as it must be.
 ///
