@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use agent::client::RequestId;
 use dots::DecodeError;
+use dots::mitigation::RequestError;
 
 /// Why state could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +84,7 @@ pub enum StoreError {
     },
     /// A stored request does not decode.
     #[error(
-        "{} holds a request in table {table} that does not decode ({source}): restore the file \
+        "{} holds a {column} in table {table} that does not decode ({source}): restore the file \
          from a backup",
         path.display()
     )]
@@ -91,6 +93,8 @@ pub enum StoreError {
         path: PathBuf,
         /// The table.
         table: &'static str,
+        /// The column.
+        column: &'static str,
         /// Where the decoding failed.
         source: DecodeError,
     },
@@ -106,6 +110,16 @@ pub enum StoreError {
         table: &'static str,
         /// The column.
         column: &'static str,
+    },
+    /// The target of a request cannot be encoded.
+    #[error("cannot keep request {id} in {}: {source}", path.display())]
+    Target {
+        /// The state file.
+        path: PathBuf,
+        /// The request.
+        id: RequestId,
+        /// What is wrong with its target.
+        source: RequestError,
     },
     /// The disk is full.
     #[error("no space left to write {}: nothing of the last batch is kept", path.display())]

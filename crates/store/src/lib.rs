@@ -1,67 +1,57 @@
-//! Durable state of the agents, behind one trait.
+//! Durable state of the agents: what `agent` asks to have persisted, in one SQLite file.
 //!
-//! An agent decides, hands a batch of [`Change`]s to a [`Store`], and keeps its promise back until
-//! the batch is durable (persist before you promise). [`SqliteStore`] keeps the state in one file;
-//! [`MemoryStore`] holds the same state for simulations. At start an agent takes up what
-//! [`Store::load_server`] or [`Store::load_client`] gives back.
+//! An agent decides, hands a batch of changes to its store, and keeps its promise back until the
+//! batch is durable (persist before you promise). At start it takes up what `load` gives back.
+//!
+//! A put replaces what is there under the same key; a delete of what is not there does nothing, so
+//! that a batch can be repeated.
 
 mod error;
-mod memory;
-mod record;
 mod sqlite;
 
+use agent::client::{AssociationRecord, RequestRecord};
+use agent::server::MitigationRecord;
+
 pub use error::StoreError;
-pub use memory::MemoryStore;
-pub use record::{
-    ClientRequestKey, ClientRequestRecord, ClientSnapshot, CuidBinding, Expiry, MitigationKey,
-    MitigationRecord, ServerSnapshot,
-};
 pub use sqlite::SqliteStore;
 
-use dots::identifiers::Mid;
-
-/// One change of durable state. A put replaces what is there under the same key; a delete of what
-/// is not there does nothing, so that a batch can be repeated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Server: a mitigation was accepted or has changed.
-    PutMitigation(MitigationRecord),
-    /// Server: a mitigation has ended.
-    DeleteMitigation(MitigationKey),
-    /// Server: a 'cuid' belongs to a credential from now on. The store does not judge whether it
-    /// may: the server refuses a collision before (RFC 9132 §4.4.1.3).
-    BindCuid(CuidBinding),
-    /// Client: every 'mid' below `next` counts as used on this association (RFC 9132 §4.4.1.1).
-    ReserveMids {
-        /// Names the mid space: PvD and server.
-        association: String,
-        /// The lowest 'mid' that is still free.
-        next: Mid,
-    },
-    /// Client: a request was made or has changed.
-    PutClientRequest(ClientRequestRecord),
-    /// Client: a request needs no more following.
-    DeleteClientRequest(ClientRequestKey),
+/// The state of a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientSnapshot {
+    /// In the order of their names.
+    pub associations: Vec<AssociationRecord>,
+    /// In the order of request and association.
+    pub requests: Vec<RequestRecord>,
 }
 
-/// Durable state of one agent.
-pub trait Store: Send {
-    /// What a server must take up again after a restart.
+/// Durable state of a server.
+pub trait ServerStore: Send {
+    /// What a server must take up again after a restart, in the order of the keys.
     ///
     /// # Errors
     /// When the state cannot be read or does not decode.
-    fn load_server(&mut self) -> Result<ServerSnapshot, StoreError>;
-
-    /// What a client must take up again after a restart.
-    ///
-    /// # Errors
-    /// When the state cannot be read or does not decode.
-    fn load_client(&mut self) -> Result<ClientSnapshot, StoreError>;
+    fn load(&mut self) -> Result<Vec<MitigationRecord>, StoreError>;
 
     /// Makes all changes, in order, or none of them. They survive a crash of the process and of the
     /// machine once this has returned; the price is one fsync for the batch, whatever its length.
     ///
     /// # Errors
     /// When the changes could not be written; nothing of the batch is in force then.
-    fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
+    fn commit(&mut self, changes: &[agent::server::Change]) -> Result<(), StoreError>;
+}
+
+/// Durable state of a client.
+pub trait ClientStore: Send {
+    /// What a client must take up again after a restart.
+    ///
+    /// # Errors
+    /// When the state cannot be read or does not decode.
+    fn load(&mut self) -> Result<ClientSnapshot, StoreError>;
+
+    /// As [`ServerStore::commit`].
+    ///
+    /// # Errors
+    /// When the changes could not be written, or a target names nothing or too much
+    /// ([`StoreError::Target`]); nothing of the batch is in force then.
+    fn commit(&mut self, changes: &[agent::client::Change]) -> Result<(), StoreError>;
 }

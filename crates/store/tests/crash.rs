@@ -8,9 +8,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use agent::server::Change;
 use common::{mitigation, mitigation_key};
-use dots::identifiers::Mid;
-use store::{Change, SqliteStore, Store};
+use store::{ServerStore, SqliteStore, StoreError};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -20,28 +20,32 @@ const CHILD: &str = "MOAT_STORE_CRASH_CHILD";
 /// Mitigations in one batch.
 const PER_BATCH: u32 = 5;
 
-/// Not a test by itself: what the child does until it is killed. Batch n puts its mitigations,
-/// deletes one of the batch before, and notes n.
+/// The client whose one mitigation has the number of the last batch.
+const LAST: &str = "c0";
+
+/// The last batch that is kept; none is 0.
+fn last_batch(store: &mut SqliteStore) -> Result<u32, StoreError> {
+    let kept = store.load()?;
+    let of_last = kept
+        .iter()
+        .filter(|record| record.key.cuid.as_str() == LAST);
+    Ok(of_last.map(|record| record.key.mid.0).max().unwrap_or(0))
+}
+
+/// Not a test by itself: what the child does until it is killed. Batch n puts its mitigations
+/// and deletes one of the batch before.
 #[test]
 fn child() -> Outcome {
     let Some(path) = std::env::var_os(CHILD) else {
         return Ok(());
     };
     let mut store = SqliteStore::open(Path::new(&path))?;
-    let first = store
-        .load_client()?
-        .next_mids
-        .get("batches")
-        .map_or(1, |last| last.0 + 1);
+    let first = last_batch(&mut store)? + 1;
     for batch in first.. {
         let mut changes: Vec<_> = (0..PER_BATCH)
-            .map(|i| Change::PutMitigation(mitigation(&format!("c{i}"), batch)))
+            .map(|i| Change::Put(mitigation(&format!("c{i}"), batch)))
             .collect();
-        changes.push(Change::DeleteMitigation(mitigation_key("c0", batch - 1)));
-        changes.push(Change::ReserveMids {
-            association: "batches".to_owned(),
-            next: Mid(batch),
-        });
+        changes.push(Change::Delete(mitigation_key(LAST, batch - 1)));
         store.commit(&changes)?;
         // Not by println!, which the test harness holds back.
         writeln!(std::io::stdout(), "acknowledged {batch}")?;
@@ -91,17 +95,17 @@ fn after_kill_9_every_acknowledged_batch_is_there_and_none_in_part() -> Outcome 
         let acknowledged = kill_after(&path, 1 + moment, seed >> 16)?;
 
         let mut store = SqliteStore::open(&path)?;
-        let last = store.load_client()?.next_mids["batches"].0;
+        let last = last_batch(&mut store)?;
         assert!(
             last >= acknowledged,
             "batch {acknowledged} was acknowledged, {last} is the last one kept"
         );
-        let mitigations = store.load_server()?.mitigations;
+        let mitigations = store.load()?;
         let kept: Vec<_> = mitigations
             .iter()
             .map(|record| record.key.clone())
             .collect();
-        let mut expected = vec![mitigation_key("c0", last)];
+        let mut expected = vec![mitigation_key(LAST, last)];
         for i in 1..PER_BATCH {
             expected.extend((1..=last).map(|batch| mitigation_key(&format!("c{i}"), batch)));
         }

@@ -1,12 +1,16 @@
-//! Whatever is committed, the file gives back what the model in memory does, also after reopening.
+//! Whatever is committed, the file gives back what a map does, also after reopening.
 
 mod common;
 
-use common::{binding, client_key, client_request, mitigation, mitigation_key};
+use std::collections::BTreeMap;
+
+use agent::client::{self, RequestId};
+use agent::server;
+use agent::server_selection::AssociationId;
+use common::{association, association_id, mitigation, mitigation_key, request, target};
 use dots::identifiers::Mid;
-use dots::mitigation::Status;
 use proptest::prelude::*;
-use store::{Change, Expiry, MemoryStore, SqliteStore, Store};
+use store::{ClientSnapshot, ClientStore, ServerStore, SqliteStore};
 
 /// Few different keys, so that changes meet; odd texts, so that their order and escaping matter.
 const NAMES: [&str; 5] = ["home", "A", "é", "'; DROP TABLE mitigation; --", "a%"];
@@ -15,70 +19,135 @@ fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&NAMES[..])
 }
 
+fn association_name() -> impl Strategy<Value = AssociationId> {
+    let pvd = prop::sample::select(&["fixed.example", "a-b.example", "a.example"][..]);
+    (pvd, name()).prop_map(|(pvd, server)| association_id(pvd, server))
+}
+
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![0..4_u64, Just(i64::MAX as u64), Just(u64::MAX)]
+}
+
+fn time() -> impl Strategy<Value = Option<u64>> {
+    prop::option::of(number())
 }
 
 fn mid() -> impl Strategy<Value = u32> {
     prop_oneof![0..3_u32, Just(u32::MAX)]
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    let put = (
-        name(),
-        name(),
-        mid(),
-        0..12_u32,
-        number(),
-        prop::option::of(number()),
-        prop::option::of(number()),
-    );
+fn server_change() -> impl Strategy<Value = server::Change> {
+    let put = (name(), name(), mid(), any::<[u8; 32]>(), time(), time());
     prop_oneof![
-        put.prop_map(|(customer, cuid, mid, status, created, start, expires)| {
+        put.prop_map(|(customer, cuid, mid, credential, started, expires)| {
             let mut record = mitigation(cuid, mid);
             record.key.customer = customer.to_owned();
-            record.status = Status::from_code(status);
-            record.created_unix_seconds = created;
-            record.mitigation_start = start;
-            record.expires = expires.map_or(Expiry::Never, Expiry::At);
-            Change::PutMitigation(record)
+            record.credential = credential;
+            record.started_unix = started;
+            record.expires_unix = expires;
+            server::Change::Put(record)
         }),
-        (name(), mid()).prop_map(|(cuid, mid)| Change::DeleteMitigation(mitigation_key(cuid, mid))),
-        (name(), any::<u8>()).prop_map(|(cuid, digest)| Change::BindCuid(binding(cuid, digest))),
-        (name(), mid()).prop_map(|(name, next)| Change::ReserveMids {
-            association: name.to_owned(),
-            next: Mid(next)
+        (name(), name(), mid()).prop_map(|(customer, cuid, mid)| {
+            let mut key = mitigation_key(cuid, mid);
+            key.customer = customer.to_owned();
+            server::Change::Delete(key)
         }),
-        (number(), any::<bool>(), mid()).prop_map(|(id, wanted, mid)| {
-            let mut record = client_request(id);
-            record.wanted = wanted;
-            record.mid = Mid(mid);
-            Change::PutClientRequest(record)
-        }),
-        number().prop_map(|id| Change::DeleteClientRequest(client_key(id))),
     ]
+}
+
+fn client_change() -> impl Strategy<Value = client::Change> {
+    let prefix = prop::sample::select(&["203.0.113.0/24", "2001:db8::/32"][..]);
+    let put = (
+        number(),
+        association_name(),
+        mid(),
+        prefix,
+        time(),
+        any::<bool>(),
+    );
+    prop_oneof![
+        (association_name(), name(), mid()).prop_map(|(name, cuid, mid)| {
+            let mut record = association("", mid);
+            record.association = name;
+            record.cuid = common::cuid(cuid);
+            client::Change::PutAssociation(record)
+        }),
+        put.prop_map(|(id, name, mid, prefix, wanted_until, withdrawing)| {
+            let mut record = request(id, "");
+            record.association = name;
+            record.mid = Mid(mid);
+            record.target = target(prefix);
+            record.wanted_until_unix = wanted_until;
+            record.withdrawing = withdrawing;
+            client::Change::PutRequest(record)
+        }),
+        (number(), association_name())
+            .prop_map(|(id, name)| client::Change::DeleteRequest(RequestId(id), name)),
+    ]
+}
+
+fn batches<C: std::fmt::Debug>(
+    change: impl Strategy<Value = C>,
+) -> impl Strategy<Value = Vec<(Vec<C>, bool)>> {
+    prop::collection::vec((prop::collection::vec(change, 0..12), any::<bool>()), 1..8)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_file_behaves_as_the_model(
-        batches in prop::collection::vec((prop::collection::vec(change(), 0..12), any::<bool>()), 1..8)
-    ) {
+    fn the_file_of_a_server_behaves_as_a_map(batches in batches(server_change())) {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.db");
-        let mut model = MemoryStore::default();
+        let mut model = BTreeMap::new();
         let mut file = SqliteStore::open(&path).expect("a store");
         for (batch, reopen) in batches {
-            model.commit(&batch).expect("the model takes it");
-            file.commit(&batch).expect("the file takes it");
+            ServerStore::commit(&mut file, &batch).expect("the file takes it");
+            for change in batch {
+                match change {
+                    server::Change::Put(record) => model.insert(record.key.clone(), record),
+                    server::Change::Delete(key) => model.remove(&key),
+                };
+            }
             if reopen {
                 drop(file);
                 file = SqliteStore::open(&path).expect("the store again");
             }
-            prop_assert_eq!(file.load_server().expect("server"), model.load_server().expect("server"));
-            prop_assert_eq!(file.load_client().expect("client"), model.load_client().expect("client"));
+            let kept = ServerStore::load(&mut file).expect("the records");
+            prop_assert_eq!(kept, model.values().cloned().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_file_of_a_client_behaves_as_two_maps(batches in batches(client_change())) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("state.db");
+        let (mut associations, mut requests) = (BTreeMap::new(), BTreeMap::new());
+        let mut file = SqliteStore::open(&path).expect("a store");
+        for (batch, reopen) in batches {
+            ClientStore::commit(&mut file, &batch).expect("the file takes it");
+            for change in batch {
+                match change {
+                    client::Change::PutAssociation(record) => {
+                        associations.insert(record.association.clone(), record);
+                    }
+                    client::Change::PutRequest(record) => {
+                        requests.insert((record.id, record.association.clone()), record);
+                    }
+                    client::Change::DeleteRequest(id, association) => {
+                        requests.remove(&(id, association));
+                    }
+                }
+            }
+            if reopen {
+                drop(file);
+                file = SqliteStore::open(&path).expect("the store again");
+            }
+            let expected = ClientSnapshot {
+                associations: associations.values().cloned().collect(),
+                requests: requests.values().cloned().collect(),
+            };
+            prop_assert_eq!(ClientStore::load(&mut file).expect("the records"), expected);
         }
     }
 }

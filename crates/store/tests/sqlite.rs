@@ -6,60 +6,80 @@ use std::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use common::{binding, client_key, client_request, mitigation, mitigation_key};
-use dots::identifiers::Mid;
-use dots::mitigation::Status;
+use agent::client::{self, RequestId};
+use agent::server;
+use common::{association, association_id, mitigation, mitigation_key, request, target};
+use dots::target::Target;
 use rusqlite::Connection;
-use store::{Change, ClientSnapshot, Expiry, ServerSnapshot, SqliteStore, Store, StoreError};
+use store::{ClientSnapshot, ClientStore, ServerStore, SqliteStore, StoreError};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// A record with every field at an end of its range.
-fn extremes() -> store::MitigationRecord {
-    let mut record = mitigation("extreme", u32::MAX);
-    record.created_unix_seconds = u64::MAX;
-    record.mitigation_start = None;
-    record.expires = Expiry::Never;
-    record.status = Status::from_code(u32::MAX);
-    record
-}
-
 /// Covers: design rule 2 (persist before you promise).
 #[test]
-fn what_was_committed_is_there_after_reopening() -> Outcome {
+fn what_a_server_committed_is_there_after_reopening() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
     let mut store = SqliteStore::open(&path)?;
-    assert_eq!(store.load_server()?, ServerSnapshot::default());
-    assert_eq!(store.load_client()?, ClientSnapshot::default());
-    let (old, huge) = (client_request(1), client_request(u64::MAX));
-    store.commit(&[
-        Change::PutMitigation(mitigation("b", 1)),
-        Change::PutMitigation(extremes()),
-        Change::PutMitigation(mitigation("a", 2)),
-        Change::BindCuid(binding("a", 1)),
-        Change::ReserveMids {
-            association: "x".to_owned(),
-            next: Mid(100),
-        },
-        Change::PutClientRequest(huge.clone()),
-        Change::PutClientRequest(old.clone()),
-    ])?;
+    assert_eq!(ServerStore::load(&mut store)?, []);
+    let mut parked = mitigation("parked", u32::MAX);
+    parked.started_unix = None;
+    parked.expires_unix = None;
+    let mut late = mitigation("late", 0);
+    late.expires_unix = Some(u64::MAX);
+    ServerStore::commit(
+        &mut store,
+        &[
+            server::Change::Put(parked.clone()),
+            server::Change::Put(late.clone()),
+            server::Change::Put(mitigation("a", 2)),
+        ],
+    )?;
     drop(store);
 
     let mut store = SqliteStore::open(&path)?;
     assert_eq!(
-        store.load_server()?,
-        ServerSnapshot {
-            mitigations: vec![mitigation("a", 2), mitigation("b", 1), extremes()],
-            cuids: vec![binding("a", 1)],
-        }
+        ServerStore::load(&mut store)?,
+        [mitigation("a", 2), late, parked]
     );
+    Ok(())
+}
+
+/// Covers: design rule 2 (persist before you promise).
+#[test]
+fn what_a_client_committed_is_there_after_reopening() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let mut store = SqliteStore::open(&path)?;
+    assert_eq!(ClientStore::load(&mut store)?, ClientSnapshot::default());
+    let mut huge = request(u64::MAX, "x");
+    huge.wanted_until_unix = None;
+    huge.withdrawing = true;
+    huge.target = Target {
+        prefixes: vec!["203.0.113.0/24".parse()?, "2001:db8::/32".parse()?],
+        fqdns: vec!["www.example".parse()?],
+        uris: vec!["https://www.example/".parse()?],
+        aliases: vec!["web".parse()?],
+        ..target("192.0.2.1/32")
+    };
+    ClientStore::commit(
+        &mut store,
+        &[
+            client::Change::PutAssociation(association("y", u32::MAX)),
+            client::Change::PutAssociation(association("x", 0)),
+            client::Change::PutRequest(huge.clone()),
+            client::Change::PutRequest(request(1, "y")),
+            client::Change::PutRequest(request(1, "x")),
+        ],
+    )?;
+    drop(store);
+
+    let mut store = SqliteStore::open(&path)?;
     assert_eq!(
-        store.load_client()?,
+        ClientStore::load(&mut store)?,
         ClientSnapshot {
-            next_mids: [("x".to_owned(), Mid(100))].into(),
-            requests: vec![old, huge],
+            associations: vec![association("x", 0), association("y", u32::MAX)],
+            requests: vec![request(1, "x"), request(1, "y"), huge],
         }
     );
     Ok(())
@@ -69,36 +89,78 @@ fn what_was_committed_is_there_after_reopening() -> Outcome {
 fn a_put_replaces_and_a_delete_removes() -> Outcome {
     let directory = tempfile::tempdir()?;
     let mut store = SqliteStore::open(&directory.path().join("state.db"))?;
-    store.commit(&[
-        Change::PutMitigation(mitigation("a", 1)),
-        Change::PutMitigation(mitigation("a", 2)),
-        Change::PutClientRequest(client_request(1)),
-        Change::BindCuid(binding("a", 1)),
-        Change::ReserveMids {
-            association: "x".to_owned(),
-            next: Mid(100),
-        },
-    ])?;
+    ServerStore::commit(
+        &mut store,
+        &[
+            server::Change::Put(mitigation("a", 1)),
+            server::Change::Put(mitigation("a", 2)),
+        ],
+    )?;
     let mut changed = mitigation("a", 1);
-    changed.status = Status::AttackStopped;
-    store.commit(&[
-        Change::PutMitigation(changed.clone()),
-        Change::DeleteMitigation(mitigation_key("a", 2)),
-        Change::DeleteMitigation(mitigation_key("never", 9)),
-        Change::DeleteClientRequest(client_key(1)),
-        Change::BindCuid(binding("a", 2)),
-        // S-016: a mid space may start again at zero.
-        Change::ReserveMids {
-            association: "x".to_owned(),
-            next: Mid(0),
-        },
-    ])?;
-    let server = store.load_server()?;
-    assert_eq!(server.mitigations, [changed]);
-    assert_eq!(server.cuids, [binding("a", 2)]);
-    let client = store.load_client()?;
-    assert_eq!(client.requests, []);
-    assert_eq!(client.next_mids, [("x".to_owned(), Mid(0))].into());
+    changed.credential = [8; 32];
+    ServerStore::commit(
+        &mut store,
+        &[
+            server::Change::Put(changed.clone()),
+            server::Change::Delete(mitigation_key("a", 2)),
+            server::Change::Delete(mitigation_key("never", 9)),
+        ],
+    )?;
+    assert_eq!(ServerStore::load(&mut store)?, [changed]);
+
+    ClientStore::commit(
+        &mut store,
+        &[
+            client::Change::PutAssociation(association("x", 100)),
+            client::Change::PutRequest(request(1, "x")),
+            client::Change::PutRequest(request(1, "y")),
+        ],
+    )?;
+    ClientStore::commit(
+        &mut store,
+        &[
+            // S-016: a mid space may start again at zero.
+            client::Change::PutAssociation(association("x", 0)),
+            client::Change::DeleteRequest(RequestId(1), association_id("fixed.example", "x")),
+        ],
+    )?;
+    assert_eq!(
+        ClientStore::load(&mut store)?,
+        ClientSnapshot {
+            associations: vec![association("x", 0)],
+            requests: vec![request(1, "y")],
+        }
+    );
+    Ok(())
+}
+
+#[test]
+fn a_target_that_cannot_be_encoded_is_refused_with_its_whole_batch() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let mut store = SqliteStore::open(&directory.path().join("state.db"))?;
+    let mut nothing = request(7, "x");
+    nothing.target = Target::default();
+    let batch = [
+        client::Change::PutAssociation(association("x", 1)),
+        client::Change::PutRequest(nothing),
+    ];
+    let error = ClientStore::commit(&mut store, &batch)
+        .err()
+        .ok_or("committed")?;
+    assert!(
+        matches!(
+            error,
+            StoreError::Target {
+                id: RequestId(7),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(ClientStore::load(&mut store)?, ClientSnapshot::default());
+    // And the store goes on working.
+    ClientStore::commit(&mut store, &batch[..1])?;
+    assert_eq!(ClientStore::load(&mut store)?.associations.len(), 1);
     Ok(())
 }
 
@@ -112,23 +174,23 @@ fn a_batch_that_fails_in_the_middle_leaves_nothing() -> Outcome {
          BEGIN SELECT RAISE(ABORT, 'three'); END",
     )?;
     let mut store = SqliteStore::open(&path)?;
-    store.commit(&[Change::PutMitigation(mitigation("a", 1))])?;
+    ServerStore::commit(&mut store, &[server::Change::Put(mitigation("a", 1))])?;
     let batch = [
-        Change::DeleteMitigation(mitigation_key("a", 1)),
-        Change::PutMitigation(mitigation("a", 2)),
-        Change::PutMitigation(mitigation("a", 3)),
+        server::Change::Delete(mitigation_key("a", 1)),
+        server::Change::Put(mitigation("a", 2)),
+        server::Change::Put(mitigation("a", 3)),
     ];
     assert!(matches!(
-        store.commit(&batch),
+        ServerStore::commit(&mut store, &batch),
         Err(StoreError::Sqlite {
             action: "write",
             ..
         })
     ));
-    assert_eq!(store.load_server()?.mitigations, [mitigation("a", 1)]);
+    assert_eq!(ServerStore::load(&mut store)?, [mitigation("a", 1)]);
     // And the store goes on working.
-    store.commit(&batch[1..2])?;
-    assert_eq!(store.load_server()?.mitigations.len(), 2);
+    ServerStore::commit(&mut store, &batch[1..2])?;
+    assert_eq!(ServerStore::load(&mut store)?.len(), 2);
     Ok(())
 }
 
@@ -137,7 +199,7 @@ fn a_commit_is_in_the_log_when_it_returns() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
     let mut store = SqliteStore::open(&path)?;
-    store.commit(&[Change::PutMitigation(mitigation("a", 1))])?;
+    ServerStore::commit(&mut store, &[server::Change::Put(mitigation("a", 1))])?;
     // The change is in the log alone: whoever reads the database file without it sees none.
     let copy = directory.path().join("copy.db");
     fs::copy(&path, &copy)?;
@@ -145,7 +207,7 @@ fn a_commit_is_in_the_log_when_it_returns() -> Outcome {
     assert!(!log.is_empty());
     fs::write(directory.path().join("copy.db-wal"), log)?;
     assert_eq!(
-        SqliteStore::open(&copy)?.load_server()?.mitigations,
+        ServerStore::load(&mut SqliteStore::open(&copy)?)?,
         [mitigation("a", 1)]
     );
     Ok(())
@@ -157,7 +219,7 @@ fn the_files_and_their_directory_are_private() -> Outcome {
     let made = directory.path().join("a/b");
     let path = made.join("state.db");
     let mut store = SqliteStore::open(&path)?;
-    store.commit(&[Change::PutMitigation(mitigation("a", 1))])?;
+    ServerStore::commit(&mut store, &[server::Change::Put(mitigation("a", 1))])?;
     let mode =
         |path: &std::path::Path| fs::metadata(path).map(|data| data.permissions().mode() & 0o777);
     assert_eq!(mode(&made)?, 0o700);
@@ -188,12 +250,9 @@ fn a_second_opener_is_refused_and_does_not_break_the_lock() -> Outcome {
                 .starts_with(&format!("{} is in use", path.display()))
         );
     }
-    first.commit(&[Change::PutMitigation(mitigation("a", 1))])?;
+    ServerStore::commit(&mut first, &[server::Change::Put(mitigation("a", 1))])?;
     drop(first);
-    assert_eq!(
-        SqliteStore::open(&path)?.load_server()?.mitigations.len(),
-        1
-    );
+    assert_eq!(ServerStore::load(&mut SqliteStore::open(&path)?)?.len(), 1);
     Ok(())
 }
 
@@ -260,9 +319,9 @@ fn a_damaged_file_is_noticed_when_it_is_opened() -> Outcome {
     let path = directory.path().join("state.db");
     let mut store = SqliteStore::open(&path)?;
     let many: Vec<_> = (0..1000)
-        .map(|mid| Change::PutMitigation(mitigation("a", mid)))
+        .map(|mid| server::Change::Put(mitigation("a", mid)))
         .collect();
-    store.commit(&many)?;
+    ServerStore::commit(&mut store, &many)?;
     drop(store);
     let mut bytes = fs::read(&path)?;
     assert!(bytes.len() > 40_000);
@@ -279,46 +338,55 @@ fn a_damaged_file_is_noticed_when_it_is_opened() -> Outcome {
 fn an_impossible_value_is_named() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
-    let mut store = SqliteStore::open(&path)?;
-    store.commit(&[
-        Change::PutMitigation(mitigation("a", 1)),
-        Change::BindCuid(binding("a", 1)),
-    ])?;
-    drop(store);
-    for (damage, repair, expected) in [
+    for (damage, expected) in [
         (
             "UPDATE mitigation SET mid = -1",
-            "UPDATE mitigation SET mid = 1",
             "impossible mid in table mitigation",
         ),
         (
-            "UPDATE mitigation SET status = 4294967296",
-            "UPDATE mitigation SET status = 2",
-            "impossible status",
-        ),
-        (
             "UPDATE mitigation SET cuid = ''",
-            "UPDATE mitigation SET cuid = 'a'",
             "impossible cuid in table mitigation",
         ),
         (
-            "UPDATE cuid_binding SET spki_sha256 = x'00'",
-            "UPDATE cuid_binding SET spki_sha256 = zeroblob(32)",
-            "impossible spki_sha256 in table cuid_binding",
+            "UPDATE mitigation SET credential = x'00'",
+            "impossible credential in table mitigation",
         ),
         (
             "UPDATE mitigation SET request = x'ff'",
-            "",
             "a request in table mitigation that does not decode",
         ),
+        (
+            "UPDATE association SET pvd = ''",
+            "impossible pvd in table association",
+        ),
+        (
+            "UPDATE association SET reserved_mid = 4294967296",
+            "impossible reserved_mid in table association",
+        ),
+        (
+            "UPDATE request SET target = x'ff'",
+            "a target in table request that does not decode",
+        ),
     ] {
+        let mut store = SqliteStore::open(&path)?;
+        ServerStore::commit(&mut store, &[server::Change::Put(mitigation("a", 1))])?;
+        ClientStore::commit(
+            &mut store,
+            &[
+                client::Change::PutAssociation(association("x", 1)),
+                client::Change::PutRequest(request(1, "x")),
+            ],
+        )?;
+        drop(store);
         Connection::open(&path)?.execute_batch(damage)?;
-        let error = SqliteStore::open(&path)?
-            .load_server()
+        let mut store = SqliteStore::open(&path)?;
+        let error = ServerStore::load(&mut store)
             .err()
+            .or_else(|| ClientStore::load(&mut store).err())
             .ok_or("loaded")?;
         assert!(error.to_string().contains(expected), "{error}");
-        Connection::open(&path)?.execute_batch(repair)?;
+        drop(store);
+        fs::remove_file(&path)?;
     }
     Ok(())
 }

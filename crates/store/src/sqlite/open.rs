@@ -20,27 +20,25 @@ const FORMAT: i32 = 1;
 /// How long to wait for a predecessor that is just being killed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Format 1. Requests are kept as their DOTS encoding, so that what a later version adds to a
-/// request needs no change here. 64-bit unsigned values are kept as the signed value of the same
-/// bits. `expires` NULL is an indefinite lifetime.
+/// Format 1. Requests and targets are kept as the CBOR of a mitigation request, so that what a
+/// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
+/// value of the same bits; times are seconds since 1970.
 const SCHEMA: &str = "
 CREATE TABLE mitigation (
     customer TEXT NOT NULL, cuid TEXT NOT NULL, mid INTEGER NOT NULL,
-    request BLOB NOT NULL, status INTEGER NOT NULL,
-    created INTEGER NOT NULL, started INTEGER, expires INTEGER,
+    credential BLOB NOT NULL, request BLOB NOT NULL, started INTEGER, expires INTEGER,
     PRIMARY KEY (customer, cuid, mid)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE cuid_binding (
-    customer TEXT NOT NULL, cuid TEXT NOT NULL, spki_sha256 BLOB NOT NULL,
-    PRIMARY KEY (customer, cuid)
+CREATE TABLE association (
+    pvd TEXT NOT NULL, server TEXT NOT NULL,
+    cuid TEXT NOT NULL, reserved_mid INTEGER NOT NULL,
+    PRIMARY KEY (pvd, server)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE mid_space (
-    association TEXT NOT NULL PRIMARY KEY, next INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE client_request (
-    id INTEGER NOT NULL, association TEXT NOT NULL,
-    mid INTEGER NOT NULL, request BLOB NOT NULL, wanted INTEGER NOT NULL,
-    PRIMARY KEY (id, association)
+CREATE TABLE request (
+    id INTEGER NOT NULL, pvd TEXT NOT NULL, server TEXT NOT NULL,
+    mid INTEGER NOT NULL, target BLOB NOT NULL,
+    wanted_until INTEGER, withdrawing INTEGER NOT NULL,
+    PRIMARY KEY (id, pvd, server)
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -5,63 +5,68 @@
     reason = "each test file uses a part, and all of it is constant"
 )]
 
-use dots::identifiers::Mid;
+use agent::client::{AssociationRecord, RequestId, RequestRecord};
+use agent::server::{MitigationKey, MitigationRecord};
+use agent::server_selection::AssociationId;
+use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
-use dots::mitigation::{MitigationRequest, Status};
+use dots::mitigation::MitigationRequest;
 use dots::target::{PortRange, Target};
-use store::{
-    ClientRequestKey, ClientRequestRecord, CuidBinding, Expiry, MitigationKey, MitigationRecord,
-};
 
-pub(crate) fn request(prefix: &str) -> MitigationRequest {
-    let target = Target {
+pub(crate) fn cuid(text: &str) -> Cuid {
+    text.parse().expect("a cuid")
+}
+
+pub(crate) fn target(prefix: &str) -> Target {
+    Target {
         prefixes: vec![prefix.parse().expect("a prefix")],
         port_ranges: vec![PortRange::single(443)],
         ..Target::default()
-    };
-    let lifetime = Lifetime::Seconds(3600.try_into().expect("not zero"));
-    MitigationRequest::new(target, lifetime, false, None).expect("a request")
+    }
 }
 
 pub(crate) fn mitigation_key(cuid: &str, mid: u32) -> MitigationKey {
     MitigationKey {
         customer: "home".to_owned(),
-        cuid: cuid.parse().expect("a cuid"),
+        cuid: self::cuid(cuid),
         mid: Mid(mid),
     }
 }
 
 pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
+    let lifetime = Lifetime::Seconds(3600.try_into().expect("not zero"));
+    let request = MitigationRequest::new(target("203.0.113.7/32"), lifetime, false, None);
     MitigationRecord {
         key: mitigation_key(cuid, mid),
-        request: request("203.0.113.7/32"),
-        status: Status::AttackSuccessfullyMitigated,
-        created_unix_seconds: 1_900_000_000,
-        mitigation_start: Some(1_900_000_001),
-        expires: Expiry::At(1_900_003_600),
+        credential: [7; 32],
+        request: request.expect("a request"),
+        started_unix: Some(1_900_000_001),
+        expires_unix: Some(1_900_003_600),
     }
 }
 
-pub(crate) fn binding(cuid: &str, digest: u8) -> CuidBinding {
-    CuidBinding {
-        customer: "home".to_owned(),
-        cuid: cuid.parse().expect("a cuid"),
-        spki_sha256: [digest; 32],
+pub(crate) fn association_id(pvd: &str, server: &str) -> AssociationId {
+    AssociationId {
+        pvd: pvd.parse().expect("a PvD"),
+        server: server.to_owned(),
     }
 }
 
-pub(crate) fn client_key(id: u64) -> ClientRequestKey {
-    ClientRequestKey {
-        id,
-        association: "fixed.example dots.fixed.example".to_owned(),
+pub(crate) fn association(server: &str, reserved_mid: u32) -> AssociationRecord {
+    AssociationRecord {
+        association: association_id("fixed.example", server),
+        cuid: cuid("a"),
+        reserved_mid: Mid(reserved_mid),
     }
 }
 
-pub(crate) fn client_request(id: u64) -> ClientRequestRecord {
-    ClientRequestRecord {
-        key: client_key(id),
+pub(crate) fn request(id: u64, server: &str) -> RequestRecord {
+    RequestRecord {
+        id: RequestId(id),
+        association: association_id("fixed.example", server),
         mid: Mid(7),
-        request: request("2001:db8::7/128"),
-        wanted: true,
+        target: target("2001:db8::7/128"),
+        wanted_until_unix: Some(1_900_003_600),
+        withdrawing: false,
     }
 }

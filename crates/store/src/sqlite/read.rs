@@ -1,0 +1,149 @@
+//! Rows to records. Whatever the file holds, reading it ends in a record or an error that names the
+//! column.
+
+use std::path::Path;
+
+use agent::client::{AssociationRecord, RequestId, RequestRecord};
+use agent::server::{MitigationKey, MitigationRecord};
+use agent::server_selection::AssociationId;
+use dots::identifiers::Mid;
+use dots::mitigation::MitigationRequest;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row};
+
+use super::classify;
+use crate::StoreError;
+
+pub(super) fn mitigations(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Vec<MitigationRecord>, StoreError> {
+    let table = Table {
+        name: "mitigation",
+        select: "SELECT * FROM mitigation ORDER BY customer, cuid, mid",
+    };
+    table.read(connection, path, |record| {
+        Ok(MitigationRecord {
+            key: MitigationKey {
+                customer: record.get("customer")?,
+                cuid: record.parse("cuid")?,
+                mid: Mid(record.get("mid")?),
+            },
+            credential: record.get("credential")?,
+            request: record.request("request")?,
+            started_unix: record.optional_unsigned("started")?,
+            expires_unix: record.optional_unsigned("expires")?,
+        })
+    })
+}
+
+pub(super) fn associations(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Vec<AssociationRecord>, StoreError> {
+    let table = Table {
+        name: "association",
+        select: "SELECT * FROM association ORDER BY pvd, server",
+    };
+    table.read(connection, path, |record| {
+        Ok(AssociationRecord {
+            association: record.association()?,
+            cuid: record.parse("cuid")?,
+            reserved_mid: Mid(record.get("reserved_mid")?),
+        })
+    })
+}
+
+pub(super) fn requests(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Vec<RequestRecord>, StoreError> {
+    // `id < 0` first puts the upper half of the unsigned range last.
+    let table = Table {
+        name: "request",
+        select: "SELECT * FROM request ORDER BY id < 0, id, pvd, server",
+    };
+    table.read(connection, path, |record| {
+        Ok(RequestRecord {
+            id: RequestId(record.get::<i64>("id")?.cast_unsigned()),
+            association: record.association()?,
+            mid: Mid(record.get("mid")?),
+            target: record.request("target")?.target,
+            wanted_until_unix: record.optional_unsigned("wanted_until")?,
+            withdrawing: record.get("withdrawing")?,
+        })
+    })
+}
+
+/// A table, and how to read it in the order of its keys.
+#[derive(Clone, Copy)]
+struct Table {
+    name: &'static str,
+    select: &'static str,
+}
+
+impl Table {
+    fn read<T>(
+        self,
+        connection: &Connection,
+        path: &Path,
+        decode: fn(&Record<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let failed = |source| classify(path, "read", source);
+        let mut statement = connection.prepare_cached(self.select).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().map_err(failed)? {
+            let table = self.name;
+            records.push(decode(&Record { row, table, path })?);
+        }
+        Ok(records)
+    }
+}
+
+/// One row, and what an error about it must name.
+struct Record<'a> {
+    row: &'a Row<'a>,
+    table: &'static str,
+    path: &'a Path,
+}
+
+impl Record<'_> {
+    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+        self.row.get(column).map_err(|_| self.impossible(column))
+    }
+
+    fn optional_unsigned(&self, column: &'static str) -> Result<Option<u64>, StoreError> {
+        Ok(self.get::<Option<i64>>(column)?.map(i64::cast_unsigned))
+    }
+
+    fn parse<T: std::str::FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
+        let text: String = self.get(column)?;
+        text.parse().map_err(|_| self.impossible(column))
+    }
+
+    fn association(&self) -> Result<AssociationId, StoreError> {
+        Ok(AssociationId {
+            pvd: self.parse("pvd")?,
+            server: self.get("server")?,
+        })
+    }
+
+    fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {
+        let body: Vec<u8> = self.get(column)?;
+        MitigationRequest::decode(&body).map_err(|source| StoreError::Request {
+            path: self.path.to_owned(),
+            table: self.table,
+            column,
+            source,
+        })
+    }
+
+    fn impossible(&self, column: &'static str) -> StoreError {
+        StoreError::Value {
+            path: self.path.to_owned(),
+            table: self.table,
+            column,
+        }
+    }
+}

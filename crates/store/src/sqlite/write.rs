@@ -1,0 +1,117 @@
+//! Changes to rows.
+
+use std::path::Path;
+
+use agent::{client, server};
+use dots::lifetime::Lifetime;
+use dots::mitigation::MitigationRequest;
+use rusqlite::{Connection, ToSql, Transaction, params};
+
+use super::classify;
+use crate::StoreError;
+
+/// Writes all changes, or none when one of them fails.
+pub(super) fn batch<C>(
+    connection: &mut Connection,
+    path: &Path,
+    changes: &[C],
+    write: fn(&Batch<'_>, &C) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let failed = |source| classify(path, "write", source);
+    let transaction = connection.transaction().map_err(failed)?;
+    // Dropped without a commit, a transaction is rolled back.
+    let batch = Batch { transaction, path };
+    for change in changes {
+        write(&batch, change)?;
+    }
+    batch.transaction.commit().map_err(failed)
+}
+
+/// A batch under way.
+pub(super) struct Batch<'a> {
+    transaction: Transaction<'a>,
+    path: &'a Path,
+}
+
+impl Batch<'_> {
+    fn run(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .map(|_rows| ())
+            .map_err(|source| classify(self.path, "write", source))
+    }
+}
+
+pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), StoreError> {
+    match change {
+        server::Change::Put(record) => batch.run(
+            "INSERT OR REPLACE INTO mitigation
+                 (customer, cuid, mid, credential, request, started, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                record.key.customer,
+                record.key.cuid.as_str(),
+                record.key.mid.0,
+                record.credential,
+                record.request.encode(),
+                record.started_unix.map(u64::cast_signed),
+                record.expires_unix.map(u64::cast_signed),
+            ],
+        ),
+        server::Change::Delete(key) => batch.run(
+            "DELETE FROM mitigation WHERE customer = ?1 AND cuid = ?2 AND mid = ?3",
+            params![key.customer, key.cuid.as_str(), key.mid.0],
+        ),
+    }
+}
+
+pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), StoreError> {
+    match change {
+        client::Change::PutAssociation(record) => batch.run(
+            "INSERT OR REPLACE INTO association (pvd, server, cuid, reserved_mid)
+             VALUES (?1, ?2, ?3, ?4)",
+            params![
+                record.association.pvd.as_str(),
+                record.association.server,
+                record.cuid.as_str(),
+                record.reserved_mid.0,
+            ],
+        ),
+        client::Change::PutRequest(record) => {
+            let target = record.target.clone();
+            let body = MitigationRequest::new(target, Lifetime::Indefinite, true, None).map_err(
+                |source| StoreError::Target {
+                    path: batch.path.to_owned(),
+                    id: record.id,
+                    source,
+                },
+            )?;
+            batch.run(
+                "INSERT OR REPLACE INTO request
+                     (id, pvd, server, mid, target, wanted_until, withdrawing)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    record.id.0.cast_signed(),
+                    record.association.pvd.as_str(),
+                    record.association.server,
+                    record.mid.0,
+                    body.encode(),
+                    record.wanted_until_unix.map(u64::cast_signed),
+                    record.withdrawing,
+                ],
+            )
+        }
+        client::Change::DeleteRequest(id, association) => batch.run(
+            "DELETE FROM request WHERE id = ?1 AND pvd = ?2 AND server = ?3",
+            params![
+                id.0.cast_signed(),
+                association.pvd.as_str(),
+                association.server
+            ],
+        ),
+    }
+}
