@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use agent::Now;
 use agent::client::{self, AssociationRecord, Client, Connector, PathId, RequestRecord};
 use agent::server::{
-    self, Customer, Customers, Flow, MitigationKey, MitigationRecord, Server, SessionOutput,
-    Sessions,
+    self, Customer, Customers, Flow, MitigationKey, MitigationRecord, Server, SessionLimits,
+    SessionOutput, Sessions,
 };
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
@@ -64,6 +64,7 @@ fn peer(name: &str) -> Peer {
         credential: Credential::Certificate {
             spki_sha256: fingerprint(name),
             subject: format!("CN={name}"),
+            common_name: Some(name.to_owned()),
             dns_names: vec![name.to_owned()],
         },
         resumed: false,
@@ -480,5 +481,10 @@ impl Provider {
 }
 
 fn sessions(seed: u64) -> Sessions<PlaintextSession> {
-    Sessions::new(SessionParameters::default(), (100, 100), (0, 1), seed)
+    let limits = SessionLimits {
+        sessions: 100,
+        sessions_per_source: 100,
+        handshakes: 100,
+    };
+    Sessions::new(SessionParameters::default(), limits, (0, 1), seed)
 }

@@ -2,6 +2,7 @@
 
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
+use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::sha::sha256;
 use openssl::x509::{X509, X509NameRef, X509Ref};
@@ -51,6 +52,10 @@ pub(crate) fn credential(certificate: &X509Ref) -> Option<Credential> {
     Some(Credential::Certificate {
         spki_sha256: sha256(&ffi::spki_der(certificate)?),
         subject: subject(certificate.subject_name()),
+        common_name: certificate
+            .subject_name()
+            .entries_by_nid(Nid::COMMONNAME)
+            .find_map(|entry| entry.data().to_string().ok()),
         dns_names: names
             .iter()
             .flatten()

@@ -12,6 +12,14 @@ const CONTENT_HANDSHAKE: u8 = 22;
 const DTLS_MAJOR: u8 = 0xfe;
 const CLIENT_HELLO: u8 = 1;
 
+/// Whether a datagram begins a handshake. Seen on an established session, it is from a peer that
+/// started anew and has to be handed to the [`Acceptor`](crate::Acceptor), which finds out whether
+/// it is really that peer (RFC 6347 §4.2.8).
+#[must_use]
+pub fn is_initial_client_hello(datagram: &[u8]) -> bool {
+    ClientHello::parse(datagram).is_ok()
+}
+
 /// What makes the door drop a datagram of a source that has no session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum HelloError {

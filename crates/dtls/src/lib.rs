@@ -38,7 +38,7 @@ mod wire;
 
 pub use acceptor::{Accept, Acceptor};
 pub use certificate::spki_sha256;
-pub use client_hello::HelloError;
+pub use client_hello::{HelloError, is_initial_client_hello};
 pub use close::{
     AlertCode, CertificateFault, CertificateProblem, CloseReason, ProtocolError, Role, X509Code,
 };

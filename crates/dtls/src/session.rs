@@ -56,7 +56,6 @@ pub struct Peer {
 
 /// What a peer proved to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Credential {
     /// An X.509 certificate whose path was validated.
     Certificate {
@@ -64,6 +63,8 @@ pub enum Credential {
         spki_sha256: [u8; 32],
         /// The subject for people and logs, as in `CN=client-1, O=Example`.
         subject: String,
+        /// The common name of the subject.
+        common_name: Option<String>,
         /// The dNSName entries of subjectAltName.
         dns_names: Vec<String>,
     },

@@ -1,4 +1,22 @@
-//! moat
+//! moat: multihomed open threat signaling.
+//!
+//! The only crate with sockets, files and clocks. `client` and `server` are the daemons, `control`
+//! is how the command line talks to them, `lab` proves the whole with real packets.
+
+mod cli;
+mod client;
+mod clock;
 mod config;
+mod control;
+mod lab;
 mod pki;
-fn main() {}
+mod server;
+mod sessions;
+mod shutdown;
+mod words;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -52,10 +52,13 @@ impl Customers {
 
     /// The name under which the holder of a validated credential is a customer.
     pub(super) fn identify(&self, peer: &Peer) -> Option<&str> {
-        let Credential::Certificate { dns_names, .. } = &peer.credential else {
-            return None;
-        };
-        dns_names.iter().find_map(|name| {
+        let Credential::Certificate {
+            dns_names,
+            common_name,
+            ..
+        } = &peer.credential;
+        let fallback = common_name.iter().filter(|_| dns_names.is_empty());
+        dns_names.iter().chain(fallback).find_map(|name| {
             let (key, _) = self.0.get_key_value(&name.to_ascii_lowercase())?;
             Some(key.as_str())
         })

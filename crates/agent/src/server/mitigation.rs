@@ -210,6 +210,11 @@ impl Mitigations {
             .collect()
     }
 
+    /// How many mitigations there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// The next mitigation to expire.
     pub(super) fn next_expiry(&self) -> Option<(Instant, &MitigationKey)> {
         self.by_expiry.first().map(|(at, key)| (*at, key))

@@ -37,7 +37,7 @@ use self::mitigation::{Mitigation, Mitigations, Phase};
 pub use self::mitigation::{MitigationKey, MitigationRecord};
 use self::observation::Observations;
 pub use self::request::Outcome;
-pub use self::sessions::{Flow, SessionOutput, Sessions, TooManySessions};
+pub use self::sessions::{Flow, SessionLimits, SessionOutput, Sessions, TooManySessions};
 use crate::content;
 use crate::session::Event;
 use crate::time::Now;
@@ -66,8 +66,8 @@ pub struct Policy {
     pub max_targets: usize,
     /// The largest response body, in bytes, that fits one datagram (RFC 9132 §7.3).
     pub max_body: usize,
-    /// How long to wait before a failed enforcement is tried again.
-    pub enforcement_retry: Duration,
+    /// How many mitigations all customers may have together.
+    pub max_mitigations: usize,
 }
 
 impl Default for Policy {
@@ -78,7 +78,7 @@ impl Default for Policy {
             max_observations: 64,
             max_targets: 256,
             max_body: 1024,
-            enforcement_retry: Duration::from_secs(5),
+            max_mitigations: 100_000,
         }
     }
 }
@@ -107,8 +107,6 @@ pub enum Input {
     SessionClosed(SessionId),
     /// The mitigator enforces these.
     Enforced(Vec<MitigationKey>),
-    /// The mitigator could not enforce these; they are tried again.
-    EnforcementFailed(Vec<MitigationKey>),
     /// What the mitigator has dropped so far: packets and bytes.
     Dropped(BTreeMap<MitigationKey, (u64, u64)>),
     /// The instant of [`Server::poll_timeout`] has come.
@@ -180,7 +178,6 @@ pub struct Server {
     mitigations: Mitigations,
     observations: Observations,
     next_notification: Option<Instant>,
-    retry: Option<Instant>,
     actions: VecDeque<Action>,
 }
 
@@ -206,7 +203,6 @@ impl Server {
             mitigations: Mitigations::default(),
             observations: Observations::default(),
             next_notification: None,
-            retry: None,
             actions: VecDeque::new(),
         };
         for record in records {
@@ -231,11 +227,6 @@ impl Server {
             Input::SessionLost(session) => self.on_session_lost(now, session),
             Input::SessionClosed(session) => self.forget(session),
             Input::Enforced(keys) => self.on_enforced(now, &keys),
-            Input::EnforcementFailed(keys) => {
-                if keys.iter().any(|key| self.mitigations.get(key).is_some()) {
-                    self.retry = Some(now.monotonic + self.policy.enforcement_retry);
-                }
-            }
             Input::Dropped(dropped) => self.on_dropped(dropped),
             Input::Timeout => self.on_timeout(now),
         }
@@ -252,10 +243,7 @@ impl Server {
         let notification = (!self.observations.is_empty())
             .then_some(self.next_notification)
             .flatten();
-        [expiry, notification, self.retry]
-            .into_iter()
-            .flatten()
-            .min()
+        [expiry, notification].into_iter().flatten().min()
     }
 
     /// The scopes that the mitigator should be enforcing.
@@ -277,6 +265,13 @@ impl Server {
             .collect()
     }
 
+    /// The sessions that are up, each with its customer if it belongs to one.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionId, Option<&str>)> {
+        self.clients
+            .iter()
+            .map(|(session, client)| (*session, client.customer.as_deref()))
+    }
+
     fn restore(&mut self, now: Now, record: MitigationRecord) {
         if record.expires_unix.is_some_and(|at| at <= now.unix) {
             self.actions
@@ -296,9 +291,7 @@ impl Server {
     }
 
     fn on_established(&mut self, session: SessionId, peer: &Peer) {
-        let Credential::Certificate { spki_sha256, .. } = &peer.credential else {
-            return;
-        };
+        let Credential::Certificate { spki_sha256, .. } = &peer.credential;
         let client = Client {
             customer: self.customers.identify(peer).map(str::to_owned),
             credential: *spki_sha256,
@@ -374,19 +367,6 @@ impl Server {
             }
             let key = key.clone();
             self.end(now, &key, Status::AttackMitigationTerminated);
-        }
-        if self.retry.is_some_and(|at| at <= now.monotonic) {
-            self.retry = None;
-            let starting: Vec<Action> = self
-                .mitigations
-                .iter()
-                .filter(|mitigation| mitigation.phase == Phase::Starting)
-                .map(|mitigation| {
-                    let record = &mitigation.record;
-                    Action::Enforce(record.key.clone(), record.request.target.clone())
-                })
-                .collect();
-            self.actions.extend(starting);
         }
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {
             self.notify_all(now);

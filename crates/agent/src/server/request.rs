@@ -326,7 +326,12 @@ impl Server {
             .get(&key.customer)
             .map_or(0, |customer| customer.max_mitigations);
         if count.saturating_sub(own.len()) >= limit {
-            return Err(self.at_capacity(now, &key.customer, limit));
+            let whose = format!("customer {} has", key.customer);
+            return Err(self.at_capacity(now, &whose, limit));
+        }
+        let limit = self.policy.max_mitigations;
+        if self.mitigations.len().saturating_sub(own.len()) >= limit {
+            return Err(self.at_capacity(now, "this server has", limit));
         }
         // Another client of the same addresses: both requests stand, and the new one is told
         // (RFC 9132 §4.4.1.3). Filters of the two do not contradict each other.
@@ -391,10 +396,10 @@ impl Server {
     }
 
     /// A capacity limit has no code of its own in RFC 9132; 5.03 with Max-Age says when to retry.
-    fn at_capacity(&self, now: Now, customer: &str, limit: usize) -> Response {
+    fn at_capacity(&self, now: Now, whose: &str, limit: usize) -> Response {
         let mut response = content::diagnostic(
             Code::SERVICE_UNAVAILABLE,
-            &format!("customer {customer} has {limit} mitigations, which is its limit"),
+            &format!("{whose} {limit} mitigations, which is the limit"),
         );
         let soonest = self
             .mitigations

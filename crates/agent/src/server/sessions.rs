@@ -9,7 +9,7 @@ use coap::{Exchange, Response, Token};
 use super::SessionId;
 use crate::session::{Event, Output, SessionParameters, SignalSession};
 
-/// The server holds as many sessions as it may, in all or with this source.
+/// The server holds as many sessions as it may: in all, with this source, or in their handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no more sessions from {source_address}: the limit is {limit}")]
 pub struct TooManySessions {
@@ -29,6 +29,17 @@ pub struct Flow {
     pub local: Option<IpAddr>,
 }
 
+/// How many sessions the network may make a server hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// In all.
+    pub sessions: usize,
+    /// With one source address.
+    pub sessions_per_source: usize,
+    /// In their handshake.
+    pub handshakes: usize,
+}
+
 /// What leaves the sessions.
 #[derive(Debug)]
 pub enum SessionOutput {
@@ -42,8 +53,8 @@ pub enum SessionOutput {
 #[derive(Debug)]
 pub struct Sessions<S> {
     parameters: SessionParameters,
-    limit: usize,
-    limit_per_source: usize,
+    limits: SessionLimits,
+    established: usize,
     next: SessionId,
     step: u64,
     by_id: BTreeMap<SessionId, Held<S>>,
@@ -57,6 +68,7 @@ pub struct Sessions<S> {
 struct Held<S> {
     session: SignalSession<S>,
     flow: Flow,
+    established: bool,
     timeout: Option<Instant>,
 }
 
@@ -65,14 +77,14 @@ impl<S: dtls::Session> Sessions<S> {
     /// no other gives out.
     pub fn new(
         parameters: SessionParameters,
-        (limit, limit_per_source): (usize, usize),
+        limits: SessionLimits,
         (shard, shards): (u64, u64),
         seed: u64,
     ) -> Self {
         Self {
             parameters,
-            limit,
-            limit_per_source,
+            limits,
+            established: 0,
             next: SessionId(shard),
             step: shards.max(1),
             by_id: BTreeMap::new(),
@@ -115,6 +127,7 @@ impl<S: dtls::Session> Sessions<S> {
         let held = Held {
             session,
             flow,
+            established: false,
             timeout: None,
         };
         self.by_id.insert(id, held);
@@ -191,10 +204,13 @@ impl<S: dtls::Session> Sessions<S> {
         let first = SocketAddr::new(source_address, 0);
         let last = SocketAddr::new(source_address, u16::MAX);
         let of_source = self.by_remote.range(first..=last).count();
-        let limit = if self.by_id.len() >= self.limit {
-            self.limit
-        } else if of_source >= self.limit_per_source {
-            self.limit_per_source
+        let limits = self.limits;
+        let limit = if self.by_id.len() >= limits.sessions {
+            limits.sessions
+        } else if of_source >= limits.sessions_per_source {
+            limits.sessions_per_source
+        } else if self.by_id.len() - self.established >= limits.handshakes {
+            limits.handshakes
         } else {
             return Ok(());
         };
@@ -222,6 +238,10 @@ impl<S: dtls::Session> Sessions<S> {
                 Output::Transmit(datagram) => SessionOutput::Transmit(held.flow, datagram),
                 Output::Event(event) => {
                     closed |= matches!(event, Event::Closed(_));
+                    if matches!(event, Event::Established(_)) {
+                        held.established = true;
+                        self.established += 1;
+                    }
                     SessionOutput::Event(id, event)
                 }
             });
@@ -243,6 +263,7 @@ impl<S: dtls::Session> Sessions<S> {
 
     fn drop_session(&mut self, id: SessionId) {
         if let Some(held) = self.by_id.remove(&id) {
+            self.established -= usize::from(held.established);
             if let Some(at) = held.timeout {
                 self.by_timeout.remove(&(at, id));
             }

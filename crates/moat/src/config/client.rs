@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use pvd::{InterfaceName, PvdId};
 
 use super::credentials::{self, Credentials, Role};
 use super::error::{Problem, ProblemKind};
@@ -36,9 +37,9 @@ pub(crate) struct ClientConfig {
 #[derive(Debug)]
 pub(crate) struct Pvd {
     /// Its PvD ID (RFC 8801).
-    pub(crate) id: HostName,
+    pub(crate) id: PvdId,
     /// The interface to leave by; any when `None`.
-    pub(crate) interface: Option<String>,
+    pub(crate) interface: Option<InterfaceName>,
     /// What the network assigned, at least one.
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
@@ -91,8 +92,8 @@ pub(super) fn read(
 
 /// A PvD with the places that are compared with those of others. What is `None` was wrong.
 struct Draft {
-    id: Option<Located<HostName>>,
-    interface: Option<Option<String>>,
+    id: Option<Located<PvdId>>,
+    interface: Option<Option<InterfaceName>>,
     prefixes: Option<Vec<Located<IpNet>>>,
     addresses: Vec<Located<IpAddr>>,
     dots: Option<Vec<DotsServer>>,

@@ -250,10 +250,6 @@ pub(crate) enum ProblemKind {
     PemInsteadOfPath,
     #[error("is the same file as {other} (line {line}); give each its own")]
     SamePath { other: &'static str, line: usize },
-    #[error(
-        "without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]"
-    )]
-    NoMitigator,
 
     // Files that are named in it.
     #[error("{} cannot be read: {source}; {}", file.display(), advice(source))]
@@ -303,7 +299,6 @@ impl ProblemKind {
             | Self::AddressSharedAcrossInterfaces { .. }
             | Self::NoSourceAddress { .. }
             | Self::NoDotsServer
-            | Self::NoMitigator
             | Self::PrivateKeyReadableByAll { .. }
             | Self::ExpiresSoon { .. } => Severity::Warning,
             // These break one credential; the other provider of a client can still be asked.

@@ -14,21 +14,17 @@ pub(super) fn read(
     table: &mut Table<'_>,
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
-) -> Option<Option<NftablesConfig>> {
+) -> Option<NftablesConfig> {
     let Some(value) = table.take("mitigator") else {
-        diagnostics.note(table.place(), ProblemKind::NoMitigator);
-        return Some(None);
+        return Some(NftablesConfig::default());
     };
     let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
     let nftables = match table.take("nftables") {
         Some(value) => {
             let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
-            read_nftables(table, folder, diagnostics).map(Some)
+            read_nftables(table, folder, diagnostics)
         }
-        None => {
-            diagnostics.note(table.place(), ProblemKind::NoMitigator);
-            Some(None)
-        }
+        None => Some(NftablesConfig::default()),
     };
     table.finish(diagnostics);
     nftables

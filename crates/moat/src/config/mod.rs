@@ -25,11 +25,10 @@ use serde::Serialize;
 use error::{ProblemKind, Severity};
 use reader::{Diagnostics, Located, Place, Table};
 
-pub(crate) use client::{ClientConfig, DotsServer, Pvd};
-pub(crate) use credentials::{Credentials, PemFile};
-pub(crate) use error::{ConfigError, NameProblem, Problem};
+pub(crate) use client::ClientConfig;
+pub(crate) use error::{ConfigError, Problem};
 pub(crate) use report::Report;
-pub(crate) use server::{Customer, Limits, ServerConfig};
+pub(crate) use server::ServerConfig;
 pub(crate) use value::HostName;
 
 /// Longest configuration file, in bytes: a hundred thousand prefixes are shorter.

@@ -1,8 +1,8 @@
 //! The file of `moat server`: where it listens, who may ask, for what, and how much.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use ipnet::IpNet;
 use mitigator::nftables::NftablesConfig;
@@ -39,13 +39,13 @@ pub(crate) struct ServerConfig {
     pub(crate) control: PathBuf,
     /// The longest lifetime it grants, also to a request for an indefinite one; whole seconds, at least one
     /// (RFC 9132 §4.4.1.1).
-    pub(crate) max_lifetime: Duration,
+    pub(crate) max_lifetime: NonZeroU32,
     /// Who may ask. No two of the same name.
     pub(crate) customers: Vec<Customer>,
     /// What the network may make it hold.
     pub(crate) limits: Limits,
-    /// How it drops packets; `None` when it only keeps the books.
-    pub(crate) nftables: Option<NftablesConfig>,
+    /// How it drops packets.
+    pub(crate) nftables: NftablesConfig,
     /// `None` when heartbeats are off.
     pub(crate) heartbeat: Option<Heartbeat>,
     /// What is wrong or questionable in the file and did not keep the server from starting: to be logged.
@@ -132,7 +132,7 @@ pub(super) fn read(
         credentials: credentials?,
         state,
         control,
-        max_lifetime: Duration::from_secs(max_lifetime?.into()),
+        max_lifetime: NonZeroU32::new(max_lifetime?)?,
         customers: customers?,
         limits: limits?,
         nftables: nftables?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use mitigator::nftables::TableName;
+use pvd::{InterfaceName, PvdId};
 use serde::Serialize;
 
 use super::error::{NameProblem, ProblemKind};
@@ -72,14 +73,13 @@ pub(super) fn host_name(text: &str) -> Result<HostName, ProblemKind> {
 }
 
 /// A PvD ID: a fully qualified domain name (RFC 8801 §2).
-pub(super) fn pvd_id(text: &str) -> Result<HostName, ProblemKind> {
+pub(super) fn pvd_id(text: &str) -> Result<PvdId, ProblemKind> {
     const EXAMPLE: &str = "fixed.example";
     let name = HostName::parse(text).map_err(|why| not_a_name(text, why, EXAMPLE))?;
-    if name.is_qualified() {
-        Ok(name)
-    } else {
-        Err(not_a_name(text, NameProblem::NotQualified, EXAMPLE))
-    }
+    let qualified = name.is_qualified().then(|| name.as_str().parse().ok());
+    qualified
+        .flatten()
+        .ok_or_else(|| not_a_name(text, NameProblem::NotQualified, EXAMPLE))
 }
 
 /// What a customer's certificate calls it: a DNS-ID or a common name, both compared without regard to case.
@@ -247,21 +247,10 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 }
 
 /// The name of a network interface.
-pub(super) fn interface(text: &str) -> Result<String, ProblemKind> {
-    // The kernel's limit is IFNAMSIZ (16) with the final zero byte.
-    let good = (1..=15).contains(&text.len())
-        && text != "."
-        && text != ".."
-        && !text
-            .chars()
-            .any(|c| c == '/' || c.is_whitespace() || c.is_control());
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(ProblemKind::NotAnInterface {
-            text: text.to_owned(),
-        })
-    }
+pub(super) fn interface(text: &str) -> Result<InterfaceName, ProblemKind> {
+    text.parse().map_err(|_| ProblemKind::NotAnInterface {
+        text: text.to_owned(),
+    })
 }
 
 /// A file's path; a relative one starts at `folder`.

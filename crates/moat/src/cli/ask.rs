@@ -1,0 +1,121 @@
+//! Commands that a daemon carries out.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{AskArgs, EXIT_NO, failed, show};
+use crate::control::{
+    CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView, SessionView,
+    call,
+};
+
+/// How often `status --watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What `status` gets from a client or a server.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Status {
+    Client { requests: Vec<RequestView> },
+    Server { mitigations: Vec<MitigationView> },
+}
+
+/// What `sessions` gets from a client or a server.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Sessions {
+    Client { sessions: Vec<SessionView> },
+    Server { sessions: Vec<ServerSessionView> },
+}
+
+/// Done when every server that was asked has accepted, and nothing is left unprotected.
+pub(super) fn mitigate(ask: &AskArgs, command: &Command) -> ExitCode {
+    answered(ask, command, show::request, |view: &RequestView| {
+        let accepted = |asked: &crate::control::AskedView| asked.accepted == Some(true);
+        view.unprotected.is_empty() && view.requests.iter().all(accepted)
+    })
+}
+
+/// Done when every server has confirmed; otherwise the daemon goes on telling them.
+pub(super) fn withdraw(ask: &AskArgs, request: u64) -> ExitCode {
+    let command = Command::Withdraw { request };
+    answered(ask, &command, show::request, |view: &RequestView| {
+        let waiting = |asked: &crate::control::AskedView| {
+            asked
+                .status
+                .as_deref()
+                .is_some_and(|status| status == "withdrawing")
+        };
+        !view.requests.iter().any(waiting)
+    })
+}
+
+pub(super) fn explain(ask: &AskArgs, targets: Vec<String>) -> ExitCode {
+    let command = Command::Explain { targets };
+    answered(ask, &command, show::selection, |_: &SelectionView| true)
+}
+
+pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
+    let show = |view: &Sessions| match view {
+        Sessions::Client { sessions } => show::client_sessions(sessions),
+        Sessions::Server { sessions } => show::server_sessions(sessions),
+    };
+    answered(ask, &Command::Sessions, show, |_| true)
+}
+
+pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
+    let show = |view: &Status| match view {
+        Status::Client { requests } => show::requests(requests),
+        Status::Server { mitigations } => show::mitigations(mitigations),
+    };
+    loop {
+        if watch && !ask.json.json {
+            // Clears the screen and goes to its top left corner (ECMA-48 ED, CUP).
+            print!("\x1b[2J\x1b[H");
+        }
+        let code = answered(ask, &Command::Status, show, |_| true);
+        if !watch || code != ExitCode::SUCCESS {
+            return code;
+        }
+        std::thread::sleep(WATCH_INTERVAL);
+    }
+}
+
+/// Asks, shows the answer (as it came, with `--json`), and exits 0 if `is_yes`.
+fn answered<T: DeserializeOwned>(
+    ask: &AskArgs,
+    command: &Command,
+    show_view: impl FnOnce(&T),
+    is_yes: impl FnOnce(&T) -> bool,
+) -> ExitCode {
+    let value = match call(&ask.control, command) {
+        Ok(value) => value,
+        Err(CallError::Refused(failure)) => {
+            if ask.json.json {
+                show::json(&serde_json::json!({ "error": failure }));
+            } else {
+                eprintln!("moat: {}", failure.reason);
+                failure.selection.iter().for_each(show::selection);
+            }
+            return ExitCode::from(EXIT_NO);
+        }
+        Err(error) => return failed(&error),
+    };
+    let view = match T::deserialize(&value) {
+        Ok(view) => view,
+        Err(error) => return failed(&error),
+    };
+    if ask.json.json {
+        show::json(&value);
+    } else {
+        show_view(&view);
+    }
+    if is_yes(&view) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_NO)
+    }
+}

@@ -1,0 +1,214 @@
+//! Tables for eyes, JSON for programs.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::control::{
+    AskedView, MitigationView, NotAskedView, RequestView, SelectionView, ServerSessionView,
+    SessionView, UnprotectedView,
+};
+use crate::lab;
+
+/// Prints one JSON value on a line.
+pub(super) fn json(value: &impl Serialize) {
+    match serde_json::to_string(value) {
+        Ok(text) => println!("{text}"),
+        Err(error) => eprintln!("moat: the answer is no JSON: {error}"),
+    }
+}
+
+/// Prints rows in columns under a headline; nothing without rows.
+fn table<const N: usize>(headline: [&str; N], rows: &[[String; N]]) {
+    if rows.is_empty() {
+        return;
+    }
+    let headline = headline.map(str::to_owned);
+    let mut widths = [0; N];
+    for row in std::iter::once(&headline).chain(rows) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in std::iter::once(&headline).chain(rows) {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        println!("{}", line.trim_end());
+    }
+}
+
+pub(super) fn scenarios(as_json: bool) -> ExitCode {
+    let scenarios = lab::scenarios();
+    if as_json {
+        let list: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| json!({ "scenario": scenario.name, "summary": scenario.summary }))
+            .collect();
+        json(&list);
+    } else {
+        let rows: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| [scenario.name.to_owned(), scenario.summary.to_owned()])
+            .collect();
+        table(["SCENARIO", "WHAT HAPPENS"], &rows);
+    }
+    ExitCode::SUCCESS
+}
+
+/// One request, and who else was considered.
+pub(super) fn request(view: &RequestView) {
+    println!("request {}", view.request);
+    asked(&view.requests);
+    not_asked(&view.not_asked);
+    unprotected(&view.unprotected);
+}
+
+pub(super) fn requests(views: &[RequestView]) {
+    if views.is_empty() {
+        println!("no requests");
+    }
+    let rows: Vec<_> = views
+        .iter()
+        .flat_map(|view| view.requests.iter().map(|asked| (view.request, asked)))
+        .map(|(request, asked)| {
+            [
+                request.to_string(),
+                asked.pvd.clone(),
+                asked.server.clone(),
+                asked.mid.map(|mid| mid.to_string()).unwrap_or_default(),
+                asked.targets.join(" "),
+                asked.status.clone().unwrap_or_default(),
+                optional(asked.packets_dropped),
+            ]
+        })
+        .collect();
+    let headline = [
+        "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "DROPPED",
+    ];
+    table(headline, &rows);
+}
+
+pub(super) fn mitigations(views: &[MitigationView]) {
+    if views.is_empty() {
+        println!("no mitigations");
+    }
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| {
+            [
+                view.customer.clone(),
+                view.cuid.clone(),
+                view.mid.to_string(),
+                view.targets.join(" "),
+                view.status.clone(),
+                view.lifetime
+                    .map_or("indefinite".to_owned(), |left| format!("{left} s")),
+                optional(view.packets_dropped),
+            ]
+        })
+        .collect();
+    let headline = [
+        "CUSTOMER", "CUID", "MID", "TARGETS", "STATUS", "LEFT", "DROPPED",
+    ];
+    table(headline, &rows);
+}
+
+/// A decision that was not acted upon.
+pub(super) fn selection(view: &SelectionView) {
+    asked(&view.asked);
+    not_asked(&view.not_asked);
+    unprotected(&view.unprotected);
+}
+
+fn asked(views: &[AskedView]) {
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| {
+            [
+                view.pvd.clone(),
+                view.server.clone(),
+                view.targets.join(" "),
+                view.status.clone().unwrap_or_default(),
+                because(&view.reason, view.section.as_deref()),
+            ]
+        })
+        .collect();
+    table(
+        ["ASKED IN PVD", "SERVER", "TO PROTECT", "STATUS", "BECAUSE"],
+        &rows,
+    );
+}
+
+fn not_asked(views: &[NotAskedView]) {
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| {
+            [
+                view.pvd.clone(),
+                view.server.clone().unwrap_or_default(),
+                because(&view.reason, Some(&view.section)),
+            ]
+        })
+        .collect();
+    table(["NOT ASKED IN PVD", "SERVER", "BECAUSE"], &rows);
+}
+
+fn unprotected(views: &[UnprotectedView]) {
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| [view.target.clone(), view.reason.clone()])
+        .collect();
+    table(["NOT PROTECTED", "BECAUSE"], &rows);
+}
+
+pub(super) fn client_sessions(views: &[SessionView]) {
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| {
+            let round_trip = view.round_trip_ms.map(|ms| format!("{ms} ms"));
+            [
+                view.pvd.clone(),
+                view.server.clone(),
+                view.state.clone(),
+                view.remote.clone().unwrap_or_default(),
+                round_trip.unwrap_or_default(),
+                view.reason.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(
+        ["PVD", "SERVER", "STATE", "ADDRESS", "ROUND TRIP", "REASON"],
+        &rows,
+    );
+}
+
+pub(super) fn server_sessions(views: &[ServerSessionView]) {
+    if views.is_empty() {
+        println!("no sessions");
+    }
+    let rows: Vec<_> = views
+        .iter()
+        .map(|view| {
+            let customer = view.customer.clone();
+            [
+                view.session.to_string(),
+                customer.unwrap_or_else(|| "(nobody's)".to_owned()),
+            ]
+        })
+        .collect();
+    table(["SESSION", "CUSTOMER"], &rows);
+}
+
+fn because(reason: &str, section: Option<&str>) -> String {
+    section.map_or_else(
+        || reason.to_owned(),
+        |section| format!("{reason} ({section})"),
+    )
+}
+
+fn optional(number: Option<u64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}

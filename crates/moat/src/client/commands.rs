@@ -1,0 +1,131 @@
+//! Commands of the control socket, carried out on the agent.
+
+use std::time::{Duration, Instant};
+
+use agent::Now;
+use agent::client::{Client, Connector, Refusal, RequestId};
+use dots::lifetime::Lifetime;
+use dots::target::Target;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::ANSWER_WITHIN;
+use crate::control::{Answer, Call, Command, Failure, RequestView, SelectionView, SessionView};
+use crate::words;
+
+/// Commands whose answer waits for servers.
+#[derive(Debug)]
+pub(super) struct Commands {
+    default_lifetime: Duration,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: RequestId,
+    until: Instant,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Commands {
+    pub(super) fn new(default_lifetime: Duration) -> Self {
+        Self {
+            default_lifetime,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        self.waiting.iter().map(|waiting| waiting.until).min()
+    }
+
+    /// Carries out a command. One that servers must answer is finished by [`Commands::finish`].
+    pub(super) fn start<C: Connector>(&mut self, now: Now, agent: &mut Client<C>, call: Call) {
+        let begun = match call.command {
+            Command::Mitigate {
+                targets,
+                ports,
+                protocols,
+                lifetime,
+            } => self
+                .target(&targets, &ports, &protocols, lifetime.as_deref())
+                .and_then(|(target, lifetime)| {
+                    agent.mitigate(now, &target, lifetime).map_err(refused)
+                }),
+            Command::Withdraw { request } => {
+                let id = RequestId(request);
+                agent.withdraw(now, id).map(|()| id).map_err(refused)
+            }
+            Command::Status => Err(Answer::of(&json!({
+                "requests": agent.requests().iter().map(RequestView::new).collect::<Vec<_>>(),
+            }))),
+            Command::Explain { targets } => Err(self.target(&targets, &[], &[], None).map_or_else(
+                |refusal| refusal,
+                |(target, _)| Answer::of(&SelectionView::new(&agent.explain(&target))),
+            )),
+            Command::Sessions => Err(Answer::of(&json!({
+                "sessions": agent.sessions().iter().map(SessionView::new).collect::<Vec<_>>(),
+            }))),
+        };
+        match begun {
+            Ok(request) => self.waiting.push(Waiting {
+                request,
+                until: now.monotonic + ANSWER_WITHIN,
+                answer: call.answer,
+            }),
+            // A caller that has gone away needs no answer.
+            Err(answer) => drop(call.answer.send(answer)),
+        }
+    }
+
+    /// Answers those whose servers have answered, or who have waited long enough.
+    pub(super) fn finish<C: Connector>(&mut self, now: Now, agent: &Client<C>) {
+        let done = |waiting: &mut Waiting| {
+            waiting.until <= now.monotonic || agent.is_settled(waiting.request)
+        };
+        for waiting in self.waiting.extract_if(.., done) {
+            let answer = match agent.request(waiting.request) {
+                Some(report) => Answer::of(&RequestView::new(&report)),
+                None => Answer::failure(&Refusal::NoSuchRequest(waiting.request)),
+            };
+            drop(waiting.answer.send(answer));
+        }
+    }
+
+    fn target(
+        &self,
+        targets: &[String],
+        ports: &[String],
+        protocols: &[String],
+        lifetime: Option<&str>,
+    ) -> Result<(Target, Lifetime), Answer> {
+        let read = || -> Result<(Target, Lifetime), words::Error> {
+            Ok((
+                Target {
+                    prefixes: words::each(targets, words::prefix)?,
+                    port_ranges: words::each(ports, words::port_range)?,
+                    protocols: words::each(protocols, words::protocol)?,
+                    ..Target::default()
+                },
+                match lifetime {
+                    Some(text) => words::lifetime(text)?,
+                    None => words::lifetime(&self.default_lifetime.as_secs().to_string())?,
+                },
+            ))
+        };
+        let (target, lifetime) = read().map_err(|error| Answer::failure(&error))?;
+        if target.prefixes.is_empty() {
+            return Err(Answer::failure(&"name at least one address or prefix"));
+        }
+        Ok((target, lifetime))
+    }
+}
+
+fn refused(refusal: Refusal) -> Answer {
+    let reason = refusal.to_string();
+    let selection = match &refusal {
+        Refusal::NobodyToAsk(selection) => Some(SelectionView::new(selection)),
+        Refusal::TooManyRequests(_) | Refusal::NoSuchRequest(_) => None,
+    };
+    Answer::Error(Failure { reason, selection })
+}

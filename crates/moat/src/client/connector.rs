@@ -1,0 +1,125 @@
+//! Sessions with the credentials of the right PvD (RFC 9284 §5.1).
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use agent::client::Connector;
+use agent::server_selection::AssociationId;
+use agent::session::SessionParameters;
+use dots::identifiers::Cuid;
+use dtls::{ClientConfig as Credentials, OpensslSession, PemCredentials, SessionSettings};
+use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+
+use super::Error;
+use crate::config::ClientConfig;
+use crate::sessions;
+
+/// What is held for one server, and never offered to another.
+struct Identity {
+    credentials: Credentials,
+    cuid: Cuid,
+}
+
+/// Opens DTLS sessions.
+pub(super) struct OpensslConnector {
+    identities: BTreeMap<AssociationId, Identity>,
+    parameters: SessionParameters,
+}
+
+impl std::fmt::Debug for OpensslConnector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Credentials are not for logs.
+        formatter
+            .debug_struct("OpensslConnector")
+            .field("servers", &self.identities.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The PvDs that the configuration describes.
+pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
+    let mut set = PvdSet::default();
+    for pvd in &config.pvds {
+        set.insert(ProvisioningDomain {
+            id: pvd.id.clone(),
+            interface: pvd.interface.clone(),
+            prefixes: pvd.prefixes.clone(),
+            addresses: pvd.addresses.clone(),
+            dots_servers: pvd
+                .dots
+                .iter()
+                .map(|server| DotsServer {
+                    name: server.name.to_string(),
+                    addresses: server.addresses.clone(),
+                })
+                .collect(),
+            learned: Learned::Configuration,
+        });
+    }
+    set
+}
+
+impl OpensslConnector {
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, Error> {
+        let mut identities = BTreeMap::new();
+        for pvd in &config.pvds {
+            for server in &pvd.dots {
+                let name = server.name.to_string();
+                let refused = |error| Error::Credentials {
+                    server: name.clone(),
+                    error,
+                };
+                let pem = PemCredentials {
+                    certificate_chain: &server.credentials.certificate.pem,
+                    private_key: &server.credentials.private_key.pem,
+                    trust_anchors: &server.credentials.trust_anchors.pem,
+                };
+                let digest = dtls::spki_sha256(pem.certificate_chain).map_err(refused)?;
+                let credentials =
+                    Credentials::new(pem, SessionSettings::default()).map_err(refused)?;
+                let association = AssociationId {
+                    pvd: pvd.id.clone(),
+                    server: name.clone(),
+                };
+                let identity = Identity {
+                    credentials,
+                    cuid: Cuid::from_spki_sha256(&digest),
+                };
+                identities.insert(association, identity);
+            }
+        }
+        Ok(Self {
+            identities,
+            parameters: sessions::parameters(config.heartbeat),
+        })
+    }
+}
+
+impl Connector for OpensslConnector {
+    type Session = OpensslSession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        association: &AssociationId,
+    ) -> Result<OpensslSession, dtls::ConfigError> {
+        let identity = self
+            .identities
+            .get(association)
+            .ok_or_else(|| dtls::ConfigError::ServerName {
+                name: association.server.clone(),
+            })?;
+        identity.credentials.connect(now, &association.server, None)
+    }
+
+    fn cuid(&self, association: &AssociationId) -> Cuid {
+        self.identities.get(association).map_or_else(
+            || Cuid::from_spki_sha256(&[0; 32]),
+            |identity| identity.cuid.clone(),
+        )
+    }
+
+    fn parameters(&self) -> &SessionParameters {
+        &self.parameters
+    }
+}

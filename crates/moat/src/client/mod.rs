@@ -1,0 +1,250 @@
+//! The DOTS client as a daemon: one task that owns the agent and carries out its actions.
+//!
+//! ```text
+//! sockets ---datagrams--> run --> agent::Client --actions--> sockets, store, log
+//! control ---commands---->   <-- when every server has answered, or after ten seconds
+//! ```
+
+mod commands;
+mod connector;
+mod paths;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use agent::client::{Action, Change, Client, Note};
+use store::{ClientStore, SqliteStore, StoreError};
+use tokio::sync::mpsc;
+
+use self::commands::Commands;
+use self::connector::OpensslConnector;
+use self::paths::{Incoming, Paths};
+use crate::clock;
+use crate::config::{self, ClientConfig, ConfigError};
+use crate::control::{self, Call};
+use crate::shutdown;
+
+/// Datagrams and commands that wait for the agent; the kernel and the callers wait behind them.
+const QUEUE: usize = 256;
+/// How many requests a client may have.
+const MAX_REQUESTS: usize = 1000;
+
+/// Why the client could not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Credentials cannot be used.
+    #[error("the credentials for {server}: {error}")]
+    Credentials {
+        /// For which server.
+        server: String,
+        /// What is wrong.
+        error: dtls::ConfigError,
+    },
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The control socket cannot be used.
+    #[error("the control socket {path}: {error}")]
+    Control {
+        /// Where.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The system refused something that every daemon needs.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+/// Runs the client until it is told to stop.
+///
+/// # Errors
+/// [`Error`], when it cannot start, or its state can no longer be written.
+pub(crate) fn run(file: &Path) -> Result<(), Error> {
+    let config = config::load_client(file)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, serve(config))
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| Error::System { what, error }
+}
+
+async fn serve(config: ClientConfig) -> Result<(), Error> {
+    let mut store = SqliteStore::open(&config.state)?;
+    let connector = OpensslConnector::new(&config)?;
+    let now = clock::now();
+    let seed = clock::short_seed().map_err(|error| Error::System {
+        what: "get randomness",
+        error: error.into(),
+    })?;
+    let known = ClientStore::load(&mut store)?;
+    let known = (known.associations, known.requests);
+    let pvds = connector::pvds(&config);
+    let agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
+    let listener = control::bind(&config.control).map_err(|error| Error::Control {
+        path: config.control.display().to_string(),
+        error,
+    })?;
+    let (calls, mut incoming_calls) = mpsc::channel(QUEUE);
+    tokio::task::spawn_local(listener.serve(calls));
+    let (datagrams, mut incoming) = mpsc::channel(QUEUE);
+    let mut daemon = Daemon {
+        agent,
+        store,
+        paths: Paths::new(datagrams),
+        commands: Commands::new(config.lifetime),
+    };
+    let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
+    tracing::info!("moat client is ready");
+    loop {
+        daemon.carry_out()?;
+        let wake = daemon.next_timeout();
+        tokio::select! {
+            Some(received) = incoming.recv() => daemon.on_incoming(received),
+            Some(call) = incoming_calls.recv() => daemon.on_call(call),
+            () = sleep_until(wake) => daemon.on_timeout(),
+            () = stop.recv() => break,
+        }
+    }
+    daemon.agent.close(clock::now());
+    daemon.carry_out()?;
+    tracing::info!("moat client has stopped; what it asked for stays in force until it expires");
+    Ok(())
+}
+
+/// Sleeps until `wake`, for ever without one.
+pub(crate) async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[derive(Debug)]
+struct Daemon {
+    agent: Client<OpensslConnector>,
+    store: SqliteStore,
+    paths: Paths,
+    commands: Commands,
+}
+
+impl Daemon {
+    fn on_incoming(&mut self, incoming: Incoming) {
+        let now = clock::now();
+        match incoming {
+            Incoming::Datagram(path, datagram) => self.agent.handle_datagram(now, path, &datagram),
+            Incoming::Failed(path, error) => {
+                self.agent
+                    .handle_path_failure(now, path, &error.to_string());
+            }
+        }
+    }
+
+    fn on_call(&mut self, call: Call) {
+        self.commands.start(clock::now(), &mut self.agent, call);
+    }
+
+    fn on_timeout(&mut self) {
+        let now = clock::now();
+        if self
+            .agent
+            .poll_timeout()
+            .is_some_and(|at| at <= now.monotonic)
+        {
+            self.agent.handle_timeout(now);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        [self.agent.poll_timeout(), self.commands.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Carries out what the agent wants, in its order, and answers the callers it is done with.
+    /// Changes in a row are made durable together.
+    fn carry_out(&mut self) -> Result<(), Error> {
+        let mut changes: Vec<Change> = Vec::new();
+        while let Some(action) = self.agent.poll_action() {
+            match action {
+                Action::Persist(change) => {
+                    changes.push(change);
+                    continue;
+                }
+                Action::Noted(note) => {
+                    log(&note);
+                    continue;
+                }
+                _ => self.commit(&mut changes)?,
+            }
+            match action {
+                Action::OpenPath {
+                    path,
+                    interface,
+                    source,
+                    remote,
+                } => {
+                    if let Err(error) = self.paths.open(path, interface.as_ref(), source, remote) {
+                        let now = clock::now();
+                        self.agent
+                            .handle_path_failure(now, path, &error.to_string());
+                    }
+                }
+                Action::Transmit(path, datagram) => {
+                    if let Err(error) = self.paths.send(path, &datagram) {
+                        let now = clock::now();
+                        self.agent
+                            .handle_path_failure(now, path, &error.to_string());
+                    }
+                }
+                Action::ClosePath(path) => self.paths.close(path),
+                Action::Persist(_) | Action::Noted(_) => {}
+            }
+        }
+        self.commit(&mut changes)?;
+        self.commands.finish(clock::now(), &self.agent);
+        Ok(())
+    }
+
+    fn commit(&mut self, changes: &mut Vec<Change>) -> Result<(), Error> {
+        if !changes.is_empty() {
+            ClientStore::commit(&mut self.store, changes)?;
+            changes.clear();
+        }
+        Ok(())
+    }
+}
+
+fn log(note: &Note) {
+    match note {
+        Note::SessionUp(association, remote) => {
+            tracing::info!(pvd = %association.pvd, server = association.server, %remote, "session established");
+        }
+        Note::SessionDown(association, reason) => {
+            tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
+        }
+        Note::Request(id, association, mid, state) => {
+            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, ?state, "request");
+        }
+    }
+}
+
+/// How long a caller of `mitigate` or `withdraw` waits for the servers.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);

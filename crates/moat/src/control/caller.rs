@@ -1,0 +1,71 @@
+//! The command line's end of the control socket.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Answer, Command, Failure, MAX_MESSAGE_BYTES};
+
+/// How long an answer may take; a daemon answers a `mitigate` within ten seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// Nobody listens there.
+    #[error(
+        "no moat daemon answers at {}: {error}\n  start one with `moat client --config FILE`, \
+         or name its socket with --control PATH or MOAT_CONTROL",
+        path.display()
+    )]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The daemon was there and then was not.
+    #[error("the moat daemon at {} gave no answer: {error}", path.display())]
+    NoAnswer {
+        /// The socket.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The daemon would not do it.
+    #[error("{}", .0.reason)]
+    Refused(Failure),
+}
+
+/// Asks the daemon at `path`.
+///
+/// # Errors
+/// [`CallError`]
+pub(crate) fn call(path: &Path, command: &Command) -> Result<serde_json::Value, CallError> {
+    let stream = UnixStream::connect(path).map_err(|error| CallError::Unreachable {
+        path: path.to_owned(),
+        error,
+    })?;
+    let answer = converse(stream, command).map_err(|error| CallError::NoAnswer {
+        path: path.to_owned(),
+        error,
+    })?;
+    match answer {
+        Answer::Ok(value) => Ok(value),
+        Answer::Error(failure) => Err(CallError::Refused(failure)),
+    }
+}
+
+fn converse(mut stream: UnixStream, command: &Command) -> io::Result<Answer> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut text = serde_json::to_string(command)?;
+    text.push('\n');
+    stream.write_all(text.as_bytes())?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_MESSAGE_BYTES)).read_line(&mut line)?;
+    if line.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(serde_json::from_str(&line)?)
+}

@@ -1,0 +1,177 @@
+//! The one place that decides and promises. It takes what has come in, decides it all, makes it
+//! durable with one commit, and only then lets the answers go (ARCHITECTURE.md, invariant 2).
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use agent::server::{Action, Input, MitigationKey, Server, SessionId};
+use dots::target::Target;
+use serde_json::json;
+use store::{ServerStore, StoreError};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::log;
+use super::shard::ToShard;
+use crate::clock;
+use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
+
+/// Inputs decided together and made durable with one commit.
+const BATCH: usize = 512;
+/// The longest wait without an input or a timer.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What the authority is told.
+#[derive(Debug)]
+pub(super) enum ToAuthority {
+    /// From a session or the enforcer.
+    Input(Input),
+    /// From the control socket.
+    Call(Call),
+    /// The server is to stop.
+    Stop,
+}
+
+/// What the enforcer is told.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// Stop traffic to this target.
+    Enforce(MitigationKey, Target),
+    /// Let it pass again.
+    Withdraw(MitigationKey),
+}
+
+/// The agent, its store, and the ways to everybody else.
+#[derive(Debug)]
+pub(super) struct Authority<S> {
+    pub(super) server: Server,
+    pub(super) store: S,
+    pub(super) waiting: Receiver<ToAuthority>,
+    pub(super) shards: Vec<UnboundedSender<ToShard>>,
+    pub(super) scopes: Sender<Vec<Scope>>,
+}
+
+impl<S: ServerStore> Authority<S> {
+    /// Runs until told to stop.
+    ///
+    /// # Errors
+    /// When nothing can be made durable any more: then nothing may be promised either.
+    pub(super) fn run(mut self) -> Result<(), StoreError> {
+        self.carry_out()?;
+        loop {
+            let goes_on = self.take_batch();
+            let now = clock::now();
+            let due = self.server.poll_timeout();
+            if due.is_some_and(|at| at <= now.monotonic) {
+                self.server.handle(now, Input::Timeout);
+            }
+            self.carry_out()?;
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for an input or a timer, then takes what else has come. False: it is time to stop.
+    fn take_batch(&mut self) -> bool {
+        let wait = self.server.poll_timeout().map_or(IDLE, |at| {
+            at.saturating_duration_since(clock::now().monotonic)
+        });
+        let mut next = match self.waiting.recv_timeout(wait) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        };
+        let mut taken = 0;
+        loop {
+            match next {
+                ToAuthority::Input(input) => self.server.handle(clock::now(), input),
+                ToAuthority::Call(call) => self.answer(call),
+                ToAuthority::Stop => return false,
+            }
+            taken += 1;
+            if taken == BATCH {
+                return true;
+            }
+            match self.waiting.try_recv() {
+                Ok(another) => next = another,
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// One commit for all promises of the batch, then its answers, then its filters.
+    fn carry_out(&mut self) -> Result<(), StoreError> {
+        let mut changes = Vec::new();
+        let mut messages = Vec::new();
+        let mut scopes = Vec::new();
+        while let Some(action) = self.server.poll_action() {
+            match action {
+                Action::Persist(change) => changes.push(change),
+                Action::Respond(session, exchange, response) => {
+                    messages.push((session, ToShard::Respond(session, exchange, response)));
+                }
+                Action::Ignore(session, exchange) => {
+                    messages.push((session, ToShard::Ignore(session, exchange)));
+                }
+                Action::Notify(session, token, response) => {
+                    messages.push((session, ToShard::Notify(session, token, response)));
+                }
+                Action::Close(session) => messages.push((session, ToShard::Close(session))),
+                Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
+                Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
+                Action::Decided(outcome) => log::decided(&outcome),
+            }
+        }
+        if !changes.is_empty() {
+            self.store.commit(&changes)?;
+        }
+        // The filter is the slower of the two, so it is told first.
+        if !scopes.is_empty() && self.scopes.send(scopes).is_err() {
+            tracing::error!("the enforcer has stopped");
+        }
+        for (session, message) in messages {
+            self.send(session, message);
+        }
+        Ok(())
+    }
+
+    fn send(&self, session: SessionId, message: ToShard) {
+        let shards = self.shards.len().max(1) as u64;
+        let shard = usize::try_from(session.0 % shards).unwrap_or(0);
+        // A shard that has stopped has no sessions left to answer on.
+        if let Some(shard) = self.shards.get(shard) {
+            drop(shard.send(message));
+        }
+    }
+
+    fn answer(&self, call: Call) {
+        let answer = match call.command {
+            Command::Status => Answer::of(&json!({
+                "mitigations": self
+                    .server
+                    .report(clock::now())
+                    .iter()
+                    .map(|(key, status)| MitigationView::new(key, status))
+                    .collect::<Vec<_>>(),
+            })),
+            Command::Sessions => Answer::of(&json!({
+                "sessions": self
+                    .server
+                    .sessions()
+                    .map(|(session, customer)| ServerSessionView {
+                        session: session.0,
+                        customer: customer.map(str::to_owned),
+                    })
+                    .collect::<Vec<_>>(),
+            })),
+            Command::Mitigate { .. } | Command::Withdraw { .. } | Command::Explain { .. } => {
+                Answer::failure(
+                    &"this is the control socket of a server, and only a client asks for \
+                      mitigation; name the client's socket with --control",
+                )
+            }
+        };
+        // A caller that has gone away needs no answer.
+        drop(call.answer.send(answer));
+    }
+}

@@ -1,0 +1,176 @@
+//! Carries scopes to the mitigator, on a thread of its own because `nft` takes its time.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use agent::server::{Input, MitigationKey, Server};
+use dots::target::Target;
+use mitigator::{Filter, FilterChange, FilterId, Mitigator, MitigatorError};
+
+use super::authority::{Scope, ToAuthority};
+
+/// How often the mitigator is asked what it dropped, while it drops.
+const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
+/// How long to wait after a failure before everything is brought in order again.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Keeps the mitigator at what is promised.
+#[derive(Debug)]
+pub(super) struct Enforcer<M> {
+    mitigator: M,
+    inputs: SyncSender<ToAuthority>,
+    wanted: BTreeMap<FilterId, (MitigationKey, Filter)>,
+    /// The mitigator could not follow; it is brought in order at the next chance.
+    in_disorder: bool,
+}
+
+impl<M: Mitigator> Enforcer<M> {
+    pub(super) fn new(mitigator: M, inputs: SyncSender<ToAuthority>) -> Self {
+        Self {
+            mitigator,
+            inputs,
+            wanted: BTreeMap::new(),
+            in_disorder: false,
+        }
+    }
+
+    /// Brings the mitigator to what the store holds, whatever it did before.
+    ///
+    /// # Errors
+    /// When it cannot: the server must not start, since it could not keep what it promised.
+    pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
+        for (key, target) in server.enforced_scopes() {
+            self.want(key.clone(), target);
+        }
+        self.repair()
+    }
+
+    /// Runs until the authority is gone.
+    pub(super) fn run(mut self, scopes: &Receiver<Vec<Scope>>) {
+        loop {
+            let wait = if self.in_disorder {
+                REPAIR_INTERVAL
+            } else {
+                COUNTER_INTERVAL
+            };
+            match scopes.recv_timeout(wait) {
+                Ok(batch) => {
+                    let rest = scopes.try_iter().flatten();
+                    self.apply(batch.into_iter().chain(rest).collect());
+                }
+                Err(RecvTimeoutError::Timeout) if self.in_disorder => {
+                    if let Err(error) = self.repair() {
+                        tracing::error!(%error, "the filter still does not follow");
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.report_dropped(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn apply(&mut self, scopes: Vec<Scope>) {
+        let mut keys = Vec::new();
+        let mut changes = Vec::new();
+        for scope in scopes {
+            match scope {
+                Scope::Enforce(key, target) => {
+                    keys.push(key.clone());
+                    if let Some(filter) = self.want(key, &target) {
+                        changes.push(FilterChange::Enforce(filter));
+                    }
+                }
+                Scope::Withdraw(key) => {
+                    keys.retain(|other| *other != key);
+                    if let Some(id) = filter_id(&key) {
+                        self.wanted.remove(&id);
+                        changes.push(FilterChange::Withdraw(id));
+                    }
+                }
+            }
+        }
+        match self.mitigator.apply(&changes) {
+            Ok(()) => self.tell(Input::Enforced(keys)),
+            Err(error) => {
+                tracing::error!(%error, "the filter does not follow; it is tried again");
+                self.in_disorder = true;
+            }
+        }
+    }
+
+    fn repair(&mut self) -> Result<(), MitigatorError> {
+        let filters: Vec<Filter> = self
+            .wanted
+            .values()
+            .map(|(_, filter)| filter.clone())
+            .collect();
+        let found = self.mitigator.reconcile(&filters)?;
+        self.in_disorder = false;
+        tracing::info!(
+            added = found.added.len(),
+            removed = found.removed.len(),
+            kept = found.kept.len(),
+            "the filter holds what was promised"
+        );
+        let keys = self.wanted.values().map(|(key, _)| key.clone()).collect();
+        self.tell(Input::Enforced(keys));
+        Ok(())
+    }
+
+    fn report_dropped(&mut self) {
+        if self.wanted.is_empty() {
+            return;
+        }
+        match self.mitigator.counters() {
+            Ok(counters) => {
+                let dropped = counters
+                    .into_iter()
+                    .filter_map(|(id, dropped)| {
+                        let (key, _) = self.wanted.get(&id)?;
+                        Some((key.clone(), (dropped.packets, dropped.bytes)))
+                    })
+                    .collect();
+                self.tell(Input::Dropped(dropped));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the filter's counters cannot be read");
+                self.in_disorder = true;
+            }
+        }
+    }
+
+    fn want(&mut self, key: MitigationKey, target: &Target) -> Option<Filter> {
+        let id = filter_id(&key)?;
+        let filter = Filter {
+            id: id.clone(),
+            prefixes: target.prefixes.iter().map(|prefix| prefix.net()).collect(),
+            port_ranges: target.port_ranges.clone(),
+            protocols: target.protocols.clone(),
+        };
+        self.wanted.insert(id, (key, filter.clone()));
+        Some(filter)
+    }
+
+    fn tell(&self, input: Input) {
+        // The authority is gone only when the server stops.
+        drop(self.inputs.send(ToAuthority::Input(input)));
+    }
+}
+
+/// The name of a mitigation's filter: the same after a restart, and no text of a peer.
+fn filter_id(key: &MitigationKey) -> Option<FilterId> {
+    let mut hash = openssl::sha::Sha256::new();
+    for part in [key.customer.as_str(), key.cuid.as_str()] {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.update(&key.mid.0.to_be_bytes());
+    let digest = hash.finish();
+    let name: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("m_{name}").parse().ok()
+}

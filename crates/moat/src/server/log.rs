@@ -1,0 +1,58 @@
+//! One structured line for each decision.
+
+use agent::server::{Outcome, SessionId};
+use agent::session::Event;
+
+pub(super) fn decided(outcome: &Outcome) {
+    match outcome {
+        Outcome::NoCustomer { session, peer } => {
+            let dtls::Credential::Certificate { subject, .. } = &peer.credential;
+            tracing::warn!(%session, subject, "a valid certificate that belongs to no customer");
+        }
+        Outcome::Accepted { key, lifetime } => tracing::info!(
+            customer = key.customer,
+            cuid = %key.cuid,
+            mid = %key.mid,
+            ?lifetime,
+            "mitigation accepted"
+        ),
+        Outcome::Refreshed { key, lifetime } => tracing::info!(
+            customer = key.customer,
+            cuid = %key.cuid,
+            mid = %key.mid,
+            ?lifetime,
+            "mitigation prolonged"
+        ),
+        Outcome::Withdrawn { key } => tracing::info!(
+            customer = key.customer,
+            cuid = %key.cuid,
+            mid = %key.mid,
+            "mitigation withdrawn"
+        ),
+        Outcome::Refused {
+            session,
+            customer,
+            code,
+            reason,
+        } => tracing::info!(%session, customer, %code, reason, "request refused"),
+        Outcome::Ignored { key } => tracing::info!(
+            customer = key.customer,
+            cuid = %key.cuid,
+            mid = %key.mid,
+            "efficacy update for an unknown mitigation left unanswered"
+        ),
+    }
+}
+
+/// The beginning and the end of a session.
+pub(super) fn session(session: SessionId, event: &Event) {
+    match event {
+        Event::Established(peer) => {
+            let dtls::Credential::Certificate { subject, .. } = &peer.credential;
+            tracing::info!(%session, subject, resumed = peer.resumed, "session established");
+        }
+        Event::PeerSilent => tracing::warn!(%session, "the client is lost: it is silent"),
+        Event::Closed(reason) => tracing::info!(%session, %reason, "session closed"),
+        _ => {}
+    }
+}

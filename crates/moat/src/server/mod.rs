@@ -1,0 +1,237 @@
+//! The DOTS server as a daemon.
+//!
+//! ```text
+//! socket --> shard (thread): door, DTLS, CoAP, heartbeats       one for each address listened on
+//!              |  requests                    ^  responses
+//!              v                              |
+//!            authority (thread): agent::Server, then one commit for the whole batch of promises
+//!              |  scopes                      ^  enforced
+//!              v                              |
+//!            enforcer (thread): nft
+//! control socket --> authority
+//! ```
+//!
+//! What belongs to one session stays in its shard; what must be global is in the authority, behind
+//! a queue that it empties in batches.
+
+mod authority;
+mod enforcer;
+mod log;
+mod shard;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use agent::server::{Customer, Customers, Policy, SessionLimits};
+use dtls::{PemCredentials, SessionSettings};
+use mitigator::nftables::Nftables;
+use store::{SqliteStore, StoreError};
+use tokio::sync::mpsc;
+
+use self::authority::{Authority, ToAuthority};
+use self::enforcer::Enforcer;
+use self::shard::Shard;
+use crate::clock;
+use crate::config::{self, ConfigError, ServerConfig};
+use crate::control;
+use crate::sessions;
+use crate::shutdown;
+
+/// Inputs that wait for the authority; what does not fit is lost as if on the way, and repeated.
+const QUEUE: usize = 8192;
+
+/// Why the server could not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The credentials cannot be used.
+    #[error("the server's credentials: {0}")]
+    Credentials(#[from] dtls::ConfigError),
+    /// The state cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The filter cannot be brought to what was promised.
+    #[error("the promised mitigations cannot be enforced: {0}")]
+    Mitigator(#[from] mitigator::MitigatorError),
+    /// The control socket cannot be used.
+    #[error("the control socket {path}: {error}")]
+    Control {
+        /// Where.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The system refused something that every daemon needs.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    move |error| Error::System { what, error }
+}
+
+/// Runs the server until it is told to stop. Before it listens, everything that the store holds
+/// is in force.
+///
+/// # Errors
+/// [`Error`], when it cannot start, or can no longer keep what it would promise.
+pub(crate) fn run(file: &Path) -> Result<(), Error> {
+    let config = config::load_server(file)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: ServerConfig) -> Result<(), Error> {
+    let listener = control::bind(&config.control).map_err(|error| Error::Control {
+        path: config.control.display().to_string(),
+        error,
+    })?;
+    let (inputs, waiting) = sync_channel(QUEUE);
+    let (failed, mut failure) = mpsc::channel(1);
+    let shards = start_shards(&config, &inputs)?;
+    let authority = start_authority(&config, waiting, &inputs, shards)?;
+    thread::Builder::new()
+        .name("authority".to_owned())
+        .spawn(move || {
+            let result = authority.run();
+            // Nobody listens once the server stops; then it has stopped for another reason.
+            drop(failed.blocking_send(result));
+        })
+        .map_err(system("start a thread"))?;
+    let (calls, mut incoming) = mpsc::channel(64);
+    tokio::spawn(listener.serve(calls));
+    let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
+    tracing::info!("moat server is ready");
+    loop {
+        tokio::select! {
+            Some(call) = incoming.recv() => {
+                // A full queue drops the call, and its caller is told that nobody answers.
+                drop(inputs.try_send(ToAuthority::Call(call)));
+            }
+            Some(result) = failure.recv() => return result.map_err(Error::from),
+            () = stop.recv() => break,
+        }
+    }
+    // The authority finishes its batch and goes; filters stay, as promised.
+    drop(inputs.try_send(ToAuthority::Stop));
+    let last = failure.recv().await;
+    tracing::info!("moat server has stopped; what it promised stays in force");
+    last.unwrap_or(Ok(())).map_err(Error::from)
+}
+
+fn start_shards(
+    config: &ServerConfig,
+    inputs: &SyncSender<ToAuthority>,
+) -> Result<Vec<mpsc::UnboundedSender<shard::ToShard>>, Error> {
+    let credentials = dtls::ServerConfig::new(
+        PemCredentials {
+            certificate_chain: &config.credentials.certificate.pem,
+            private_key: &config.credentials.private_key.pem,
+            trust_anchors: &config.credentials.trust_anchors.pem,
+        },
+        SessionSettings::default(),
+    )?;
+    let seed = clock::seed().map_err(|error| Error::System {
+        what: "get randomness",
+        error: error.into(),
+    })?;
+    let limits = SessionLimits {
+        sessions: to_usize(config.limits.sessions),
+        sessions_per_source: to_usize(config.limits.sessions_per_source),
+        handshakes: to_usize(config.limits.handshakes),
+    };
+    let parameters = sessions::parameters(config.heartbeat);
+    let mut senders = Vec::new();
+    for (number, address) in config.listen.iter().enumerate() {
+        let socket = shard::bind(*address).map_err(|error| Error::Listen {
+            address: *address,
+            error,
+        })?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        senders.push(sender);
+        let shard = Shard {
+            acceptor: dtls::Acceptor::new(credentials.clone(), &seed, clock::now().monotonic),
+            sessions: agent::server::Sessions::new(
+                parameters.clone(),
+                limits,
+                (number as u64, config.listen.len() as u64),
+                clock::short_seed().map_err(|error| Error::System {
+                    what: "get randomness",
+                    error: error.into(),
+                })?,
+            ),
+            inputs: inputs.clone(),
+        };
+        thread::Builder::new()
+            .name(format!("shard {number}"))
+            .spawn(move || shard.run(socket, receiver))
+            .map_err(system("start a thread"))?;
+    }
+    Ok(senders)
+}
+
+fn start_authority(
+    config: &ServerConfig,
+    waiting: Receiver<ToAuthority>,
+    inputs: &SyncSender<ToAuthority>,
+    shards: Vec<mpsc::UnboundedSender<shard::ToShard>>,
+) -> Result<Authority<SqliteStore>, Error> {
+    let mut store = SqliteStore::open(&config.state)?;
+    let records = store::ServerStore::load(&mut store)?;
+    let customers: Customers = config
+        .customers
+        .iter()
+        .map(|customer| Customer {
+            name: customer.name.clone(),
+            prefixes: customer.prefixes.clone(),
+            max_mitigations: to_usize(customer.max_mitigations),
+        })
+        .collect();
+    let policy = Policy {
+        max_lifetime: config.max_lifetime,
+        max_mitigations: to_usize(config.limits.mitigations),
+        ..Policy::default()
+    };
+    let server = agent::server::Server::new(clock::now(), customers, policy, records);
+    let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
+    enforcer.reconcile(&server)?;
+    let (scopes, changes) = std::sync::mpsc::channel();
+    thread::Builder::new()
+        .name("enforcer".to_owned())
+        .spawn(move || enforcer.run(&changes))
+        .map_err(system("start a thread"))?;
+    Ok(Authority {
+        server,
+        store,
+        waiting,
+        shards,
+        scopes,
+    })
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
