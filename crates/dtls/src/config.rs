@@ -149,6 +149,7 @@ impl ClientConfig {
             Role::Server,
             name.text,
             self.settings,
+            0,
             now,
         ))
     }
@@ -212,8 +213,16 @@ impl ServerConfig {
         ssl.set_accept_state();
         let mut stream = SslStream::new(ssl, Wire::default()).ok()?;
         stream.get_mut().deliver(client_hello);
-        ffi::listen(&mut stream)
-            .then(|| OpensslSession::start(stream, Role::Client, String::new(), self.settings, now))
+        // The ServerHello takes the record sequence number of the ClientHello (RFC 6347 §4.2.1). OpenSSL always gives it
+        // 1, which a client whose first hello was lost takes for a replay of the HelloVerifyRequest.
+        let sequence = client_hello
+            .get(5..11)?
+            .iter()
+            .fold(0, |number, byte| (number << 8) | u64::from(*byte));
+        ffi::listen(&mut stream).then(|| {
+            let (name, shift) = (String::new(), sequence.saturating_sub(1));
+            OpensslSession::start(stream, Role::Client, name, self.settings, shift, now)
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use openssl::ssl::{self, ErrorCode, ShutdownState, SslAlert, SslStream};
 use openssl::x509::X509VerifyResult;
 
 use crate::certificate::{credential, has_expired};
-use crate::record::plausible;
+use crate::record::{plausible, raise_unprotected};
 use crate::wire::Wire;
 use crate::{
     AlertCode, CertificateFault, CertificateProblem, CloseReason, Output, Peer, ProtocolError,
@@ -36,6 +36,8 @@ pub struct OpensslSession {
     /// The name that the server's certificate has to have; empty at the server.
     server_name: String,
     settings: SessionSettings,
+    /// How far OpenSSL's numbering of unprotected records lags behind the one that the peer expects.
+    unprotected_shift: u64,
     phase: Phase,
     retransmit_at: Option<Instant>,
     outputs: VecDeque<Output>,
@@ -67,6 +69,7 @@ impl OpensslSession {
         peer: Role,
         server_name: String,
         settings: SessionSettings,
+        unprotected_shift: u64,
         now: Instant,
     ) -> Self {
         let deadline = now + settings.handshake_deadline;
@@ -75,6 +78,7 @@ impl OpensslSession {
             peer,
             server_name,
             settings,
+            unprotected_shift,
             phase: Phase::Handshaking { deadline },
             retransmit_at: None,
             outputs: VecDeque::new(),
@@ -246,7 +250,10 @@ impl OpensslSession {
 
     /// Moves what OpenSSL wrote to the outputs.
     fn collect(&mut self) {
-        while let Some(datagram) = self.stream.get_mut().pop_outbound() {
+        while let Some(mut datagram) = self.stream.get_mut().pop_outbound() {
+            if self.unprotected_shift > 0 {
+                raise_unprotected(&mut datagram, self.unprotected_shift);
+            }
             self.queue(Output::Transmit(datagram));
         }
         self.counters.overflowed += self.stream.get_mut().take_dropped();

@@ -43,6 +43,30 @@ fn skip_record(records: &[u8]) -> Option<&[u8]> {
     rest.get(length..)
 }
 
+/// Raises the sequence numbers of the unprotected records (epoch 0) of `datagram` by `by`. Nothing is computed over
+/// them.
+pub(crate) fn raise_unprotected(datagram: &mut [u8], by: u64) {
+    let mut rest = datagram;
+    while let Some((header, records)) = rest.split_first_chunk_mut::<HEADER>() {
+        let [_, _, _, 0, 0, sequence @ .., length_high, length_low] = header else {
+            return;
+        };
+        let mut wide = [0; 8];
+        if let Some(low) = wide.get_mut(2..) {
+            low.copy_from_slice(sequence);
+        }
+        let raised = u64::from_be_bytes(wide).saturating_add(by).to_be_bytes();
+        if let Some(low) = raised.get(2..) {
+            sequence.copy_from_slice(low);
+        }
+        let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
+        let Some(after) = records.get_mut(length..) else {
+            return;
+        };
+        rest = after;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

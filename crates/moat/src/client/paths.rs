@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use agent::client::PathId;
 use pvd::InterfaceName;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -56,12 +56,13 @@ impl Paths {
     }
 
     /// Sends a datagram. One that the system has no room for is lost, as on the way; an error
-    /// means that the path cannot be used.
+    /// means that the path cannot be used. The kernel is asked directly: before its first event,
+    /// the runtime takes a socket for one that cannot be written to.
     pub(super) fn send(&self, path: PathId, datagram: &[u8]) -> io::Result<()> {
         let Some((socket, _)) = self.open.get(&path) else {
             return Ok(());
         };
-        match socket.try_send(datagram) {
+        match SockRef::from(&**socket).send(datagram) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),

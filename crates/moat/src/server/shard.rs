@@ -207,9 +207,7 @@ fn send(socket: &UdpSocket, state: &UdpSocketState, flow: Flow, datagram: &[u8])
         segment_size: None,
         src_ip: flow.local,
     };
-    let sent = socket.try_io(Interest::WRITABLE, || {
-        state.try_send(socket.into(), &transmit)
-    });
+    let sent = state.try_send(socket.into(), &transmit);
     if let Err(error) = sent {
         tracing::debug!(remote = %flow.remote, %error, "a datagram was not sent");
     }
