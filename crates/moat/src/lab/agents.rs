@@ -97,21 +97,10 @@ impl Agents {
         providers: &[Provider],
     ) -> Result<(), Error> {
         for provider in providers {
-            let config = self.file(&format!("{}.toml", provider.node));
-            let mut command = Command::new(&self.moat);
-            command
-                .arg("server")
-                .arg("--config")
-                .arg(config)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null());
-            let log = self.file(&format!("{}.log", provider.node));
             let name = format!("the server of {}", provider.pvd);
-            self.servers.push(
-                network
-                    .node(provider.node)?
-                    .start(&name, &mut command, &log)?,
-            );
+            let netns = network.node(provider.node)?;
+            self.servers
+                .push(self.start(netns, &name, "server", provider.node)?);
         }
         let servers = &mut self.servers;
         let ready = process::wait_for(START_LIMIT, || {
@@ -131,22 +120,12 @@ impl Agents {
         providers: &[Provider],
     ) -> Result<(), Error> {
         let home = network.node(HOME)?;
-        let mut command = Command::new(&self.moat);
-        command
-            .arg("client")
-            .arg("--config")
-            .arg(self.file("client.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        let log = self.file("client.log");
-        let mut client = home.start("the client", &mut command, &log)?;
-        let socket = self.file("client.sock");
+        let mut client = self.start(home, "the client", "client", "client")?;
         let ready = process::wait_for(START_LIMIT, || {
             client.check_alive()?;
-            if !socket.exists() {
+            let Ok(answer) = self.call(home, &["sessions"], &[]) else {
                 return Ok(None);
-            }
-            let answer = self.call(home, &["sessions"], &[])?;
+            };
             let Sessions { sessions } = process::parse("moat sessions", &answer)?;
             let established = sessions
                 .iter()
@@ -194,6 +173,19 @@ impl Agents {
             .chain(&self.client)
             .map(Process::log_tail)
             .collect()
+    }
+
+    /// Starts a daemon with the configuration, and the log, that are called `files`.
+    fn start(&self, netns: &Netns, name: &str, role: &str, files: &str) -> Result<Process, Error> {
+        let mut command = Command::new(&self.moat);
+        command
+            .arg(role)
+            .arg("--config")
+            .arg(self.file(&format!("{files}.toml")));
+        // The level at which a daemon says that it is ready, whatever the user's is.
+        command.env("RUST_LOG", "info");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        netns.start(name, &mut command, &self.file(&format!("{files}.log")))
     }
 
     /// Runs a subcommand that talks to the client, and returns what it printed.

@@ -28,7 +28,6 @@ pub(crate) mod traffic;
 mod verdict;
 
 pub(crate) use enclosure::{RunOptions, run};
-pub(crate) use error::Error;
 pub(crate) use inside::{InsideArgs, inside};
 pub(crate) use scenario::scenarios;
 

@@ -30,11 +30,6 @@ impl Netns {
         })
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Runs `action` on a thread that is in this namespace; processes and sockets made by it are there too.
     ///
     /// `ip netns exec` would do the same, but costs a process and two mounts, which the time to the first dropped packet would
