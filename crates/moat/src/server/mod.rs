@@ -17,6 +17,7 @@
 mod authority;
 mod enforcer;
 mod log;
+mod message;
 mod shard;
 
 use std::net::SocketAddr;
@@ -30,8 +31,9 @@ use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
-use self::authority::{Authority, ToAuthority};
+use self::authority::Authority;
 use self::enforcer::Enforcer;
+use self::message::{ToAuthority, ToShard};
 use self::shard::Shard;
 use crate::clock;
 use crate::config::{self, ConfigError, ServerConfig};
@@ -111,8 +113,14 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     })?;
     let (inputs, waiting) = sync_channel(QUEUE);
     let (failed, mut failure) = mpsc::channel(1);
-    let shards = start_shards(&config, &inputs)?;
+    let (shards, messages) = config
+        .listen
+        .iter()
+        .map(|_| mpsc::unbounded_channel())
+        .unzip();
     let authority = start_authority(&config, waiting, &inputs, shards)?;
+    // Whoever is answered finds in force what was promised before.
+    start_shards(&config, &inputs, messages)?;
     thread::Builder::new()
         .name("authority".to_owned())
         .spawn(move || {
@@ -145,7 +153,8 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
 fn start_shards(
     config: &ServerConfig,
     inputs: &SyncSender<ToAuthority>,
-) -> Result<Vec<mpsc::UnboundedSender<shard::ToShard>>, Error> {
+    messages: Vec<mpsc::UnboundedReceiver<ToShard>>,
+) -> Result<(), Error> {
     let credentials = dtls::ServerConfig::new(
         PemCredentials {
             certificate_chain: &config.credentials.certificate.pem,
@@ -164,14 +173,11 @@ fn start_shards(
         handshakes: to_usize(config.limits.handshakes),
     };
     let parameters = sessions::parameters(config.heartbeat);
-    let mut senders = Vec::new();
-    for (number, address) in config.listen.iter().enumerate() {
+    for (number, (address, messages)) in config.listen.iter().zip(messages).enumerate() {
         let socket = shard::bind(*address).map_err(|error| Error::Listen {
             address: *address,
             error,
         })?;
-        let (sender, receiver) = mpsc::unbounded_channel();
-        senders.push(sender);
         let shard = Shard {
             acceptor: dtls::Acceptor::new(credentials.clone(), &seed, clock::now().monotonic),
             sessions: agent::server::Sessions::new(
@@ -187,17 +193,17 @@ fn start_shards(
         };
         thread::Builder::new()
             .name(format!("shard {number}"))
-            .spawn(move || shard.run(socket, receiver))
+            .spawn(move || shard.run(socket, messages))
             .map_err(system("start a thread"))?;
     }
-    Ok(senders)
+    Ok(())
 }
 
 fn start_authority(
     config: &ServerConfig,
     waiting: Receiver<ToAuthority>,
     inputs: &SyncSender<ToAuthority>,
-    shards: Vec<mpsc::UnboundedSender<shard::ToShard>>,
+    shards: Vec<mpsc::UnboundedSender<ToShard>>,
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;
     let records = store::ServerStore::load(&mut store)?;
