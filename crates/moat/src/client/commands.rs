@@ -50,11 +50,16 @@ impl Commands {
             } => self
                 .target(&targets, &ports, &protocols, lifetime.as_deref())
                 .and_then(|(target, lifetime)| {
-                    agent.mitigate(now, &target, lifetime).map_err(refused)
+                    agent
+                        .mitigate(now, &target, lifetime)
+                        .map_err(|refusal| refused(&refusal))
                 }),
             Command::Withdraw { request } => {
                 let id = RequestId(request);
-                agent.withdraw(now, id).map(|()| id).map_err(refused)
+                agent
+                    .withdraw(now, id)
+                    .map(|()| id)
+                    .map_err(|refusal| refused(&refusal))
             }
             Command::Status => Err(Answer::of(&json!({
                 "requests": agent.requests().iter().map(RequestView::new).collect::<Vec<_>>(),
@@ -121,9 +126,9 @@ impl Commands {
     }
 }
 
-fn refused(refusal: Refusal) -> Answer {
+fn refused(refusal: &Refusal) -> Answer {
     let reason = refusal.to_string();
-    let selection = match &refusal {
+    let selection = match refusal {
         Refusal::NobodyToAsk(selection) => Some(SelectionView::new(selection)),
         Refusal::TooManyRequests(_) | Refusal::NoSuchRequest(_) => None,
     };

@@ -103,12 +103,12 @@ impl Connector for OpensslConnector {
         now: Instant,
         association: &AssociationId,
     ) -> Result<OpensslSession, dtls::ConfigError> {
-        let identity = self
-            .identities
-            .get(association)
-            .ok_or_else(|| dtls::ConfigError::ServerName {
-                name: association.server.clone(),
-            })?;
+        let identity =
+            self.identities
+                .get(association)
+                .ok_or_else(|| dtls::ConfigError::ServerName {
+                    name: association.server.clone(),
+                })?;
         identity.credentials.connect(now, &association.server, None)
     }
 

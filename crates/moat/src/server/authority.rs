@@ -4,14 +4,13 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use agent::server::{Action, Input, MitigationKey, Server, SessionId};
-use dots::target::Target;
+use agent::server::{Action, Input, Server, SessionId};
 use serde_json::json;
 use store::{ServerStore, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::log;
-use super::shard::ToShard;
+use super::message::{Scope, ToAuthority, ToShard};
 use crate::clock;
 use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
 
@@ -19,26 +18,6 @@ use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
 const BATCH: usize = 512;
 /// The longest wait without an input or a timer.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// What the authority is told.
-#[derive(Debug)]
-pub(super) enum ToAuthority {
-    /// From a session or the enforcer.
-    Input(Input),
-    /// From the control socket.
-    Call(Call),
-    /// The server is to stop.
-    Stop,
-}
-
-/// What the enforcer is told.
-#[derive(Debug)]
-pub(super) enum Scope {
-    /// Stop traffic to this target.
-    Enforce(MitigationKey, Target),
-    /// Let it pass again.
-    Withdraw(MitigationKey),
-}
 
 /// The agent, its store, and the ways to everybody else.
 #[derive(Debug)]

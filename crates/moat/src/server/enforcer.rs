@@ -8,7 +8,7 @@ use agent::server::{Input, MitigationKey, Server};
 use dots::target::Target;
 use mitigator::{Filter, FilterChange, FilterId, Mitigator, MitigatorError};
 
-use super::authority::{Scope, ToAuthority};
+use super::message::{Scope, ToAuthority};
 
 /// How often the mitigator is asked what it dropped, while it drops.
 const COUNTER_INTERVAL: Duration = Duration::from_secs(5);

@@ -10,8 +10,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use agent::server::{Flow, Input, SessionId, SessionOutput, Sessions};
-use coap::{Exchange, Response, Token};
+use agent::server::{Flow, Input, SessionOutput, Sessions};
 use dtls::{Accept, Acceptor, OpensslSession};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,7 +18,7 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::authority::ToAuthority;
+use super::message::{ToAuthority, ToShard};
 use crate::client::sleep_until;
 use crate::clock;
 
@@ -29,15 +28,6 @@ const BATCH: usize = 32;
 const BUFFER: usize = 64 * 1024;
 /// Room in the kernel for a burst of datagrams, in bytes.
 const SOCKET_BUFFER: usize = 4 << 20;
-
-/// What a shard is told.
-#[derive(Debug)]
-pub(super) enum ToShard {
-    Respond(SessionId, Exchange, Response),
-    Ignore(SessionId, Exchange),
-    Notify(SessionId, Token, Response),
-    Close(SessionId),
-}
 
 /// The sessions of one socket.
 #[derive(Debug)]

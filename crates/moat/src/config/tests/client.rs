@@ -54,7 +54,7 @@ fn a_whole_file_is_read() {
         panic!("{:?}", config.pvds)
     };
     assert_eq!(fixed.id.as_str(), "fixed.example");
-    assert_eq!(fixed.interface.as_deref(), Some("fixed0"));
+    assert_eq!(fixed.interface.as_ref().unwrap().as_str(), "fixed0");
     assert_eq!(
         fixed.prefixes,
         [

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
-use super::super::{Heartbeat, Limits, load_server};
+use super::super::server::Limits;
+use super::super::{Heartbeat, load_server};
 use super::{Folder, assert_told, with};
 
 const SERVER: &str = r#"listen = ["203.0.113.129:4647", "[2001:db8:f::4646]", "::1"]
@@ -62,7 +63,7 @@ fn a_whole_file_is_read() {
     );
     assert_eq!(config.state.to_str(), Some("/srv/server.db"));
     assert_eq!(config.control, folder.path().join("server.sock"));
-    assert_eq!(config.max_lifetime, Duration::from_secs(3600));
+    assert_eq!(config.max_lifetime.get(), 3600);
     let customers: Vec<_> = config
         .customers
         .iter()
@@ -90,7 +91,7 @@ fn a_whole_file_is_read() {
         table: "moat_1".parse().unwrap(),
         action,
     };
-    assert_eq!(config.nftables, Some(nftables));
+    assert_eq!(config.nftables, nftables);
     assert_eq!(config.heartbeat, None);
     assert!(config.warnings.is_empty());
 }
@@ -103,7 +104,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.listen, ["[::]:4646".parse().unwrap()]);
     assert_eq!(config.state.to_str(), Some("/var/lib/moat/server.db"));
     assert_eq!(config.control.to_str(), Some("/run/moat/server.sock"));
-    assert_eq!(config.max_lifetime, Duration::from_secs(86_400));
+    assert_eq!(config.max_lifetime.get(), 86_400);
     assert_eq!(config.limits, Limits::default());
     assert_eq!(
         config.customers[0].max_mitigations,
@@ -116,7 +117,7 @@ fn what_is_left_out_has_its_default() {
             missing_allowed: 15
         })
     );
-    assert_eq!(config.nftables, Some(NftablesConfig::default()));
+    assert_eq!(config.nftables, NftablesConfig::default());
     assert!(folder.check(SHORT).is_ok());
 }
 
@@ -124,10 +125,20 @@ fn what_is_left_out_has_its_default() {
 fn dropping_everything_is_an_action() {
     let folder = Folder::new();
     let config = load_server(&folder.write(&format!("{SHORT}action = \"drop\"\n"))).unwrap();
-    assert_eq!(
-        config.nftables.map(|nftables| nftables.action),
-        Some(Action::Drop)
-    );
+    assert_eq!(config.nftables.action, Action::Drop);
+}
+
+#[test]
+fn a_server_that_says_nothing_of_a_mitigator_filters_with_nftables() {
+    let folder = Folder::new();
+    for text in [
+        SHORT.replace("[mitigator.nftables]", ""),
+        SHORT.replace(".nftables]", "]"),
+    ] {
+        assert!(folder.check(&text).is_ok());
+        let config = load_server(&folder.write(&text)).unwrap();
+        assert_eq!(config.nftables, NftablesConfig::default());
+    }
 }
 
 #[test]
@@ -174,17 +185,12 @@ packets_per_second = 100 => action = "drop"\nburst = 5
 packets_per_second = 100 => block_seconds = 0
     21:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
 [mitigator.nftables] => [mitigator.bgp]
-    18:2: warning: mitigator: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
     18:12: mitigator.bgp: is not a key of this table; its keys are nftables
 "##,
     );
     assert_told(
         SHORT,
         r##"
-[mitigator.nftables]\n =>
-    1:1: warning: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
-[mitigator.nftables]\n => [mitigator]\n
-    7:1: warning: mitigator: without [mitigator.nftables] mitigations are accepted and nothing is dropped; add the line [mitigator.nftables]
 [[customer]]\nname = "home"\nprefixes = ["203.0.113.0/28"]\n =>
     1:1: there is no [[customer]] in this file; write one for each network that may ask for help
 [[customer]] => [customer]

@@ -1,0 +1,36 @@
+//! What shards, authority and enforcer tell each other.
+
+use agent::server::{Input, MitigationKey, SessionId};
+use coap::{Exchange, Response, Token};
+use dots::target::Target;
+
+use crate::control::Call;
+
+/// What the authority is told.
+#[derive(Debug)]
+pub(super) enum ToAuthority {
+    /// From a session or the enforcer.
+    Input(Input),
+    /// From the control socket.
+    Call(Call),
+    /// The server is to stop.
+    Stop,
+}
+
+/// What the enforcer is told.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// Stop traffic to this target.
+    Enforce(MitigationKey, Target),
+    /// Let it pass again.
+    Withdraw(MitigationKey),
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub(super) enum ToShard {
+    Respond(SessionId, Exchange, Response),
+    Ignore(SessionId, Exchange),
+    Notify(SessionId, Token, Response),
+    Close(SessionId),
+}
