@@ -1,0 +1,11 @@
+//! A real `moat server`, with real datagrams, a real nft and a real kernel: what other
+//! implementations, crashes and bad input make of it. Each test has a network namespace of its own,
+//! for which the test binary runs itself again under `unshare`.
+//!
+//! Where a program or a privilege is missing, a test prints `SKIPPED` and why.
+
+mod crash;
+mod hostile;
+mod libcoap;
+mod random;
+mod support;

@@ -1,0 +1,92 @@
+//! A running daemon.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
+
+use super::site::MOAT;
+use super::{Outcome, PATIENCE};
+
+/// A daemon in a process group of its own. Dropping it kills it.
+pub(crate) struct Daemon {
+    child: Child,
+    lines: Receiver<String>,
+    log: String,
+}
+
+impl Daemon {
+    pub(crate) fn launch(role: &str, config: &Path) -> Outcome<Self> {
+        let mut child = Command::new(MOAT)
+            .args([role, "--config"])
+            .arg(config)
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let stderr = child.stderr.take().ok_or("no stderr")?;
+        let (sender, lines) = channel();
+        // It ends with the daemon.
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let log = String::new();
+        Ok(Daemon { child, lines, log })
+    }
+
+    /// Reads the log until a line holds `text`, and returns that line.
+    pub(crate) fn wait_for(&mut self, text: &str) -> Outcome<String> {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                return Err(format!("the log never said {text:?}:\n{}", self.log).into());
+            };
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(text) {
+                return Ok(line);
+            }
+        }
+    }
+
+    pub(crate) fn is_running(&mut self) -> Outcome<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Kills it with all that it started, and returns its whole log.
+    pub(crate) fn kill(mut self) -> Outcome<String> {
+        self.end()?;
+        while let Ok(line) = self.lines.recv() {
+            self.log.push_str(&line);
+            self.log.push('\n');
+        }
+        Ok(std::mem::take(&mut self.log))
+    }
+
+    fn end(&mut self) -> Outcome {
+        if self.is_running()? {
+            let group = Pid::from_child(&self.child);
+            kill_process_group(group, Signal::KILL)?;
+            self.child.wait()?;
+            // What it left behind is now ours, as we are the first process of the namespace.
+            while waitpgid(group, WaitOptions::empty()).is_ok() {}
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // The namespace takes what is left.
+        drop(self.end());
+    }
+}

@@ -1,0 +1,52 @@
+//! What the tests stand on.
+
+mod daemon;
+mod filter;
+mod legit;
+mod namespace;
+mod peer;
+mod request;
+mod site;
+
+use std::error::Error;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) use self::daemon::Daemon;
+pub(crate) use self::filter::{Gate, is_filtered};
+pub(crate) use self::legit::{Legit, assert_no_secret_in};
+pub(crate) use self::namespace::isolated;
+pub(crate) use self::peer::{NoSession, Peer};
+pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};
+pub(crate) use self::site::{SERVER_NAME, SERVER_V4, SERVER_V6, Site};
+
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// More than anything here takes, also on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a program and returns what it prints.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{program} {arguments:?}: {stderr}").into())
+    }
+}
+
+/// Asks until the answer is yes. Each question is a round trip to another process, which paces this.
+pub(crate) fn until(what: &str, mut question: impl FnMut() -> Outcome<bool>) -> Outcome {
+    let deadline = Instant::now() + PATIENCE;
+    while !question()? {
+        if Instant::now() > deadline {
+            return Err(format!("in vain: {what}").into());
+        }
+    }
+    Ok(())
+}
