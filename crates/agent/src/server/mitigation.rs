@@ -6,7 +6,6 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
@@ -26,6 +25,24 @@ pub struct MitigationKey {
     pub cuid: Cuid,
     /// The client's number for the request.
     pub mid: Mid,
+}
+
+/// The authenticated client identity that a request acts for (RFC 9132 §4.4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity {
+    pub(super) customer: String,
+    pub(super) cuid: Cuid,
+    pub(super) credential: [u8; 32],
+}
+
+impl Identity {
+    pub(super) fn key(&self, mid: Mid) -> MitigationKey {
+        MitigationKey {
+            customer: self.customer.clone(),
+            cuid: self.cuid.clone(),
+            mid,
+        }
+    }
 }
 
 /// What must survive a crash once a mitigation is promised.
@@ -75,6 +92,15 @@ pub(super) struct Mitigation {
 }
 
 impl Mitigation {
+    /// Whose it is.
+    pub(super) fn client(&self) -> Identity {
+        Identity {
+            customer: self.record.key.customer.clone(),
+            cuid: self.record.key.cuid.clone(),
+            credential: self.record.credential,
+        }
+    }
+
     /// The entry of a GET response or a notification (RFC 9132 §4.4.2).
     pub(super) fn status(&self, now: Now) -> MitigationStatus {
         MitigationStatus {
@@ -100,7 +126,7 @@ pub(super) struct Mitigations {
     by_prefix: PrefixIndex<MitigationKey>,
     by_expiry: BTreeSet<(Instant, MitigationKey)>,
     owner_of_cuid: BTreeMap<Cuid, ([u8; 32], usize)>,
-    count_of_customer: BTreeMap<String, usize>,
+    by_customer: BTreeMap<String, BTreeSet<MitigationKey>>,
 }
 
 impl Mitigations {
@@ -129,10 +155,10 @@ impl Mitigations {
             .entry(key.cuid.clone())
             .or_insert((mitigation.record.credential, 0))
             .1 += 1;
-        *self
-            .count_of_customer
+        self.by_customer
             .entry(key.customer.clone())
-            .or_default() += 1;
+            .or_default()
+            .insert(key.clone());
         self.by_key.insert(key, mitigation);
     }
 
@@ -150,10 +176,10 @@ impl Mitigations {
                 self.owner_of_cuid.remove(&key.cuid);
             }
         }
-        if let Some(count) = self.count_of_customer.get_mut(&key.customer) {
-            *count -= 1;
-            if *count == 0 {
-                self.count_of_customer.remove(&key.customer);
+        if let Some(keys) = self.by_customer.get_mut(&key.customer) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_customer.remove(&key.customer);
             }
         }
         Some(mitigation)
@@ -173,25 +199,24 @@ impl Mitigations {
     }
 
     /// The mitigations of one client, by `mid`.
-    pub(super) fn of_client<'a>(
-        &'a self,
-        customer: &'a str,
-        cuid: &'a Cuid,
-    ) -> impl Iterator<Item = &'a Mitigation> {
-        let first = MitigationKey {
-            customer: customer.to_owned(),
-            cuid: cuid.clone(),
-            mid: Mid(0),
-        };
+    pub(super) fn of_client(&self, client: &Identity) -> impl Iterator<Item = &Mitigation> {
+        let every_mid = client.key(Mid(0))..=client.key(Mid(u32::MAX));
+        let credential = client.credential;
         self.by_key
-            .range((Bound::Included(first), Bound::Unbounded))
-            .take_while(move |(key, _)| key.customer == customer && key.cuid == *cuid)
+            .range(every_mid)
             .map(|(_, mitigation)| mitigation)
+            .filter(move |mitigation| mitigation.record.credential == credential)
+    }
+
+    /// The mitigations of all clients of a customer.
+    pub(super) fn of_customer(&self, customer: &str) -> impl Iterator<Item = &Mitigation> {
+        let keys = self.by_customer.get(customer).into_iter().flatten();
+        keys.filter_map(|key| self.by_key.get(key))
     }
 
     /// How many mitigations a customer has.
     pub(super) fn count_of_customer(&self, customer: &str) -> usize {
-        self.count_of_customer.get(customer).copied().unwrap_or(0)
+        self.by_customer.get(customer).map_or(0, BTreeSet::len)
     }
 
     /// Whether another credential has mitigations under this `cuid` (RFC 9132 §4.4.1.1).

@@ -17,6 +17,7 @@
 
 mod customer;
 mod mitigation;
+mod notification;
 mod observation;
 mod prefix_index;
 mod request;
@@ -26,9 +27,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use coap::{Exchange, OptionNumber, Request, Response, Token};
+use coap::{Exchange, Request, Response, Token};
 use dots::lifetime::Lifetime;
-use dots::mitigation::{MitigationReport, MitigationStatus, Status};
+use dots::mitigation::{MitigationStatus, Status};
 use dots::target::Target;
 use dtls::{Credential, Peer};
 
@@ -38,7 +39,6 @@ pub use self::mitigation::{MitigationKey, MitigationRecord};
 use self::observation::Observations;
 pub use self::request::Outcome;
 pub use self::sessions::{Flow, SessionLimits, SessionOutput, Sessions, TooManySessions};
-use crate::content;
 use crate::session::Event;
 use crate::time::Now;
 
@@ -162,6 +162,10 @@ pub enum Action {
 
 /// A change of what must survive a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most changes are the large one, and none lives long"
+)]
 pub enum Change {
     /// A mitigation is promised, or its promise has changed.
     Put(MitigationRecord),
@@ -222,7 +226,7 @@ impl Server {
                 request,
             } => self.on_request(now, session, exchange, token, &request),
             Input::NotificationRejected(session, token) => {
-                self.observations.deregister(session, token);
+                self.observations.deregister((session, token));
             }
             Input::SessionLost(session) => self.on_session_lost(now, session),
             Input::SessionClosed(session) => self.forget(session),
@@ -312,17 +316,17 @@ impl Server {
             return;
         };
         self.forget(session);
-        let elsewhere = |client: &Client| client.credential == lost.credential;
-        if self.clients.values().any(elsewhere) {
-            return;
-        }
-        let parked: Vec<MitigationKey> = self
-            .mitigations
-            .iter()
+        let customer = lost.customer.iter();
+        let parked: Vec<MitigationKey> = customer
+            .flat_map(|customer| self.mitigations.of_customer(customer))
             .filter(|mitigation| mitigation.phase == Phase::Parked)
             .filter(|mitigation| mitigation.record.credential == lost.credential)
             .map(|mitigation| mitigation.record.key.clone())
             .collect();
+        let elsewhere = |client: &Client| client.credential == lost.credential;
+        if parked.is_empty() || self.clients.values().any(elsewhere) {
+            return;
+        }
         for key in parked {
             if let Some(mitigation) = self.mitigations.get_mut(&key) {
                 mitigation.phase = Phase::Starting;
@@ -346,7 +350,10 @@ impl Server {
                 && mitigation.phase == Phase::Starting
             {
                 mitigation.phase = Phase::Mitigating;
-                self.notify(now, key);
+                let client = mitigation.client();
+                for observer in self.observations.of(&client, key.mid) {
+                    self.notify(now, observer, None);
+                }
             }
         }
     }
@@ -388,39 +395,8 @@ impl Server {
             lifetime: dots::lifetime::RemainingLifetime::Seconds(0),
             ..mitigation.status(now)
         };
-        for (session, token, observation) in self.observations.iter_mut() {
-            if observation.mid.is_some() && observation.covers(&key.customer, &key.cuid, key.mid) {
-                let report = MitigationReport(vec![last.clone()]);
-                let response = notification(observation.advance(), &report);
-                self.actions
-                    .push_back(Action::Notify(session, token, response));
-            }
-        }
-    }
-
-    /// Tells the observers of one mitigation how it stands.
-    fn notify(&mut self, now: Now, key: &MitigationKey) {
-        for (session, token, observation) in self.observations.iter_mut() {
-            if !observation.covers(&key.customer, &key.cuid, key.mid) {
-                continue;
-            }
-            let report = report_for(&self.mitigations, now, observation);
-            let response = notification(observation.advance(), &report);
-            self.actions
-                .push_back(Action::Notify(session, token, response));
-        }
-    }
-
-    /// RFC 9132 §4.4.2.1: observers are told from time to time, since datagrams get lost.
-    fn notify_all(&mut self, now: Now) {
-        self.next_notification = Some(now.monotonic + self.policy.notification_interval);
-        for (session, token, observation) in self.observations.iter_mut() {
-            let report = report_for(&self.mitigations, now, observation);
-            if !report.0.is_empty() {
-                let response = notification(observation.advance(), &report);
-                self.actions
-                    .push_back(Action::Notify(session, token, response));
-            }
+        for observer in self.observations.of(&mitigation.client(), key.mid) {
+            self.notify(now, observer, Some(&last));
         }
     }
 
@@ -432,29 +408,4 @@ impl Server {
             Lifetime::Indefinite => Lifetime::Seconds(longest),
         }
     }
-}
-
-/// What an observer sees.
-fn report_for(
-    mitigations: &Mitigations,
-    now: Now,
-    observation: &observation::Observation,
-) -> MitigationReport {
-    MitigationReport(
-        mitigations
-            .of_client(&observation.customer, &observation.cuid)
-            .filter(|mitigation| {
-                observation
-                    .mid
-                    .is_none_or(|only| only == mitigation.record.key.mid)
-            })
-            .map(|mitigation| mitigation.status(now))
-            .collect(),
-    )
-}
-
-fn notification(sequence: u32, report: &MitigationReport) -> Response {
-    let mut response = content::body(coap::Code::CONTENT, report.encode());
-    response.options.push_uint(OptionNumber::OBSERVE, sequence);
-    response
 }

@@ -4,17 +4,18 @@
 //! body says, whether the client owns it, how it stands to what is already there.
 
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
-use dots::identifiers::{Cuid, Mid};
+use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::{
     ConflictCause, ConflictInformation, ConflictScope, ConflictStatus, DroppedCounters, Granted,
-    MitigationReport, MitigationRequest, Refusal, Status,
+    MitigationRequest, Refusal, Status,
 };
 use dots::path::{PathError, Resource};
 use dots::target::Target;
 use dtls::Peer;
 
-use super::mitigation::{Mitigation, MitigationKey, MitigationRecord, Phase};
+use super::mitigation::{Identity, Mitigation, MitigationKey, MitigationRecord, Phase};
+use super::notification::{represent, statuses};
 use super::{Action, Change, Client, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
@@ -67,25 +68,12 @@ pub enum Outcome {
     },
 }
 
+/// How many prefixes a `conflict-scope` names: enough to recognise the other request, and few
+/// enough for one datagram.
+const CONFLICTING_PREFIXES: usize = 16;
+
 /// Either an answer in accord with the request, or a refusal.
 type Answer = Result<Response, Response>;
-
-/// The authenticated client identity that a request acts for (RFC 9132 §4.4.1.3).
-struct Identity {
-    customer: String,
-    credential: [u8; 32],
-    cuid: Cuid,
-}
-
-impl Identity {
-    fn key(&self, mid: Mid) -> MitigationKey {
-        MitigationKey {
-            customer: self.customer.clone(),
-            cuid: self.cuid.clone(),
-            mid,
-        }
-    }
-}
 
 impl Server {
     pub(super) fn on_request(
@@ -232,7 +220,7 @@ impl Server {
         }
         if let Some(existing) = self.mitigations.get(&key) {
             let before = &existing.record.request;
-            if before.target != asked.target
+            if !is_same(&before.target, &asked.target)
                 || before.trigger_mitigation != asked.trigger_mitigation
             {
                 return Err(bad_request(
@@ -316,7 +304,7 @@ impl Server {
         if let Some(newer) = own.iter().find(|other| other.mid > key.mid) {
             return Err(conflict(ConflictInformation {
                 cause: Some(ConflictCause::OverlappingTargets),
-                scope: Some(self.conflict_scope(newer)),
+                scope: Some(self.conflict_scope(newer, &asked.target, Some(newer.mid))),
                 ..ConflictInformation::default()
             }));
         }
@@ -341,7 +329,7 @@ impl Server {
             .map(|other| ConflictInformation {
                 status: Some(ConflictStatus::RequestActive),
                 cause: Some(ConflictCause::OverlappingTargets),
-                scope: Some(self.conflict_scope_without_mid(other)),
+                scope: Some(self.conflict_scope(other, &asked.target, None)),
                 ..ConflictInformation::default()
             });
         let replaced: Vec<MitigationKey> = own.into_iter().cloned().collect();
@@ -409,22 +397,24 @@ impl Server {
         response
     }
 
-    fn conflict_scope(&self, other: &MitigationKey) -> ConflictScope {
+    /// What `asked` has in common with another mitigation. The `mid` of another client, and what
+    /// only that one protects, is nobody else's business (RFC 9132 §3).
+    fn conflict_scope(
+        &self,
+        other: &MitigationKey,
+        asked: &Target,
+        mid: Option<Mid>,
+    ) -> ConflictScope {
+        let theirs = self.mitigations.get(other).into_iter();
+        let theirs = theirs.flat_map(|mitigation| &mitigation.record.request.target.prefixes);
+        let common = theirs.flat_map(|their| {
+            let ours = asked.prefixes.iter().filter(|our| our.overlaps(their));
+            ours.map(|our| if our.contains(their) { *their } else { *our })
+        });
         ConflictScope {
-            mid: Some(other.mid),
-            ..self.conflict_scope_without_mid(other)
-        }
-    }
-
-    /// The `mid` of another client is nobody else's business (RFC 9132 §3).
-    fn conflict_scope_without_mid(&self, other: &MitigationKey) -> ConflictScope {
-        let prefixes = self
-            .mitigations
-            .get(other)
-            .map(|mitigation| mitigation.record.request.target.prefixes.clone());
-        ConflictScope {
+            mid,
             target: Target {
-                prefixes: prefixes.unwrap_or_default(),
+                prefixes: common.take(CONFLICTING_PREFIXES).collect(),
                 ..Target::default()
             },
             ..ConflictScope::default()
@@ -440,44 +430,24 @@ impl Server {
         identity: &Identity,
         mid: Option<Mid>,
     ) -> Answer {
+        let observer = (session, token);
         let observe = request.options.observe();
         if observe == Some(1) {
-            self.observations.deregister(session, token);
+            self.observations.deregister(observer);
         }
-        let found: Vec<_> = self
-            .mitigations
-            .of_client(&identity.customer, &identity.cuid)
-            .filter(|mitigation| mitigation.record.credential == identity.credential)
-            .filter(|mitigation| mid.is_none_or(|only| only == mitigation.record.key.mid))
-            .map(|mitigation| mitigation.status(now))
-            .collect();
-        if found.is_empty() {
-            self.observations.deregister(session, token);
-            let what = match mid {
-                Some(mid) => format!("there is no mitigation with mid {mid}"),
-                None => "there is no mitigation of this client".to_owned(),
-            };
-            return Err(content::diagnostic(Code::NOT_FOUND, &what));
-        }
-        let payload = MitigationReport(found).encode();
-        if payload.len() > self.policy.max_body {
-            return Err(content::diagnostic(
-                Code::INTERNAL_SERVER_ERROR,
-                "the answer does not fit one datagram; ask for each mid",
-            ));
-        }
-        let mut response = content::body(Code::CONTENT, payload);
+        let found = statuses(&self.mitigations, now, identity, mid);
+        let mut response = represent(found, self.policy.max_body).inspect_err(|_| {
+            self.observations.deregister(observer);
+        })?;
         if observe == Some(0) {
-            let observed = (identity.customer.as_str(), &identity.cuid, mid);
+            let is_first = self.observations.is_empty();
             let limit = self.policy.max_observations;
-            let sequence = self
-                .observations
-                .register((session, token), observed, limit);
+            let sequence = self.observations.register(observer, (identity, mid), limit);
             if let Some(sequence) = sequence {
                 response.options.push_uint(OptionNumber::OBSERVE, sequence);
-                let interval = self.policy.notification_interval;
-                self.next_notification
-                    .get_or_insert(now.monotonic + interval);
+            }
+            if is_first {
+                self.next_notification = Some(now.monotonic + self.policy.notification_interval);
             }
         }
         Ok(response)
@@ -521,6 +491,18 @@ impl Expiry {
             },
         }
     }
+}
+
+/// Whether two targets are the same, in whatever order they name it.
+fn is_same(one: &Target, other: &Target) -> bool {
+    let in_order = |target: &Target| {
+        let mut target = target.clone();
+        target.prefixes.sort_unstable();
+        target.port_ranges.sort_unstable();
+        target.protocols.sort_unstable();
+        target
+    };
+    in_order(one) == in_order(other)
 }
 
 fn bad_request(text: &str) -> Response {

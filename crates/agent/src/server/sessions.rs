@@ -165,10 +165,7 @@ impl<S: dtls::Session> Sessions<S> {
 
     /// Tells an observer.
     pub fn notify(&mut self, now: Instant, id: SessionId, token: &Token, response: Response) {
-        // A notification that cannot be sent is lost like one on the way; the next one follows.
-        self.with(id, |session| {
-            let _lost = session.notify(now, token, response);
-        });
+        self.with(id, |session| session.notify(now, token, response));
     }
 
     /// Ends a session.
