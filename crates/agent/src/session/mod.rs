@@ -8,6 +8,7 @@
 //! Heartbeats end here: they are between immediate peers and no agent relays them (RFC 9132 §4.7).
 
 mod heartbeat;
+mod notification_queue;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -22,6 +23,7 @@ use dtls::{CloseReason, Peer};
 
 pub use self::heartbeat::HeartbeatParameters;
 use self::heartbeat::{Due, Heartbeat};
+use self::notification_queue::NotificationQueue;
 use crate::content;
 
 /// What both ends of a session agreed on, or the defaults.
@@ -91,6 +93,8 @@ pub struct SignalSession<S> {
     heartbeat_parameters: HeartbeatParameters,
     heartbeat: Option<Heartbeat>,
     heartbeat_token: Option<Token>,
+    notifications: NotificationQueue,
+    transmission: TransmissionParameters,
     outputs: VecDeque<Output>,
 }
 
@@ -104,6 +108,8 @@ impl<S: dtls::Session> SignalSession<S> {
             heartbeat_parameters: parameters.heartbeat,
             heartbeat: None,
             heartbeat_token: None,
+            notifications: NotificationQueue::default(),
+            transmission: parameters.transmission,
             outputs: VecDeque::new(),
         };
         session.drive(now);
@@ -141,7 +147,7 @@ impl<S: dtls::Session> SignalSession<S> {
                 Due::Unanswered => self.outputs.push_back(Output::Event(Event::PeerSilent)),
             }
         }
-        self.drive(now);
+        self.send_notifications(now);
     }
 
     /// Sends a request; the token comes back with its response.
@@ -168,16 +174,22 @@ impl<S: dtls::Session> SignalSession<S> {
         self.drive(now);
     }
 
-    /// Notifies an observer, Non-confirmable (RFC 9132 §4.4.2.1).
-    pub fn notify(
-        &mut self,
-        now: Instant,
-        token: &Token,
-        response: Response,
-    ) -> Result<(), SendError> {
-        self.endpoint.notify(now, token, response)?;
+    /// Notifies an observer, Non-confirmable and at the pace of RFC 9132 §4.4.2.1. What cannot be
+    /// sent is lost like a datagram on the way; the next notification follows.
+    pub fn notify(&mut self, now: Instant, token: &Token, response: Response) {
+        self.notifications.push(*token, response);
+        self.send_notifications(now);
+    }
+
+    fn send_notifications(&mut self, now: Instant) {
+        let pause = match self.round_trip_estimate() {
+            Some(round_trip) => round_trip.max(self.transmission.non_minimum_interval),
+            None => self.transmission.non_repeat_interval,
+        };
+        while let Some((token, response)) = self.notifications.pop(now, pause) {
+            let _lost = self.endpoint.notify(now, &token, response);
+        }
         self.drive(now);
-        Ok(())
     }
 
     /// Ends the session and tells the peer.
@@ -197,6 +209,7 @@ impl<S: dtls::Session> SignalSession<S> {
         [
             self.secured.poll_timeout(),
             self.endpoint.poll_timeout(),
+            self.notifications.next_timeout(),
             heartbeat,
         ]
         .into_iter()
