@@ -1,0 +1,9 @@
+//! The agents against RFC 9132, on a virtual clock: every test drives the machines directly and
+//! looks at what comes out. `world` has the clock and the peers, `server::rig` and `client::rig`
+//! the agent under test with invariants that hold after every step.
+
+#![cfg(test)]
+
+mod server;
+mod session;
+mod world;

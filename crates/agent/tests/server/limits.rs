@@ -1,0 +1,111 @@
+//! What one customer, or all, can make the server hold (RFC 9132 §11).
+
+use coap::Code;
+
+use super::rig::{Ask, BRANCH, HOME, Rig, body, text_of};
+use crate::world::{cbor, seconds};
+
+fn of(cuid: &str, mid: u32, prefix: &str) -> Ask {
+    Ask::put(
+        &format!("mitigate/cuid={cuid}/mid={mid}"),
+        body(&[prefix], 600),
+    )
+}
+
+/// Fills `home` up to its 4 mitigations, each under a cuid of its own.
+fn full() -> Rig {
+    let mut rig = Rig::new();
+    for host in 1..=4 {
+        let ask = of(&format!("c{host}"), 1, &format!("203.0.113.{host}/32"));
+        rig.expect(HOME, ask, Code::CREATED);
+    }
+    rig
+}
+
+/// New cuids do not lift the limit.
+#[test]
+fn a_customer_at_its_limit_is_told_when_to_come_back() {
+    let mut rig = full();
+    let response = rig.expect(
+        HOME,
+        of("c9", 1, "203.0.113.9/32"),
+        Code::SERVICE_UNAVAILABLE,
+    );
+    assert!(matches!(response.options.max_age(), Some(1..=60)));
+    assert!(text_of(&response).contains("limit"));
+    assert_eq!(rig.stored.len(), 4);
+    // Others are not concerned, and a refresh is no new mitigation.
+    rig.expect(BRANCH, of("b", 1, "198.51.100.1/32"), Code::CREATED);
+    rig.expect(HOME, of("c1", 1, "203.0.113.1/32"), Code::CHANGED);
+    // A request that takes the place of another needs no room.
+    rig.expect(HOME, of("c1", 2, "203.0.113.1/32"), Code::CREATED);
+    rig.expect(
+        HOME,
+        of("c1", 3, "203.0.113.9/32"),
+        Code::SERVICE_UNAVAILABLE,
+    );
+    rig.expect(HOME, Ask::delete("mitigate/cuid=c1/mid=2"), Code::DELETED);
+    rig.expect(HOME, of("c1", 3, "203.0.113.9/32"), Code::CREATED);
+}
+
+///
+#[test]
+fn all_customers_together_have_a_limit() {
+    let mut rig = full();
+    for host in 1..=3 {
+        rig.expect(
+            BRANCH,
+            of("b", host, &format!("198.51.100.{host}/32")),
+            Code::CREATED,
+        );
+    }
+    let one_more = of("b", 4, "198.51.100.4/32");
+    rig.expect(BRANCH, one_more.clone(), Code::SERVICE_UNAVAILABLE);
+    rig.expect(BRANCH, of("b", 5, "198.51.100.3/32"), Code::CREATED);
+    rig.expect(HOME, Ask::delete("mitigate/cuid=c1/mid=1"), Code::DELETED);
+    rig.expect(BRANCH, one_more, Code::CREATED);
+}
+
+///
+#[test]
+fn room_comes_back_with_expiry() {
+    let mut rig = full();
+    rig.advance(seconds(600));
+    rig.expect(HOME, of("c9", 1, "203.0.113.9/32"), Code::CREATED);
+}
+
+///
+#[test]
+fn one_request_names_no_more_than_policy_allows() {
+    let prefixes: Vec<String> = (0..100)
+        .map(|host| format!("203.0.113.{host}/32"))
+        .collect();
+    let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    let scope = |protocols: u64| {
+        let numbers: Vec<_> = (0..protocols).map(cbor::uint).collect();
+        let ports: Vec<_> = (0..100)
+            .map(|port| cbor::map(&[(8, cbor::uint(port))]))
+            .collect();
+        cbor::scope(&[
+            (6, cbor::texts(&prefixes)),
+            (7, cbor::array(&ports)),
+            (10, cbor::array(&numbers)),
+            (14, cbor::uint(60)),
+        ])
+    };
+    let path = "mitigate/cuid=one/mid=1";
+    let mut rig = Rig::new();
+    rig.expect(HOME, Ask::put(path, scope(57)), Code::BAD_REQUEST);
+    rig.expect(HOME, Ask::put(path, scope(56)), Code::CREATED);
+    // One list has at most 128 entries, whatever the sum.
+    let long: Vec<_> = (0..129)
+        .map(|host| format!("203.0.113.{host}/32"))
+        .collect();
+    let long: Vec<&str> = long.iter().map(String::as_str).collect();
+    let scope = cbor::scope(&[(6, cbor::texts(&long)), (14, cbor::uint(60))]);
+    rig.expect(
+        HOME,
+        Ask::put("mitigate/cuid=one/mid=2", scope),
+        Code::BAD_REQUEST,
+    );
+}

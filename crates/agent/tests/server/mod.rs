@@ -1,0 +1,12 @@
+//! The server, by what RFC 9132 says of it.
+
+mod delete;
+mod efficacy;
+mod limits;
+mod loss;
+mod overlap;
+mod paths;
+mod put;
+mod restart;
+mod rig;
+mod status;

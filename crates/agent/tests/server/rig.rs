@@ -1,0 +1,386 @@
+//! A server whose customers are `home` and `branch`, a store and a mitigator that do what they
+//! are told, and rules that hold after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use agent::Now;
+use agent::server::{
+    Action, Change, Customer, Customers, Input, MitigationKey, MitigationRecord, Outcome, Policy,
+    Server, SessionId,
+};
+use coap::{
+    Code, Endpoint, Event, Limits, Message, MessageId, MessageType, OptionNumber, Options,
+    Response, Token, TransmissionParameters,
+};
+use dots::lifetime::Lifetime;
+use dots::mitigation::{Granted, MitigationReport, MitigationRequest, Refusal};
+use dots::target::Target;
+
+use crate::world::{self, EPOCH};
+
+pub(crate) const HOME: SessionId = SessionId(1);
+pub(crate) const BRANCH: SessionId = SessionId(2);
+
+/// The server under test and what it acts on.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    start: Instant,
+    elapsed: Duration,
+    /// How far the wall clock is off.
+    pub(crate) wall_offset: i64,
+    policy: Policy,
+    pub(crate) stored: BTreeMap<MitigationKey, MitigationRecord>,
+    pub(crate) enforced: BTreeMap<MitigationKey, Target>,
+    pub(crate) notified: Vec<(SessionId, Token, Response)>,
+    pub(crate) closed: Vec<SessionId>,
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The names of all actions since the last request, in order.
+    pub(crate) trace: Vec<&'static str>,
+    messages: u16,
+}
+
+/// The customers of the server under test. `branch` owns a part of what `home` owns.
+pub(crate) fn customers() -> Customers {
+    let customer = |name: &str, prefixes: &[&str]| Customer {
+        name: name.to_owned(),
+        prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+        max_mitigations: 4,
+    };
+    [
+        customer("home", &["203.0.113.0/24", "2001:db8:f::/48"]),
+        customer("branch", &["203.0.113.128/25", "198.51.100.0/24"]),
+    ]
+    .into_iter()
+    .collect()
+}
+
+pub(crate) fn policy() -> Policy {
+    Policy {
+        max_lifetime: NonZeroU32::new(7200).unwrap(),
+        max_mitigations: 7,
+        max_observations: 3,
+        ..Policy::default()
+    }
+}
+
+impl Rig {
+    /// Two sessions are up: one of `home`, one of `branch`.
+    pub(crate) fn new() -> Self {
+        let mut rig = Self {
+            server: Server::new(
+                Now {
+                    monotonic: world::origin(),
+                    unix: EPOCH,
+                },
+                customers(),
+                policy(),
+                [],
+            ),
+            start: world::origin(),
+            elapsed: Duration::ZERO,
+            wall_offset: 0,
+            policy: policy(),
+            stored: BTreeMap::new(),
+            enforced: BTreeMap::new(),
+            notified: Vec::new(),
+            closed: Vec::new(),
+            outcomes: Vec::new(),
+            trace: Vec::new(),
+            messages: 0,
+        };
+        rig.establish(HOME, "home", 1);
+        rig.establish(BRANCH, "branch", 2);
+        rig
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            monotonic: self.start + self.elapsed,
+            unix: (EPOCH + self.elapsed.as_secs())
+                .checked_add_signed(self.wall_offset)
+                .unwrap(),
+        }
+    }
+
+    pub(crate) fn establish(&mut self, session: SessionId, name: &str, key: u8) {
+        self.input(Input::Established(session, world::peer(name, key)));
+    }
+
+    /// The server process dies and starts with what is stored; no session survives.
+    pub(crate) fn restart(&mut self) {
+        let records: Vec<_> = self.stored.values().cloned().collect();
+        self.server = Server::new(self.now(), customers(), self.policy.clone(), records);
+        self.enforced = self
+            .server
+            .enforced_scopes()
+            .map(|(key, target)| (key.clone(), target.clone()))
+            .collect();
+        self.take_actions();
+    }
+
+    /// Lets time pass, with every timeout at its instant.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let end = self.elapsed + time;
+        while let Some(at) = self
+            .server
+            .poll_timeout()
+            .filter(|at| *at <= self.start + end)
+        {
+            let due = at.saturating_duration_since(self.start);
+            self.elapsed = self.elapsed.max(due);
+            self.input(Input::Timeout);
+            let next = self.server.poll_timeout();
+            assert!(
+                next.is_none_or(|next| next > at),
+                "a timeout that stays due"
+            );
+        }
+        self.elapsed = end;
+    }
+
+    pub(crate) fn input(&mut self, input: Input) -> Option<Response> {
+        self.trace.clear();
+        self.server.handle(self.now(), input);
+        self.take_actions()
+    }
+
+    /// Sends a request the way a session delivers it.
+    pub(crate) fn request(&mut self, session: SessionId, request: Ask) -> Option<Response> {
+        self.messages += 1;
+        let mut endpoint = Endpoint::new(TransmissionParameters::default(), Limits::default(), 1);
+        let token = request.token.unwrap_or(self.messages.into());
+        let message = Message {
+            message_type: MessageType::NonConfirmable,
+            code: request.method,
+            message_id: MessageId(self.messages),
+            token: Token::new(&token.to_be_bytes()).unwrap(),
+            options: request.options,
+            payload: request.payload,
+        };
+        endpoint.handle_datagram(self.now().monotonic, &message.encode());
+        let Some(Event::Request {
+            exchange,
+            token,
+            request,
+        }) = endpoint.poll_event()
+        else {
+            panic!("not a request that reaches an application");
+        };
+        self.input(Input::Request {
+            session,
+            exchange,
+            token,
+            request,
+        })
+    }
+
+    /// A request that has to be answered.
+    pub(crate) fn ask(&mut self, session: SessionId, request: Ask) -> Response {
+        self.request(session, request).expect("an answer")
+    }
+
+    /// A request that has to be answered with this code.
+    pub(crate) fn expect(&mut self, session: SessionId, request: Ask, code: Code) -> Response {
+        let response = self.ask(session, request);
+        assert_eq!(response.code, code, "{}", text_of(&response));
+        response
+    }
+
+    /// The mitigator reports that it enforces all that it was told.
+    pub(crate) fn enforce(&mut self) {
+        let keys = self.enforced.keys().cloned().collect();
+        self.input(Input::Enforced(keys));
+    }
+
+    pub(crate) fn mids(&self) -> Vec<u32> {
+        self.stored.keys().map(|key| key.mid.0).collect()
+    }
+
+    /// Carries out what the server wants; hands back the response, if there was one.
+    fn take_actions(&mut self) -> Option<Response> {
+        let mut response = None;
+        while let Some(action) = self.server.poll_action() {
+            self.trace.push(match &action {
+                Action::Persist(_) => "persist",
+                Action::Respond(..) => "respond",
+                Action::Ignore(..) => "ignore",
+                Action::Notify(..) => "notify",
+                Action::Enforce(..) => "enforce",
+                Action::Withdraw(_) => "withdraw",
+                Action::Close(_) => "close",
+                Action::Decided(_) => "decided",
+            });
+            match action {
+                Action::Persist(Change::Put(record)) => {
+                    self.stored.insert(record.key.clone(), record);
+                }
+                Action::Persist(Change::Delete(key)) => {
+                    self.stored.remove(&key);
+                }
+                Action::Respond(_, _, answer) => {
+                    check(&answer);
+                    if matches!(answer.code, Code::CREATED | Code::CHANGED) {
+                        // Persist before you promise.
+                        let mid = granted(&answer).mid;
+                        assert!(
+                            self.mids().contains(&mid.0),
+                            "{mid} is promised, not stored"
+                        );
+                    }
+                    assert!(response.replace(answer).is_none(), "two answers");
+                }
+                Action::Ignore(..) => {}
+                Action::Notify(session, token, notification) => {
+                    check(&notification);
+                    self.notified.push((session, token, notification));
+                }
+                Action::Enforce(key, target) => {
+                    assert!(self.stored.contains_key(&key), "enforced, but not stored");
+                    self.enforced.insert(key, target);
+                }
+                Action::Withdraw(key) => {
+                    assert!(!self.stored.contains_key(&key), "stored, but not enforced");
+                    self.enforced.remove(&key);
+                }
+                Action::Close(session) => self.closed.push(session),
+                Action::Decided(outcome) => self.outcomes.push(outcome),
+            }
+        }
+        let parked = |record: &&MitigationRecord| record.started_unix.is_none();
+        let due: BTreeSet<_> = self
+            .stored
+            .values()
+            .filter(|record| !parked(record))
+            .map(|record| &record.key)
+            .collect();
+        assert_eq!(self.enforced.keys().collect::<BTreeSet<_>>(), due);
+        response
+    }
+}
+
+/// RFC 9132 §3: a body of a success is DOTS CBOR, an error says why in words unless it is CBOR.
+fn check(response: &Response) {
+    let format = response.options.content_format();
+    if response.code.is_success() {
+        assert_eq!(format.is_some(), !response.payload.is_empty());
+    } else if format.is_none() {
+        assert!(text_of(response).len() > 10, "no diagnostic: {response:?}");
+    }
+    assert!(format.is_none_or(|format| format == dots::CONTENT_FORMAT));
+    assert!(response.payload.len() <= policy().max_body, "too large");
+}
+
+pub(crate) fn text_of(response: &Response) -> &str {
+    std::str::from_utf8(&response.payload).unwrap_or("CBOR")
+}
+
+pub(crate) fn granted(response: &Response) -> Granted {
+    Granted::decode(&response.payload).expect("a grant")
+}
+
+pub(crate) fn refusal(response: &Response) -> Refusal {
+    Refusal::decode(&response.payload).expect("a refusal")
+}
+
+pub(crate) fn report(response: &Response) -> MitigationReport {
+    MitigationReport::decode(&response.payload).expect("a report")
+}
+
+/// A request in the making.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    method: Code,
+    options: Options,
+    payload: Vec<u8>,
+    token: Option<u32>,
+}
+
+impl Ask {
+    /// `path` is what follows `/.well-known/dots/`.
+    pub(crate) fn new(method: Code, path: &str) -> Self {
+        Self::at(method, &format!(".well-known/dots/{path}"))
+    }
+
+    pub(crate) fn at(method: Code, path: &str) -> Self {
+        let mut options = Options::new();
+        for segment in path.split('/') {
+            options.push(OptionNumber::URI_PATH, segment.as_bytes());
+        }
+        Self {
+            method,
+            options,
+            payload: Vec::new(),
+            token: None,
+        }
+    }
+
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new(Code::GET, path)
+    }
+
+    pub(crate) fn delete(path: &str) -> Self {
+        Self::new(Code::DELETE, path)
+    }
+
+    pub(crate) fn put(path: &str, body: Vec<u8>) -> Self {
+        Self::new(Code::PUT, path)
+            .uint(OptionNumber::CONTENT_FORMAT, 271)
+            .body(body)
+    }
+
+    /// A PUT of client `one` for these prefixes and seconds.
+    pub(crate) fn mitigate(mid: u32, prefixes: &[&str], lifetime: u32) -> Self {
+        Self::put(
+            &format!("mitigate/cuid=one/mid={mid}"),
+            body(prefixes, lifetime),
+        )
+    }
+
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.payload = body;
+        self
+    }
+
+    pub(crate) fn uint(mut self, option: OptionNumber, value: u32) -> Self {
+        self.options.push_uint(option, value);
+        self
+    }
+
+    pub(crate) fn observe(self, value: u32) -> Self {
+        self.uint(OptionNumber::OBSERVE, value)
+    }
+
+    pub(crate) fn if_match(mut self) -> Self {
+        self.options.push(OptionNumber::IF_MATCH, &[]);
+        self
+    }
+
+    pub(crate) fn token(mut self, token: u32) -> Self {
+        self.token = Some(token);
+        self
+    }
+}
+
+/// A mitigation request to be started at once.
+pub(crate) fn body(prefixes: &[&str], lifetime: u32) -> Vec<u8> {
+    request(prefixes, lifetime, true).encode()
+}
+
+/// A mitigation request to be started when the session is lost.
+pub(crate) fn parked_body(prefixes: &[&str], lifetime: u32) -> Vec<u8> {
+    request(prefixes, lifetime, false).encode()
+}
+
+pub(crate) fn target(prefixes: &[&str]) -> Target {
+    Target {
+        prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+        ..Target::default()
+    }
+}
+
+fn request(prefixes: &[&str], lifetime: u32, immediate: bool) -> MitigationRequest {
+    let lifetime = Lifetime::from_number(lifetime.into()).unwrap();
+    MitigationRequest::new(target(prefixes), lifetime, immediate, None).unwrap()
+}
