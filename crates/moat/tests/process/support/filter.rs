@@ -37,7 +37,7 @@ impl Gate {
         let lock = folder.join("gate");
         fs::write(&lock, "")?;
         let script = format!(
-            "#!/bin/sh\nPATH=\"$PATH:/usr/sbin\" exec flock --no-fork \"{}\" nft \"$@\"\n",
+            "#!/bin/sh\nexec flock --no-fork \"{}\" nft \"$@\"\n",
             lock.display()
         );
         fs::write(Self::program(folder), script)?;

@@ -8,6 +8,7 @@ mod peer;
 mod request;
 mod site;
 
+use std::env;
 use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +30,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
     let output = Command::new(program)
         .args(arguments)
+        .env("PATH", search_path())
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
@@ -38,6 +40,11 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
         let stderr = String::from_utf8_lossy(&output.stderr);
         Err(format!("{program} {arguments:?}: {stderr}").into())
     }
+}
+
+/// Also where system programs are on machines whose users do not have that in `PATH`.
+fn search_path() -> String {
+    format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default())
 }
 
 /// Asks until the answer is yes. Each question is a round trip to another process, which paces this.

@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::{Outcome, run};
+use super::{Outcome, run, search_path};
 
 const INSIDE: &str = "MOAT_PROCESS_TEST";
 
@@ -32,6 +32,7 @@ pub(crate) fn isolated<Body: FnOnce() -> Outcome>(programs: &[&str], body: Body)
         .arg(std::env::current_exe()?)
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
+        .env("PATH", search_path())
         .stdin(Stdio::null())
         .output()?;
     let text = [output.stdout, output.stderr].concat();
@@ -50,9 +51,8 @@ fn obstacle(flags: &[&str], programs: &[&str]) -> Option<String> {
     if let Err(error) = run("unshare", &namespaces) {
         return Some(format!("it needs nft and namespaces: {error}"));
     }
-    let missing = programs.iter().find(|program| {
-        let found = Command::new("which").arg(program).output();
-        !found.is_ok_and(|output| output.status.success())
-    });
+    let missing = programs
+        .iter()
+        .find(|program| run("which", &[program]).is_err());
     missing.map(|program| format!("it needs {program}"))
 }
