@@ -3,14 +3,15 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Instant;
 
 use coap::{Code, MessageType, OptionNumber};
 use dots::identifiers::Mid;
 use dots::mitigation::{MitigationReport, MitigationStatus, Status};
 
 use crate::support::{
-    CUID, Gate, Outcome, Outgoing, Peer, SERVER_V4, SERVER_V6, Site, body, get, is_filtered,
-    isolated, mitigate_path, put, until,
+    CUID, Gate, Outcome, Outgoing, PATIENCE, Peer, SERVER_V4, SERVER_V6, Site, body, get,
+    is_filtered, isolated, mitigate_path, put, until,
 };
 
 /// RFC 9132 §4.4.1.1, Figure 8.
@@ -186,9 +187,12 @@ fn example_lives_with(program: &'static str) -> Outcome {
         let mut observer = client.start(&["-N", "-s", "30"], &path)?;
         let status = observer.status()?;
         assert_eq!(status.status, Status::AttackMitigationInProgress);
+        let opened = Instant::now();
         drop(gate);
         let status = observer.status()?;
         assert_eq!(status.status, Status::AttackSuccessfullyMitigated);
+        // The change itself is told, not only the state every fifteen seconds.
+        assert!(opened.elapsed() < PATIENCE);
         assert!(EXAMPLE_ADDRESSES.into_iter().all(is_filtered));
 
         // Confirmable: the answer comes with the acknowledgement.
@@ -272,11 +276,7 @@ fn a_repeated_put_gets_the_same_response_and_makes_one_mitigation() -> Outcome {
         let mut responses = Vec::new();
         for _ in 0..3 {
             client.send(&request)?;
-            responses.push(
-                client
-                    .receive(crate::support::PATIENCE)?
-                    .ok_or("no response")?,
-            );
+            responses.push(client.receive(PATIENCE)?.ok_or("no response")?);
         }
         // A refresh would say 2.04.
         assert_eq!(responses[0].code, Code::CREATED);
