@@ -1,5 +1,6 @@
 //! Commands that a daemon carries out.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,8 +28,14 @@ enum Status {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Sessions {
-    Client { sessions: Vec<SessionView> },
-    Server { sessions: Vec<ServerSessionView> },
+    Server {
+        sessions: Vec<ServerSessionView>,
+        sockets: BTreeMap<String, serde_json::Value>,
+        requests: BTreeMap<String, serde_json::Value>,
+    },
+    Client {
+        sessions: Vec<SessionView>,
+    },
 }
 
 /// Done when every server that was asked has accepted, and nothing is left unprotected.
@@ -61,7 +68,14 @@ pub(super) fn explain(ask: &AskArgs, targets: Vec<String>) -> ExitCode {
 pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
     let show = |view: &Sessions| match view {
         Sessions::Client { sessions } => show::client_sessions(sessions),
-        Sessions::Server { sessions } => show::server_sessions(sessions),
+        Sessions::Server {
+            sessions,
+            sockets,
+            requests,
+        } => {
+            show::server_sessions(sessions);
+            show::counters(sockets.iter().chain(requests));
+        }
     };
     answered(ask, &Command::Sessions, show, |_| true)
 }

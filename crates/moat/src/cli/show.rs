@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::control::{
     AskedView, MitigationView, NotAskedView, RequestView, SelectionView, ServerSessionView,
@@ -200,6 +200,15 @@ pub(super) fn server_sessions(views: &[ServerSessionView]) {
         })
         .collect();
     table(["SESSION", "CUSTOMER"], &rows);
+}
+
+/// What was counted, without what never happened.
+pub(super) fn counters<'a>(counters: impl Iterator<Item = (&'a String, &'a Value)>) {
+    let rows: Vec<_> = counters
+        .filter(|(_, value)| **value != json!(0) && **value != json!({}))
+        .map(|(name, value)| [name.replace('_', " "), value.to_string()])
+        .collect();
+    table(["COUNTED", "SINCE THE START"], &rows);
 }
 
 fn because(reason: &str, section: Option<&str>) -> String {

@@ -4,11 +4,12 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use agent::server::{Action, Input, Server, SessionId};
+use agent::server::{Action, Input, Outcome, Server, SessionId};
 use serde_json::json;
 use store::{ServerStore, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::counters::{AuthorityCounters, ShardCounters};
 use super::log;
 use super::message::{Scope, ToAuthority, ToShard};
 use crate::clock;
@@ -27,6 +28,7 @@ pub(super) struct Authority<S> {
     pub(super) waiting: Receiver<ToAuthority>,
     pub(super) shards: Vec<UnboundedSender<ToShard>>,
     pub(super) scopes: Sender<Vec<Scope>>,
+    pub(super) counters: AuthorityCounters,
 }
 
 impl<S: ServerStore> Authority<S> {
@@ -64,7 +66,7 @@ impl<S: ServerStore> Authority<S> {
         loop {
             match next {
                 ToAuthority::Input(input) => self.server.handle(clock::now(), input),
-                ToAuthority::Call(call) => self.answer(call),
+                ToAuthority::Call(call, counted) => self.answer(call, counted),
                 ToAuthority::Stop => return false,
             }
             taken += 1;
@@ -83,6 +85,7 @@ impl<S: ServerStore> Authority<S> {
         let mut changes = Vec::new();
         let mut messages = Vec::new();
         let mut scopes = Vec::new();
+        let mut outcomes = Vec::new();
         while let Some(action) = self.server.poll_action() {
             match action {
                 Action::Persist(change) => changes.push(change),
@@ -98,7 +101,7 @@ impl<S: ServerStore> Authority<S> {
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
                 Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
                 Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
-                Action::Decided(outcome) => log::decided(&outcome),
+                Action::Decided(outcome) => outcomes.push(outcome),
             }
         }
         if !changes.is_empty() {
@@ -111,7 +114,26 @@ impl<S: ServerStore> Authority<S> {
         for (session, message) in messages {
             self.send(session, message);
         }
+        // Nothing is said to have happened before it is durable.
+        for outcome in &outcomes {
+            self.count(outcome);
+            log::decided(outcome);
+        }
         Ok(())
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let counters = &mut self.counters;
+        match outcome {
+            Outcome::Accepted { .. } => counters.accepted += 1,
+            Outcome::Refreshed { .. } => counters.refreshed += 1,
+            Outcome::Withdrawn { .. } => counters.withdrawn += 1,
+            Outcome::Ignored { .. } => counters.ignored += 1,
+            Outcome::Refused { code, .. } => {
+                *counters.refused.entry(code.to_string()).or_default() += 1;
+            }
+            Outcome::NoCustomer { .. } => {}
+        }
     }
 
     fn send(&self, session: SessionId, message: ToShard) {
@@ -123,7 +145,7 @@ impl<S: ServerStore> Authority<S> {
         }
     }
 
-    fn answer(&self, call: Call) {
+    fn answer(&self, call: Call, counted: ShardCounters) {
         let answer = match call.command {
             Command::Status => Answer::of(&json!({
                 "mitigations": self
@@ -142,6 +164,8 @@ impl<S: ServerStore> Authority<S> {
                         customer: customer.map(str::to_owned),
                     })
                     .collect::<Vec<_>>(),
+                "sockets": counted,
+                "requests": self.counters,
             })),
             Command::Mitigate { .. } | Command::Withdraw { .. } | Command::Explain { .. } => {
                 Answer::failure(

@@ -6,8 +6,7 @@ use agent::session::Event;
 pub(super) fn decided(outcome: &Outcome) {
     match outcome {
         Outcome::NoCustomer { session, peer } => {
-            let dtls::Credential::Certificate { subject, .. } = &peer.credential;
-            tracing::warn!(%session, subject, "a valid certificate that belongs to no customer");
+            tracing::warn!(%session, subject = %peer.credential, "a valid credential that belongs to no customer");
         }
         Outcome::Accepted { key, lifetime } => tracing::info!(
             customer = key.customer,
@@ -48,8 +47,7 @@ pub(super) fn decided(outcome: &Outcome) {
 pub(super) fn session(session: SessionId, event: &Event) {
     match event {
         Event::Established(peer) => {
-            let dtls::Credential::Certificate { subject, .. } = &peer.credential;
-            tracing::info!(%session, subject, resumed = peer.resumed, "session established");
+            tracing::info!(%session, subject = %peer.credential, resumed = peer.resumed, "session established");
         }
         Event::PeerSilent => tracing::warn!(%session, "the client is lost: it is silent"),
         Event::Closed(reason) => tracing::info!(%session, %reason, "session closed"),

@@ -3,7 +3,9 @@
 use agent::server::{Input, MitigationKey, SessionId};
 use coap::{Exchange, Response, Token};
 use dots::target::Target;
+use tokio::sync::oneshot;
 
+use super::counters::ShardCounters;
 use crate::control::Call;
 
 /// What the authority is told.
@@ -11,8 +13,8 @@ use crate::control::Call;
 pub(super) enum ToAuthority {
     /// From a session or the enforcer.
     Input(Input),
-    /// From the control socket.
-    Call(Call),
+    /// From the control socket, with what the sockets have counted.
+    Call(Call, ShardCounters),
     /// The server is to stop.
     Stop,
 }
@@ -33,4 +35,6 @@ pub(super) enum ToShard {
     Ignore(SessionId, Exchange),
     Notify(SessionId, Token, Response),
     Close(SessionId),
+    /// Tell what was counted.
+    Count(oneshot::Sender<ShardCounters>),
 }

@@ -15,6 +15,7 @@
 //! a queue that it empties in batches.
 
 mod authority;
+mod counters;
 mod enforcer;
 mod log;
 mod message;
@@ -29,9 +30,10 @@ use agent::server::{Customer, Customers, Policy, SessionLimits};
 use dtls::{PemCredentials, SessionSettings};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use self::authority::Authority;
+use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::message::{ToAuthority, ToShard};
 use self::shard::Shard;
@@ -113,12 +115,12 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     })?;
     let (inputs, waiting) = sync_channel(QUEUE);
     let (failed, mut failure) = mpsc::channel(1);
-    let (shards, messages) = config
+    let (shards, messages): (Vec<_>, Vec<_>) = config
         .listen
         .iter()
         .map(|_| mpsc::unbounded_channel())
         .unzip();
-    let authority = start_authority(&config, waiting, &inputs, shards)?;
+    let authority = start_authority(&config, waiting, &inputs, shards.clone())?;
     // Whoever is answered finds in force what was promised before.
     start_shards(&config, &inputs, messages)?;
     thread::Builder::new()
@@ -137,17 +139,31 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
         tokio::select! {
             Some(call) = incoming.recv() => {
                 // A full queue drops the call, and its caller is told that nobody answers.
-                drop(inputs.try_send(ToAuthority::Call(call)));
+                let counted = count(&shards).await;
+                drop(inputs.try_send(ToAuthority::Call(call, counted)));
             }
             Some(result) = failure.recv() => return result.map_err(Error::from),
             () = stop.recv() => break,
         }
     }
     // The authority finishes its batch and goes; filters stay, as promised.
-    drop(inputs.try_send(ToAuthority::Stop));
+    drop(inputs.send(ToAuthority::Stop));
     let last = failure.recv().await;
     tracing::info!("moat server has stopped; what it promised stays in force");
     last.unwrap_or(Ok(())).map_err(Error::from)
+}
+
+/// What all sockets have counted together.
+async fn count(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardCounters {
+    let mut sum = ShardCounters::default();
+    for shard in shards {
+        let (answer, counted) = oneshot::channel();
+        // A socket that has stopped counts no more.
+        if shard.send(ToShard::Count(answer)).is_ok() {
+            sum = sum.and(counted.await.unwrap_or_default());
+        }
+    }
+    sum
 }
 
 fn start_shards(
@@ -190,6 +206,7 @@ fn start_shards(
                 })?,
             ),
             inputs: inputs.clone(),
+            counters: ShardCounters::default(),
         };
         thread::Builder::new()
             .name(format!("shard {number}"))
@@ -235,6 +252,7 @@ fn start_authority(
         waiting,
         shards,
         scopes,
+        counters: AuthorityCounters::default(),
     })
 }
 

@@ -11,13 +11,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use agent::server::{Flow, Input, SessionOutput, Sessions};
-use dtls::{Accept, Acceptor, OpensslSession};
+use agent::session::Event;
+use dtls::{Accept, Acceptor, CloseReason, OpensslSession};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::counters::ShardCounters;
 use super::message::{ToAuthority, ToShard};
 use crate::client::sleep_until;
 use crate::clock;
@@ -35,6 +37,7 @@ pub(super) struct Shard {
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<OpensslSession>,
     pub(super) inputs: SyncSender<ToAuthority>,
+    pub(super) counters: ShardCounters,
 }
 
 /// Binds a socket. One for `[::]` takes IPv4 as well.
@@ -142,6 +145,7 @@ impl Shard {
             Accept::Reply(reply) => send(socket, state, flow, reply),
             Accept::Session(session) => {
                 if let Err(error) = self.sessions.insert(now, flow, *session) {
+                    self.counters.sessions_refused += 1;
                     tracing::debug!(%error, "a session was refused");
                 }
             }
@@ -159,6 +163,20 @@ impl Shard {
                 self.sessions.notify(now, session, &token, response);
             }
             ToShard::Close(session) => self.sessions.close(now, session),
+            ToShard::Count(answer) => {
+                let counters = self.counters.with_door(self.acceptor.counters());
+                // A caller that has gone away needs no answer.
+                let _gone = answer.send(counters);
+            }
+        }
+    }
+
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Established(_) => self.counters.sessions_established += 1,
+            Event::Closed(CloseReason::Local | CloseReason::PeerClosed) => {}
+            Event::Closed(_) => self.counters.sessions_failed += 1,
+            _ => {}
         }
     }
 
@@ -169,6 +187,7 @@ impl Shard {
                 SessionOutput::Transmit(flow, datagram) => send(socket, state, flow, &datagram),
                 SessionOutput::Event(session, event) => {
                     super::log::session(session, &event);
+                    self.count(&event);
                     let Some(input) = Input::from_event(session, event) else {
                         continue;
                     };
@@ -177,6 +196,7 @@ impl Shard {
                         // A request that finds no room is lost as if on the way; the client
                         // repeats it.
                         Err(TrySendError::Full(_)) => {
+                            self.counters.requests_dropped += 1;
                             tracing::warn!(%session, "the authority is busy; a request is dropped");
                         }
                         Err(TrySendError::Disconnected(_)) => return,

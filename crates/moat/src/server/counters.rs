@@ -1,0 +1,72 @@
+//! What the server has seen, counted: nothing that is dropped or refused goes without a number.
+
+use std::collections::BTreeMap;
+
+use dtls::DoorCounters;
+use serde::Serialize;
+
+/// What one socket has seen.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct ShardCounters {
+    /// Datagrams of sources without a session that begin none.
+    pub(super) stray_datagrams: u64,
+    /// ClientHellos answered with a cookie.
+    pub(super) cookies_sent: u64,
+    /// ClientHellos with a wrong or outdated cookie.
+    pub(super) wrong_cookies: u64,
+    /// ClientHellos with a right cookie.
+    pub(super) handshakes_begun: u64,
+    /// Sessions that a limit refused.
+    pub(super) sessions_refused: u64,
+    /// Sessions that came up.
+    pub(super) sessions_established: u64,
+    /// Sessions that ended over a fault, as a certificate that was refused.
+    pub(super) sessions_failed: u64,
+    /// Requests dropped because the authority was busy; their clients repeat them.
+    pub(super) requests_dropped: u64,
+    /// Messages in sessions that were no CoAP.
+    pub(super) malformed_messages: u64,
+}
+
+impl ShardCounters {
+    /// Takes over what the door counts itself.
+    pub(super) fn with_door(self, door: DoorCounters) -> Self {
+        Self {
+            stray_datagrams: door.dropped,
+            cookies_sent: door.challenged + door.wrong_cookie,
+            wrong_cookies: door.wrong_cookie,
+            handshakes_begun: door.verified,
+            ..self
+        }
+    }
+
+    /// What two sockets have seen together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            stray_datagrams: self.stray_datagrams + other.stray_datagrams,
+            cookies_sent: self.cookies_sent + other.cookies_sent,
+            wrong_cookies: self.wrong_cookies + other.wrong_cookies,
+            handshakes_begun: self.handshakes_begun + other.handshakes_begun,
+            sessions_refused: self.sessions_refused + other.sessions_refused,
+            sessions_established: self.sessions_established + other.sessions_established,
+            sessions_failed: self.sessions_failed + other.sessions_failed,
+            requests_dropped: self.requests_dropped + other.requests_dropped,
+            malformed_messages: self.malformed_messages + other.malformed_messages,
+        }
+    }
+}
+
+/// What the authority has decided.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct AuthorityCounters {
+    /// Mitigations accepted.
+    pub(super) accepted: u64,
+    /// Mitigations prolonged.
+    pub(super) refreshed: u64,
+    /// Mitigations withdrawn by their clients.
+    pub(super) withdrawn: u64,
+    /// Efficacy updates for unknown mitigations, left unanswered.
+    pub(super) ignored: u64,
+    /// Requests refused, by response code.
+    pub(super) refused: BTreeMap<String, u64>,
+}
