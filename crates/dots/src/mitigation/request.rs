@@ -70,7 +70,24 @@ impl MitigationRequest {
 
     /// Reads a CBOR body. Every error is answered with 4.00 (RFC 9132 §4.4.1.3).
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        scope::decode_one(bytes, Self::read)
+        scope::decode_one(bytes, |reader| Self::read(reader, None))
+    }
+
+    /// Reads the CBOR body of an efficacy update, a PUT with If-Match on a request that has this lifetime.
+    /// Every error is answered with 4.00 (RFC 9132 §4.4.3).
+    ///
+    /// §4.4.1.1 wants a lifetime in every request, §4.4.3 lets it alone differ from that of the request,
+    /// and Figure 16 has none. So it may be absent here, and means the lifetime that was asked for before:
+    /// the RFC's own example is then valid, and nobody gets more than what was asked for. The default of
+    /// the YANG module would change what the client did not mention.
+    pub fn decode_efficacy_update(bytes: &[u8], lifetime: Lifetime) -> Result<Self, DecodeError> {
+        scope::decode_one(bytes, |reader| {
+            let update = Self::read(reader, Some(lifetime))?;
+            match update.attack_status {
+                Some(_) => Ok(update),
+                None => Err(reader.missing(Key::ATTACK_STATUS)),
+            }
+        })
     }
 
     fn write(&self, map: &mut MapWriter) {
@@ -86,7 +103,7 @@ impl MitigationRequest {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read(reader: &mut Reader<'_>, unchanged: Option<Lifetime>) -> Result<Self, DecodeError> {
         let mut target = Target::default();
         let (mut lifetime, mut trigger_mitigation, mut attack_status) = (None, true, None);
         reader.map(|reader, key| {
@@ -106,7 +123,9 @@ impl MitigationRequest {
         if !target.is_resource_named() {
             return Err(DecodeError::NoTarget { at: reader.at() });
         }
-        let lifetime = lifetime.ok_or_else(|| reader.missing(Key::LIFETIME))?;
+        let lifetime = lifetime
+            .or(unchanged)
+            .ok_or_else(|| reader.missing(Key::LIFETIME))?;
         Ok(Self {
             target,
             lifetime,
