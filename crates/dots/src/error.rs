@@ -1,7 +1,10 @@
-//! Why a body is not the message that it should be, and where. The peer is told 4.00 (RFC 9132 §4.4.1.3).
+//! Why a body is not the message that it should be, and where. The peer is told 4.00 (RFC 9132 §4.4.1.3,
+//! §4.5.2), or 4.22 about an [unacceptable](DecodeError::Unacceptable) value.
 
 use std::fmt;
+use std::net::AddrParseError;
 
+use crate::configuration::ValueError;
 use crate::identifiers::IdentifierError;
 use crate::key::Key;
 use crate::lifetime::LifetimeError;
@@ -69,6 +72,18 @@ pub enum InvalidValue {
     /// A code of a request that is not registered.
     #[error("unknown code {0}")]
     UnknownCode(u32),
+    /// More than two fraction digits, more than 64 bits, or no exponent with its mantissa.
+    #[error("not a decimal number with two fraction digits")]
+    Decimal,
+    /// Neither an IPv4 nor an IPv6 address.
+    #[error("not an IP address")]
+    Address,
+}
+
+impl From<AddrParseError> for InvalidValue {
+    fn from(_: AddrParseError) -> Self {
+        Self::Address
+    }
 }
 
 /// Why a body is not the message that it should be.
@@ -168,6 +183,21 @@ pub enum DecodeError {
         /// The scope.
         at: Location,
     },
+    /// A session configuration without any parameter (RFC 9132 §4.5.2).
+    #[error("{at}: no parameter of the session")]
+    NoParameter {
+        /// The configuration.
+        at: Location,
+    },
+    /// A number that its parameter cannot have. The only error that is answered with 4.22, so that the
+    /// client asks which values are acceptable (RFC 9132 §4.5.2).
+    #[error("{at}: {reason}")]
+    Unacceptable {
+        /// The number.
+        at: Location,
+        /// What is wrong with it.
+        reason: ValueError,
+    },
     /// Bytes after the end of the message.
     #[error("{count} bytes after the message")]
     TrailingBytes {
@@ -177,7 +207,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The diagnostic payload for the 4.00 response: one line of ASCII, at most
+    /// The diagnostic payload for the response: one line of ASCII, at most
     /// [`limits::DIAGNOSTIC_BYTES`] long, nothing of the peer's text in it (RFC 7252 §5.5.2).
     pub fn diagnostic(&self) -> String {
         let mut text = self.to_string();

@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! Uri-Path segments <-> path::Resource
+//! Uri-Query         <-> query::Content
 //! CBOR body         <-> mitigation::{MitigationRequest, Granted, Refusal, MitigationReport}
+//!                       configuration::{ConfigurationRequest, ConfigurationReport}
+//!                       redirect::RedirectedSignal
 //!                       heartbeat::Heartbeat
 //! ```
 //!
 //! Bytes become types in which what the RFC refuses cannot be written; the reason for a refusal is a
-//! [`DecodeError`], whose [`DecodeError::diagnostic`] is the payload of the 4.00 response. Every message
+//! [`DecodeError`], whose [`DecodeError::diagnostic`] is the payload of the 4.00 or 4.22 response. Every message
 //! also implements `serde::Serialize` as the JSON of the YANG module (RFC 9132 §5.3, RFC 7951).
 
 mod cbor;
+pub mod configuration;
 mod decimal;
 mod error;
 pub mod heartbeat;
@@ -20,6 +24,8 @@ pub mod key;
 pub mod lifetime;
 pub mod mitigation;
 pub mod path;
+pub mod query;
+pub mod redirect;
 pub mod target;
 
 pub use error::{DecodeError, InvalidValue, Location, Step};
@@ -41,7 +47,7 @@ pub mod limits {
     pub const NESTING: usize = 16;
     /// Most entries of one map.
     pub const MAP_ENTRIES: usize = 64;
-    /// Most entries of one list of targets. Six full lists of the longest entries fit a message.
+    /// Most entries of one list of targets or addresses. Six full lists of the longest entries fit a message.
     pub const LIST_ENTRIES: usize = 128;
     /// Most mitigations in one report.
     pub const REPORT_ENTRIES: usize = 1024;

@@ -1,206 +1,25 @@
 //! Properties of the codecs: what is written is read back, and no octets make them panic.
-#![allow(clippy::unwrap_used)] // strategies may panic
+#![allow(clippy::unwrap_used)] // test helpers may panic
 
 mod cbor;
-
-use std::num::NonZeroU32;
+mod strategies;
 
 use cbor::*;
+use dots::configuration::{ConfigurationReport, ConfigurationRequest};
 use dots::heartbeat::Heartbeat;
 use dots::identifiers::Mid;
-use dots::lifetime::{Lifetime, RemainingLifetime};
+use dots::lifetime::Lifetime;
 use dots::limits;
-use dots::mitigation::{
-    AttackStatus, ConflictCause, ConflictInformation, ConflictScope, ConflictStatus,
-    ConflictingAcl, DroppedCounters, Granted, MitigationReport, MitigationRequest,
-    MitigationStatus, Refusal, Status,
-};
+use dots::mitigation::{AttackStatus, Granted, MitigationReport, MitigationRequest, Refusal};
 use dots::path::Resource;
+use dots::query::Content;
+use dots::redirect::RedirectedSignal;
 use dots::target::{PortRange, Protocol, Target, TargetPrefix};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::string::string_regex;
-
-fn prefix() -> impl Strategy<Value = TargetPrefix> {
-    let ipv4 =
-        (any::<u32>(), 0..=32_u8).prop_map(|(a, l)| format!("{}/{l}", std::net::Ipv4Addr::from(a)));
-    let ipv6 = (any::<u128>(), 0..=128_u8)
-        .prop_map(|(a, l)| format!("{}/{l}", std::net::Ipv6Addr::from(a)));
-    prop_oneof![ipv4, ipv6].prop_filter_map("refused prefix", |text| text.parse().ok())
-}
-
-fn port_range() -> impl Strategy<Value = PortRange> {
-    (any::<u16>(), option::of(any::<u16>())).prop_map(|(one, other)| {
-        let upper = other.map(|other| one.max(other));
-        PortRange::new(other.map_or(one, |other| one.min(other)), upper).unwrap()
-    })
-}
-
-fn target() -> impl Strategy<Value = Target> {
-    const NAME: &str = "(_?[a-z0-9]([a-z0-9_-]{0,9}[a-z0-9])?\\.){0,3}[a-z]{2,6}";
-    let uri = format!(
-        "[a-z][a-z0-9+.-]{{0,5}}://({NAME}|192\\.0\\.2\\.[1-9]|\\[2001:db8::[1-9]\\])(:[1-9][0-9]{{0,3}})?(/[a-z%?#=]{{0,9}})?"
-    );
-    (
-        vec(prefix(), 0..4),
-        vec(port_range(), 0..4),
-        vec(any::<u8>().prop_map(Protocol), 0..4),
-        vec(NAME.prop_map(|name| name.parse().unwrap()), 0..3),
-        vec(
-            string_regex(&uri)
-                .unwrap()
-                .prop_map(|uri| uri.parse().unwrap()),
-            0..3,
-        ),
-        vec(
-            "[^\\p{C}]{1,20}".prop_map(|alias| alias.parse().unwrap()),
-            0..3,
-        ),
-    )
-        .prop_map(
-            |(prefixes, port_ranges, protocols, fqdns, uris, aliases)| Target {
-                prefixes,
-                port_ranges,
-                protocols,
-                fqdns,
-                uris,
-                aliases,
-            },
-        )
-}
-
-fn lifetime() -> impl Strategy<Value = Lifetime> {
-    let seconds = (1..=u32::MAX).prop_map(|s| Lifetime::Seconds(NonZeroU32::new(s).unwrap()));
-    prop_oneof![4 => seconds, 1 => Just(Lifetime::Indefinite)]
-}
-
-fn remaining() -> impl Strategy<Value = RemainingLifetime> {
-    prop_oneof![
-        any::<u32>().prop_map(RemainingLifetime::Seconds),
-        Just(RemainingLifetime::Indefinite)
-    ]
-}
-
-fn code() -> impl Strategy<Value = u32> {
-    prop_oneof![4 => 0..10_u32, 1 => any::<u32>()]
-}
-
-fn request() -> impl Strategy<Value = MitigationRequest> {
-    let attack = select(vec![
-        None,
-        Some(AttackStatus::UnderAttack),
-        Some(AttackStatus::AttackSuccessfullyMitigated),
-    ]);
-    (target(), lifetime(), any::<bool>(), attack)
-        .prop_filter_map("no target", |(t, l, trigger, attack)| {
-            MitigationRequest::new(t, l, trigger, attack).ok()
-        })
-}
-
-fn acl() -> impl Strategy<Value = ConflictingAcl> {
-    ("[a-z]{1,9}", option::of("[a-z:-]{1,30}")).prop_map(|(name, kind)| ConflictingAcl {
-        acl_name: name.parse().unwrap(),
-        acl_type: kind.map(|kind| kind.parse().unwrap()),
-    })
-}
-
-fn conflict() -> impl Strategy<Value = ConflictInformation> {
-    let scope = (
-        option::of(any::<u32>().prop_map(Mid)),
-        target(),
-        vec(acl(), 0..3),
-    )
-        .prop_map(|(mid, target, acl_list)| ConflictScope {
-            mid,
-            target,
-            acl_list,
-        });
-    (
-        option::of(code().prop_map(ConflictStatus::from_code)),
-        option::of(code().prop_map(ConflictCause::from_code)),
-        option::of(any::<u32>()),
-        option::of(scope),
-    )
-        .prop_map(|(status, cause, retry_timer, scope)| ConflictInformation {
-            status,
-            cause,
-            retry_timer,
-            scope,
-        })
-}
-
-fn counters() -> impl Strategy<Value = DroppedCounters> {
-    let one = || option::of(any::<u64>());
-    (one(), one(), one(), one()).prop_map(|(bytes, bps, pkts, pps)| DroppedCounters {
-        bytes,
-        bps,
-        pkts,
-        pps,
-    })
-}
-
-fn status() -> impl Strategy<Value = MitigationStatus> {
-    (
-        any::<u32>().prop_map(Mid),
-        target(),
-        option::of(any::<bool>()),
-        option::of(any::<u64>()),
-        code().prop_map(Status::from_code),
-        remaining(),
-        counters(),
-        option::of(conflict()),
-    )
-        .prop_map(
-            |(
-                mid,
-                target,
-                trigger_mitigation,
-                mitigation_start,
-                status,
-                lifetime,
-                counters,
-                conflict,
-            )| {
-                MitigationStatus {
-                    mid,
-                    target,
-                    trigger_mitigation,
-                    mitigation_start,
-                    status,
-                    lifetime,
-                    counters,
-                    conflict,
-                }
-            },
-        )
-}
-
-/// Any CBOR, with the keys and texts that lead into the depth of the decoders.
-fn item() -> impl Strategy<Value = Item> {
-    let leaf = prop_oneof![
-        4 => (0..70_u64).prop_map(Unsigned),
-        1 => any::<u64>().prop_map(Unsigned),
-        1 => any::<u64>().prop_map(Negative),
-        1 => vec(any::<u8>(), 0..4).prop_map(Bytes),
-        3 => select(vec!["192.0.2.1/32", "2001:db8::/32", "a.example", "coap://a.example", "", "\u{7f}"]).prop_map(text),
-        1 => vec("[a-z./:]{0,6}", 0..3).prop_map(Chunks),
-        1 => any::<bool>().prop_map(Bool),
-        1 => Just(Null),
-        1 => any::<f64>().prop_map(Float),
-    ];
-    let key = || prop_oneof![20 => (0..54_u64).prop_map(Unsigned), 1 => any::<u64>().prop_map(Unsigned), 1 => Just(Null)];
-    leaf.prop_recursive(6, 48, 5, move |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..4).prop_map(List),
-            vec(inner.clone(), 0..4).prop_map(OpenList),
-            vec((key(), inner.clone()), 0..6).prop_map(Map),
-            vec((key(), inner.clone()), 0..6).prop_map(OpenMap),
-            (any::<u64>(), inner).prop_map(|(tag, inner)| Tag(tag, Box::new(inner))),
-        ]
-    })
-}
+use proptest::sample::Index;
+use strategies::*;
 
 /// Whatever is accepted is understood: writing it and reading it again gives the same.
 fn read_all(octets: &[u8]) -> Result<(), TestCaseError> {
@@ -220,8 +39,14 @@ fn read_all(octets: &[u8]) -> Result<(), TestCaseError> {
         Granted,
         Refusal,
         MitigationReport,
+        ConfigurationRequest,
+        ConfigurationReport,
+        RedirectedSignal,
         Heartbeat
     );
+    if let Ok(update) = MitigationRequest::decode_efficacy_update(octets, Lifetime::Indefinite) {
+        prop_assert_eq!(MitigationRequest::decode(&update.encode()), Ok(update));
+    }
     Ok(())
 }
 
@@ -247,6 +72,31 @@ proptest! {
     fn reports_survive(statuses in vec(status(), 1..4)) {
         let report = MitigationReport(statuses);
         prop_assert_eq!(MitigationReport::decode(&report.encode()), Ok(report));
+    }
+
+    #[test]
+    fn configuration_requests_survive(request in configuration_request()) {
+        prop_assert_eq!(ConfigurationRequest::decode(&request.encode()), Ok(request));
+    }
+
+    #[test]
+    fn configuration_reports_survive(report in configuration_report()) {
+        prop_assert_eq!(ConfigurationReport::decode(&report.encode()), Ok(report));
+    }
+
+    #[test]
+    fn redirections_survive(
+        name in "([a-z]{1,9}\\.){1,3}example",
+        alt_server_records in vec(any::<std::net::IpAddr>(), 0..4),
+    ) {
+        let alt_server = name.parse().unwrap();
+        let redirected = RedirectedSignal { alt_server, alt_server_records };
+        prop_assert_eq!(RedirectedSignal::decode(&redirected.encode()), Ok(redirected));
+    }
+
+    #[test]
+    fn arbitrary_queries_never_panic(queries in vec(".*|c=?.?", 0..4)) {
+        let _ = Content::parse(queries.iter().map(String::as_str));
     }
 
     #[test]
@@ -298,6 +148,8 @@ proptest! {
     #[test]
     fn arbitrary_cbor_never_panics(item in item()) {
         read_all(&item.bytes())?;
+        read_all(&map([(30, map([(32, map([(33, item.clone()), (39, item.clone())]))]))]).bytes())?;
+        read_all(&map([(46, item.clone())]).bytes())?;
         read_all(&scopes(vec![item]).bytes())?;
     }
 
@@ -305,9 +157,10 @@ proptest! {
     fn damaged_messages_never_panic(
         statuses in vec(status(), 1..3),
         request in request(),
+        configuration in configuration_request(),
         damage in vec((any::<Index>(), any::<u8>(), 0..4_u8), 1..4),
     ) {
-        for mut octets in [MitigationReport(statuses).encode(), request.encode()] {
+        for mut octets in [MitigationReport(statuses).encode(), request.encode(), configuration.encode()] {
             for (place, octet, kind) in &damage {
                 let place = place.index(octets.len());
                 match kind {

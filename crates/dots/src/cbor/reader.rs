@@ -62,13 +62,7 @@ impl Reader<'_> {
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         if self.peek()? == Type::Tag {
-            let tag = self
-                .decoder
-                .tag()
-                .map_err(|error| broken(&self.at, &error))?;
-            if tag.as_u64() != CBOR_TAG {
-                return Err(self.wrong_type("a DOTS message", "another tag"));
-            }
+            self.tag(CBOR_TAG, "a DOTS message")?;
         }
         let mut message = None;
         self.map(|reader, key| {
@@ -91,11 +85,26 @@ impl Reader<'_> {
         message.ok_or_else(|| self.missing(container))
     }
 
-    /// Reads a map; `entry` is called for each key, in the order of the sender.
+    /// Reads the tag that makes the next value `what`.
+    pub(crate) fn tag(&mut self, tag: u64, what: &'static str) -> Result<(), DecodeError> {
+        self.expect(what, |kind| kind == Type::Tag)?;
+        let found = self
+            .decoder
+            .tag()
+            .map_err(|error| broken(&self.at, &error))?;
+        if found.as_u64() == tag {
+            Ok(())
+        } else {
+            Err(self.wrong_type(what, "another tag"))
+        }
+    }
+
+    /// Reads a map and says how many entries it has; `entry` is called for each key, in the order of the
+    /// sender.
     pub(crate) fn map(
         &mut self,
         mut entry: impl FnMut(&mut Self, Key) -> Result<Entry, DecodeError>,
-    ) -> Result<(), DecodeError> {
+    ) -> Result<usize, DecodeError> {
         self.expect("a map", |kind| matches!(kind, Type::Map | Type::MapIndef))?;
         let length = self
             .decoder
@@ -120,7 +129,8 @@ impl Reader<'_> {
             }
             reader.at.pop();
             Ok(())
-        })
+        })?;
+        Ok(seen.len())
     }
 
     /// Reads a list of at least one and at most `limit` entries.
@@ -144,9 +154,7 @@ impl Reader<'_> {
             Ok(())
         })?;
         if entries.is_empty() {
-            return Err(DecodeError::Empty {
-                at: self.at.clone(),
-            });
+            return Err(self.empty());
         }
         Ok(entries)
     }
@@ -315,6 +323,12 @@ impl Reader<'_> {
 
     pub(crate) fn at(&self) -> Location {
         self.at.clone()
+    }
+
+    pub(crate) fn empty(&self) -> DecodeError {
+        DecodeError::Empty {
+            at: self.at.clone(),
+        }
     }
 
     pub(crate) fn missing(&self, key: Key) -> DecodeError {

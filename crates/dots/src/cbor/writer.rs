@@ -3,8 +3,10 @@
 use std::convert::Infallible;
 
 use minicbor::Encoder;
+use minicbor::data::Tag;
 use minicbor::encode::Error;
 
+use super::DECIMAL_FRACTION;
 use crate::key::Key;
 
 /// A map that is being written. Attributes must come in ascending order of their keys.
@@ -52,6 +54,15 @@ impl MapWriter {
 
     pub(crate) fn boolean(&mut self, key: Key, value: bool) {
         written(self.key(key).bool(value));
+    }
+
+    /// A decimal fraction with two digits (RFC 8949 §3.4.4).
+    pub(crate) fn decimal(&mut self, key: Key, hundredths: i64) {
+        let body = self.key(key);
+        written(body.tag(Tag::new(DECIMAL_FRACTION)));
+        written(body.array(2));
+        written(body.i8(-2));
+        written(body.i64(hundredths));
     }
 
     pub(crate) fn text(&mut self, key: Key, value: &str) {

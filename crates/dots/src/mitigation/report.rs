@@ -110,6 +110,32 @@ impl MitigationReport {
     }
 }
 
+/// The parts that the `c` parameter selects (RFC 9132 §4.4.2, Table 2).
+///
+/// The YANG module marks neither of them, since it is no datastore: configuration is what the client asked
+/// for. The mid says which request is meant, and lifetime and status are mandatory in every status
+/// message, so each part has all three.
+impl MitigationStatus {
+    /// What was asked for: what `c=c` shows.
+    pub fn config_only(self) -> Self {
+        Self {
+            mitigation_start: None,
+            counters: DroppedCounters::default(),
+            conflict: None,
+            ..self
+        }
+    }
+
+    /// How it goes: what `c=n` shows.
+    pub fn non_config_only(self) -> Self {
+        Self {
+            target: Target::default(),
+            trigger_mitigation: None,
+            ..self
+        }
+    }
+}
+
 impl MitigationStatus {
     fn write(&self, map: &mut MapWriter) {
         map.unsigned(Key::MID, self.mid.0);

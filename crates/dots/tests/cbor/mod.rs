@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses a part of this; test helpers may panic
 
 /// A CBOR item, with the forms that matter to a decoder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Unsigned(u64),
     /// -1 - n
