@@ -1,6 +1,10 @@
-//! JSON as the YANG module has it (checked with yanglint against ietf-dots-signal-channel@2021-09-02).
+//! JSON as the YANG module has it; `yang.rs` asks yanglint.
 #![allow(clippy::unwrap_used)] // test helpers may panic
 
+use dots::configuration::{
+    AcceptableConfiguration, AckTimeout, ConfigurationReport, ConfigurationRequest,
+    HeartbeatInterval, RequestedSet, SessionConfiguration,
+};
 use dots::heartbeat::Heartbeat;
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::{Lifetime, RemainingLifetime};
@@ -9,6 +13,7 @@ use dots::mitigation::{
     DroppedCounters, Granted, MitigationReport, MitigationRequest, MitigationStatus, Refusal,
     Status,
 };
+use dots::redirect::RedirectedSignal;
 use dots::target::{PortRange, Protocol, Target};
 use serde_json::{Value, json};
 
@@ -130,6 +135,62 @@ fn the_other_messages_have_the_same_frame() {
     assert_eq!(
         heartbeat,
         json!({"ietf-dots-signal-channel:dots-signal": {"peer-hb-status": true}})
+    );
+}
+
+#[test]
+fn a_configuration_has_decimals_as_text_and_leaves_out_what_is_empty() {
+    let idle = RequestedSet {
+        heartbeat_interval: Some(HeartbeatInterval::DISABLED),
+        ack_timeout: Some(AckTimeout::DEFAULT),
+        ..RequestedSet::default()
+    };
+    let request = ConfigurationRequest::new(RequestedSet::default(), idle).unwrap();
+    let expected = json!({"ietf-dots-signal-channel:dots-signal": {"idle-config": {
+        "heartbeat-interval": {"current-value": 0},
+        "ack-timeout": {"current-value-decimal": "2.00"},
+    }}});
+    assert_eq!(serde_json::to_value(request).unwrap(), expected);
+
+    let acceptable = AcceptableConfiguration::default();
+    let report = ConfigurationReport::new(&SessionConfiguration::default(), &acceptable);
+    let set = json!({
+        "heartbeat-interval": {"max-value": 240, "min-value": 15, "current-value": 30},
+        "missing-hb-allowed": {"max-value": 20, "min-value": 3, "current-value": 15},
+        "max-retransmit": {"max-value": 15, "min-value": 2, "current-value": 3},
+        "ack-timeout": {
+            "max-value-decimal": "30.00",
+            "min-value-decimal": "1.00",
+            "current-value-decimal": "2.00",
+        },
+        "ack-random-factor": {
+            "max-value-decimal": "4.00",
+            "min-value-decimal": "1.10",
+            "current-value-decimal": "1.50",
+        },
+        "probing-rate": {"max-value": 20, "min-value": 5, "current-value": 5},
+    });
+    let expected = json!({"ietf-dots-signal-channel:dots-signal": {
+        "mitigating-config": set, "idle-config": set,
+    }});
+    assert_eq!(serde_json::to_value(report).unwrap(), expected);
+}
+
+#[test]
+fn a_redirection_has_addresses_only_if_there_are_any() {
+    let mut redirected = RedirectedSignal {
+        alt_server: "b.example".parse().unwrap(),
+        alt_server_records: vec!["2001:db8::1".parse().unwrap()],
+    };
+    let frame = |contents: Value| json!({"ietf-dots-signal-channel:dots-signal": contents});
+    assert_eq!(
+        serde_json::to_value(&redirected).unwrap(),
+        frame(json!({"alt-server": "b.example", "alt-server-record": ["2001:db8::1"]}))
+    );
+    redirected.alt_server_records.clear();
+    assert_eq!(
+        serde_json::to_value(&redirected).unwrap(),
+        frame(json!({"alt-server": "b.example"}))
     );
 }
 
