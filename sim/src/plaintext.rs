@@ -89,6 +89,8 @@ impl PlaintextSession {
 }
 
 impl Session for PlaintextSession {
+    type Resumption = ();
+
     fn handle_datagram(&mut self, _: Instant, datagram: &[u8]) {
         let Some((kind, data)) = datagram.split_first() else {
             return;
@@ -148,5 +150,9 @@ impl Session for PlaintextSession {
             State::Greeting { deadline, next } => Some(deadline.min(next)),
             _ => None,
         }
+    }
+
+    fn resumption(&self) -> Option<()> {
+        None
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::PskIdentity;
+
 /// Which end of the session the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -35,6 +37,15 @@ pub enum CloseReason {
     /// This side refused the peer's certificate.
     #[error(transparent)]
     PeerCertificate(#[from] CertificateProblem),
+    /// The client did not prove to hold the pre-shared key that it named.
+    #[error(transparent)]
+    PeerPsk(#[from] PskProblem),
+    /// The peer did not agree to the application protocol "coap" (RFC 8323 §8.2).
+    #[error("the {peer} does not agree to the application protocol \"coap\" (ALPN)")]
+    NoAlpn {
+        /// Who did not.
+        peer: Role,
+    },
     /// The peer refused this side, or found fault with it.
     #[error("the {peer} ended the session: {alert}")]
     Alert {
@@ -43,6 +54,15 @@ pub enum CloseReason {
         /// What it said.
         alert: AlertCode,
     },
+    /// The connection ended without close_notify, so that the end may be missing of what the peer sent.
+    #[error("the connection with the {peer} ended without close_notify")]
+    StreamEnded {
+        /// Whom the connection was with.
+        peer: Role,
+    },
+    /// More came over the stream than was taken from [`crate::Session::poll_output`].
+    #[error("what the session put out was not taken in time")]
+    Overrun,
     /// The two sides do not agree on a protocol, or what the peer sent makes no sense.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -58,6 +78,26 @@ pub struct ProtocolError {
     pub reason: i32,
     /// OpenSSL's words for it.
     pub text: &'static str,
+}
+
+/// What is wrong with the pre-shared key that a client named. The client is not told which of these it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PskProblem {
+    /// Nobody has that name.
+    #[error("the client names the unknown PSK identity {identity}")]
+    UnknownIdentity {
+        /// The name.
+        identity: PskIdentity,
+    },
+    /// Somebody has that name, and the client did not prove to be that one.
+    #[error("the client names the PSK identity {identity} and does not prove to hold its key")]
+    WrongKey {
+        /// The name.
+        identity: PskIdentity,
+    },
+    /// That cannot be anybody's name.
+    #[error("the client names something that is no PSK identity")]
+    MalformedIdentity,
 }
 
 /// What is wrong with the peer's certificate.
@@ -150,6 +190,8 @@ pub struct AlertCode(pub u8);
 impl AlertCode {
     /// The message was not expected at this point.
     pub const UNEXPECTED_MESSAGE: Self = Self(10);
+    /// A record of ours could not be read.
+    pub const BAD_RECORD_MAC: Self = Self(20);
     /// No acceptable parameters; also the answer to a missing certificate.
     pub const HANDSHAKE_FAILURE: Self = Self(40);
     /// The certificate was refused; also for a wrong name.
@@ -178,12 +220,15 @@ impl AlertCode {
     pub const UNRECOGNIZED_NAME: Self = Self(112);
     /// A certificate is required.
     pub const CERTIFICATE_REQUIRED: Self = Self(116);
+    /// None of the application protocols offered is spoken.
+    pub const NO_APPLICATION_PROTOCOL: Self = Self(120);
 }
 
 impl fmt::Display for AlertCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match *self {
             Self::UNEXPECTED_MESSAGE => "it did not expect a message of ours",
+            Self::BAD_RECORD_MAC => "it cannot read what we sent: do both have the same key?",
             Self::HANDSHAKE_FAILURE => {
                 "no parameters acceptable to both, or a certificate is missing"
             }
@@ -194,12 +239,15 @@ impl fmt::Display for AlertCode {
             Self::CERTIFICATE_UNKNOWN => "it refuses our certificate without saying why",
             Self::UNKNOWN_CA => "it does not trust the authority that issued our certificate",
             Self::ACCESS_DENIED => "it does not grant us access",
-            Self::DECRYPT_ERROR => "a signature or check value of ours is wrong",
+            Self::DECRYPT_ERROR => {
+                "a signature or check value of ours is wrong, or the pre-shared key"
+            }
             Self::PROTOCOL_VERSION => "no protocol version in common",
             Self::INSUFFICIENT_SECURITY => "our parameters are too weak for it",
             Self::INTERNAL_ERROR => "it has an internal problem",
             Self::UNRECOGNIZED_NAME => "it does not serve that name",
             Self::CERTIFICATE_REQUIRED => "it requires a certificate of us",
+            Self::NO_APPLICATION_PROTOCOL => "it does not speak CoAP over TLS",
             Self(code) => return write!(f, "alert {code}"),
         };
         write!(f, "{text} (alert {})", self.0)

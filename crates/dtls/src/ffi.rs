@@ -9,7 +9,7 @@ use foreign_types::ForeignTypeRef;
 use libc::{c_int, c_uchar, timeval};
 use openssl::ssl::{SslContextRef, SslRef, SslSessionRef, SslStream};
 use openssl::x509::X509Ref;
-use openssl_sys::{SSL, X509};
+use openssl_sys::{SSL, SSL_SESSION, X509};
 
 const DTLS_CTRL_GET_TIMEOUT: c_int = 73;
 
@@ -27,6 +27,8 @@ unsafe extern "C" {
     fn DTLSv1_listen(ssl: *mut SSL, client: *mut BioAddr) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(addr: *mut BioAddr);
+    fn SSL_free_buffers(ssl: *mut SSL) -> c_int;
+    fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     fn X509_get_X509_PUBKEY(certificate: *const X509) -> *mut X509Pubkey;
     fn i2d_X509_PUBKEY(key: *const X509Pubkey, out: *mut *mut c_uchar) -> c_int;
 }
@@ -78,6 +80,21 @@ pub(crate) fn resume(ssl: &mut SslRef, context: &SslContextRef, session: &SslSes
     // SAFETY: `set_session` asks that the session belong to the context of `ssl`. `ResumptionState` keeps the two
     // together, and the pointers were just compared.
     unsafe { ssl.set_session(session) }.is_ok()
+}
+
+/// Whether the server has given what it takes to resume the session.
+pub(crate) fn is_resumable(session: &SslSessionRef) -> bool {
+    // SAFETY: the session is valid while borrowed, and is only read.
+    unsafe { SSL_SESSION_is_resumable(session.as_ptr()) == 1 }
+}
+
+/// Gives back the memory for records that OpenSSL does not need until the next one comes or goes.
+pub(crate) fn free_buffers<S>(stream: &mut SslStream<S>) {
+    // SAFETY: the SSL pointer is valid for as long as `stream` is borrowed, exclusively so. OpenSSL keeps buffers that
+    // hold something and allocates the others anew.
+    unsafe {
+        SSL_free_buffers(stream.ssl().as_ptr());
+    }
 }
 
 /// The SubjectPublicKeyInfo in DER, octet for octet as in the certificate.

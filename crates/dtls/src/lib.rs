@@ -28,9 +28,11 @@ mod client_hello;
 mod close;
 mod config;
 mod cookie;
+mod failure;
 mod ffi;
 mod hmac;
 mod openssl_session;
+mod psk;
 mod record;
 mod session;
 mod settings;
@@ -40,7 +42,8 @@ pub use acceptor::{Accept, Acceptor};
 pub use certificate::spki_sha256;
 pub use client_hello::{HelloError, is_initial_client_hello};
 pub use close::{
-    AlertCode, CertificateFault, CertificateProblem, CloseReason, ProtocolError, Role, X509Code,
+    AlertCode, CertificateFault, CertificateProblem, CloseReason, ProtocolError, PskProblem, Role,
+    X509Code,
 };
 pub use config::{
     ClientConfig, ClientCredentials, ConfigError, PemCredentials, ResumptionState, ServerConfig,
@@ -48,5 +51,6 @@ pub use config::{
 };
 pub use cookie::{CookieDoor, DoorCounters, DropReason, Verdict};
 pub use openssl_session::{OpensslSession, SessionCounters};
-pub use session::{Credential, Output, Peer, SendError, Session};
+pub use psk::{PskIdentity, PskKey};
+pub use session::{Credential, Output, Peer, SendError, Session, Transport};
 pub use settings::{PathMtu, SessionSettings};

@@ -1,8 +1,8 @@
-//! A session secured by OpenSSL's DTLS 1.2.
+//! A session secured by OpenSSL: DTLS 1.2 over datagrams, TLS 1.3 or 1.2 over a stream.
 //!
 //! ```text
-//! Handshaking --finished--> Established --close_notify, close, fatal alert--> Closed
-//!      `------- deadline, alert, bad certificate, close ------------------------^
+//! Handshaking --finished--> Established --close_notify, close, fatal alert, end of stream--> Closed
+//!      `------- deadline, alert, bad credential, close, end of stream ------------------------^
 //! ```
 
 use std::collections::VecDeque;
@@ -10,38 +10,64 @@ use std::fmt;
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{self, ErrorCode, ShutdownState, SslAlert, SslStream};
-use openssl::x509::X509VerifyResult;
+use openssl::ssl::{self, ErrorCode, ShutdownState, SslStream, SslVersion};
 
 use crate::certificate::{credential, has_expired};
+use crate::config::ALPN;
+use crate::failure::{clear_errors, close_reason, unproven_psk};
 use crate::record::{plausible, raise_unprotected};
 use crate::wire::Wire;
 use crate::{
-    AlertCode, CertificateFault, CertificateProblem, CloseReason, Output, Peer, ProtocolError,
-    ResumptionState, Role, SendError, Session, SessionSettings, X509Code, ffi,
+    CertificateFault, CertificateProblem, CloseReason, Credential, Output, Peer, PskIdentity,
+    ResumptionState, Role, SendError, Session, SessionSettings, Transport, X509Code, ffi, psk,
 };
 
-/// How many outputs wait for [`Session::poll_output`]; datagrams and data beyond are dropped and counted.
+/// How many outputs of a session over datagrams wait for [`Session::poll_output`]; datagrams and data beyond are dropped
+/// and counted.
 const MAX_OUTPUTS: usize = 256;
+/// How many octets of a stream may wait for [`Session::poll_output`] before [`Session::send`] refuses more.
+const MAX_WAITING: usize = 256 * 1024;
+/// How many may wait if the peer adds to them: then the session ends, because a stream can leave nothing out.
+const MAX_UNTAKEN: usize = 4 * MAX_WAITING;
 /// The longest plaintext of a record (RFC 5246 §6.2.1).
 const MAX_RECORD: usize = 1 << 14;
 
-const REASON_VERIFY_FAILED: i32 = 134;
-const REASON_NO_PEER_CERTIFICATE: i32 = 199;
-
-/// A session secured by OpenSSL's DTLS 1.2, of either end.
+/// A session secured by OpenSSL's DTLS 1.2 or TLS, of either end.
 pub struct OpensslSession {
     stream: SslStream<Wire>,
-    peer: Role,
-    /// The name that the server's certificate has to have; empty at the server.
-    server_name: String,
+    transport: Transport,
+    side: Side,
     settings: SessionSettings,
-    /// How far OpenSSL's numbering of unprotected records lags behind the one that the peer expects.
-    unprotected_shift: u64,
     phase: Phase,
     retransmit_at: Option<Instant>,
     outputs: VecDeque<Output>,
+    /// Octets in `outputs`.
+    waiting: usize,
     counters: SessionCounters,
+}
+
+/// Which end of the session this is.
+#[derive(Debug)]
+pub(crate) enum Side {
+    Client {
+        /// The name that the server's certificate has to have.
+        server_name: String,
+        /// Whose key this side authenticates with, if it does not with a certificate.
+        psk: Option<PskIdentity>,
+    },
+    Server {
+        /// How far OpenSSL's numbering of unprotected records lags behind the one that the peer expects.
+        unprotected_shift: u64,
+    },
+}
+
+impl Side {
+    pub(crate) fn peer(&self) -> Role {
+        match self {
+            Self::Client { .. } => Role::Server,
+            Self::Server { .. } => Role::Client,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +80,7 @@ enum Phase {
 /// What a session has seen so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionCounters {
-    /// Datagrams that came in.
+    /// Datagrams, or chunks of the stream, that came in.
     pub datagrams: u64,
     /// Datagrams of an established session that had no effect: forged, replayed, repeated or from before it.
     pub ignored: u64,
@@ -66,47 +92,40 @@ impl OpensslSession {
     /// `stream` has been told which end it is.
     pub(crate) fn start(
         stream: SslStream<Wire>,
-        peer: Role,
-        server_name: String,
+        transport: Transport,
+        side: Side,
         settings: SessionSettings,
-        unprotected_shift: u64,
         now: Instant,
     ) -> Self {
         let deadline = now + settings.handshake_deadline;
         let mut session = Self {
             stream,
-            peer,
-            server_name,
+            transport,
+            side,
             settings,
-            unprotected_shift,
             phase: Phase::Handshaking { deadline },
             retransmit_at: None,
             outputs: VecDeque::new(),
+            waiting: 0,
             counters: SessionCounters::default(),
         };
-        session.advance(now);
+        session.advance(now, MAX_RECORD);
         session
     }
 
-    /// What resumes this session later; `None` until it is established, and at the server.
+    /// What carries the session.
     #[must_use]
-    pub fn resumption(&self) -> Option<ResumptionState> {
-        if self.phase != Phase::Established || self.peer != Role::Server {
-            return None;
-        }
-        let ssl = self.stream.ssl();
-        Some(ResumptionState {
-            context: ssl.ssl_context().to_owned(),
-            session: ssl.session()?.to_owned(),
-            server_certificate: ssl.peer_certificate()?,
-            server_name: self.server_name.clone(),
-        })
+    pub fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The most octets that [`Session::send`] takes.
     #[must_use]
     pub fn data_limit(&self) -> usize {
-        self.settings.path_mtu.data_limit()
+        match self.transport {
+            Transport::Datagram => self.settings.path_mtu.data_limit(),
+            Transport::Stream => MAX_WAITING,
+        }
     }
 
     /// What the session has seen so far.
@@ -115,8 +134,8 @@ impl OpensslSession {
         self.counters
     }
 
-    /// Lets OpenSSL work on what has arrived.
-    fn advance(&mut self, now: Instant) {
+    /// Lets OpenSSL work on what has arrived, of which no record yields more than `longest` octets.
+    fn advance(&mut self, now: Instant, longest: usize) {
         if let Phase::Handshaking { .. } = self.phase {
             clear_errors();
             match self.stream.do_handshake() {
@@ -125,55 +144,84 @@ impl OpensslSession {
             }
         }
         if self.phase == Phase::Established {
-            self.read();
+            self.read(longest);
+            ffi::free_buffers(&mut self.stream);
         }
         self.collect();
         self.retransmit_at = match self.phase {
-            Phase::Handshaking { .. } => {
+            Phase::Handshaking { .. } if self.transport == Transport::Datagram => {
                 ffi::retransmit_in(self.stream.ssl()).map(|left| now + left)
             }
-            Phase::Established | Phase::Closed => None,
+            _ => None,
         };
+    }
+
+    fn handle_chunk(&mut self, now: Instant, chunk: &[u8]) {
+        if chunk.is_empty() {
+            return self.finish(CloseReason::StreamEnded {
+                peer: self.side.peer(),
+            });
+        }
+        self.counters.datagrams += 1;
+        self.stream.get_mut().deliver(chunk);
+        self.advance(now, chunk.len());
+        if self.waiting > MAX_UNTAKEN && self.phase != Phase::Closed {
+            self.finish(CloseReason::Overrun);
+        }
     }
 
     fn establish(&mut self) {
         self.collect();
-        let ssl = self.stream.ssl();
-        let resumed = ssl.session_reused();
-        let peer = ssl.peer_certificate().and_then(|certificate| {
-            // A resumed session repeats neither the certificate nor its validation.
-            let expired = resumed && has_expired(&certificate);
-            Some((
-                expired,
-                Peer {
-                    credential: credential(&certificate)?,
-                    resumed,
-                },
-            ))
-        });
-        match peer {
-            Some((false, peer)) => {
+        match self.authenticate() {
+            Ok(peer) => {
                 self.phase = Phase::Established;
                 self.outputs.push_back(Output::Established(peer));
             }
-            Some((true, _)) => self.refuse(CertificateFault::Expired(X509Code::EXPIRED)),
-            None => self.refuse(CertificateFault::Missing),
+            Err(reason) => {
+                self.notify_peer();
+                self.finish(reason);
+            }
         }
     }
 
-    fn refuse(&mut self, fault: CertificateFault) {
-        self.notify_peer();
-        self.finish(
-            CertificateProblem {
-                peer: self.peer,
-                fault,
+    /// Who the peer is, at the end of the handshake.
+    fn authenticate(&self) -> Result<Peer, CloseReason> {
+        let (ssl, peer) = (self.stream.ssl(), self.side.peer());
+        if self.transport == Transport::Stream && ssl.selected_alpn_protocol() != Some(ALPN) {
+            return Err(CloseReason::NoAlpn { peer });
+        }
+        let refused = |fault| CloseReason::from(CertificateProblem { peer, fault });
+        let resumed = ssl.session_reused();
+        if let Some(certificate) = ssl.peer_certificate() {
+            // A resumed session repeats neither the certificate nor its validation.
+            if resumed && has_expired(&certificate) {
+                return Err(refused(CertificateFault::Expired(X509Code::EXPIRED)));
             }
-            .into(),
-        );
+            let credential = credential(&certificate).ok_or(refused(CertificateFault::Missing))?;
+            return Ok(Peer {
+                credential,
+                resumed,
+            });
+        }
+        let identity = match &self.side {
+            Side::Client { psk, .. } => psk.clone(),
+            Side::Server { .. } => psk::proven(ssl),
+        };
+        Ok(Peer {
+            credential: Credential::Psk {
+                identity: identity.ok_or(refused(CertificateFault::Missing))?,
+            },
+            // TLS 1.3 calls every pre-shared key a resumption.
+            resumed: resumed && !self.is_tls13(),
+        })
     }
 
-    fn read(&mut self) {
-        let mut buffer = [0; MAX_RECORD];
+    fn is_tls13(&self) -> bool {
+        self.stream.ssl().version2() == Some(SslVersion::TLS1_3)
+    }
+
+    fn read(&mut self, longest: usize) {
+        let mut buffer = vec![0; longest.clamp(1, MAX_RECORD)];
         loop {
             clear_errors();
             match self.stream.ssl_read(&mut buffer) {
@@ -186,7 +234,7 @@ impl OpensslSession {
         }
     }
 
-    /// Closes the session unless OpenSSL merely waits for the next datagram.
+    /// Closes the session unless OpenSSL merely waits for more.
     fn judge(&mut self, error: &ssl::Error) {
         let reason = match error.code() {
             ErrorCode::WANT_READ | ErrorCode::WANT_WRITE => return,
@@ -195,43 +243,13 @@ impl OpensslSession {
                 self.notify_peer();
                 CloseReason::PeerClosed
             }
-            _ => self.failure(error.ssl_error().map_or(&[], ErrorStack::errors)),
+            _ => {
+                let handshaking = matches!(self.phase, Phase::Handshaking { .. });
+                let errors = error.ssl_error().map_or(&[][..], ErrorStack::errors);
+                close_reason(self.stream.ssl(), &self.side, handshaking, errors)
+            }
         };
         self.finish(reason);
-    }
-
-    fn failure(&self, errors: &[openssl::error::Error]) -> CloseReason {
-        let peer = self.peer;
-        let reasons = || errors.iter().map(openssl::error::Error::reason_code);
-        if let Some(alert) = reasons().find_map(received_alert) {
-            return CloseReason::Alert { peer, alert };
-        }
-        if reasons().any(|reason| reason == REASON_NO_PEER_CERTIFICATE) {
-            return CertificateProblem {
-                peer,
-                fault: CertificateFault::Missing,
-            }
-            .into();
-        }
-        let verdict = self.stream.ssl().verify_result();
-        if verdict != X509VerifyResult::OK && reasons().any(|reason| reason == REASON_VERIFY_FAILED)
-        {
-            let fault = CertificateFault::new(
-                X509Code(verdict.as_raw()),
-                verdict.error_string(),
-                &self.server_name,
-            );
-            return CertificateProblem { peer, fault }.into();
-        }
-        let cause = errors.first();
-        ProtocolError {
-            peer,
-            reason: cause.map_or(0, openssl::error::Error::reason_code),
-            text: cause
-                .and_then(openssl::error::Error::reason)
-                .unwrap_or("no reason given"),
-        }
-        .into()
     }
 
     /// Sends close_notify; OpenSSL refuses to before the handshake has finished.
@@ -250,37 +268,59 @@ impl OpensslSession {
 
     /// Moves what OpenSSL wrote to the outputs.
     fn collect(&mut self) {
-        while let Some(mut datagram) = self.stream.get_mut().pop_outbound() {
-            if self.unprotected_shift > 0 {
-                raise_unprotected(&mut datagram, self.unprotected_shift);
+        while let Some(mut octets) = self.stream.get_mut().pop_outbound() {
+            if let Side::Server { unprotected_shift } = self.side
+                && unprotected_shift > 0
+            {
+                raise_unprotected(&mut octets, unprotected_shift);
             }
-            self.queue(Output::Transmit(datagram));
+            self.queue(Output::Transmit(octets));
         }
         self.counters.overflowed += self.stream.get_mut().take_dropped();
     }
 
     fn queue(&mut self, output: Output) {
-        if self.outputs.len() < MAX_OUTPUTS {
-            self.outputs.push_back(output);
-        } else {
-            self.counters.overflowed += 1;
+        let waiting = self.waiting + output.octets();
+        match self.transport {
+            Transport::Datagram if self.outputs.len() >= MAX_OUTPUTS => {
+                self.counters.overflowed += 1;
+                return;
+            }
+            Transport::Datagram => self.outputs.push_back(output),
+            Transport::Stream => match (self.outputs.back_mut(), output) {
+                (Some(Output::Transmit(chunk)), Output::Transmit(more))
+                | (Some(Output::Data(chunk)), Output::Data(more)) => chunk.extend(more),
+                (_, output) => self.outputs.push_back(output),
+            },
         }
+        self.waiting = waiting;
     }
 }
 
 impl Session for OpensslSession {
+    type Resumption = ResumptionState;
+
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         if self.phase == Phase::Closed {
             return;
         }
+        if self.transport == Transport::Stream {
+            return self.handle_chunk(now, datagram);
+        }
         self.counters.datagrams += 1;
         let was_established = self.phase == Phase::Established;
         let queued = self.outputs.len();
-        let records = plausible(datagram);
+        let records = plausible(datagram, self.stream.ssl().current_cipher());
         // To OpenSSL, reading nothing is the end of the stream.
         if !records.is_empty() {
             self.stream.get_mut().deliver(records);
-            self.advance(now);
+            // What came early waits in OpenSSL for the end of the handshake.
+            let longest = if was_established {
+                records.len()
+            } else {
+                MAX_RECORD
+            };
+            self.advance(now, longest);
         }
         if was_established && self.outputs.len() == queued {
             self.counters.ignored += 1;
@@ -292,11 +332,14 @@ impl Session for OpensslSession {
             return;
         };
         if now >= deadline {
-            return self.finish(CloseReason::HandshakeTimedOut);
+            // Over datagrams a wrong key shows in nothing else.
+            let reason = unproven_psk(self.stream.ssl())
+                .map_or(CloseReason::HandshakeTimedOut, CloseReason::from);
+            return self.finish(reason);
         }
         if self.retransmit_at.is_some_and(|at| now >= at) {
             // OpenSSL looks at its timer whenever it goes on with the handshake.
-            self.advance(now);
+            self.advance(now, MAX_RECORD);
         }
     }
 
@@ -309,6 +352,9 @@ impl Session for OpensslSession {
         let limit = self.data_limit();
         if data.len() > limit {
             return Err(SendError::TooLarge { limit });
+        }
+        if self.transport == Transport::Stream && self.waiting + data.len() > MAX_WAITING {
+            return Err(SendError::Backlog);
         }
         clear_errors();
         if let Err(error) = self.stream.ssl_write(data) {
@@ -328,7 +374,9 @@ impl Session for OpensslSession {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        self.waiting -= output.as_ref().map_or(0, Output::octets);
+        output
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
@@ -338,6 +386,24 @@ impl Session for OpensslSession {
             }
             Phase::Established | Phase::Closed => None,
         }
+    }
+
+    fn resumption(&self) -> Option<ResumptionState> {
+        let Side::Client { server_name, psk } = &self.side else {
+            return None;
+        };
+        let ssl = self.stream.ssl();
+        // With TLS 1.3 a pre-shared key does by itself all that a ticket does.
+        if !ssl.is_init_finished() || (psk.is_some() && self.is_tls13()) {
+            return None;
+        }
+        let session = ssl.session().filter(|session| ffi::is_resumable(session))?;
+        Some(ResumptionState {
+            context: ssl.ssl_context().to_owned(),
+            session: session.to_owned(),
+            server_certificate: ssl.peer_certificate(),
+            server_name: server_name.clone(),
+        })
     }
 }
 
@@ -353,20 +419,10 @@ impl Drop for OpensslSession {
 impl fmt::Debug for OpensslSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpensslSession")
-            .field("peer", &self.peer)
+            .field("transport", &self.transport)
+            .field("side", &self.side)
             .field("phase", &self.phase)
             .field("counters", &self.counters)
             .finish_non_exhaustive()
     }
-}
-
-/// OpenSSL judges a call by the thread's error queue, which other calls may have left filled.
-fn clear_errors() {
-    drop(ErrorStack::get());
-}
-
-fn received_alert(reason: i32) -> Option<AlertCode> {
-    let alert = SslAlert::from_reason_code(reason)?;
-    let base = SslAlert::CLOSE_NOTIFY.reason_code();
-    u8::try_from(alert.reason_code() - base).ok().map(AlertCode)
 }

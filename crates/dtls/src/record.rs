@@ -4,21 +4,35 @@
 //! but OpenSSL (3.6 at least) ends the session over such a one, so that a single forged datagram of 14 octets from the
 //! peer's address would be enough. Such records, and what follows them, are cut off before OpenSSL sees them.
 
+use openssl::nid::Nid;
+use openssl::ssl::SslCipherRef;
+
 /// content type (1), version (2), epoch (2), sequence number (6), length (2).
 pub(crate) const HEADER: usize = 13;
-/// The explicit nonce (8) and the tag (16) of AES-GCM (RFC 5288 §3), which all cipher suites offered use.
+/// What protection adds to a record at most: the explicit nonce (8) and the tag (16) of AES-GCM (RFC 5288 §3).
 pub(crate) const AEAD_EXPANSION: usize = 24;
+/// What it adds at least: the tag (16) of ChaCha20-Poly1305 (RFC 7905 §2).
+const LEAST_EXPANSION: usize = 16;
 
-/// The whole records at the start of `datagram` that may be authentic.
-pub(crate) fn plausible(datagram: &[u8]) -> &[u8] {
+/// The whole records at the start of `datagram` that may be authentic with the cipher agreed on, or with any if none is
+/// known yet.
+pub(crate) fn plausible<'a>(datagram: &'a [u8], cipher: Option<&SslCipherRef>) -> &'a [u8] {
+    let shortest = match cipher.and_then(SslCipherRef::cipher_nid) {
+        Some(Nid::AES_128_GCM | Nid::AES_256_GCM) => AEAD_EXPANSION,
+        _ => LEAST_EXPANSION,
+    };
+    records(datagram, shortest)
+}
+
+fn records(datagram: &[u8], shortest: usize) -> &[u8] {
     let mut rest = datagram;
-    while let Some(after) = skip_record(rest) {
+    while let Some(after) = skip_record(rest, shortest) {
         rest = after;
     }
     datagram.strip_suffix(rest).unwrap_or_default()
 }
 
-fn skip_record(records: &[u8]) -> Option<&[u8]> {
+fn skip_record(records: &[u8], shortest: usize) -> Option<&[u8]> {
     let (header, rest) = records.split_first_chunk::<HEADER>()?;
     let [
         _,
@@ -37,7 +51,7 @@ fn skip_record(records: &[u8]) -> Option<&[u8]> {
     ] = *header;
     let protected = (epoch_high, epoch_low) != (0, 0);
     let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-    if protected && length < AEAD_EXPANSION {
+    if protected && length < shortest {
         return None;
     }
     rest.get(length..)
@@ -79,9 +93,16 @@ mod tests {
 
     #[test]
     fn whole_records_pass_and_the_rest_is_cut() {
+        for expansion in [AEAD_EXPANSION, LEAST_EXPANSION] {
+            check(expansion);
+        }
+    }
+
+    fn check(expansion: usize) {
+        let length = u8::try_from(expansion).unwrap();
         let handshake = record(0, 1);
-        let shortest = record(1, 24);
-        let forged = record(1, 23);
+        let shortest = record(1, length);
+        let forged = record(1, length - 1);
         let partial = &shortest[..shortest.len() - 1];
         for (parts, passing) in [
             (vec![], 0),
@@ -92,7 +113,10 @@ mod tests {
             (vec![&handshake, partial], 1),
             (vec![&handshake[..HEADER - 1]], 0),
         ] {
-            assert_eq!(plausible(&parts.concat()), parts[..passing].concat());
+            assert_eq!(
+                records(&parts.concat(), expansion),
+                parts[..passing].concat()
+            );
         }
     }
 }

@@ -39,15 +39,20 @@ fn both_ends_learn_the_certificate_of_the_other() {
         subject,
         dns_names,
         ..
-    } = seen_by_server.credential;
-    assert_eq!(hash, spki_sha256(&client.certificate).unwrap());
+    } = &seen_by_server.credential
+    else {
+        panic!("{seen_by_server:?}");
+    };
+    assert_eq!(*hash, spki_sha256(&client.certificate).unwrap());
     assert_eq!(subject, "CN=client-1, O=Example");
-    assert_eq!(dns_names, [pki::CLIENT_NAME]);
+    assert_eq!(dns_names, &[pki::CLIENT_NAME]);
+    assert_eq!(seen_by_server.credential.fingerprint(), *hash);
 
-    let Credential::Certificate {
-        spki_sha256: hash, ..
-    } = pair.client_saw.peer.unwrap().credential;
-    assert_eq!(hash, spki_sha256(&server.certificate).unwrap());
+    let seen_by_client = pair.client_saw.peer.unwrap();
+    assert_eq!(
+        seen_by_client.credential.fingerprint(),
+        spki_sha256(&server.certificate).unwrap()
+    );
 }
 
 #[test]

@@ -26,7 +26,7 @@ use common::pair::SEED;
 use common::pki::{self, Ca, Identity, Profile, SERVER_NAME};
 use dtls::{
     Accept, Acceptor, CertificateFault, CertificateProblem, CloseReason, OpensslSession, Output,
-    Role, Session, X509Code,
+    ResumptionState, Role, Session, X509Code,
 };
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -135,7 +135,7 @@ fn bind_locked() -> UdpSocket {
 
 /// Runs a session over the socket until it yields an output that `wanted` picks.
 fn run<T>(
-    session: &mut dyn Session,
+    session: &mut dyn Session<Resumption = ResumptionState>,
     socket: &UdpSocket,
     peer: SocketAddr,
     mut wanted: impl FnMut(Output) -> Option<T>,
@@ -180,7 +180,11 @@ fn accept(acceptor: &mut Acceptor, socket: &UdpSocket) -> (Box<OpensslSession>, 
     }
 }
 
-fn flush(session: &mut dyn Session, socket: &UdpSocket, peer: SocketAddr) {
+fn flush(
+    session: &mut dyn Session<Resumption = ResumptionState>,
+    socket: &UdpSocket,
+    peer: SocketAddr,
+) {
     while let Some(output) = session.poll_output() {
         if let Output::Transmit(datagram) = output {
             socket.send_to(&datagram, peer).unwrap();

@@ -6,10 +6,10 @@ use dots::target::TargetPrefix;
 use dtls::{Credential, Peer};
 use ipnet::IpNet;
 
-/// A customer: a name that certificates carry, and the prefixes it owns.
+/// A customer: a name that its credentials carry, and the prefixes it owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
-    /// A DNS-ID of its certificates; or their common name, where they carry no DNS-ID.
+    /// A DNS-ID of its certificates, or their common name where they carry no DNS-ID; or its PSK identity.
     pub name: String,
     /// The prefixes whose protection it may ask for.
     pub prefixes: Vec<IpNet>,
@@ -52,13 +52,17 @@ impl Customers {
 
     /// The name under which the holder of a validated credential is a customer.
     pub(super) fn identify(&self, peer: &Peer) -> Option<&str> {
-        let Credential::Certificate {
-            dns_names,
-            common_name,
-            ..
-        } = &peer.credential;
-        let fallback = common_name.iter().filter(|_| dns_names.is_empty());
-        dns_names.iter().chain(fallback).find_map(|name| {
+        let (names, common_name) = match &peer.credential {
+            Credential::Certificate {
+                dns_names,
+                common_name,
+                ..
+            } => (dns_names.as_slice(), common_name.as_deref()),
+            Credential::Psk { identity } => (&[][..], Some(identity.as_str())),
+        };
+        let fallback = common_name.filter(|_| names.is_empty());
+        let mut names = names.iter().map(String::as_str).chain(fallback);
+        names.find_map(|name| {
             let (key, _) = self.0.get_key_value(&name.to_ascii_lowercase())?;
             Some(key.as_str())
         })

@@ -31,7 +31,7 @@ use coap::{Exchange, Request, Response, Token};
 use dots::lifetime::Lifetime;
 use dots::mitigation::{MitigationStatus, Status};
 use dots::target::Target;
-use dtls::{Credential, Peer};
+use dtls::Peer;
 
 pub use self::customer::{Customer, Customers};
 use self::mitigation::{Mitigation, Mitigations, Phase};
@@ -295,10 +295,9 @@ impl Server {
     }
 
     fn on_established(&mut self, session: SessionId, peer: &Peer) {
-        let Credential::Certificate { spki_sha256, .. } = &peer.credential;
         let client = Client {
             customer: self.customers.identify(peer).map(str::to_owned),
-            credential: *spki_sha256,
+            credential: peer.credential.fingerprint(),
         };
         if client.customer.is_none() {
             self.actions.push_back(Action::Decided(Outcome::NoCustomer {

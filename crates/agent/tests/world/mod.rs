@@ -128,6 +128,8 @@ impl ClearSession {
 }
 
 impl Session for ClearSession {
+    type Resumption = ();
+
     fn handle_datagram(&mut self, _: Instant, datagram: &[u8]) {
         match datagram.split_first() {
             Some((&WELCOME, _)) if !self.open && !self.over => {
@@ -174,5 +176,9 @@ impl Session for ClearSession {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    fn resumption(&self) -> Option<()> {
+        None
     }
 }
