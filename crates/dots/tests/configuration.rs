@@ -59,20 +59,21 @@ fn the_defaults_are_those_of_the_rfc() {
     assert_eq!(HeartbeatInterval::DISABLED.duration(), None);
 }
 
-/// Covers: S-057
+/// Covers: S-012, S-057
 #[test]
 fn a_request_without_a_parameter_is_refused() {
     let nothing = RequestedSet::default();
     assert!(ConfigurationRequest::new(nothing, nothing).is_err());
     for body in [
         map([(30, map([]))]).bytes(),
-        mitigating([]),
-        map([(30, map([(32, map([])), (44, map([]))]))]).bytes(),
         mitigating([(50, map([]))]),
         mitigating([(32776, map([(36, Unsigned(10))]))]),
     ] {
         assert_eq!(diagnostic(&body), "message: no parameter of the session");
     }
+    let other = map([(36, Unsigned(4))]);
+    let half = map([(30, map([(32, map([])), (44, map([(38, other)]))]))]);
+    assert_eq!(diagnostic(&half.bytes()), "mitigating-config: empty");
     let one = mitigating([(38, map([(36, Unsigned(4))]))]);
     let request = ConfigurationRequest::decode(&one).unwrap();
     assert_eq!(request.mitigating.max_retransmit.unwrap().get(), 4);
@@ -343,8 +344,10 @@ fn a_report_with_exchanged_ends_is_read_as_it_was_meant() {
 
 #[test]
 fn a_report_that_says_less_or_strange_things_still_makes_a_configuration() {
-    let empty = ConfigurationReport::decode(&map([(30, map([]))]).bytes()).unwrap();
-    assert_eq!(empty.current(), SessionConfiguration::default());
+    for body in [map([(30, map([]))]).bytes(), mitigating([])] {
+        let empty = ConfigurationReport::decode(&body).unwrap();
+        assert_eq!(empty.current(), SessionConfiguration::default());
+    }
 
     let body = mitigating([
         (33, map([(36, Unsigned(5))])),

@@ -13,11 +13,11 @@ pub(super) trait MessageSet: Default + PartialEq + Serialize {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
-/// A message in which each parameter may be absent, and how one parameter is read and written.
+/// A set in which each parameter may be absent, whether all may be, and how one is read and written.
 macro_rules! message_set {
     (
         $(#[$doc:meta])*
-        $name:ident of $form:ident, read $read:path, write $write:path, json $json:literal
+        $name:ident of $form:ident, may be empty $may_be_empty:literal, read $read:path, write $write:path, json $json:literal
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
@@ -66,7 +66,7 @@ macro_rules! message_set {
 
             fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 let mut set = Self::default();
-                reader.map(|reader, key| {
+                let entries = reader.map(|reader, key| {
                     match key {
                         Key::HEARTBEAT_INTERVAL => set.heartbeat_interval = $read(reader)?,
                         Key::MISSING_HB_ALLOWED => set.missing_hb_allowed = $read(reader)?,
@@ -78,6 +78,9 @@ macro_rules! message_set {
                     }
                     Ok(Entry::Taken)
                 })?;
+                if entries == 0 && !$may_be_empty {
+                    return Err(reader.empty());
+                }
                 Ok(set)
             }
         }

@@ -35,7 +35,7 @@ pub struct Reported<T> {
 
 message_set! {
     /// What is said about each parameter.
-    ReportedSet of Reported, read read, write write, json "json"
+    ReportedSet of Reported, may be empty true, read read, write write, json "json"
 }
 
 fn write<T: Parameter>(set: &mut MapWriter, reported: Option<Reported<T>>) {

@@ -32,7 +32,7 @@ type Requested<T> = T;
 
 message_set! {
     /// The values that are asked for; the defaults of the server hold for the others.
-    RequestedSet of Requested, read read, write write, json "json"
+    RequestedSet of Requested, may be empty false, read read, write write, json "json"
 }
 
 fn write<T: Parameter>(set: &mut MapWriter, value: Option<T>) {
