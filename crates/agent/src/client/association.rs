@@ -13,12 +13,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use coap::{Code, Token};
+use coap::Token;
 use dots::identifiers::{Cuid, Mid};
 use dtls::CloseReason;
 use pvd::{InterfaceName, ProvisioningDomain};
 
-use super::exchange;
 use super::part::{Part, Want};
 use super::{Connector, PathId, RequestId};
 use crate::content;
@@ -80,15 +79,13 @@ pub enum SessionState {
 
 /// One signal channel session and the requests that are under way on it.
 #[derive(Debug)]
-struct Live<S> {
+pub(super) struct Live<S> {
     path: PathId,
     remote: SocketAddr,
-    session: SignalSession<S>,
-    established: Option<Instant>,
-    /// It answers no heartbeats, and nothing came since.
-    silent: bool,
+    pub(super) session: SignalSession<S>,
+    pub(super) established: Option<Instant>,
     /// What each token asks for. An observation stays until the session ends.
-    pending: BTreeMap<Token, (RequestId, Want)>,
+    pub(super) pending: BTreeMap<Token, (RequestId, Want)>,
 }
 
 /// One server of one PvD.
@@ -106,9 +103,9 @@ pub(super) struct Association<S> {
     round_started: Option<Instant>,
     retry: Option<Instant>,
     last_failure: Option<String>,
-    sessions: Vec<Live<S>>,
+    pub(super) sessions: Vec<Live<S>>,
     pub(super) effects: VecDeque<Effect>,
-    seeds: fastrand::Rng,
+    pub(super) seeds: fastrand::Rng,
 }
 
 impl<S: dtls::Session> Association<S> {
@@ -212,7 +209,6 @@ impl<S: dtls::Session> Association<S> {
 
     pub(super) fn handle_datagram(&mut self, now: Now, path: PathId, datagram: &[u8]) {
         if let Some(live) = self.sessions.iter_mut().find(|live| live.path == path) {
-            live.silent = false;
             live.session.handle_datagram(now.monotonic, datagram);
         }
     }
@@ -301,7 +297,10 @@ impl<S: dtls::Session> Association<S> {
     /// Whether the session there is, if any, does not do.
     fn needs_session(&self) -> bool {
         !self.is_established()
-            || self.sessions.iter().any(|live| live.silent)
+            || self
+                .sessions
+                .iter()
+                .any(|live| live.session.is_peer_silent())
             || self.parts.values().any(Part::awaits_answer)
     }
 
@@ -354,7 +353,6 @@ impl<S: dtls::Session> Association<S> {
             remote,
             session: SignalSession::new(now.monotonic, secured, connector.parameters(), seed),
             established: None,
-            silent: false,
             pending: BTreeMap::new(),
         });
     }
@@ -403,16 +401,11 @@ impl<S: dtls::Session> Association<S> {
                 }
             }
             Event::Response { token, response } => self.on_response(now, path, token, &response),
-            Event::RequestFailed { token, .. } | Event::NotificationRejected { token } => {
-                if let Some(live) = self.live(path) {
-                    live.pending.remove(&token);
-                }
-            }
+            Event::RequestFailed { token, .. } => self.on_request_failed(now, path, token),
+            // A client notifies nobody.
+            Event::NotificationRejected { .. } => {}
             Event::PeerSilent => {
                 if self.is_under_attack() {
-                    if let Some(live) = self.live(path) {
-                        live.silent = true;
-                    }
                     self.open_beside(now);
                 } else {
                     self.attempt = self.remotes.len();
@@ -476,109 +469,8 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    fn live(&mut self, path: PathId) -> Option<&mut Live<S>> {
+    pub(super) fn live(&mut self, path: PathId) -> Option<&mut Live<S>> {
         self.sessions.iter_mut().find(|live| live.path == path)
-    }
-
-    /// Says over every session that is up what the parts want and have not said there yet.
-    fn send_wants(&mut self, now: Now) {
-        for live in &mut self.sessions {
-            if live.established.is_none() {
-                continue;
-            }
-            for (id, part) in &self.parts {
-                let wants = part.wants(now);
-                // A request that nobody waits for any more is not repeated.
-                let stale: Vec<Token> = live
-                    .pending
-                    .iter()
-                    .filter(|(_, (of, want))| of == id && Some(*want) != wants)
-                    .filter(|(_, (_, want))| !(*want == Want::Observe && part.is_active()))
-                    .map(|(token, _)| *token)
-                    .collect();
-                for token in stale {
-                    live.pending.remove(&token);
-                    live.session.cancel(&token);
-                }
-                let Some(want) = wants else { continue };
-                if live.pending.values().any(|pending| *pending == (*id, want)) {
-                    continue;
-                }
-                let request = exchange::request(now, &self.cuid, part, want);
-                let sent = request
-                    .and_then(|request| live.session.send_request(now.monotonic, request).ok());
-                if let Some(token) = sent {
-                    live.pending.insert(token, (*id, want));
-                }
-            }
-        }
-    }
-
-    fn on_response(&mut self, now: Now, path: PathId, token: Token, response: &coap::Response) {
-        let Some(live) = self.sessions.iter_mut().find(|live| live.path == path) else {
-            return;
-        };
-        let Some((id, want)) = live.pending.get(&token).copied() else {
-            return;
-        };
-        let goes_on = want == Want::Observe && response.options.observe().is_some();
-        if !goes_on && want != Want::Observe {
-            live.pending.remove(&token);
-        }
-        let Some(part) = self.parts.get_mut(&id) else {
-            return;
-        };
-        match want {
-            Want::Put => match exchange::put_answer(response) {
-                exchange::PutAnswer::Granted(granted) => {
-                    part.granted(now, granted.lifetime);
-                    self.replace_older(id);
-                }
-                exchange::PutAnswer::Refused { code, diagnostic } => part.refused(code, diagnostic),
-                exchange::PutAnswer::Later(pause) => part.postpone(now, pause),
-                exchange::PutAnswer::CuidCollision => return self.change_cuid(now),
-            },
-            Want::Observe => observed(now, part, response),
-            Want::Delete => match response.code {
-                Code::DELETED | Code::NOT_FOUND => part.deleted(),
-                Code::SERVICE_UNAVAILABLE => part.postpone(now, exchange::max_age(response)),
-                _ => part.deleted(),
-            },
-        }
-        self.effects.push_back(Effect::Changed(id));
-    }
-
-    /// What a granted request overlaps, the server has deleted (RFC 9132 §4.4.1.3).
-    fn replace_older(&mut self, granted: RequestId) {
-        let Some(newer) = self.parts.get(&granted).cloned() else {
-            return;
-        };
-        for (id, part) in &mut self.parts {
-            let older = part.mid < newer.mid && !part.is_over();
-            if older && part.target.overlaps(&newer.target) {
-                part.replace();
-                self.effects.push_back(Effect::Changed(*id));
-            }
-        }
-    }
-
-    /// RFC 9132 §4.4.1.3: the cuid is another client's; take a fresh one and ask again.
-    fn change_cuid(&mut self, now: Now) {
-        let mut digest = [0; 32];
-        self.seeds.fill(&mut digest);
-        self.cuid = Cuid::from_spki_sha256(&digest);
-        self.effects.push_back(Effect::Remember);
-        for live in &mut self.sessions {
-            for token in std::mem::take(&mut live.pending).into_keys() {
-                live.session.cancel(&token);
-            }
-        }
-        for part in self.parts.values_mut() {
-            if !part.is_over() {
-                part.ask_again(now);
-                part.postpone(now, exchange::SHORTEST_PAUSE);
-            }
-        }
     }
 
     /// Ends all sessions in order, at shutdown or when the PvD goes.
@@ -598,23 +490,11 @@ impl<S: dtls::Session> Association<S> {
     }
 }
 
-fn observed(now: Now, part: &mut Part, response: &coap::Response) {
-    if let Some(report) = exchange::report(response) {
-        if let Some(status) = report.0.iter().find(|status| status.mid == part.mid) {
-            part.observed(now, status);
-        }
-    } else if response.code == Code::NOT_FOUND && part.is_active() {
-        // The server does not have it any more, but it is still wanted.
-        part.ask_again(now);
-        part.postpone(now, exchange::SHORTEST_PAUSE);
-    }
-}
-
 /// A client serves nothing but heartbeats.
 fn refuse(request: &coap::Request) -> coap::Response {
     match crate::session::resource_of(request) {
-        Ok(_) => content::diagnostic(Code::METHOD_NOT_ALLOWED, "this is a DOTS client"),
-        Err(_) => content::diagnostic(Code::NOT_FOUND, "this is a DOTS client"),
+        Ok(_) => content::diagnostic(coap::Code::METHOD_NOT_ALLOWED, "this is a DOTS client"),
+        Err(_) => content::diagnostic(coap::Code::NOT_FOUND, "this is a DOTS client"),
     }
 }
 

@@ -9,6 +9,7 @@
 //!
 //! Every server of every PvD has an association, and none waits for another (RFC 9284 §5.1).
 
+mod asking;
 mod association;
 mod exchange;
 mod part;
@@ -467,8 +468,8 @@ impl<C: Connector> Client<C> {
     }
 
     fn new_request_id(&mut self) -> Result<RequestId, Refusal> {
-        self.forget_finished();
-        if self.selections.len() >= self.max_requests {
+        let finished = self.forget_finished();
+        if self.selections.len() - finished >= self.max_requests {
             return Err(Refusal::TooManyRequests(self.max_requests));
         }
         let id = self.next_request;
@@ -476,7 +477,8 @@ impl<C: Connector> Client<C> {
         Ok(id)
     }
 
-    fn forget_finished(&mut self) {
+    /// Forgets all but the last finished requests; returns how many of these are kept.
+    fn forget_finished(&mut self) -> usize {
         let finished: Vec<RequestId> = self
             .selections
             .keys()
@@ -484,12 +486,13 @@ impl<C: Connector> Client<C> {
             .filter(|id| self.parts_of(*id).all(|(_, part)| part.is_over()))
             .collect();
         let surplus = finished.len().saturating_sub(FINISHED_KEPT);
-        for id in finished.into_iter().take(surplus) {
-            self.selections.remove(&id);
+        for id in finished.iter().take(surplus) {
+            self.selections.remove(id);
             for association in self.associations.values_mut() {
-                association.parts.remove(&id);
+                association.parts.remove(id);
             }
         }
+        finished.len() - surplus
     }
 
     fn association_of(&mut self, path: PathId) -> Option<&mut Association<C::Session>> {

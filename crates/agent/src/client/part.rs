@@ -21,6 +21,9 @@ use dots::target::Target;
 
 use crate::time::Now;
 
+/// How often a server that does not notify is asked how a mitigation stands.
+const POLLING: Duration = Duration::from_secs(15);
+
 /// How far a part has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -77,6 +80,8 @@ pub(super) struct Part {
     refresh: Option<Instant>,
     /// Not before this instant, because the server is busy (RFC 9132 §4.4.3: Max-Age).
     not_before: Option<Instant>,
+    /// Not to be looked at before this instant, because the server does not notify.
+    observe_after: Option<Instant>,
     /// Since when an answer is awaited.
     pub(super) asking_since: Instant,
 }
@@ -92,6 +97,7 @@ impl Part {
             expires: None,
             refresh: None,
             not_before: None,
+            observe_after: None,
             asking_since: now.monotonic,
         }
     }
@@ -126,6 +132,7 @@ impl Part {
         self.state = State::Asking;
         self.asking_since = now.monotonic;
         self.not_before = None;
+        self.observe_after = None;
     }
 
     pub(super) fn withdraw(&mut self, now: Now) {
@@ -152,7 +159,7 @@ impl Part {
             State::Accepted(_) if self.refresh.is_some_and(|at| at <= now.monotonic) => {
                 Some(Want::Put)
             }
-            State::Accepted(_) => Some(Want::Observe),
+            State::Accepted(_) => self.observe_after.is_none().then_some(Want::Observe),
             State::Withdrawing => Some(Want::Delete),
             State::Refused { .. } | State::Ended(_) => None,
         }
@@ -160,31 +167,45 @@ impl Part {
 
     /// When the part changes by itself.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let expires = match self.state {
-            State::Accepted(_) => self.expires,
-            State::Asking => self.wanted_until,
-            _ => None,
-        };
         let pending = !self.is_over();
-        [expires, self.refresh, self.not_before]
-            .into_iter()
-            .flatten()
-            .filter(|_| pending)
-            .min()
+        [
+            self.ends_at(),
+            self.refresh,
+            self.not_before,
+            self.observe_after,
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|_| pending)
+        .min()
+    }
+
+    /// When the state comes to its end without the server.
+    fn ends_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Asking => self.wanted_until,
+            State::Accepted(_) => self.expires,
+            // By then the server has let it expire, whether it ever hears of the withdrawal.
+            State::Withdrawing => self.expires.max(self.wanted_until),
+            State::Refused { .. } | State::Ended(_) => None,
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         let past = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
         if past(self.not_before) {
             self.not_before = None;
+            self.asking_since = now.monotonic;
         }
-        let over = match self.state {
-            State::Accepted(_) => past(self.expires),
-            State::Asking => past(self.wanted_until),
-            _ => false,
-        };
-        if over {
-            self.state = State::Ended(End::Expired);
+        if past(self.observe_after) {
+            self.observe_after = None;
+        }
+        if past(self.ends_at()) {
+            match self.state {
+                State::Accepted(_) if !self.is_wish_over(now.monotonic) => self.ask_again(now),
+                State::Withdrawing => self.state = State::Ended(End::Withdrawn),
+                _ => self.state = State::Ended(End::Expired),
+            }
         }
         if past(self.refresh) {
             self.refresh = None;
@@ -192,6 +213,12 @@ impl Part {
                 self.ask_again(now);
             }
         }
+    }
+
+    /// Whether what is wanted ends, to the second, at `end`: both ends count whole seconds.
+    fn is_wish_over(&self, end: Instant) -> bool {
+        self.wanted_until
+            .is_some_and(|wanted| end + Duration::from_secs(2) >= wanted)
     }
 
     /// The body of the PUT: what is wanted, for as long as it is still wanted.
@@ -210,12 +237,9 @@ impl Part {
             return;
         }
         self.expires = until(now.monotonic, lifetime);
-        let enough = match (self.expires, self.wanted_until) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            // Both ends count whole seconds.
-            (Some(granted), Some(wanted)) => granted + Duration::from_secs(2) >= wanted,
-        };
+        let enough = self
+            .expires
+            .is_none_or(|granted| self.is_wish_over(granted));
         self.refresh = match self.expires {
             Some(at) if !enough => {
                 Some(now.monotonic + at.saturating_duration_since(now.monotonic) / 2)
@@ -236,6 +260,11 @@ impl Part {
     /// 5.03, or an answer that makes no sense: ask again after a while.
     pub(super) fn postpone(&mut self, now: Now, pause: Duration) {
         self.not_before = Some(now.monotonic + pause);
+    }
+
+    /// The server does not notify: look again after a while (RFC 9132 §4.4.2.2).
+    pub(super) fn observe_later(&mut self, now: Now) {
+        self.observe_after = Some(now.monotonic + POLLING);
     }
 
     /// 2.02.

@@ -74,6 +74,11 @@ impl Heartbeat {
         self.unanswered = 0;
     }
 
+    /// Whether too many heartbeats in a row went unanswered.
+    pub(super) fn is_peer_silent(&self) -> bool {
+        self.unanswered >= self.parameters.missing_allowed.max(1)
+    }
+
     /// A heartbeat of the peer came.
     pub(super) fn on_peer_heartbeat(&mut self, now: Instant) {
         self.peer_heartbeat = Some(now);

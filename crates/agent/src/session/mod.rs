@@ -126,6 +126,13 @@ impl<S: dtls::Session> SignalSession<S> {
         self.heartbeat.is_some()
     }
 
+    /// Whether nothing came from the peer since [`Event::PeerSilent`].
+    pub fn is_peer_silent(&self) -> bool {
+        self.heartbeat
+            .as_ref()
+            .is_some_and(Heartbeat::is_peer_silent)
+    }
+
     /// A datagram came from the peer.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         self.secured.handle_datagram(now, datagram);
