@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod client;
 mod server;
 mod session;
 mod world;

@@ -1,0 +1,250 @@
+//! What the server's answers to a request mean (RFC 9132 §4.4.1.3, RFC 7252 §5.10.5).
+
+use agent::client::{End, State};
+use coap::{Code, OptionNumber};
+use dots::lifetime::Lifetime;
+use dots::mitigation::{ConflictCause, ConflictInformation, ConflictScope, Status};
+
+use super::rig::{FIXED_HOST, Rig};
+use crate::world::seconds;
+
+/// Covers: S-022, S-023. Refreshed under the same number, with what is left of the wish.
+#[test]
+fn a_lifetime_shorter_than_wanted_is_refreshed_in_time() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(1000, 400);
+    rig.advance(seconds(199));
+    assert!(rig.take().is_empty());
+    rig.advance(seconds(1));
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.mid(), 1);
+    assert_eq!(put.body().lifetime, Lifetime::from_number(800).unwrap());
+    assert_eq!(put.body().attack_status, None);
+    rig.grant_observed(&put, 400);
+    rig.advance(seconds(200));
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.body().lifetime, Lifetime::from_number(600).unwrap());
+    rig.grant_observed(&put, 600);
+    rig.advance(seconds(599));
+    assert!(matches!(rig.state(id), State::Accepted(_)));
+    rig.advance(seconds(1));
+    assert_eq!(rig.state(id), State::Ended(End::Expired));
+    assert!(
+        rig.take()
+            .iter()
+            .all(|asked| asked.message.code != Code::PUT)
+    );
+    assert!(rig.requests.is_empty());
+}
+
+/// Covers: S-022
+#[test]
+fn an_indefinite_wish_is_refreshed_for_ever() {
+    let mut rig = Rig::new();
+    let target = super::rig::target(&[FIXED_HOST]);
+    let id = rig
+        .client
+        .mitigate(rig.now(), &target, Lifetime::Indefinite)
+        .unwrap();
+    rig.settle();
+    for _ in 0..50 {
+        let put = rig.one(Code::PUT);
+        assert_eq!(put.body().lifetime, Lifetime::Indefinite);
+        rig.grant_observed(&put, 86_400);
+        assert!(matches!(rig.state(id), State::Accepted(_)));
+        rig.advance(seconds(43_200));
+    }
+    assert_eq!(rig.state(id), State::Asking);
+}
+
+/// Covers: S-022. What was granted can be cut short by the server; the wish goes on.
+#[test]
+fn what_the_server_lets_expire_early_is_asked_for_again() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(1000, 1000);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 100);
+    rig.advance(seconds(99));
+    assert!(rig.take().is_empty());
+    rig.advance(seconds(1));
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.body().lifetime, Lifetime::from_number(900).unwrap());
+    rig.grant(&put, 900);
+    assert!(matches!(rig.state(id), State::Accepted(_)));
+}
+
+/// Covers: S-023
+#[test]
+fn a_request_that_is_never_answered_ends_with_the_wish() {
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&[FIXED_HOST], 60);
+    rig.advance(seconds(60));
+    assert_eq!(rig.state(id), State::Ended(End::Expired));
+    rig.take();
+    rig.advance(seconds(60));
+    assert!(rig.take().is_empty(), "it is not repeated any more");
+}
+
+/// Covers: S-047. After the pause it is asked again; the session is none the worse for it.
+#[test]
+fn a_busy_server_is_asked_again_when_it_said_and_not_before() {
+    for (max_age, pause) in [(Some(100), 100), (None, 60), (Some(0), 3)] {
+        let mut rig = Rig::new();
+        let id = rig.mitigate(&[FIXED_HOST], 6000);
+        for _ in 0..5 {
+            let put = rig.one(Code::PUT);
+            let options = |options: &mut coap::Options| {
+                if let Some(seconds) = max_age {
+                    options.push_uint(OptionNumber::MAX_AGE, seconds);
+                }
+            };
+            rig.answer(&put, Code::SERVICE_UNAVAILABLE, options, b"busy");
+            rig.advance(seconds(pause - 1));
+            assert!(rig.asked.is_empty(), "{max_age:?}");
+            assert_eq!(rig.state(id), State::Asking);
+            rig.advance(seconds(1));
+        }
+        assert_eq!(rig.opened.len(), 2, "{max_age:?}: no second session for it");
+    }
+}
+
+/// Covers: S-034, S-014
+#[test]
+fn a_cuid_collision_gets_a_fresh_cuid_that_is_kept() {
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.one(Code::PUT);
+    let collision = ConflictInformation {
+        cause: Some(ConflictCause::CuidCollision),
+        ..ConflictInformation::default()
+    };
+    rig.conflict(&put, collision);
+    rig.advance(seconds(10));
+    let again = rig.take().remove(0);
+    let (cuid, mid) = again.resource();
+    assert_ne!(cuid, "fixed.example");
+    assert_eq!((cuid.len(), mid), (22, 1));
+    assert_eq!(again.body().target, put.body().target);
+    rig.grant(&again, 600);
+    assert!(matches!(rig.state(id), State::Accepted(_)));
+    let kept = rig.associations.values().next().unwrap();
+    assert_eq!(kept.cuid.to_string(), cuid);
+    rig.take();
+    rig.restart();
+    assert_eq!(rig.one(Code::PUT).resource().0, cuid);
+}
+
+/// Covers: S-034. A withdrawn request is not revived by the collision of another.
+#[test]
+fn a_cuid_collision_asks_for_nothing_that_was_withdrawn() {
+    let mut rig = Rig::new();
+    let withdrawn = rig.mitigate(&["203.0.113.9/32"], 600);
+    let asked_for = rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.take().pop().unwrap();
+    rig.withdraw(withdrawn);
+    rig.take();
+    let collision = ConflictInformation {
+        cause: Some(ConflictCause::CuidCollision),
+        ..ConflictInformation::default()
+    };
+    rig.conflict(&put, collision);
+    rig.advance(seconds(20));
+    assert_eq!(rig.state(withdrawn), State::Withdrawing);
+    for asked in rig.take() {
+        let expected = if asked.mid() == 1 {
+            Code::DELETE
+        } else {
+            Code::PUT
+        };
+        assert_eq!(asked.message.code, expected);
+    }
+    assert_eq!(rig.state(asked_for), State::Asking);
+}
+
+/// Covers: S-008, S-030, S-035. A refusal is final and shown with the server's words.
+#[test]
+fn a_refusal_is_shown_and_not_asked_again() {
+    for code in [
+        Code::BAD_REQUEST,
+        Code::UNAUTHORIZED,
+        Code::FORBIDDEN,
+        Code::NOT_FOUND,
+        Code::REQUEST_ENTITY_TOO_LARGE,
+        Code::UNPROCESSABLE,
+        Code::INTERNAL_SERVER_ERROR,
+        Code::HOP_LIMIT_REACHED,
+    ] {
+        let mut rig = Rig::new();
+        let id = rig.mitigate(&[FIXED_HOST], 600);
+        let put = rig.one(Code::PUT);
+        rig.answer(&put, code, |_| {}, b"not yours\x1b[31m\r\n");
+        let diagnostic = "not yours[31m".to_owned();
+        assert_eq!(rig.state(id), State::Refused { code, diagnostic });
+        assert!(rig.client.is_settled(id));
+        assert!(rig.requests.is_empty());
+        rig.advance(seconds(600));
+        assert!(rig.take().is_empty());
+    }
+}
+
+/// Covers: S-030, S-035
+#[test]
+fn a_conflict_is_told_in_words() {
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.one(Code::PUT);
+    let conflict = ConflictInformation {
+        cause: Some(ConflictCause::OverlappingTargets),
+        retry_timer: Some(120),
+        scope: Some(ConflictScope {
+            mid: Some(dots::identifiers::Mid(99)),
+            ..ConflictScope::default()
+        }),
+        ..ConflictInformation::default()
+    };
+    rig.conflict(&put, conflict);
+    let State::Refused { code, diagnostic } = rig.state(id) else {
+        panic!("not refused");
+    };
+    assert_eq!(code, Code::CONFLICT);
+    assert!(
+        diagnostic.contains("mid 99") && diagnostic.contains("120 s"),
+        "{diagnostic}"
+    );
+}
+
+/// Covers: S-029. The server has deleted the older of two that overlap.
+#[test]
+fn a_newer_request_takes_the_place_of_an_older_one_that_it_overlaps() {
+    let mut rig = Rig::new();
+    let (older, _) = rig.granted(600, 600);
+    let aside = rig.mitigate(&["203.0.113.9/32"], 600);
+    let newer = rig.mitigate(&["203.0.113.0/29"], 600);
+    let put = rig.take().pop().unwrap();
+    assert_eq!(put.mid(), 3);
+    rig.grant(&put, 600);
+    assert_eq!(rig.state(older), State::Ended(End::Replaced));
+    assert_eq!(rig.state(aside), State::Asking);
+    assert!(matches!(rig.state(newer), State::Accepted(_)));
+    assert_eq!(rig.requests.len(), 2);
+}
+
+/// Covers: S-038. A peer that rejects is not asked at line rate.
+#[test]
+fn a_request_answered_with_reset_is_repeated_every_3_s_at_most() {
+    let mut rig = Rig::new();
+    rig.mitigate(&[FIXED_HOST], 600);
+    let mut last = None;
+    for _ in 0..10 {
+        for asked in rig.take() {
+            assert!(last.is_none_or(|last| asked.at >= last + seconds(3)));
+            last = Some(asked.at);
+            let mut reset = asked.message.clone();
+            reset.message_type = coap::MessageType::Reset;
+            (reset.code, reset.token) = (Code::EMPTY, coap::Token::EMPTY);
+            (reset.options, reset.payload) = (coap::Options::new(), Vec::new());
+            rig.send(asked.path, &reset);
+        }
+        rig.advance(seconds(1));
+    }
+    assert!(last.unwrap() >= seconds(6), "it is still asked");
+}

@@ -1,0 +1,136 @@
+//! The numbers of requests (RFC 9132 §4.4.1.1).
+
+use coap::Code;
+use dots::identifiers::Mid;
+
+use super::replies::Asked;
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
+use crate::world::seconds;
+
+/// Makes a request, has it refused, and returns its number.
+fn next_mid(rig: &mut Rig) -> u32 {
+    rig.mitigate(&["203.0.113.3/32"], 600);
+    let put = rig.take().pop().unwrap();
+    rig.answer(&put, Code::BAD_REQUEST, |_| {}, b"");
+    put.mid()
+}
+
+/// Covers: S-015. At any moment the process may die; what was sent is never sent for another
+/// request.
+#[test]
+fn mids_rise_strictly_also_over_restarts() {
+    let mut rig = Rig::new();
+    let mut last = 0;
+    for round in 1..=200_u32 {
+        let mid = next_mid(&mut rig);
+        assert!(mid > last, "{mid} after {last}");
+        last = mid;
+        let [reserved] = &rig
+            .associations
+            .values()
+            .map(|known| known.reserved_mid.0)
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("one server was asked");
+        };
+        assert!(
+            *reserved > mid,
+            "{mid} is not covered by the reserve of {reserved}"
+        );
+        if round % 37 == 0 {
+            rig.restart();
+        }
+    }
+    assert!(last < 200 + 6 * 64, "numbers are not wasted: {last}");
+}
+
+/// Covers: S-015. The reserve is stored before the request leaves.
+#[test]
+fn a_number_is_reserved_before_it_is_sent() {
+    let mut rig = Rig::new();
+    let lifetime = dots::lifetime::Lifetime::RECOMMENDED;
+    let target = super::rig::target(&[FIXED_HOST]);
+    rig.client.mitigate(rig.now(), &target, lifetime).unwrap();
+    let first = rig.client.poll_action();
+    assert!(
+        matches!(
+            first,
+            Some(agent::client::Action::Persist(
+                agent::client::Change::PutAssociation(_)
+            ))
+        ),
+        "{first:?}"
+    );
+}
+
+/// Covers: S-015
+#[test]
+fn a_request_that_goes_on_keeps_its_number_over_a_restart() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(600, 600);
+    rig.advance(seconds(100));
+    rig.take();
+    rig.restart();
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.resource(), ("fixed.example".to_owned(), 1));
+    let left = dots::lifetime::Lifetime::from_number(500).unwrap();
+    assert_eq!(put.body().lifetime, left);
+    assert_eq!(rig.parts(id)[0].mid, Mid(1));
+    assert!(next_mid(&mut rig) > 1);
+}
+
+/// A client whose numbers have come to three quarters of the number space.
+fn worn(reserved: u32) -> Rig {
+    let mut rig = Rig::new();
+    rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.take().remove(0);
+    rig.answer(&put, Code::BAD_REQUEST, |_| {}, b"");
+    for known in rig.associations.values_mut() {
+        known.reserved_mid = Mid(reserved);
+    }
+    rig.restart();
+    rig
+}
+
+/// Covers: S-016
+#[test]
+fn in_peace_numbers_start_again_at_0_after_three_quarters_of_the_space() {
+    let mut rig = worn(Mid::ROLLOVER.0 - 1);
+    assert_eq!(next_mid(&mut rig), 3_221_225_470);
+    assert_eq!(next_mid(&mut rig), 0);
+    assert_eq!(next_mid(&mut rig), 1);
+    rig.restart();
+    assert!((2..1000).contains(&next_mid(&mut rig)));
+}
+
+/// Covers: S-016
+#[test]
+fn under_attack_numbers_go_on() {
+    let mut rig = worn(Mid::ROLLOVER.0 - 1);
+    let id = rig.mitigate(&["203.0.113.9/32"], 600);
+    let put = rig.one(Code::PUT);
+    rig.grant(&put, 600);
+    rig.take();
+    assert_eq!(next_mid(&mut rig), 3_221_225_471);
+    assert_eq!(next_mid(&mut rig), 3_221_225_472);
+    rig.withdraw(id);
+    let delete = rig.one(Code::DELETE);
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    assert_eq!(next_mid(&mut rig), 0);
+}
+
+/// Covers: S-015. A number belongs to a request even if the server never heard of it.
+#[test]
+fn numbers_of_requests_that_never_left_are_not_used_again() {
+    let mut rig = Rig::idle();
+    rig.set(FIXED6, Behaviour::Down);
+    rig.set(FIXED4, Behaviour::Down);
+    rig.mitigate(&[FIXED_HOST], 600);
+    rig.mitigate(&["203.0.113.9/32"], 600);
+    rig.set(FIXED6, Behaviour::Up);
+    rig.advance(seconds(120));
+    let mut mids: Vec<_> = rig.take().iter().map(Asked::mid).collect();
+    mids.sort_unstable();
+    mids.dedup();
+    assert_eq!(mids, [1, 2]);
+}

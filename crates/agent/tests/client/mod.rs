@@ -1,0 +1,11 @@
+//! The client, by what RFC 9132 and RFC 9284 say of it.
+
+mod answers;
+mod asking;
+mod hostile;
+mod mids;
+mod observing;
+mod replies;
+mod rig;
+mod sessions;
+mod withdrawing;

@@ -1,0 +1,152 @@
+//! How the client learns how a mitigation stands (RFC 9132 §4.4.2).
+
+use agent::client::{End, Note, State};
+use coap::Code;
+use dots::mitigation::Status;
+
+use super::rig::{FIXED_HOST, Rig};
+use crate::world::seconds;
+
+/// Covers: S-044
+#[test]
+fn an_accepted_request_is_observed_under_its_own_number() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(600, 600);
+    assert_eq!(get.message.options.observe(), Some(0));
+    assert_eq!(get.resource(), ("fixed.example".to_owned(), 1));
+    assert!(get.message.payload.is_empty());
+    assert_eq!(
+        rig.state(id),
+        State::Accepted(Status::AttackMitigationInProgress)
+    );
+    for (number, status) in [
+        (1, Status::AttackMitigationInProgress),
+        (2, Status::AttackSuccessfullyMitigated),
+        (5, Status::AttackExceededCapability),
+        (9, Status::AttackStopped),
+        (10, Status::from_code(77)),
+    ] {
+        rig.status(&get, Some(number), status, 500);
+        assert_eq!(rig.state(id), State::Accepted(status));
+        assert_eq!(rig.parts(id)[0].dropped.pkts, Some(500));
+    }
+    // One that was overtaken on the way changes nothing (RFC 7641 §3.4).
+    rig.status(&get, Some(3), Status::AttackMitigationInProgress, 500);
+    assert_eq!(rig.state(id), State::Accepted(Status::from_code(77)));
+    assert!(rig.take().is_empty());
+}
+
+/// Covers: S-023, S-041
+#[test]
+fn a_mitigation_that_the_server_ends_is_over() {
+    for status in [
+        Status::AttackMitigationTerminated,
+        Status::AttackMitigationWithdrawn,
+    ] {
+        let mut rig = Rig::new();
+        let (id, get) = rig.granted(600, 600);
+        rig.status(&get, Some(1), status, 0);
+        assert_eq!(rig.state(id), State::Ended(End::ByServer(status)));
+        assert!(rig.requests.is_empty());
+        rig.advance(seconds(60));
+        assert!(rig.take().is_empty());
+        // The observation is forgotten: what still comes is rejected (RFC 7641 §3.6).
+        rig.status(&get, Some(2), Status::AttackSuccessfullyMitigated, 500);
+        assert_eq!(rig.resets, 1);
+        assert_eq!(rig.state(id), State::Ended(End::ByServer(status)));
+    }
+}
+
+/// Covers: S-023. A server that lost the request is asked again, under the same number.
+#[test]
+fn not_found_on_observation_asks_again() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(600, 600);
+    rig.answer(&get, Code::NOT_FOUND, |_| {}, b"no such mitigation");
+    assert_eq!(rig.state(id), State::Asking);
+    rig.advance(seconds(3));
+    let put = rig.one(Code::PUT);
+    assert_eq!((put.mid(), put.at), (1, seconds(3)));
+    rig.grant(&put, 597);
+    let get = rig.one(Code::GET);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 590);
+    assert_eq!(
+        rig.state(id),
+        State::Accepted(Status::AttackSuccessfullyMitigated)
+    );
+}
+
+/// Covers: S-044, S-046
+#[test]
+fn a_server_that_does_not_notify_is_asked_from_time_to_time() {
+    let mut rig = Rig::new();
+    let (id, mut get) = rig.granted(6000, 6000);
+    for _ in 0..10 {
+        rig.status(&get, None, Status::AttackSuccessfullyMitigated, 500);
+        assert_eq!(
+            rig.state(id),
+            State::Accepted(Status::AttackSuccessfullyMitigated)
+        );
+        rig.advance(seconds(14));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(1));
+        get = rig.one(Code::GET);
+    }
+    for code in [
+        Code::INTERNAL_SERVER_ERROR,
+        Code::UNAUTHORIZED,
+        Code::SERVICE_UNAVAILABLE,
+    ] {
+        rig.answer(&get, code, |_| {}, b"later");
+        rig.advance(seconds(14));
+        assert!(rig.take().is_empty(), "{code}");
+        rig.advance(seconds(1));
+        get = rig.one(Code::GET);
+    }
+    assert!(matches!(rig.state(id), State::Accepted(_)));
+}
+
+/// Covers: S-044. A refresh does not cost the observation: it is made anew.
+#[test]
+fn the_status_is_followed_beyond_a_refresh() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(1000, 400);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 400);
+    rig.advance(seconds(200));
+    let put = rig.one(Code::PUT);
+    rig.grant(&put, 800);
+    let get = rig.one(Code::GET);
+    rig.status(&get, Some(7), Status::AttackStopped, 800);
+    assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
+}
+
+/// Covers: S-041. Only a change is noted and stored, whatever the server repeats.
+#[test]
+fn a_notification_that_says_nothing_new_is_neither_stored_nor_noted() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(600, 600);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 600);
+    let (persisted, notes) = (rig.persisted, rig.notes.len());
+    for number in 2..100 {
+        rig.status(&get, Some(number), Status::AttackSuccessfullyMitigated, 600);
+    }
+    assert_eq!((rig.persisted, rig.notes.len()), (persisted, notes));
+    rig.status(&get, Some(100), Status::AttackStopped, 600);
+    let noted = rig.notes.last();
+    assert!(
+        matches!(noted, Some(Note::Request(of, _, mid, State::Accepted(Status::AttackStopped))) if *of == id && mid.0 == 1),
+        "{noted:?}"
+    );
+}
+
+/// Covers: S-044, X-013. Long use of one session does not use up what it may observe.
+#[test]
+fn observations_that_are_over_are_not_counted() {
+    let mut rig = Rig::new();
+    for round in 0..200 {
+        let (id, get) = rig.granted(600, 600);
+        rig.status(&get, Some(1), Status::AttackMitigationTerminated, 0);
+        assert!(matches!(rig.state(id), State::Ended(_)), "round {round}");
+    }
+    rig.mitigate(&[FIXED_HOST], 600);
+}

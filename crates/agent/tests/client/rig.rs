@@ -1,0 +1,388 @@
+//! A client at home between two providers, `fixed` and `mobile`, whose servers the test plays.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use agent::Now;
+use agent::client::{
+    Action, AssociationRecord, Change, Client, Connector, Note, PartReport, PathId, RequestId,
+    RequestRecord, State,
+};
+use agent::server_selection::AssociationId;
+use agent::session::{HeartbeatParameters, SessionParameters};
+use coap::{Code, Message, MessageType};
+use dots::identifiers::Cuid;
+use dots::lifetime::Lifetime;
+use dots::mitigation::Status;
+use dots::target::Target;
+use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+
+use super::replies::Asked;
+use crate::world::{self, BYE, ClearSession, DATA, EPOCH, HELLO, WELCOME, seconds};
+
+/// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
+pub(crate) const FIXED6: &str = "[2001:db8:1::53]:4646";
+pub(crate) const FIXED4: &str = "192.0.2.1:4646";
+pub(crate) const MOBILE4: &str = "192.0.2.2:4646";
+/// Of no use: the mobile PvD has no IPv6 address.
+pub(crate) const MOBILE6: &str = "[2001:db8:2::53]:4646";
+
+/// Targets that one provider or the other assigned.
+pub(crate) const FIXED_HOST: &str = "203.0.113.7/32";
+pub(crate) const MOBILE_HOST: &str = "198.51.100.7/32";
+
+/// How a server's address behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// It answers handshakes and heartbeats; requests wait for the test.
+    Up,
+    /// All reaches it, nothing comes back: the link to the client is saturated.
+    Saturated,
+    /// It is as if it were not there.
+    Down,
+    /// Its port is closed.
+    Refusing,
+    /// It ends each session as soon as that is up.
+    Slamming,
+}
+
+pub(crate) struct Clear(SessionParameters);
+
+impl Connector for Clear {
+    type Session = ClearSession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        _: &AssociationId,
+    ) -> Result<Self::Session, dtls::ConfigError> {
+        Ok(ClearSession::new(now, world::peer("server", 9)))
+    }
+
+    fn cuid(&self, association: &AssociationId) -> Cuid {
+        association.pvd.to_string().parse().unwrap()
+    }
+
+    fn parameters(&self) -> &SessionParameters {
+        &self.0
+    }
+}
+
+/// A socket that the client had opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) at: Duration,
+    pub(crate) path: PathId,
+    pub(crate) remote: String,
+    pub(crate) source: Option<String>,
+    pub(crate) interface: Option<String>,
+}
+
+pub(crate) struct Rig {
+    pub(crate) client: Client<Clear>,
+    start: Instant,
+    pub(crate) elapsed: Duration,
+    pub(crate) behaviour: BTreeMap<String, Behaviour>,
+    /// Sockets that are open, with the address each leads to.
+    pub(crate) paths: BTreeMap<PathId, String>,
+    pub(crate) opened: Vec<Opened>,
+    /// Requests that nobody has looked at.
+    pub(crate) asked: Vec<Asked>,
+    /// What the client answered to requests of a server.
+    pub(crate) answered: Vec<Message>,
+    pub(crate) resets: usize,
+    pub(crate) heartbeats: usize,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) persisted: usize,
+    pub(crate) associations: BTreeMap<AssociationId, AssociationRecord>,
+    pub(crate) requests: BTreeMap<(RequestId, AssociationId), RequestRecord>,
+    pub(super) next_id: u16,
+}
+
+fn pvds() -> PvdSet {
+    let domain =
+        |id: &str, prefix: &str, addresses: &[&str], servers: &[&str]| ProvisioningDomain {
+            id: id.parse().unwrap(),
+            interface: Some(id.split('.').next().unwrap().parse().unwrap()),
+            prefixes: vec![prefix.parse().unwrap()],
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            dots_servers: vec![DotsServer {
+                name: format!("dots.{id}"),
+                addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
+            }],
+            learned: Learned::Configuration,
+        };
+    let mut set = PvdSet::default();
+    let fixed = ["203.0.113.1", "2001:db8:f::1"];
+    set.insert(domain(
+        "fixed.example",
+        "203.0.113.0/28",
+        &fixed,
+        &[FIXED6, FIXED4],
+    ));
+    let mobile = ["198.51.100.1"];
+    set.insert(domain(
+        "mobile.example",
+        "198.51.100.0/28",
+        &mobile,
+        &[MOBILE6, MOBILE4],
+    ));
+    set
+}
+
+pub(crate) const MAX_REQUESTS: usize = 5;
+
+impl Rig {
+    /// All servers are up, and the client has not begun.
+    pub(crate) fn idle() -> Self {
+        let start = world::origin();
+        let mut rig = Self {
+            client: Self::client(
+                Now {
+                    monotonic: start,
+                    unix: EPOCH,
+                },
+                (vec![], vec![]),
+            ),
+            start,
+            elapsed: Duration::ZERO,
+            behaviour: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            opened: Vec::new(),
+            asked: Vec::new(),
+            answered: Vec::new(),
+            resets: 0,
+            heartbeats: 0,
+            notes: Vec::new(),
+            persisted: 0,
+            associations: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_id: 0,
+        };
+        for address in [FIXED6, FIXED4, MOBILE4] {
+            rig.set(address, Behaviour::Up);
+        }
+        rig
+    }
+
+    /// All servers are up, and so are the sessions with them.
+    pub(crate) fn new() -> Self {
+        let mut rig = Self::idle();
+        rig.advance(Duration::ZERO);
+        rig
+    }
+
+    fn client(now: Now, known: (Vec<AssociationRecord>, Vec<RequestRecord>)) -> Client<Clear> {
+        let parameters = SessionParameters {
+            heartbeat: HeartbeatParameters {
+                interval: seconds(30),
+                missing_allowed: 3,
+            },
+            ..SessionParameters::default()
+        };
+        Client::new(now, Clear(parameters), pvds(), known, MAX_REQUESTS, 7)
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            monotonic: self.start + self.elapsed,
+            unix: EPOCH + self.elapsed.as_secs(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, address: &str, behaviour: Behaviour) {
+        self.behaviour.insert(address.to_owned(), behaviour);
+    }
+
+    /// The client process dies and starts with what it had stored.
+    pub(crate) fn restart(&mut self) {
+        let known = self.associations.values().cloned().collect();
+        let requests = self.requests.values().cloned().collect();
+        self.paths.clear();
+        self.client = Self::client(self.now(), (known, requests));
+        self.advance(Duration::ZERO);
+    }
+
+    /// Lets time pass, with every timeout at its instant.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let end = self.elapsed + time;
+        self.settle();
+        let mut at_once = 0;
+        while let Some(at) = self
+            .client
+            .poll_timeout()
+            .filter(|at| *at <= self.start + end)
+        {
+            let due = at.saturating_duration_since(self.start);
+            at_once = if due > self.elapsed { 0 } else { at_once + 1 };
+            assert!(at_once < 100, "a timeout that stays due");
+            self.elapsed = self.elapsed.max(due);
+            self.client.handle_timeout(self.now());
+            self.settle();
+        }
+        self.elapsed = end;
+    }
+
+    pub(crate) fn settle(&mut self) {
+        while let Some(action) = self.client.poll_action() {
+            match action {
+                Action::OpenPath {
+                    path,
+                    interface,
+                    source,
+                    remote,
+                } => {
+                    self.opened.push(Opened {
+                        at: self.elapsed,
+                        path,
+                        remote: remote.to_string(),
+                        source: source.map(|source| source.to_string()),
+                        interface: interface.map(|interface| interface.to_string()),
+                    });
+                    let before = self.paths.insert(path, remote.to_string());
+                    assert_eq!(before, None, "a path opened twice");
+                }
+                Action::Transmit(path, datagram) => self.deliver(path, &datagram),
+                Action::ClosePath(path) => {
+                    assert!(self.paths.remove(&path).is_some(), "a path closed twice");
+                }
+                Action::Persist(change) => {
+                    self.persisted += 1;
+                    match change {
+                        Change::PutAssociation(record) => {
+                            self.associations.insert(record.association.clone(), record);
+                        }
+                        Change::PutRequest(record) => {
+                            let key = (record.id, record.association.clone());
+                            self.requests.insert(key, record);
+                        }
+                        Change::DeleteRequest(id, association) => {
+                            self.requests.remove(&(id, association));
+                        }
+                    }
+                }
+                Action::Noted(note) => self.notes.push(note),
+            }
+        }
+    }
+
+    fn deliver(&mut self, path: PathId, datagram: &[u8]) {
+        let remote = self.paths.get(&path).expect("an open path").clone();
+        let behaviour = self.behaviour[&remote];
+        if behaviour == Behaviour::Down {
+            return;
+        }
+        match datagram.split_first() {
+            Some((&HELLO, _)) => match behaviour {
+                Behaviour::Refusing => {
+                    let now = self.now();
+                    self.client.handle_path_failure(now, path, "port closed");
+                }
+                Behaviour::Up => self.inject(path, &[WELCOME]),
+                Behaviour::Slamming => {
+                    self.inject(path, &[WELCOME]);
+                    self.inject(path, &[BYE]);
+                }
+                Behaviour::Saturated | Behaviour::Down => {}
+            },
+            Some((&DATA, message)) => self.take_message(path, Message::decode(message).unwrap()),
+            _ => {}
+        }
+    }
+
+    fn take_message(&mut self, path: PathId, message: Message) {
+        if message.code == Code::EMPTY {
+            self.resets += usize::from(message.message_type == MessageType::Reset);
+            return;
+        }
+        if message.code.is_response() {
+            self.answered.push(message);
+            return;
+        }
+        // RFC 9132 §4.4, §4.7: all that a client asks is Non-confirmable.
+        assert_eq!(message.message_type, MessageType::NonConfirmable);
+        let asked = Asked {
+            at: self.elapsed,
+            path,
+            message,
+        };
+        if asked.message.options.uri_path().last() != Some(Ok("hb")) {
+            return self.asked.push(asked);
+        }
+        self.heartbeats += 1;
+        if self.behaviour[&self.paths[&path]] == Behaviour::Up {
+            self.answer(&asked, Code::CHANGED, |_| {}, &[]);
+        }
+    }
+
+    pub(crate) fn mitigate(&mut self, prefixes: &[&str], lifetime: u32) -> RequestId {
+        let target = target(prefixes);
+        let lifetime = Lifetime::from_number(lifetime.into()).unwrap();
+        let id = self.client.mitigate(self.now(), &target, lifetime).unwrap();
+        self.settle();
+        id
+    }
+
+    pub(crate) fn withdraw(&mut self, id: RequestId) {
+        self.client.withdraw(self.now(), id).unwrap();
+        self.settle();
+    }
+
+    /// Takes the requests that came since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Takes the one request that came since the last call, which has this method.
+    pub(crate) fn one(&mut self, method: Code) -> Asked {
+        let mut asked = self.take();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        let asked = asked.remove(0);
+        assert_eq!(asked.message.code, method);
+        asked
+    }
+
+    /// A request to protect [`FIXED_HOST`] that was granted, and its observation.
+    pub(crate) fn granted(&mut self, wanted: u32, granted: u32) -> (RequestId, Asked) {
+        let id = self.mitigate(&[FIXED_HOST], wanted);
+        let put = self.one(Code::PUT);
+        (id, self.grant_observed(&put, granted))
+    }
+
+    /// Grants a request and accepts its observation.
+    pub(crate) fn grant_observed(&mut self, put: &Asked, lifetime: u32) -> Asked {
+        self.grant(put, lifetime);
+        let get = self.one(Code::GET);
+        self.status(&get, Some(0), Status::AttackMitigationInProgress, lifetime);
+        get
+    }
+
+    /// Lets time pass until something is asked, at most for `patience`.
+    pub(crate) fn until_asked(&mut self, patience: u64) -> Vec<Asked> {
+        for _ in 0..patience {
+            if !self.asked.is_empty() {
+                break;
+            }
+            self.advance(seconds(1));
+        }
+        self.take()
+    }
+
+    pub(crate) fn parts(&self, id: RequestId) -> Vec<PartReport> {
+        self.client.request(id).expect("a known request").parts
+    }
+
+    /// The state of a request that one server was asked for.
+    pub(crate) fn state(&self, id: RequestId) -> State {
+        let parts = self.parts(id);
+        assert_eq!(parts.len(), 1);
+        parts[0].state.clone()
+    }
+}
+
+pub(crate) fn target(prefixes: &[&str]) -> Target {
+    Target {
+        prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+        ..Target::default()
+    }
+}
