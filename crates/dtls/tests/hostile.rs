@@ -9,6 +9,7 @@
 mod common;
 
 use common::pair::{Direction, Pair};
+use common::pki;
 use dtls::Session;
 use proptest::prelude::*;
 
@@ -59,12 +60,22 @@ impl Forgery {
     }
 }
 
+/// The ciphers differ, and with them what a record has to hold at least.
+fn pair(psk: bool) -> Pair {
+    if psk {
+        let client = pki::psk_client(pki::PSK_IDENTITY, pki::PSK);
+        Pair::with(pki::psk_server(None), &client, pki::SERVER_NAME, None)
+    } else {
+        Pair::good()
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn an_established_session_survives_whatever_is_forged(forgeries in prop::collection::vec(forgery(), 1..20)) {
-        let mut pair = Pair::good();
+    fn an_established_session_survives_whatever_is_forged(psk: bool, forgeries in prop::collection::vec(forgery(), 1..20)) {
+        let mut pair = pair(psk);
         pair.settle();
         pair.client.send(pair.now, b"real").unwrap();
         let Some(dtls::Output::Transmit(real)) = pair.client.poll_output() else { panic!() };
@@ -86,6 +97,18 @@ proptest! {
         pair.settle();
         prop_assert_eq!(&pair.server_saw.data, &[b"real"]);
         prop_assert_eq!(&pair.client_saw.data, &[b"still here"]);
+    }
+
+    #[test]
+    fn a_record_too_short_to_be_authentic_is_ignored(psk: bool, content in 20..26u8, length in 0..30usize) {
+        let mut pair = pair(psk);
+        pair.settle();
+        let forged = record(content, 1, 9, &vec![0xee; length]);
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            pair.deliver(direction, &forged);
+        }
+        pair.settle();
+        prop_assert_eq!((pair.client_saw.closed, pair.server_saw.closed), (None, None));
     }
 
     #[test]

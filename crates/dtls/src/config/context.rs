@@ -21,6 +21,11 @@ const CERTIFICATE_SUITES: &str = "ECDHE+AESGCM";
 /// The same with pre-shared keys (RFC 7905, RFC 5487); OpenSSL has no AES-GCM with ECDHE and PSK.
 const PSK_SUITES: &str =
     "ECDHE-PSK-CHACHA20-POLY1305:DHE-PSK-AES256-GCM-SHA384:DHE-PSK-AES128-GCM-SHA256";
+/// A pre-shared key without further agreement goes with SHA-256 (RFC 8446 §4.2.11), so a suite with SHA-384 must not be
+/// preferred where there are keys, and not be there with nothing else.
+const MIXED_TLS13_SUITES: &str =
+    "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
+const PSK_TLS13_SUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
 /// The ALPN of CoAP over TLS (RFC 8323 §8.2), and a list of it alone (RFC 7301 §3.1).
 pub(crate) const ALPN: &[u8] = b"coap";
 const ALPN_LIST: &[u8] = b"\x04coap";
@@ -101,12 +106,17 @@ pub(super) fn set_suites(
     certificates: bool,
     psks: bool,
 ) -> Result<(), ErrorStack> {
-    let suites = match (certificates, psks) {
-        (true, false) => CERTIFICATE_SUITES,
-        (false, _) => PSK_SUITES,
-        (true, true) => &format!("{CERTIFICATE_SUITES}:{PSK_SUITES}"),
-    };
-    context.set_cipher_list(suites)
+    match (certificates, psks) {
+        (true, false) => context.set_cipher_list(CERTIFICATE_SUITES),
+        (true, true) => {
+            context.set_cipher_list(&format!("{CERTIFICATE_SUITES}:{PSK_SUITES}"))?;
+            context.set_ciphersuites(MIXED_TLS13_SUITES)
+        }
+        (false, _) => {
+            context.set_cipher_list(PSK_SUITES)?;
+            context.set_ciphersuites(PSK_TLS13_SUITES)
+        }
+    }
 }
 
 /// The group for DHE with PSK: 2048 bits of RFC 3526 §3.

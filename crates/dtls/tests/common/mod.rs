@@ -14,6 +14,7 @@
 
 pub mod pair;
 pub mod pki;
+pub mod stream;
 
 use std::time::Instant;
 

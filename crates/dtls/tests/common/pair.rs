@@ -162,7 +162,7 @@ impl Pair {
 }
 
 impl Seen {
-    fn note(&mut self, output: Output) -> Option<Vec<u8>> {
+    pub fn note(&mut self, output: Output) -> Option<Vec<u8>> {
         assert_eq!(
             self.closed, None,
             "nothing may follow Closed, but {output:?} does"

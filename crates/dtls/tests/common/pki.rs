@@ -1,6 +1,6 @@
 //! A certification authority for tests: EC P-256, everything in memory.
 
-use dtls::{ClientConfig, PemCredentials, ServerConfig, SessionSettings};
+use dtls::{ClientConfig, PemCredentials, PskIdentity, PskKey, ServerConfig, SessionSettings};
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -151,6 +151,32 @@ impl Identity {
     pub fn server_config(&self) -> ServerConfig {
         ServerConfig::new(self.credentials(), SessionSettings::default()).unwrap()
     }
+}
+
+pub const PSK_IDENTITY: &str = "client-1";
+pub const PSK: &[u8] = b"a key of 20 octets..";
+
+pub fn psk_client(identity: &str, key: &[u8]) -> ClientConfig {
+    ClientConfig::with_psk(
+        &PskIdentity::new(identity).unwrap(),
+        &PskKey::new(key).unwrap(),
+        SessionSettings::default(),
+    )
+    .unwrap()
+}
+
+/// A server that knows one key, and certificates if it has an identity itself.
+pub fn psk_server(certificates: Option<&Identity>) -> ServerConfig {
+    let keys = [(
+        PskIdentity::new(PSK_IDENTITY).unwrap(),
+        PskKey::new(PSK).unwrap(),
+    )];
+    ServerConfig::with_psks(
+        certificates.map(Identity::credentials),
+        &keys.into(),
+        SessionSettings::default(),
+    )
+    .unwrap()
 }
 
 /// A good server and a good client of one authority.
