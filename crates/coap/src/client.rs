@@ -43,20 +43,16 @@ impl Client {
         self.round_trip.estimate()
     }
 
-    pub(crate) fn send(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        request: Request,
-    ) -> Result<Token, SendError> {
-        let token = context
-            .identifiers
-            .token(|token| self.open.contains_key(token) || self.closed.contains(token));
-        self.send_on(context, now, token, request)?;
-        Ok(token)
+    pub(crate) fn is_open(&self, token: &Token) -> bool {
+        self.open.contains_key(token)
     }
 
-    pub(crate) fn send_on(
+    pub(crate) fn knows(&self, token: &Token) -> bool {
+        self.is_open(token) || self.closed.contains(token)
+    }
+
+    /// Sends a request, whatever the limits of [`check_limits`](Self::check_limits).
+    pub(crate) fn send(
         &mut self,
         context: &mut Context,
         now: Instant,
@@ -67,7 +63,6 @@ impl Client {
             return Err(SendError::NotAMethod(request.method));
         }
         let interest = Interest::of(request.options.observe());
-        self.check_limits(context, &token, interest)?;
         let message_type = match request.delivery {
             Delivery::Confirmable => MessageType::Confirmable,
             Delivery::NonRepeated | Delivery::NonOnce => MessageType::NonConfirmable,
@@ -124,12 +119,14 @@ impl Client {
         Ok(())
     }
 
-    fn check_limits(
+    /// Whether the application may send another request.
+    pub(crate) fn check_limits(
         &self,
         context: &Context,
         token: &Token,
-        interest: Interest,
+        request: &Request,
     ) -> Result<(), SendError> {
+        let interest = Interest::of(request.options.observe());
         let others = || self.open.iter().filter(|(other, _)| *other != token);
         let limit = context.limits.outstanding_requests;
         if others()
@@ -219,10 +216,7 @@ impl Client {
             context.counters.unmatched_acknowledgements += 1;
             return Verdict::Accept;
         }
-        if let Some(option) = message
-            .options
-            .unrecognised_critical(context.limits.recognised_critical)
-        {
+        if let Some(option) = context.unrecognised_critical(&message.options) {
             context.counters.unknown_critical_option += 1;
             self.fail(context, token, FailureCause::CriticalOption(option));
             return Verdict::Reject;

@@ -3,8 +3,13 @@ use std::collections::VecDeque;
 use crate::counters::Counters;
 use crate::identifier::{Identifiers, MessageId};
 use crate::message::{Message, MessageType};
+use crate::option_number::OptionNumber;
+use crate::options::Options;
 use crate::parameters::{Limits, TransmissionParameters};
 use crate::request::{Event, SendError};
+
+/// The critical options that this crate deals with itself.
+const TRANSFER: [OptionNumber; 2] = [OptionNumber::BLOCK2, OptionNumber::BLOCK1];
 
 /// What the two sides of an endpoint share.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) identifiers: Identifiers,
     pub(crate) counters: Counters,
     transmits: VecDeque<Vec<u8>>,
+    /// What messages and timers made, on its way through the block-wise transfers.
+    raised: VecDeque<Event>,
     events: VecDeque<Event>,
 }
 
@@ -25,6 +32,7 @@ impl Context {
             identifiers: Identifiers::new(seed),
             counters: Counters::default(),
             transmits: VecDeque::new(),
+            raised: VecDeque::new(),
             events: VecDeque::new(),
         }
     }
@@ -47,10 +55,26 @@ impl Context {
         self.transmit(Message::empty(MessageType::Reset, message_id).encode());
     }
 
-    /// Queues an event. Those that a message makes are bounded by [`Context::has_room`], the others
-    /// by the state they are the end of.
+    /// Raises an event, for the block-wise transfers to look at first.
     pub(crate) fn emit(&mut self, event: Event) {
+        self.raised.push_back(event);
+    }
+
+    pub(crate) fn take_raised(&mut self) -> Option<Event> {
+        self.raised.pop_front()
+    }
+
+    /// Queues an event for the application. Those that a message makes are bounded by
+    /// [`Context::has_room`], the others by the state they are the end of.
+    pub(crate) fn deliver(&mut self, event: Event) {
         self.events.push_back(event);
+    }
+
+    /// The first critical option that neither the application nor this crate understands.
+    pub(crate) fn unrecognised_critical(&self, options: &Options) -> Option<OptionNumber> {
+        options.unrecognised_critical(|number| {
+            TRANSFER.contains(&number) || self.limits.recognised_critical.contains(&number)
+        })
     }
 
     /// Whether a message that makes an event may be looked at.

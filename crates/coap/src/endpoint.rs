@@ -1,14 +1,12 @@
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Verdict};
-use crate::code::Code;
+use crate::block::{BlockClient, BlockServer};
 use crate::context::Context;
 use crate::counters::Counters;
+use crate::datagram::Datagram;
 use crate::identifier::{Exchange, Token};
-use crate::message::{DecodeError, Header, Message, MessageType};
 use crate::parameters::{Limits, TransmissionParameters};
 use crate::request::{Event, Request, Response, SendError};
-use crate::server::Server;
 
 /// One end of a session over an unreliable datagram transport, client and server at once (RFC 7252
 /// §4, §5).
@@ -20,8 +18,9 @@ use crate::server::Server;
 #[derive(Debug)]
 pub struct Endpoint {
     context: Context,
-    client: Client,
-    server: Server,
+    link: Datagram,
+    client: BlockClient,
+    server: BlockServer,
 }
 
 impl Endpoint {
@@ -32,8 +31,9 @@ impl Endpoint {
         let context = Context::new(parameters, limits, seed);
         Self {
             context,
-            client: Client::default(),
-            server: Server::default(),
+            link: Datagram::default(),
+            client: BlockClient::default(),
+            server: BlockServer::default(),
         }
     }
 
@@ -41,7 +41,7 @@ impl Endpoint {
     /// was.
     #[must_use]
     pub fn round_trip_estimate(&self) -> Option<Duration> {
-        self.client.round_trip_estimate()
+        self.link.round_trip_estimate()
     }
 
     /// What happened to messages that were of no use.
@@ -65,11 +65,19 @@ impl Endpoint {
     /// datagram a round trip, or one every 3 s while there is no estimate, counted from the last
     /// Non-confirmable request (RFC 9132 §4.4).
     ///
+    /// A body too large for one message goes out in blocks, each delivered as the request says, and
+    /// a response in blocks comes as one (RFC 7959).
+    ///
     /// # Errors
     /// If a limit is reached, the request is too large, or its code is no method. Nothing is sent
     /// then.
     pub fn send_request(&mut self, now: Instant, request: Request) -> Result<Token, SendError> {
-        self.client.send(&mut self.context, now, request)
+        let token = self
+            .context
+            .identifiers
+            .token(|token| self.link.knows(token) || self.client.knows(token));
+        self.send_request_on(now, &token, request)?;
+        Ok(token)
     }
 
     /// Sends a request under the token of an earlier one, which it replaces: with Observe 1 to end
@@ -83,39 +91,44 @@ impl Endpoint {
         token: &Token,
         request: Request,
     ) -> Result<(), SendError> {
-        self.client.send_on(&mut self.context, now, *token, request)
+        let (context, link) = (&mut self.context, &mut self.link);
+        link.check_limits(context, token, &request)?;
+        self.client.send(context, link, now, *token, request)
     }
 
     /// Stops sending a request, and expects no response to it. Notifications that it may have
     /// registered are rejected.
     pub fn cancel(&mut self, token: &Token) {
-        self.client.cancel(&self.context, token);
+        self.client.cancel(&self.context, &mut self.link, token);
     }
 
     /// Forgets an observation, so that the next notification is rejected and the server ends it
     /// (RFC 7641 §3.6).
     pub fn forget_observation(&mut self, token: &Token) {
-        self.client.forget(token);
+        self.client.forget(&self.context, &mut self.link, token);
     }
 
     /// Answers a request. Ignored and counted if it was answered before, or is forgotten as one of
     /// the oldest.
     ///
-    /// A response that cannot be sent (too large, or not a response code) is replaced by 5.00 and
-    /// counted.
+    /// Of a response too large for one message the first block is sent, and the rest when the peer
+    /// asks for it (RFC 7959 §2.4). One that cannot be sent (beyond
+    /// [`Limits::max_body`](crate::Limits::max_body), or not a response code) is replaced by 5.00
+    /// and counted.
     pub fn respond(&mut self, now: Instant, exchange: Exchange, response: Response) {
-        self.server
-            .respond(&mut self.context, now, exchange, response);
+        let (context, link) = (&mut self.context, &mut self.link);
+        self.server.respond(context, link, now, exchange, response);
     }
 
     /// Leaves a request without a response. A Confirmable one is acknowledged all the same.
     pub fn ignore(&mut self, exchange: Exchange) {
-        self.server.ignore(&mut self.context, exchange);
+        self.server.ignore(exchange);
+        self.link.ignore(&mut self.context, exchange);
     }
 
     /// Sends a notification on an observation of the peer's, always Non-confirmable (RFC 9132
     /// §4.4.2.1). The caller sets the Observe option and keeps the rate: one a round trip, or one
-    /// every 3 s.
+    /// every 3 s. Of one too large for one message the first block is sent (RFC 7959 §2.6).
     ///
     /// # Errors
     /// If the notification is too large, or has no response code. Nothing is sent then.
@@ -125,35 +138,30 @@ impl Endpoint {
         token: &Token,
         response: Response,
     ) -> Result<(), SendError> {
-        self.server.notify(&mut self.context, now, *token, response)
+        let (context, link) = (&mut self.context, &mut self.link);
+        self.server.notify(context, link, now, *token, response)
     }
 
     /// Takes a datagram of the peer. One that is malformed is counted, rejected if it is
     /// Confirmable, and dropped.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        if datagram.len() > self.context.limits.max_received_size {
-            return self.reject_malformed(datagram);
-        }
-        match Message::decode(datagram) {
-            Ok(message) => self.handle_message(now, message),
-            // RFC 7252 §3: ignored in silence.
-            Err(DecodeError::Version(_)) => self.context.counters.malformed += 1,
-            Err(_) => self.reject_malformed(datagram),
-        }
+        self.link.handle_datagram(&mut self.context, now, datagram);
+        self.settle(now);
     }
 
     /// Does what is due at `now`. The next [`poll_timeout`](Self::poll_timeout) is later than
     /// `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.client.handle_timeout(&mut self.context, now);
-        self.server.handle_timeout(&mut self.context, now);
+        self.link.handle_timeout(&mut self.context, now);
+        self.server.handle_timeout(now);
+        self.settle(now);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let client = self.client.next_timeout(&self.context);
-        client.into_iter().chain(self.server.next_timeout()).min()
+        let link = self.link.next_timeout(&self.context);
+        link.into_iter().chain(self.server.next_timeout()).min()
     }
 
     /// The next datagram for the peer.
@@ -166,66 +174,35 @@ impl Endpoint {
         self.context.poll_event()
     }
 
-    /// RFC 7252 §4.2, §4.3, table 1: which types may carry what.
-    fn handle_message(&mut self, now: Instant, message: Message) {
-        let id = message.message_id;
-        let empty = message.code == Code::EMPTY;
-        match message.message_type {
-            MessageType::Confirmable if empty => {
-                self.context.counters.pings += 1;
-                self.context.reset(id);
-            }
-            MessageType::Acknowledgement if empty => {
-                let matched = self.client.on_acknowledgement(&self.context, now, id)
-                    || self.server.on_acknowledgement(id);
-                if !matched {
-                    self.context.counters.unmatched_acknowledgements += 1;
+    /// Takes what the messages brought through the block-wise transfers to the application.
+    fn settle(&mut self, now: Instant) {
+        let (context, link) = (&mut self.context, &mut self.link);
+        while let Some(event) = context.take_raised() {
+            match event {
+                Event::Request {
+                    exchange,
+                    token,
+                    request,
+                } => {
+                    let from = (exchange, token);
+                    self.server.on_request(context, link, now, from, request);
+                }
+                Event::Response {
+                    token,
+                    response,
+                    round_trip,
+                } => {
+                    let received = (response, round_trip);
+                    self.client.on_response(context, link, now, token, received);
+                }
+                Event::Failed { token, cause } => {
+                    self.client.on_failed(context, link, token, cause);
+                }
+                Event::NotificationRejected { token } => {
+                    self.server.forget_observer(&token);
+                    context.deliver(event);
                 }
             }
-            MessageType::Reset if empty => {
-                self.context.counters.resets_received += 1;
-                if !self.client.on_reset(&mut self.context, id) {
-                    self.server.on_reset(&mut self.context, now, id);
-                }
-            }
-            // A full queue loses the message before anything is acknowledged, as the network might
-            // have.
-            _ if !empty && !self.context.has_room() => self.context.counters.overflows += 1,
-            MessageType::Confirmable | MessageType::NonConfirmable if message.code.is_request() => {
-                self.server.on_request(&mut self.context, now, message);
-            }
-            MessageType::Confirmable
-            | MessageType::NonConfirmable
-            | MessageType::Acknowledgement
-                if message.code.is_response() =>
-            {
-                self.handle_response(now, message);
-            }
-            _ => self.context.counters.malformed += 1,
-        }
-    }
-
-    fn handle_response(&mut self, now: Instant, message: Message) {
-        let (message_type, id) = (message.message_type, message.message_id);
-        match (
-            message_type,
-            self.client.on_response(&mut self.context, now, message),
-        ) {
-            (MessageType::Confirmable, Verdict::Accept) => self.context.acknowledge(id),
-            (MessageType::Confirmable | MessageType::NonConfirmable, Verdict::Reject) => {
-                self.context.reset(id);
-            }
-            // RFC 7252 §4.2: an Acknowledgement is never answered.
-            _ => {}
-        }
-    }
-
-    fn reject_malformed(&mut self, datagram: &[u8]) {
-        self.context.counters.malformed += 1;
-        if let Ok((header, _)) = Header::decode(datagram)
-            && header.message_type == MessageType::Confirmable
-        {
-            self.context.reset(header.message_id);
         }
     }
 }

@@ -1,18 +1,22 @@
 //! A sans-I/O CoAP endpoint for one secured session: message layer, requests and responses,
-//! observations (RFC 7252, RFC 7641), with the transmission rules of DOTS (RFC 9132 §4.4, §4.5).
+//! observations, block-wise transfer (RFC 7252, RFC 7641, RFC 7959), with the transmission rules of
+//! DOTS (RFC 9132 §4.4, §4.5).
 //!
 //! ```text
-//! datagram -> message (codec) -> endpoint -+-> client: our requests, our observations    -> Event
-//!                                          +-> server: the peer's requests, notifications -> Event
+//! datagram -> message (codec) -> datagram -+-> client: our requests, our observations    -+-> block
+//!                                          +-> server: the peer's requests, notifications -+    |
+//!                                                                                         Event <-+
 //! ```
 //! [`Endpoint`] is where to start. Time comes in as an argument and randomness from a seed, so that
 //! two endpoints and a lossy network between them run in one test. Whatever the peer sends is
 //! answered or counted, never an error, and uses no more memory than [`Limits`] names.
 
+mod block;
 mod client;
 mod code;
 mod context;
 mod counters;
+mod datagram;
 mod deduplication;
 mod endpoint;
 mod identifier;

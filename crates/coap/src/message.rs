@@ -17,6 +17,7 @@ use crate::options::{Options, OptionsError, decode_body, encode_body};
 
 const VERSION: u8 = 1;
 const HEADER_LENGTH: usize = 4;
+const PAYLOAD_MARKER_LENGTH: usize = 1;
 
 /// The type of a message (RFC 7252 §3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,8 +90,8 @@ impl Message {
     pub fn encode(&self) -> Vec<u8> {
         let body = self
             .options
-            .encoded_length_bound()
-            .saturating_add(1)
+            .encoded_length()
+            .saturating_add(PAYLOAD_MARKER_LENGTH)
             .saturating_add(self.payload.len());
         let mut out = Vec::with_capacity(
             HEADER_LENGTH
@@ -103,6 +104,15 @@ impl Message {
         out.extend_from_slice(self.token.as_bytes());
         encode_body(&self.options, &self.payload, &mut out);
         out
+    }
+
+    /// Bytes of payload that fit in a message of `size` bytes beside token and options.
+    pub(crate) fn payload_room(size: usize, token: &Token, options: &Options) -> usize {
+        let rest = HEADER_LENGTH
+            .saturating_add(token.as_bytes().len())
+            .saturating_add(options.encoded_length())
+            .saturating_add(PAYLOAD_MARKER_LENGTH);
+        size.saturating_sub(rest)
     }
 
     /// The message a datagram holds.

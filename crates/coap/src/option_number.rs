@@ -52,6 +52,12 @@ impl OptionNumber {
         self.0 & 1 == 1
     }
 
+    /// Whether requests that differ in this option alone ask for the same (RFC 7252 §5.4.6).
+    #[must_use]
+    pub const fn is_no_cache_key(self) -> bool {
+        self.0 & 0b1_1110 == 0b1_1100
+    }
+
     /// Whether a value of `length` bytes is within the option's definition (RFC 7252 §5.4.3). An
     /// option without a name here has no definition to break, and Hop-Limit may run over its one
     /// byte, because its recipient has to answer that (RFC 8768 §3).
@@ -105,5 +111,14 @@ mod tests {
         assert!(OptionNumber::Q_BLOCK2.is_critical());
         assert!(!OptionNumber::OBSERVE.is_critical());
         assert!(!OptionNumber::HOP_LIMIT.is_critical());
+    }
+
+    /// RFC 7959 §4, RFC 7252 §12.2.
+    #[test]
+    fn the_size_options_are_no_part_of_the_cache_key() {
+        assert!(OptionNumber::SIZE1.is_no_cache_key());
+        assert!(OptionNumber::SIZE2.is_no_cache_key());
+        assert!(!OptionNumber::URI_QUERY.is_no_cache_key());
+        assert!(!OptionNumber::REQUEST_TAG.is_no_cache_key());
     }
 }

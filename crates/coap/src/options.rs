@@ -136,15 +136,16 @@ impl Options {
         self.uint(OptionNumber::MAX_AGE)
     }
 
-    /// The first critical option that is not in `recognised`, has a length it must not have, or
-    /// occurs too often (RFC 7252 §5.4.1, §5.4.3, §5.4.5).
-    #[must_use]
-    pub fn unrecognised_critical(&self, recognised: &[OptionNumber]) -> Option<OptionNumber> {
+    /// The first critical option that is not recognised, has a length it must not have, or occurs
+    /// too often (RFC 7252 §5.4.1, §5.4.3, §5.4.5).
+    pub(crate) fn unrecognised_critical(
+        &self,
+        recognised: impl Fn(OptionNumber) -> bool,
+    ) -> Option<OptionNumber> {
         let mut previous = None;
         self.iter().find_map(|(number, value)| {
             let surplus = previous.replace(number) == Some(number) && !number.is_repeatable();
-            let acceptable =
-                recognised.contains(&number) && number.permits_length(value.len()) && !surplus;
+            let acceptable = recognised(number) && number.permits_length(value.len()) && !surplus;
             (number.is_critical() && !acceptable).then_some(number)
         })
     }
@@ -153,12 +154,23 @@ impl Options {
         self.values.get(entry.start..entry.end).unwrap_or_default()
     }
 
-    /// Bytes that [`encode_body`] will write for these options, at most.
-    pub(crate) fn encoded_length_bound(&self) -> usize {
+    /// Removes all options with these numbers.
+    pub(crate) fn remove(&mut self, numbers: &[OptionNumber]) {
         self.entries
-            .len()
-            .saturating_mul(5)
-            .saturating_add(self.values.len())
+            .retain(|entry| !numbers.contains(&entry.number));
+    }
+
+    /// Bytes that [`encode_body`] writes for these options.
+    pub(crate) fn encoded_length(&self) -> usize {
+        let mut previous = 0;
+        let lengths = self.iter().map(|(number, value)| {
+            let delta = usize::from(number.0 - previous);
+            previous = number.0;
+            let value = value.len().min(MAX_VALUE_LENGTH);
+            let extensions = nibble(delta).1.as_slice().len() + nibble(value).1.as_slice().len();
+            1 + extensions + value
+        });
+        lengths.sum()
     }
 }
 

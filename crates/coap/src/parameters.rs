@@ -132,6 +132,14 @@ pub struct Limits {
     pub max_message_size: usize,
     /// Bytes of the largest message looked at.
     pub max_received_size: usize,
+    /// Bytes of the largest body, in one message or in blocks, either way (RFC 7959 §2).
+    pub max_body: usize,
+    /// Bodies of requests of the peer's that come in blocks, and bodies of responses of ours that it
+    /// fetches in blocks: so many of each are kept. The oldest give way.
+    pub block_transfers: usize,
+    /// Observations of the peer's whose resource and block size are remembered, for notifications
+    /// that take several blocks. The oldest give way.
+    pub remembered_observers: usize,
     /// Requests of ours that wait for a response: NSTART of RFC 7252 §4.7. It may exceed 1 because
     /// copies of Non-confirmable requests are paced together.
     pub outstanding_requests: usize,
@@ -152,7 +160,7 @@ pub struct Limits {
     /// Datagrams not yet polled; further ones are dropped as if lost.
     pub queued_datagrams: usize,
     /// The critical options the application understands, in requests and in responses (RFC 7252
-    /// §5.4.1).
+    /// §5.4.1), beside Block1 and Block2, which it never sees.
     pub recognised_critical: &'static [OptionNumber],
 }
 
@@ -171,6 +179,9 @@ impl Default for Limits {
         Self {
             max_message_size: 1152,
             max_received_size: 16 * 1024,
+            max_body: 64 * 1024,
+            block_transfers: 4,
+            remembered_observers: 64,
             outstanding_requests: 32,
             observations: 64,
             closed_tokens: 64,

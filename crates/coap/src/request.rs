@@ -115,6 +115,17 @@ pub enum FailureCause {
     /// The response had a critical option that this endpoint must not overlook, and was rejected
     /// (RFC 7252 §5.4.1).
     CriticalOption(OptionNumber),
+    /// The response came in blocks that did not fit together, or kept changing while they were
+    /// fetched (RFC 7959 §2.4).
+    Inconsistent,
+    /// The response came in blocks, and its body exceeds
+    /// [`Limits::max_body`](crate::Limits::max_body).
+    TooLarge {
+        /// The limit exceeded, in bytes.
+        limit: usize,
+    },
+    /// The request for a further block could not be sent.
+    Unsendable(SendError),
 }
 
 /// Why a message was not sent.
@@ -133,10 +144,11 @@ pub enum SendError {
         /// The limit reached.
         limit: usize,
     },
-    /// The message would exceed [`Limits::max_message_size`](crate::Limits::max_message_size).
-    #[error("message of {size} bytes exceeds {limit} bytes")]
+    /// The message would exceed [`Limits::max_message_size`](crate::Limits::max_message_size), or
+    /// its body [`Limits::max_body`](crate::Limits::max_body).
+    #[error("{size} bytes exceed {limit} bytes")]
     TooLarge {
-        /// Bytes of the encoded message.
+        /// Bytes of the encoded message, or of the body.
         size: usize,
         /// The limit exceeded.
         limit: usize,

@@ -37,8 +37,7 @@ impl Server {
             return on_duplicate(context, original);
         }
         let confirmable = message.message_type == MessageType::Confirmable;
-        let recognised = context.limits.recognised_critical;
-        if let Some(option) = message.options.unrecognised_critical(recognised) {
+        if let Some(option) = context.unrecognised_critical(&message.options) {
             context.counters.unknown_critical_option += 1;
             if confirmable {
                 let exchange = self.requests.admit(context, now, (id, token), confirmable);

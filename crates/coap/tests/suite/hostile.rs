@@ -1,6 +1,9 @@
 //! Whatever the peer sends: limits hold, timers advance, nothing panics.
 
-use coap::{Code, Delivery, Endpoint, Event, Limits, Message, SendError, TransmissionParameters};
+use coap::{
+    Code, Delivery, Endpoint, Event, Limits, Message, OptionNumber, SendError,
+    TransmissionParameters,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -30,10 +33,17 @@ fn outstanding_requests_are_bounded() {
 fn a_request_that_cannot_be_sent_is_refused_and_leaves_nothing_behind() {
     let mut bench = Bench::new();
     let large = coap::Request {
-        payload: vec![0; 1200],
+        payload: vec![0; 65537],
         ..put(Delivery::Confirmable)
     };
     let refused = bench.endpoint.send_request(bench.now, large);
+    let (size, limit) = (65537, 65536);
+    assert_eq!(refused, Err(SendError::TooLarge { size, limit }));
+    let mut long_path = put(Delivery::Confirmable);
+    for _ in 0..5 {
+        long_path.options.push(OptionNumber::URI_PATH, &[b'a'; 250]);
+    }
+    let refused = bench.endpoint.send_request(bench.now, long_path);
     assert!(matches!(
         refused,
         Err(SendError::TooLarge { limit: 1152, .. })
@@ -53,7 +63,7 @@ fn a_response_that_cannot_be_sent_becomes_an_internal_server_error() {
     let mut bench = Bench::new();
     let exchange = bench.receive_request(&request_message(NON, 1, token(1)));
     let mut large = response(Code::CONTENT);
-    large.payload = vec![0; 1200];
+    large.payload = vec![0; 65537];
     bench.respond(exchange, large);
     assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);
     let exchange = bench.receive_request(&request_message(CON, 2, token(2)));
@@ -184,6 +194,22 @@ enum Step {
         id: u8,
         body: Vec<u8>,
     },
+    /// A message that is part of a block-wise transfer, or says so.
+    Block {
+        message_type: u8,
+        code: u8,
+        option: OptionNumber,
+        value: u32,
+        observe: Option<u32>,
+        length: usize,
+    },
+    /// The same, under the token of what the endpoint last sent.
+    BlockEcho {
+        code: u8,
+        option: OptionNumber,
+        value: u32,
+        length: usize,
+    },
     Echo {
         message_type: u8,
         code: u8,
@@ -191,10 +217,16 @@ enum Step {
     Send {
         delivery: Delivery,
         observe: Option<u32>,
+        length: usize,
     },
     Answer {
         code: u8,
         ignore: bool,
+        observe: Option<u32>,
+        length: usize,
+    },
+    Notify {
+        length: usize,
     },
     Wait(u64),
 }
@@ -205,7 +237,21 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Delivery::NonRepeated),
         Just(Delivery::NonOnce)
     ];
-    let code = prop_oneof![Just(0x45_u8), Just(0x00), Just(0x03), any::<u8>()];
+    let code = prop_oneof![
+        Just(0x45_u8),
+        Just(0x5f),
+        Just(0x88),
+        Just(0x00),
+        Just(0x01),
+        Just(0x03),
+        any::<u8>()
+    ];
+    let observe = proptest::option::of(0..2_u32);
+    let lengths = prop_oneof![Just(16_usize), Just(32), 0..300_usize];
+    let option = prop_oneof![Just(OptionNumber::BLOCK1), Just(OptionNumber::BLOCK2)];
+    let small = (0..6_u32, any::<bool>(), 0..2_usize)
+        .prop_map(|(number, more, exponent)| block(number, more, 16 << exponent));
+    let value = prop_oneof![small, 0..1_u32 << 24];
     prop_oneof![
         vec(any::<u8>(), 0..40).prop_map(Step::Datagram),
         (0..4_u8, code.clone(), 0..4_u8, vec(any::<u8>(), 0..12)).prop_map(
@@ -217,9 +263,52 @@ fn any_step() -> impl Strategy<Value = Step> {
             }
         ),
         (0..4_u8, code.clone()).prop_map(|(message_type, code)| Step::Echo { message_type, code }),
-        (delivery, proptest::option::of(0..2_u32))
-            .prop_map(|(delivery, observe)| Step::Send { delivery, observe }),
-        (code, any::<bool>()).prop_map(|(code, ignore)| Step::Answer { code, ignore }),
+        (delivery, observe.clone(), lengths.clone()).prop_map(|(delivery, observe, length)| {
+            Step::Send {
+                delivery,
+                observe,
+                length,
+            }
+        }),
+        (
+            code.clone(),
+            any::<bool>(),
+            observe.clone(),
+            lengths.clone()
+        )
+            .prop_map(|(code, ignore, observe, length)| Step::Answer {
+                code,
+                ignore,
+                observe,
+                length
+            }),
+        lengths.clone().prop_map(|length| Step::Notify { length }),
+        (
+            0..2_u8,
+            code.clone(),
+            option.clone(),
+            value.clone(),
+            observe,
+            lengths.clone()
+        )
+            .prop_map(|(message_type, code, option, value, observe, length)| {
+                Step::Block {
+                    message_type,
+                    code,
+                    option,
+                    value,
+                    observe,
+                    length,
+                }
+            }),
+        (code, option, value, lengths).prop_map(|(code, option, value, length)| {
+            Step::BlockEcho {
+                code,
+                option,
+                value,
+                length,
+            }
+        }),
         (0..60_000_u64).prop_map(Step::Wait),
     ]
 }
@@ -241,12 +330,17 @@ proptest! {
             remembered_notifications: 2,
             queued_events: 8,
             queued_datagrams: 8,
+            max_message_size: 120,
+            max_body: 300,
+            block_transfers: 2,
+            remembered_observers: 1,
             ..Limits::default()
         };
         let mut endpoint = Endpoint::new(TransmissionParameters::default(), limits, seed);
         let mut now = origin();
         let mut last_sent = Vec::new();
         let mut last_exchange = None;
+        let mut id = 1000;
         for step in steps {
             match step {
                 Step::Datagram(datagram) => endpoint.handle_datagram(now, &datagram),
@@ -263,16 +357,50 @@ proptest! {
                     }
                     endpoint.handle_datagram(now, &datagram);
                 }
-                Step::Send { delivery, observe } => {
-                    let _ = endpoint.send_request(now, get(observe, delivery));
-                }
-                Step::Answer { code, ignore } => if let Some(exchange) = last_exchange {
-                    if ignore {
-                        endpoint.ignore(exchange);
-                    } else {
-                        endpoint.respond(now, exchange, response(Code::from_byte(code)));
+                Step::Block { message_type, code, option, value, observe, length } => {
+                    id += 1;
+                    let message_type = if message_type == 0 { CON } else { NON };
+                    let mut message = request_message(message_type, id, token(7));
+                    message.code = Code::from_byte(code);
+                    message.options.push_uint(option, value);
+                    if let Some(value) = observe {
+                        message.options.push_uint(OptionNumber::OBSERVE, value);
                     }
-                },
+                    message.payload = body(length);
+                    endpoint.handle_datagram(now, &message.encode());
+                }
+                Step::BlockEcho { code, option, value, length } => {
+                    if let Ok(mut message) = Message::decode(&last_sent) {
+                        message.message_type = NON;
+                        message.code = Code::from_byte(code);
+                        message.options = coap::Options::new();
+                        message.options.push_uint(option, value);
+                        message.payload = body(length);
+                        endpoint.handle_datagram(now, &message.encode());
+                    }
+                }
+                Step::Send { delivery, observe, length } => {
+                    let mut request = get(observe, delivery);
+                    request.payload = body(length);
+                    let _ = endpoint.send_request(now, request);
+                }
+                Step::Answer { code, ignore, observe, length } => {
+                    if let Some(exchange) = last_exchange {
+                        if ignore {
+                            endpoint.ignore(exchange);
+                        } else {
+                            let mut answer = observed(observe.unwrap_or_default());
+                            answer.code = Code::from_byte(code);
+                            answer.payload = body(length);
+                            endpoint.respond(now, exchange, answer);
+                        }
+                    }
+                }
+                Step::Notify { length } => {
+                    let mut notification = observed(9);
+                    notification.payload = body(length);
+                    let _ = endpoint.notify(now, &token(7), notification);
+                }
                 Step::Wait(wait) => {
                     now += millis(wait);
                     endpoint.handle_timeout(now);
@@ -281,11 +409,19 @@ proptest! {
             }
             while let Some(datagram) = endpoint.poll_transmit() {
                 prop_assert!(Message::decode(&datagram).is_ok());
+                prop_assert!(datagram.len() <= limits.max_message_size);
                 last_sent = datagram;
             }
             while let Some(event) = endpoint.poll_event() {
-                if let Event::Request { exchange, .. } = event {
-                    last_exchange = Some(exchange);
+                match event {
+                    Event::Request { exchange, request, .. } => {
+                        prop_assert!(request.payload.len() <= limits.max_body);
+                        last_exchange = Some(exchange);
+                    }
+                    Event::Response { response, .. } => {
+                        prop_assert!(response.payload.len() <= limits.max_body);
+                    }
+                    Event::Failed { .. } | Event::NotificationRejected { .. } => {}
                 }
             }
         }

@@ -187,6 +187,18 @@ pub(crate) fn request_message(message_type: MessageType, id: u16, token: Token) 
     }
 }
 
+/// A block option's value, as RFC 7959 writes it: number/more/size.
+pub(crate) fn block(number: u32, more: bool, size: usize) -> u32 {
+    let exponent = size.trailing_zeros() - 4;
+    number << 4 | u32::from(more) << 3 | exponent
+}
+
+/// Bytes of which no two blocks are alike.
+pub(crate) fn body(length: usize) -> Vec<u8> {
+    let words = (0_u16..).flat_map(u16::to_be_bytes);
+    words.take(length).collect()
+}
+
 /// A response as the peer sends it.
 pub(crate) fn response_message(
     message_type: MessageType,

@@ -1,0 +1,17 @@
+//! Block-wise transfer, out of the application's sight (RFC 7959): it sends and gets whole bodies.
+//!
+//! ```text
+//! datagrams or stream <-> requests and responses <-> block::server, block::client <-> application
+//! ```
+
+mod client;
+mod option;
+mod receiving;
+mod representation;
+mod resource;
+mod sending;
+mod server;
+mod upload;
+
+pub(crate) use client::BlockClient;
+pub(crate) use server::BlockServer;
