@@ -9,7 +9,7 @@ use agent::client::{
     RequestRecord, State,
 };
 use agent::server_selection::AssociationId;
-use agent::session::{HeartbeatParameters, SessionParameters};
+use agent::session::SessionParameters;
 use coap::{Code, Message, MessageType};
 use dots::identifiers::Cuid;
 use dots::lifetime::Lifetime;
@@ -174,10 +174,7 @@ impl Rig {
 
     fn client(now: Now, known: (Vec<AssociationRecord>, Vec<RequestRecord>)) -> Client<Clear> {
         let parameters = SessionParameters {
-            heartbeat: HeartbeatParameters {
-                interval: seconds(30),
-                missing_allowed: 3,
-            },
+            configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
         Client::new(now, Clear(parameters), pvds(), known, MAX_REQUESTS, 7)

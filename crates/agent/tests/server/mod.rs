@@ -9,4 +9,5 @@ mod paths;
 mod put;
 mod restart;
 mod rig;
+mod sessions;
 mod status;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use agent::session::{Event, HeartbeatParameters, Output, SessionParameters, SignalSession};
+use agent::session::{Event, Output, SessionParameters, SignalSession};
 use coap::{Code, Message, MessageId, MessageType, OptionNumber, Options, Response, Token};
 use dots::heartbeat::Heartbeat;
 use dots::mitigation::MitigationReport;
 
-use crate::world::{self, ClearSession, DATA, WELCOME, seconds};
+use crate::world::{self, ClearSession, DATA, WELCOME};
 
 /// A session under test; the test is its peer.
 pub(super) struct Bench {
@@ -22,10 +22,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let parameters = SessionParameters {
-            heartbeat: HeartbeatParameters {
-                interval: seconds(30),
-                missing_allowed: 3,
-            },
+            configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
         let now = world::origin();

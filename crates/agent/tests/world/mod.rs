@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use dots::configuration::{
+    ConfigurationSet, HeartbeatInterval, MissingHbAllowed, SessionConfiguration,
+};
 use dtls::{CloseReason, Credential, Output, Peer, SendError, Session};
 
 /// 2026-01-01 00:00 UTC, where the wall clock starts.
@@ -180,5 +183,18 @@ impl Session for ClearSession {
 
     fn resumption(&self) -> Option<()> {
         None
+    }
+}
+
+/// A session configuration with these heartbeats, with and without a mitigation.
+pub(crate) fn configuration(interval: u16, missing_allowed: u16) -> SessionConfiguration {
+    let set = ConfigurationSet {
+        heartbeat_interval: HeartbeatInterval::new(interval).unwrap(),
+        missing_hb_allowed: MissingHbAllowed::new(missing_allowed).unwrap(),
+        ..ConfigurationSet::default()
+    };
+    SessionConfiguration {
+        mitigating: set,
+        idle: set,
     }
 }
