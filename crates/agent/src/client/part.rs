@@ -1,10 +1,10 @@
 //! The part of a request that goes to one server, as a state machine (RFC 9132 §4.4).
 //!
 //! ```text
-//! Asking --2.01, 2.04--> Accepted --refresh due--> Asking (same mid)
-//!   |  \--4.xx-------> Refused        |  \--status 6, expiry, wish over--> Ended
+//! Asking --2.01, 2.04--> Accepted --refresh due, expired before the wish--> Asking (same mid)
+//!   |  \--4.xx-------> Refused        |  \--status 6, expiry with the wish--> Ended
 //!   |   \--5.03------> Asking, later  |
-//!   \------------- withdraw --------> Withdrawing --2.02--> Ended
+//!   \------------- withdraw --------> Withdrawing --2.02, or all has expired--> Ended
 //! ```
 //!
 //! A part only knows what it wants from the server; the association asks it over every session
