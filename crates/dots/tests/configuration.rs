@@ -80,7 +80,7 @@ fn a_request_without_a_parameter_is_refused() {
     assert_eq!(request.encode(), one);
 }
 
-/// Covers: S-010, S-011, S-058
+/// Covers: S-010, S-011
 #[test]
 fn what_does_not_belong_into_a_request_is_refused() {
     for (body, reason) in [
@@ -164,7 +164,7 @@ fn a_decimal_has_at_most_two_fraction_digits_whatever_its_exponent() {
     );
 }
 
-/// Covers: S-056, S-058
+/// Covers: S-056
 #[test]
 fn numbers_that_a_parameter_cannot_have_are_unacceptable_and_not_malformed() {
     let hb = "heartbeat-interval.current-value: neither 0 nor from 15 to 240 seconds";
@@ -221,7 +221,6 @@ fn numbers_that_a_parameter_cannot_have_are_unacceptable_and_not_malformed() {
     }
 }
 
-/// Covers: S-058
 #[test]
 fn a_server_accepts_what_is_in_its_range_and_says_what_is_not() {
     let mut acceptable = AcceptableConfiguration::default();
@@ -295,7 +294,7 @@ fn a_server_accepts_what_is_in_its_range_and_says_what_is_not() {
     assert_eq!(report.nearest(&disabled), disabled);
 }
 
-/// Covers: S-057, S-059
+/// Covers: S-057
 #[test]
 fn what_is_not_asked_for_is_the_default_of_the_server() {
     let mut default = SessionConfiguration::default();
@@ -384,7 +383,6 @@ fn an_empty_probing_rate_beside_another_parameter_asks_for_nothing() {
     assert_eq!(ConfigurationRequest::decode(&open), Ok(request));
 }
 
-/// Covers: S-060
 #[test]
 fn over_a_reliable_transport_nothing_is_said_about_loss() {
     let acceptable = AcceptableConfiguration::default();
