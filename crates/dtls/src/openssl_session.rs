@@ -187,33 +187,47 @@ impl OpensslSession {
     /// Who the peer is, at the end of the handshake.
     fn authenticate(&self) -> Result<Peer, CloseReason> {
         let (ssl, peer) = (self.stream.ssl(), self.side.peer());
-        if self.transport == Transport::Stream && ssl.selected_alpn_protocol() != Some(ALPN) {
-            return Err(CloseReason::NoAlpn { peer });
-        }
         let refused = |fault| CloseReason::from(CertificateProblem { peer, fault });
+        let missing = || refused(CertificateFault::Missing);
         let resumed = ssl.session_reused();
-        if let Some(certificate) = ssl.peer_certificate() {
+        let authenticated = if let Some(certificate) = ssl.peer_certificate() {
             // A resumed session repeats neither the certificate nor its validation.
             if resumed && has_expired(&certificate) {
                 return Err(refused(CertificateFault::Expired(X509Code::EXPIRED)));
             }
-            let credential = credential(&certificate).ok_or(refused(CertificateFault::Missing))?;
-            return Ok(Peer {
-                credential,
+            Peer {
+                credential: credential(&certificate).ok_or_else(missing)?,
                 resumed,
-            });
-        }
-        let identity = match &self.side {
-            Side::Client { psk, .. } => psk.clone(),
-            Side::Server { .. } => psk::proven(ssl),
+            }
+        } else {
+            let identity = match &self.side {
+                Side::Client { psk, .. } => psk.clone(),
+                Side::Server { .. } => psk::proven(ssl),
+            };
+            Peer {
+                credential: Credential::Psk {
+                    identity: identity.ok_or_else(missing)?,
+                },
+                // TLS 1.3 calls every pre-shared key a resumption.
+                resumed: resumed && !self.is_tls13(),
+            }
         };
-        Ok(Peer {
-            credential: Credential::Psk {
-                identity: identity.ok_or(refused(CertificateFault::Missing))?,
-            },
-            // TLS 1.3 calls every pre-shared key a resumption.
-            resumed: resumed && !self.is_tls13(),
-        })
+        if self.transport == Transport::Stream && !self.has_alpn(&authenticated.credential) {
+            return Err(CloseReason::NoAlpn { peer });
+        }
+        Ok(authenticated)
+    }
+
+    /// Whether both mean CoAP (RFC 8323 §8.2).
+    fn has_alpn(&self, credential: &Credential) -> bool {
+        match self.stream.ssl().selected_alpn_protocol() {
+            Some(protocol) => protocol == ALPN,
+            // libcoap's clients leave ALPN out with a pre-shared key. A key is for nothing but DOTS, unlike a certificate,
+            // which another service could be shown too.
+            None => {
+                self.side.peer() == Role::Client && matches!(credential, Credential::Psk { .. })
+            }
+        }
     }
 
     fn is_tls13(&self) -> bool {

@@ -8,7 +8,7 @@
 
 mod common;
 
-use common::pki::{self, Ca, Profile, SERVER_NAME};
+use common::pki::{self, Ca, PSK, PSK_IDENTITY, Profile, SERVER_NAME, psk_server};
 use common::stream::{StreamPair, join};
 use dtls::{CertificateFault, CertificateProblem, CloseReason, Role, X509Code};
 use openssl::pkey::PKey;
@@ -67,6 +67,40 @@ fn a_server_refuses_a_client_that_does_not_offer_coap() {
             ssl.set_connect_state();
         });
         assert_eq!(seen.closed_without_session(), CloseReason::NoAlpn { peer });
+    }
+}
+
+/// So do the clients of libcoap.
+#[test]
+fn a_client_with_a_key_may_leave_alpn_out() {
+    for newest in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
+        for (offered, closed) in [
+            (None, None),
+            (
+                Some(&b"\x02h2"[..]),
+                Some(CloseReason::NoAlpn { peer: Role::Client }),
+            ),
+        ] {
+            let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+            context.set_max_proto_version(Some(newest)).unwrap();
+            context.set_psk_client_callback(|_, _, identity, secret| {
+                identity[..PSK_IDENTITY.len()].copy_from_slice(PSK_IDENTITY.as_bytes());
+                secret[..PSK.len()].copy_from_slice(PSK);
+                Ok(PSK.len())
+            });
+            if let Some(offered) = offered {
+                context.set_alpn_protos(offered).unwrap();
+            }
+            let config = psk_server(None);
+            let mut session = config.accept_stream(common::real_now()).unwrap();
+            let (_, seen) = join(&mut session, &context.build(), |ssl| {
+                ssl.set_connect_state();
+            });
+            assert_eq!(
+                (seen.peer.is_none(), &seen.closed),
+                (closed.is_some(), &closed)
+            );
+        }
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn builder(role: Role, transport: Transport) -> Result<SslContextBuil
         match role {
             Role::Client => context.set_alpn_protos(ALPN_LIST)?,
             Role::Server => {
-                // A client that offers no ALPN at all is refused when the handshake is over.
+                // A client that offers no ALPN at all is judged when the handshake is over.
                 context.set_alpn_select_callback(|_, offered| {
                     select_next_proto(ALPN_LIST, offered).ok_or(AlpnError::ALERT_FATAL)
                 });
@@ -109,7 +109,8 @@ pub(super) fn set_suites(
     match (certificates, psks) {
         (true, false) => context.set_cipher_list(CERTIFICATE_SUITES),
         (true, true) => {
-            context.set_cipher_list(&format!("{CERTIFICATE_SUITES}:{PSK_SUITES}"))?;
+            // Whoever offers a suite with PSK has a key, but perhaps no certificate.
+            context.set_cipher_list(&format!("{PSK_SUITES}:{CERTIFICATE_SUITES}"))?;
             context.set_ciphersuites(MIXED_TLS13_SUITES)
         }
         (false, _) => {

@@ -68,7 +68,7 @@ impl ServerConfig {
     }
 
     /// A session over a TCP connection that a client has just opened (RFC 8323 §8.2). The client has to offer the ALPN
-    /// "coap".
+    /// "coap", or no ALPN and a pre-shared key.
     ///
     /// # Errors
     /// [`ConfigError::Refused`] if OpenSSL runs out of memory.

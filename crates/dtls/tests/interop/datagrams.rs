@@ -1,126 +1,29 @@
-//! The `openssl` program on the other end, over loopback.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the other end is a process with real sockets and a real clock"
-)]
+//! DTLS over real sockets.
 
-mod common;
-
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use common::pair::SEED;
-use common::pki::{self, Ca, Identity, Profile, SERVER_NAME};
 use dtls::{
     Accept, Acceptor, CertificateFault, CertificateProblem, CloseReason, OpensslSession, Output,
     ResumptionState, Role, Session, X509Code,
 };
 
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// An `openssl` process whose output is read line by line; it ends with this value.
-struct Openssl {
-    child: Child,
-    lines: Receiver<String>,
-    _files: tempfile::TempDir,
-}
-
-impl Openssl {
-    /// `None`, with a word about it, if there is no such program.
-    fn start(command: &str, identity: &Identity, arguments: &[&str]) -> Option<Self> {
-        let files = tempfile::tempdir().unwrap();
-        let path = |name: &str, pem: &[u8]| {
-            let path = files.path().join(name);
-            fs::write(&path, pem).unwrap();
-            path
-        };
-        let spawned = Command::new("openssl")
-            .args([command, "-dtls1_2", "-verify_return_error"])
-            .args([Path::new("-cert"), &path("cert.pem", &identity.certificate)])
-            .args([Path::new("-key"), &path("key.pem", &identity.key)])
-            .args([Path::new("-CAfile"), &path("ca.pem", &identity.anchors)])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let Ok(mut child) = spawned else {
-            println!("skipped: there is no openssl program to talk to");
-            return None;
-        };
-        let (sender, lines) = channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        thread::spawn(move || {
-            output
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
-        Some(Self {
-            child,
-            lines,
-            _files: files,
-        })
-    }
-
-    fn say(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().unwrap();
-        writeln!(input, "{line}").unwrap();
-        input.flush().unwrap();
-    }
-
-    fn hear(&self, wanted: &str) {
-        let until = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
-        while let Ok(line) = self
-            .lines
-            .recv_timeout(until.saturating_duration_since(Instant::now()))
-        {
-            if line.contains(wanted) {
-                return;
-            }
-            heard.push(line);
-        }
-        panic!("openssl did not say {wanted:?}, but {heard:#?}");
-    }
-}
-
-impl Drop for Openssl {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::common::pair::SEED;
+use crate::common::pki::{
+    self, Ca, PSK, PSK_IDENTITY, Profile, SERVER_NAME, psk_client, psk_server,
+};
+use crate::program::Program;
+use crate::{PATIENCE, closed, common, data, established, ports};
 
 /// Receives one datagram, or nothing for a moment.
-fn receive(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
+pub(crate) fn receive(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
     let mut buffer = vec![0; 65536];
     let (length, from) = socket.recv_from(&mut buffer).ok()?;
     buffer.truncate(length);
     Some((buffer, from))
 }
 
-/// Held while a port has been found free but not taken yet.
-static PORTS: Mutex<()> = Mutex::new(());
-
-fn ports() -> MutexGuard<'static, ()> {
-    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn bind() -> UdpSocket {
+pub(crate) fn bind() -> UdpSocket {
     let _ports = ports();
     bind_locked()
 }
@@ -134,7 +37,7 @@ fn bind_locked() -> UdpSocket {
 }
 
 /// Runs a session over the socket until it yields an output that `wanted` picks.
-fn run<T>(
+pub(crate) fn run<T>(
     session: &mut dyn Session<Resumption = ResumptionState>,
     socket: &UdpSocket,
     peer: SocketAddr,
@@ -163,7 +66,10 @@ fn run<T>(
 }
 
 /// Waits for a client to pass the door.
-fn accept(acceptor: &mut Acceptor, socket: &UdpSocket) -> (Box<OpensslSession>, SocketAddr) {
+pub(crate) fn accept(
+    acceptor: &mut Acceptor,
+    socket: &UdpSocket,
+) -> (Box<OpensslSession>, SocketAddr) {
     let until = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < until, "no ClientHello");
@@ -180,7 +86,7 @@ fn accept(acceptor: &mut Acceptor, socket: &UdpSocket) -> (Box<OpensslSession>, 
     }
 }
 
-fn flush(
+pub(crate) fn flush(
     session: &mut dyn Session<Resumption = ResumptionState>,
     socket: &UdpSocket,
     peer: SocketAddr,
@@ -192,37 +98,17 @@ fn flush(
     }
 }
 
-fn established(output: Output) -> Option<dtls::Peer> {
-    match output {
-        Output::Established(peer) => Some(peer),
-        other => panic!("{other:?} instead of a handshake"),
-    }
-}
-
-fn data(output: Output) -> Option<Vec<u8>> {
-    match output {
-        Output::Data(data) => Some(data),
-        other => panic!("{other:?} instead of data"),
-    }
-}
-
-fn closed(output: Output) -> Option<CloseReason> {
-    match output {
-        Output::Closed(reason) => Some(reason),
-        _ => None,
-    }
-}
-
 ///
 #[test]
 fn openssl_s_client_talks_to_the_acceptor() {
     let (server, client) = pki::server_and_client();
     let socket = bind();
     let port = socket.local_addr().unwrap().port().to_string();
-    let Some(mut openssl) = Openssl::start(
+    let Some(mut openssl) = Program::openssl(
         "s_client",
         &client,
         &[
+            "-dtls1_2",
             "-connect",
             &format!("127.0.0.1:{port}"),
             "-servername",
@@ -255,10 +141,11 @@ fn a_client_talks_to_openssl_s_server_behind_its_own_cookie_door() {
     let (server, client) = pki::server_and_client();
     let ports = ports();
     let address = bind_locked().local_addr().unwrap();
-    let Some(mut openssl) = Openssl::start(
+    let Some(mut openssl) = Program::openssl(
         "s_server",
         &server,
         &[
+            "-dtls1_2",
             "-accept",
             &address.to_string(),
             "-Verify",
@@ -292,6 +179,64 @@ fn a_client_talks_to_openssl_s_server_behind_its_own_cookie_door() {
     openssl.hear("DONE");
 }
 
+const PSK_HEX: &str = "61206b6579206f66203230206f63746574732e2e";
+
+///
+#[test]
+fn openssl_s_client_talks_to_the_acceptor_with_a_key() {
+    for cipher in [
+        "ECDHE-PSK-CHACHA20-POLY1305",
+        "DHE-PSK-AES256-GCM-SHA384",
+        "DHE-PSK-AES128-GCM-SHA256",
+    ] {
+        let socket = bind();
+        let address = socket.local_addr().unwrap().to_string();
+        let mut arguments = vec!["s_client", "-dtls1_2", "-connect", &address];
+        arguments.extend(["-psk_identity", PSK_IDENTITY, "-psk", PSK_HEX]);
+        arguments.extend(["-cipher", cipher]);
+        let Some(mut openssl) = Program::start("openssl", arguments) else {
+            return;
+        };
+        let mut acceptor = Acceptor::new(psk_server(None), &SEED, Instant::now());
+        let (mut session, peer) = accept(&mut acceptor, &socket);
+        let credential = run(&mut *session, &socket, peer, established).credential;
+        assert_eq!(credential.to_string(), "PSK identity client-1");
+        openssl.say("ping");
+        assert_eq!(run(&mut *session, &socket, peer, data), b"ping\n");
+        openssl.say("Q");
+        assert_eq!(
+            run(&mut *session, &socket, peer, closed),
+            CloseReason::PeerClosed
+        );
+    }
+}
+
+///
+#[test]
+fn a_client_with_a_key_talks_to_openssl_s_server() {
+    let ports = ports();
+    let address = bind_locked().local_addr().unwrap();
+    let accept = address.to_string();
+    let mut arguments = vec!["s_server", "-dtls1_2", "-accept", &accept, "-listen"];
+    arguments.extend(["-nocert", "-naccept", "1"]);
+    arguments.extend(["-psk_identity", PSK_IDENTITY, "-psk", PSK_HEX]);
+    let Some(mut openssl) = Program::start("openssl", arguments) else {
+        return;
+    };
+    openssl.hear("ACCEPT");
+    drop(ports);
+    let socket = bind();
+    let mut session = psk_client(PSK_IDENTITY, PSK)
+        .connect(Instant::now(), SERVER_NAME, None)
+        .unwrap();
+    run(&mut session, &socket, address, established);
+    session.send(Instant::now(), b"ping over DTLS\n").unwrap();
+    flush(&mut session, &socket, address);
+    openssl.hear("ping over DTLS");
+    openssl.say("pong");
+    assert_eq!(run(&mut session, &socket, address, data), b"pong\n");
+}
+
 /// Our own client would not even try.
 #[test]
 fn a_ticket_does_not_outlive_the_clients_certificate() {
@@ -309,10 +254,10 @@ fn a_ticket_does_not_outlive_the_clients_certificate() {
     let session_file = session_file.to_str().unwrap();
     let mut acceptor = Acceptor::new(server.server_config(), &SEED, Instant::now());
 
-    let Some(mut openssl) = Openssl::start(
+    let Some(mut openssl) = Program::openssl(
         "s_client",
         &client,
-        &["-connect", &address, "-sess_out", session_file],
+        &["-dtls1_2", "-connect", &address, "-sess_out", session_file],
     ) else {
         return;
     };
@@ -325,10 +270,10 @@ fn a_ticket_does_not_outlive_the_clients_certificate() {
     );
 
     common::wait_until(expiry);
-    let _openssl = Openssl::start(
+    let _openssl = Program::openssl(
         "s_client",
         &client,
-        &["-connect", &address, "-sess_in", session_file],
+        &["-dtls1_2", "-connect", &address, "-sess_in", session_file],
     );
     let (mut session, peer) = accept(&mut acceptor, &socket);
     let fault = CertificateFault::Expired(X509Code(10));
