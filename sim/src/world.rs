@@ -38,6 +38,7 @@ impl Connector for PlaintextConnector {
         &mut self,
         now: Instant,
         association: &AssociationId,
+        _: Option<&()>,
     ) -> Result<PlaintextSession, dtls::ConfigError> {
         Ok(PlaintextSession::client(now, peer(&association.server)))
     }

@@ -38,7 +38,7 @@ pub trait Connector {
     /// What it opens.
     type Session: dtls::Session;
 
-    /// Begins a session with a server.
+    /// Begins a session with a server, or resumes the last one.
     ///
     /// # Errors
     /// When the credentials or the name cannot be used.
@@ -46,6 +46,7 @@ pub trait Connector {
         &mut self,
         now: Instant,
         association: &AssociationId,
+        resumption: Option<&<Self::Session as dtls::Session>::Resumption>,
     ) -> Result<Self::Session, dtls::ConfigError>;
 
     /// The cuid that follows from the credentials used with a server (RFC 9132 §4.4.1.1).

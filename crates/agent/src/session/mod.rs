@@ -121,6 +121,11 @@ impl<S: dtls::Session> SignalSession<S> {
         self.endpoint.round_trip_estimate()
     }
 
+    /// What resumes the secured session later, at a client.
+    pub fn resumption(&self) -> Option<S::Resumption> {
+        self.secured.resumption()
+    }
+
     /// Whether messages can be sent.
     pub fn is_established(&self) -> bool {
         self.heartbeat.is_some()

@@ -55,6 +55,7 @@ impl Connector for Clear {
         &mut self,
         now: Instant,
         _: &AssociationId,
+        _: Option<&()>,
     ) -> Result<Self::Session, dtls::ConfigError> {
         Ok(ClearSession::new(now, world::peer("server", 9)))
     }

@@ -7,7 +7,9 @@ use agent::client::Connector;
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
-use dtls::{ClientConfig as Credentials, OpensslSession, PemCredentials, SessionSettings};
+use dtls::{
+    ClientConfig as Credentials, OpensslSession, PemCredentials, ResumptionState, SessionSettings,
+};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
 use super::Error;
@@ -102,6 +104,7 @@ impl Connector for OpensslConnector {
         &mut self,
         now: Instant,
         association: &AssociationId,
+        resumption: Option<&ResumptionState>,
     ) -> Result<OpensslSession, dtls::ConfigError> {
         let identity =
             self.identities
@@ -109,7 +112,9 @@ impl Connector for OpensslConnector {
                 .ok_or_else(|| dtls::ConfigError::ServerName {
                     name: association.server.clone(),
                 })?;
-        identity.credentials.connect(now, &association.server, None)
+        identity
+            .credentials
+            .connect(now, &association.server, resumption)
     }
 
     fn cuid(&self, association: &AssociationId) -> Cuid {
