@@ -6,6 +6,7 @@ mod hostile;
 mod mids;
 mod observing;
 mod replies;
+mod resumption;
 mod rig;
 mod sessions;
 mod withdrawing;
