@@ -126,26 +126,15 @@ impl Client {
         token: &Token,
         request: &Request,
     ) -> Result<(), SendError> {
-        let interest = Interest::of(request.options.observe());
         let others = || self.open.iter().filter(|(other, _)| *other != token);
-        let limit = context.limits.outstanding_requests;
-        if others()
+        let outstanding = others()
             .filter(|(_, open)| !matches!(open.phase, Phase::Observing))
-            .count()
-            >= limit
-        {
-            return Err(SendError::TooManyOutstanding { limit });
-        }
-        let limit = context.limits.observations;
-        if interest == Interest::Register
-            && others()
-                .filter(|(_, open)| open.interest == Interest::Register)
-                .count()
-                >= limit
-        {
-            return Err(SendError::TooManyObservations { limit });
-        }
-        Ok(())
+            .count();
+        let registered = others()
+            .filter(|(_, open)| open.interest == Interest::Register)
+            .count();
+        let interest = Interest::of(request.options.observe());
+        context.limits.admit(outstanding, registered, interest)
     }
 
     pub(crate) fn cancel(&mut self, context: &Context, token: &Token) {

@@ -76,6 +76,17 @@ impl Code {
     /// 5.08 (RFC 8768 §6).
     pub const HOP_LIMIT_REACHED: Self = Self::new(5, 8);
 
+    /// 7.01, Capabilities and Settings (RFC 8323 §5.3).
+    pub const CSM: Self = Self::new(7, 1);
+    /// 7.02 (RFC 8323 §5.4).
+    pub const PING: Self = Self::new(7, 2);
+    /// 7.03 (RFC 8323 §5.4).
+    pub const PONG: Self = Self::new(7, 3);
+    /// 7.04 (RFC 8323 §5.5).
+    pub const RELEASE: Self = Self::new(7, 4);
+    /// 7.05 (RFC 8323 §5.6).
+    pub const ABORT: Self = Self::new(7, 5);
+
     const fn new(class: u8, detail: u8) -> Self {
         Self(class << 5 | detail)
     }
@@ -114,6 +125,12 @@ impl Code {
     #[must_use]
     pub const fn is_response(self) -> bool {
         matches!(self.class(), 2 | 4 | 5)
+    }
+
+    /// Whether this is a signaling code: class 7, over streams only (RFC 8323 §5.1).
+    #[must_use]
+    pub const fn is_signaling(self) -> bool {
+        self.class() == 7
     }
 
     /// Whether this is a response code of the Success class.
@@ -156,9 +173,6 @@ mod tests {
             assert!(code.is_response() || !code.is_success());
         }
         assert!(!Code::EMPTY.is_request());
-        assert!(
-            !Code::from_byte(0xe1).is_response(),
-            "7.01 belongs to signalling over TCP"
-        );
+        assert!(Code::CSM.is_signaling() && !Code::CSM.is_response());
     }
 }

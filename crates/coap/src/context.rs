@@ -39,11 +39,21 @@ impl Context {
 
     /// Queues a datagram, or loses it if nobody takes them: the network would do no other.
     pub(crate) fn transmit(&mut self, datagram: Vec<u8>) {
-        if self.transmits.len() < self.limits.queued_datagrams {
-            self.transmits.push_back(datagram);
-        } else {
+        if self.is_congested() {
             self.counters.overflows += 1;
+        } else {
+            self.transmits.push_back(datagram);
         }
+    }
+
+    /// Whether so much waits to be sent that more would be lost.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.transmits.len() >= self.limits.queued_datagrams
+    }
+
+    /// Queues the last message of a connection, even if too many wait.
+    pub(crate) fn transmit_last(&mut self, message: Vec<u8>) {
+        self.transmits.push_back(message);
     }
 
     pub(crate) fn acknowledge(&mut self, message_id: MessageId) {
@@ -79,7 +89,7 @@ impl Context {
 
     /// Whether a message that makes an event may be looked at.
     pub(crate) fn has_room(&self) -> bool {
-        self.events.len() < self.limits.queued_events
+        self.events.len() + self.raised.len() < self.limits.queued_events
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Vec<u8>> {

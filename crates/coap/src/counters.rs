@@ -3,9 +3,10 @@
 #[non_exhaustive]
 pub struct Counters {
     /// Datagrams that are no CoAP message, are too large, or combine type and code against RFC 7252
-    /// §4.3.
+    /// §4.3; and what makes a stream unreadable.
     pub malformed: u64,
-    /// Empty Confirmable messages, answered with Reset (RFC 7252 §4.3).
+    /// Empty Confirmable messages, answered with Reset (RFC 7252 §4.3); over a stream, Empty messages
+    /// and Ping messages, the latter answered with Pong (RFC 8323 §5.4).
     pub pings: u64,
     /// Requests that came again with their Message ID (RFC 7252 §4.5).
     pub duplicates: u64,
@@ -31,6 +32,6 @@ pub struct Counters {
     pub unsendable_responses: u64,
     /// Separate responses that were never acknowledged.
     pub undelivered_responses: u64,
-    /// Messages dropped because a queue was full.
+    /// Messages dropped because a queue was full; over a stream, also requests refused for that.
     pub overflows: u64,
 }

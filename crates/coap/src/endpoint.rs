@@ -5,33 +5,48 @@ use crate::context::Context;
 use crate::counters::Counters;
 use crate::datagram::Datagram;
 use crate::identifier::{Exchange, Token};
+use crate::link::Link;
 use crate::parameters::{Limits, TransmissionParameters};
 use crate::request::{Event, Request, Response, SendError};
+use crate::stream::Stream;
 
-/// One end of a session over an unreliable datagram transport, client and server at once (RFC 7252
-/// §4, §5).
+/// One end of a session, client and server at once, over an unreliable datagram transport (RFC 7252
+/// §4, §5) or over a connection (RFC 8323).
 ///
 /// It does no input or output. After each call that takes `now` or sends something, take the
-/// datagrams from [`poll_transmit`](Self::poll_transmit), the events from
+/// datagrams, or the next bytes of the stream, from [`poll_transmit`](Self::poll_transmit), the events from
 /// [`poll_event`](Self::poll_event), and call [`handle_timeout`](Self::handle_timeout) when
 /// [`poll_timeout`](Self::poll_timeout) says.
 #[derive(Debug)]
 pub struct Endpoint {
     context: Context,
-    link: Datagram,
+    link: Link,
     client: BlockClient,
     server: BlockServer,
 }
 
 impl Endpoint {
-    /// An endpoint for a new session. Message IDs, tokens and jitter follow from `seed`, which must
+    /// An endpoint for a new session over datagrams. Message IDs, tokens and jitter follow from `seed`, which must
     /// differ between sessions.
     #[must_use]
     pub fn new(parameters: TransmissionParameters, limits: Limits, seed: u64) -> Self {
         let context = Context::new(parameters, limits, seed);
+        Self::on(context, Link::Datagram(Datagram::default()))
+    }
+
+    /// An endpoint for a connection that is up, over TCP or TLS: its first message waits to be sent
+    /// (RFC 8323 §3.3). Tokens follow from `seed`. Of the parameters, it uses the lifetimes alone.
+    #[must_use]
+    pub fn over_stream(parameters: TransmissionParameters, limits: Limits, seed: u64) -> Self {
+        let mut context = Context::new(parameters, limits, seed);
+        let stream = Stream::new(&mut context);
+        Self::on(context, Link::Stream(stream))
+    }
+
+    fn on(context: Context, link: Link) -> Self {
         Self {
             context,
-            link: Datagram::default(),
+            link,
             client: BlockClient::default(),
             server: BlockServer::default(),
         }
@@ -97,15 +112,15 @@ impl Endpoint {
     }
 
     /// Stops sending a request, and expects no response to it. Notifications that it may have
-    /// registered are rejected.
+    /// registered are rejected, or over a stream ended explicitly (RFC 8323 §7.4).
     pub fn cancel(&mut self, token: &Token) {
-        self.client.cancel(&self.context, &mut self.link, token);
+        self.client.cancel(&mut self.context, &mut self.link, token);
     }
 
     /// Forgets an observation, so that the next notification is rejected and the server ends it
-    /// (RFC 7641 §3.6).
+    /// (RFC 7641 §3.6). Over a stream the server is told at once (RFC 8323 §7.4).
     pub fn forget_observation(&mut self, token: &Token) {
-        self.client.forget(&self.context, &mut self.link, token);
+        self.client.forget(&mut self.context, &mut self.link, token);
     }
 
     /// Answers a request. Ignored and counted if it was answered before, or is forgotten as one of
@@ -126,8 +141,8 @@ impl Endpoint {
         self.link.ignore(&mut self.context, exchange);
     }
 
-    /// Sends a notification on an observation of the peer's, always Non-confirmable (RFC 9132
-    /// §4.4.2.1). The caller sets the Observe option and keeps the rate: one a round trip, or one
+    /// Sends a notification on an observation of the peer's, over datagrams always Non-confirmable
+    /// (RFC 9132 §4.4.2.1). The caller sets the Observe option and keeps the rate: one a round trip, or one
     /// every 3 s. Of one too large for one message the first block is sent (RFC 7959 §2.6).
     ///
     /// # Errors
@@ -142,10 +157,12 @@ impl Endpoint {
         self.server.notify(context, link, now, *token, response)
     }
 
-    /// Takes a datagram of the peer. One that is malformed is counted, rejected if it is
-    /// Confirmable, and dropped.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        self.link.handle_datagram(&mut self.context, now, datagram);
+    /// Takes a datagram of the peer, or over a stream what was read, cut anywhere.
+    ///
+    /// A datagram that is malformed is counted, rejected if it is Confirmable, and dropped. In a
+    /// stream that is the end: [`Event::Ended`].
+    pub fn handle_datagram(&mut self, now: Instant, bytes: &[u8]) {
+        self.link.handle_bytes(&mut self.context, now, bytes);
         self.settle(now);
     }
 
@@ -164,14 +181,15 @@ impl Endpoint {
         link.into_iter().chain(self.server.next_timeout()).min()
     }
 
-    /// The next datagram for the peer.
+    /// The next datagram for the peer, or the next bytes of the stream.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         self.context.poll_transmit()
     }
 
     /// The next event for the application.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.context.poll_event()
+        let event = self.context.poll_event();
+        event.or_else(|| self.link.poll_end().map(|cause| Event::Ended { cause }))
     }
 
     /// Takes what the messages brought through the block-wise transfers to the application.
@@ -202,6 +220,7 @@ impl Endpoint {
                     self.server.forget_observer(&token);
                     context.deliver(event);
                 }
+                Event::Ended { .. } => context.deliver(event),
             }
         }
     }

@@ -136,6 +136,20 @@ impl Options {
         self.uint(OptionNumber::MAX_AGE)
     }
 
+    /// Hop-Limit; `None` stands for a request that no proxy has limited yet (RFC 8768 §3).
+    ///
+    /// # Errors
+    /// If it is not 1 to 255 in one byte: to be answered with 4.00.
+    #[must_use]
+    pub fn hop_limit(&self) -> Option<Result<u8, HopLimitError>> {
+        let value = self.get_first(OptionNumber::HOP_LIMIT)?;
+        Some(match value {
+            [] | [0] => Err(HopLimitError::Zero),
+            [hops] => Ok(*hops),
+            longer => Err(HopLimitError::TooLong(longer.len())),
+        })
+    }
+
     /// The first critical option that is not recognised, has a length it must not have, or occurs
     /// too often (RFC 7252 §5.4.1, §5.4.3, §5.4.5).
     pub(crate) fn unrecognised_critical(
@@ -193,6 +207,17 @@ impl std::fmt::Debug for Options {
 fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     bytes.get(zeros..).unwrap_or_default()
+}
+
+/// What is wrong with a Hop-Limit option (RFC 8768 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HopLimitError {
+    /// It says that the request should not have been forwarded here.
+    #[error("Hop-Limit is 0")]
+    Zero,
+    /// Its value takes more than a byte.
+    #[error("Hop-Limit of {0} bytes")]
+    TooLong(usize),
 }
 
 /// What is wrong with the part of a message after the token. `at` counts bytes from the first

@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
+use crate::observation::Interest;
 use crate::option_number::OptionNumber;
+use crate::request::SendError;
 
 /// No wait is longer, whatever a peer negotiates.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -128,7 +130,8 @@ pub(crate) fn after(now: Instant, wait: Duration) -> Instant {
 /// What bounds the memory that a peer, or an application, can make an endpoint use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the largest message sent (RFC 7252 §4.6).
+    /// Bytes of the largest message sent in a datagram (RFC 7252 §4.6). Over a stream the peer says
+    /// what it takes.
     pub max_message_size: usize,
     /// Bytes of the largest message looked at.
     pub max_received_size: usize,
@@ -148,6 +151,7 @@ pub struct Limits {
     /// Closed tokens remembered, so that late responses are not taken for strangers'.
     pub closed_tokens: usize,
     /// Received requests remembered, to know duplicates and to answer them. The oldest give way.
+    /// Over a stream, received requests not yet answered; more get 5.03.
     pub deduplication_entries: usize,
     /// Bytes of responses remembered for duplicates. The oldest give way, with their requests.
     pub response_cache_bytes: usize,
@@ -155,9 +159,11 @@ pub struct Limits {
     pub separate_responses: usize,
     /// Notifications whose Message ID is remembered, to know what a Reset message rejects.
     pub remembered_notifications: usize,
-    /// Events not yet polled; a message that would make another one is dropped as if lost.
+    /// Events not yet polled; a message that would make another one is dropped as if lost. Over a
+    /// stream, a request then gets 5.03.
     pub queued_events: usize,
-    /// Datagrams not yet polled; further ones are dropped as if lost.
+    /// Datagrams not yet polled; further ones are dropped as if lost. Over a stream, one more message
+    /// ends the connection.
     pub queued_datagrams: usize,
     /// The critical options the application understands, in requests and in responses (RFC 7252
     /// §5.4.1), beside Block1 and Block2, which it never sees.
@@ -173,6 +179,27 @@ const ADDRESSING: &[OptionNumber] = &[
     OptionNumber::URI_QUERY,
     OptionNumber::ACCEPT,
 ];
+
+impl Limits {
+    /// Whether there may be another request, beside so many that wait for a response and so many
+    /// that observe.
+    pub(crate) fn admit(
+        &self,
+        outstanding: usize,
+        registered: usize,
+        interest: Interest,
+    ) -> Result<(), SendError> {
+        let limit = self.outstanding_requests;
+        if outstanding >= limit {
+            return Err(SendError::TooManyOutstanding { limit });
+        }
+        let limit = self.observations;
+        if interest == Interest::Register && registered >= limit {
+            return Err(SendError::TooManyObservations { limit });
+        }
+        Ok(())
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use crate::code::Code;
+use crate::frame::Frame;
 use crate::identifier::{Exchange, MessageId, Token};
 use crate::message::{Message, MessageType};
 use crate::option_number::OptionNumber;
 use crate::options::Options;
+use crate::stream::StreamError;
 
 /// A request (RFC 7252 §5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +25,14 @@ pub struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// In a Confirmable message, retransmitted with back-off until it is acknowledged (RFC 7252
-    /// §4.2).
+    /// §4.2). Over a stream each request is sent once, and delivery is but a limit to the wait for
+    /// the response: EXCHANGE_LIFETIME. Every request received over a stream says this.
     Confirmable,
     /// In Non-confirmable messages, sent again at intervals until there is a response (RFC 9132
-    /// §4.4).
+    /// §4.4). Over a stream the response may take any time.
     NonRepeated,
     /// In one Non-confirmable message; a heartbeat, say. Every received Non-confirmable request
-    /// says this.
+    /// says this. Over a stream the response may take NON_LIFETIME.
     NonOnce,
 }
 
@@ -45,6 +48,30 @@ pub struct Response {
 }
 
 impl Response {
+    /// A response with a sentence for the person at the other end (RFC 7252 §5.5.2).
+    pub(crate) fn diagnostic(code: Code, text: &str) -> Self {
+        Self {
+            code,
+            options: Options::new(),
+            payload: text.as_bytes().to_vec(),
+        }
+    }
+
+    /// 4.02 with a diagnostic payload that names the option (RFC 7252 §5.4.1).
+    pub(crate) fn bad_option(option: OptionNumber) -> Self {
+        let text = format!("critical option {} is not supported here", option.0);
+        Self::diagnostic(Code::BAD_OPTION, &text)
+    }
+
+    pub(crate) fn into_frame(self, token: Token) -> Frame {
+        Frame {
+            code: self.code,
+            token,
+            options: self.options,
+            payload: self.payload,
+        }
+    }
+
     pub(crate) fn into_message(
         self,
         message_type: MessageType,
@@ -103,6 +130,24 @@ pub enum Event {
         /// The peer's token, as given to [`Endpoint::notify`](crate::Endpoint::notify).
         token: Token,
     },
+    /// The connection is over, and the last event with it: send what
+    /// [`Endpoint::poll_transmit`](crate::Endpoint::poll_transmit) still has, and close. Over
+    /// datagrams this never happens.
+    Ended {
+        /// Why.
+        cause: EndCause,
+    },
+}
+
+/// Why a connection is to be closed (RFC 8323 §5.5, §5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndCause {
+    /// The peer wants to leave, and its requests are answered.
+    Released,
+    /// The peer aborted the connection.
+    Aborted,
+    /// The peer did what it must not, and is told so.
+    Misbehaviour(StreamError),
 }
 
 /// Why a request of ours will not be answered.
@@ -145,7 +190,7 @@ pub enum SendError {
         limit: usize,
     },
     /// The message would exceed [`Limits::max_message_size`](crate::Limits::max_message_size), or
-    /// its body [`Limits::max_body`](crate::Limits::max_body).
+    /// over a stream what the peer takes (RFC 8323 §5.3.1), or its body [`Limits::max_body`](crate::Limits::max_body).
     #[error("{size} bytes exceed {limit} bytes")]
     TooLarge {
         /// Bytes of the encoded message, or of the body.
@@ -159,4 +204,7 @@ pub enum SendError {
     /// A notification whose code is none of a response.
     #[error("code {0} is not a response code")]
     NotAResponseCode(Code),
+    /// The connection is over, see [`Event::Ended`].
+    #[error("the connection is over")]
+    Ended,
 }

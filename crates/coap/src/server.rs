@@ -18,7 +18,6 @@ use crate::deduplication::{Deduplication, Progress, Received};
 use crate::identifier::{Exchange, MessageId, Token};
 use crate::message::{Message, MessageType};
 use crate::notifications::Notifications;
-use crate::option_number::OptionNumber;
 use crate::options::Options;
 use crate::request::{Delivery, Event, Request, Response, SendError};
 use crate::separate::SeparateResponses;
@@ -41,7 +40,7 @@ impl Server {
             context.counters.unknown_critical_option += 1;
             if confirmable {
                 let exchange = self.requests.admit(context, now, (id, token), confirmable);
-                self.respond(context, now, exchange, bad_option(option));
+                self.respond(context, now, exchange, Response::bad_option(option));
             } else {
                 context.reset(id);
             }
@@ -205,14 +204,4 @@ fn sendable(context: &mut Context, mut message: Message) -> Vec<u8> {
     message.options = Options::new();
     message.payload = Vec::new();
     message.encode()
-}
-
-/// 4.02 with a diagnostic payload that names the option (RFC 7252 §5.4.1).
-fn bad_option(option: OptionNumber) -> Response {
-    let payload = format!("critical option {} is not supported here", option.0).into_bytes();
-    Response {
-        code: Code::BAD_OPTION,
-        options: Options::new(),
-        payload,
-    }
 }

@@ -308,6 +308,13 @@ impl<S: dtls::Session> SignalSession<S> {
                 }
                 Event::RequestFailed { token, cause }
             }
+            // Over a stream: say why, then close.
+            coap::Event::Ended { .. } => {
+                while let Some(bytes) = self.endpoint.poll_transmit() {
+                    let _lost = self.secured.send(now, &bytes);
+                }
+                return self.secured.close(now);
+            }
             coap::Event::NotificationRejected { token } => Event::NotificationRejected { token },
         };
         self.outputs.push_back(Output::Event(event));

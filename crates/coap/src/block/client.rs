@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crate::block::receiving::{Fetched, Receiving};
 use crate::block::sending::{Sending, Sent};
 use crate::context::Context;
-use crate::datagram::Datagram;
 use crate::identifier::Token;
+use crate::link::Link;
 use crate::option_number::OptionNumber;
 use crate::options::Options;
 use crate::request::{Event, FailureCause, Request, Response, SendError};
@@ -53,7 +53,7 @@ impl BlockClient {
     pub(crate) fn send(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         token: Token,
         mut request: Request,
@@ -69,7 +69,7 @@ impl BlockClient {
             return Err(SendError::TooLarge { size, limit });
         }
         let stage = match Sending::block_size(size, room) {
-            Some(block_size) if size > room => {
+            Some(block_size) if size > room && link.takes_blocks() => {
                 let body = std::mem::take(&mut request.payload);
                 let sending = Sending::new(body, block_size, self.fresh_tag());
                 // Each block would register anew, with a token of its own.
@@ -91,44 +91,43 @@ impl BlockClient {
         Ok(())
     }
 
-    pub(crate) fn cancel(&mut self, context: &Context, link: &mut Datagram, token: &Token) {
-        self.end(context, link, token);
-        link.cancel(context, token);
+    pub(crate) fn cancel(&mut self, context: &mut Context, link: &mut Link, token: &Token) {
+        let request = self.end(context, link, token);
+        link.cancel(context, token, request);
     }
 
-    pub(crate) fn forget(&mut self, context: &Context, link: &mut Datagram, token: &Token) {
-        self.end(context, link, token);
-        link.forget(token);
+    pub(crate) fn forget(&mut self, context: &mut Context, link: &mut Link, token: &Token) {
+        let request = self.end(context, link, token);
+        link.forget(context, token, request);
     }
 
-    /// Stops what is under way for a token of the application's, but for the request itself.
-    fn end(&mut self, context: &Context, link: &mut Datagram, token: &Token) {
-        let part = self
-            .conversations
-            .remove(token)
-            .and_then(|conversation| conversation.part);
-        if let Some(part) = part {
+    /// Stops what is under way for a token of the application's, but for the request itself, which
+    /// it gives.
+    fn end(&mut self, context: &mut Context, link: &mut Link, token: &Token) -> Option<Request> {
+        let conversation = self.conversations.remove(token)?;
+        if let Some(part) = conversation.part {
             self.parts.remove(&part);
-            link.cancel(context, &part);
+            link.cancel(context, &part, None);
         }
+        Some(conversation.request)
     }
 
     pub(crate) fn on_failed(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         token: Token,
         cause: FailureCause,
     ) {
         let name = self.parts.remove(&token).unwrap_or(token);
-        self.forget(context, link, &name);
-        context.deliver(Event::Failed { token: name, cause });
+        let request = self.end(context, link, &name);
+        fail(context, link, name, request, cause);
     }
 
     pub(crate) fn on_response(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         token: Token,
         (response, round_trip): (Response, Option<Duration>),
@@ -140,7 +139,7 @@ impl BlockClient {
         if let Some(part) = conversation.part.take().filter(|part| *part != token) {
             // A notification that is newer than what was being fetched.
             self.parts.remove(&part);
-            link.cancel(context, &part);
+            link.cancel(context, &part, None);
         }
         let max_body = context.limits.max_body;
         match std::mem::replace(&mut conversation.stage, Stage::Whole) {
@@ -165,11 +164,14 @@ impl BlockClient {
                     }
                     Fetched::Other(response) => {
                         // Whatever it is, it is no notification: the observation is over.
-                        link.forget(&name);
+                        let request = conversation.request.clone();
+                        link.forget(context, &name, Some(request));
                         let other = (response, receiving.round_trip);
                         self.deliver(context, link, name, conversation, other);
                     }
-                    Fetched::Failed(cause) => self.on_failed(context, link, name, cause),
+                    Fetched::Failed(cause) => {
+                        fail(context, link, name, Some(conversation.request), cause);
+                    }
                 }
                 return;
             }
@@ -181,14 +183,14 @@ impl BlockClient {
             Err(Ok(response)) => {
                 self.deliver(context, link, name, conversation, (response, round_trip));
             }
-            Err(Err(cause)) => self.on_failed(context, link, name, cause),
+            Err(Err(cause)) => fail(context, link, name, Some(conversation.request), cause),
         }
     }
 
     fn fetch(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         name: Token,
         mut conversation: Conversation,
@@ -205,7 +207,7 @@ impl BlockClient {
     fn ask(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         name: Token,
         mut conversation: Conversation,
@@ -220,7 +222,8 @@ impl BlockClient {
             ..conversation.request
         };
         if let Err(error) = link.send(context, now, part, request) {
-            return self.on_failed(context, link, name, FailureCause::Unsendable(error));
+            let cause = FailureCause::Unsendable(error);
+            return fail(context, link, name, Some(conversation.request), cause);
         }
         conversation.part = Some(part);
         self.conversations.insert(name, conversation);
@@ -231,7 +234,7 @@ impl BlockClient {
     fn deliver(
         &mut self,
         context: &mut Context,
-        link: &Datagram,
+        link: &Link,
         token: Token,
         conversation: Conversation,
         (mut response, round_trip): (Response, Option<Duration>),
@@ -255,4 +258,17 @@ impl BlockClient {
         self.next_tag = self.next_tag.wrapping_add(1);
         self.next_tag
     }
+}
+
+/// Tells the application that no whole response will come. An observation ends: whoever observes
+/// must know when it has missed something.
+fn fail(
+    context: &mut Context,
+    link: &mut Link,
+    token: Token,
+    request: Option<Request>,
+    cause: FailureCause,
+) {
+    link.forget(context, &token, request);
+    context.deliver(Event::Failed { token, cause });
 }

@@ -1,7 +1,7 @@
 //! Block-wise transfer, out of the application's sight (RFC 7959): it sends and gets whole bodies.
 //!
 //! ```text
-//! datagrams or stream <-> requests and responses <-> block::server, block::client <-> application
+//! link <-> requests and responses, as large as a message <-> server, client <-> application
 //! ```
 
 mod client;

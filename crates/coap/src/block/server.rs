@@ -14,8 +14,8 @@ use crate::block::resource::ResourceKey;
 use crate::block::upload::{Received, Uploads};
 use crate::code::Code;
 use crate::context::Context;
-use crate::datagram::Datagram;
 use crate::identifier::{Exchange, Token};
+use crate::link::Link;
 use crate::observation::Interest;
 use crate::option_number::OptionNumber;
 use crate::options::Options;
@@ -44,7 +44,7 @@ impl BlockServer {
     pub(crate) fn on_request(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         (exchange, token): (Exchange, Token),
         mut request: Request,
@@ -52,7 +52,8 @@ impl BlockServer {
         let asked = match Asked::read(token, &request) {
             Ok(asked) => asked,
             Err(ReservedSize) => {
-                let refusal = diagnostic(Code::BAD_REQUEST, "a block size of 7 is reserved");
+                let refusal =
+                    Response::diagnostic(Code::BAD_REQUEST, "a block size of 7 is reserved");
                 return link.respond(context, now, exchange, refusal);
             }
         };
@@ -100,7 +101,7 @@ impl BlockServer {
     fn later_block(
         &mut self,
         context: &Context,
-        link: &Datagram,
+        link: &Link,
         now: Instant,
         asked: &Asked,
         block: Block,
@@ -114,14 +115,14 @@ impl BlockServer {
         let safe = matches!(request.method, Code::GET | Code::FETCH);
         (!safe).then(|| {
             let text = "the response is no longer kept; start over";
-            diagnostic(Code::REQUEST_ENTITY_INCOMPLETE, text)
+            Response::diagnostic(Code::REQUEST_ENTITY_INCOMPLETE, text)
         })
     }
 
     pub(crate) fn respond(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         exchange: Exchange,
         mut response: Response,
@@ -145,7 +146,7 @@ impl BlockServer {
     pub(crate) fn notify(
         &mut self,
         context: &mut Context,
-        link: &mut Datagram,
+        link: &mut Link,
         now: Instant,
         token: Token,
         mut response: Response,
@@ -162,7 +163,7 @@ impl BlockServer {
     fn fit(
         &mut self,
         context: &Context,
-        link: &Datagram,
+        link: &Link,
         now: Instant,
         asked: &Asked,
         mut response: Response,
@@ -175,7 +176,9 @@ impl BlockServer {
         let largest = asked.block2.map(|block| block.size);
         let room = link.payload_room(context, &asked.token, &response.options);
         let whole = length <= room && largest.is_none_or(|size| length <= size.bytes());
-        if (offset == 0 && whole) || length > context.limits.max_body {
+        // Who asks for blocks, or sends them, takes them.
+        let blocks = asked.block2.or(asked.block1).is_some() || link.takes_blocks();
+        if (offset == 0 && whole) || length > context.limits.max_body || !blocks {
             return response;
         }
         let observe = response.options.observe();
@@ -256,21 +259,21 @@ fn progress(context: &Context, block: Block, room: usize, received: &Received) -
         Received::Continue | Received::Complete(_) => {
             let size =
                 BlockSize::largest_within(room).map_or(block.size, |own| own.min(block.size));
-            let mut response = diagnostic(Code::CONTINUE, "");
+            let mut response = Response::diagnostic(Code::CONTINUE, "");
             // The number stays that of the size it came with.
             Block { size, ..block }.write(&mut response.options, OptionNumber::BLOCK1);
             response
         }
-        Received::Malformed => diagnostic(
+        Received::Malformed => Response::diagnostic(
             Code::BAD_REQUEST,
             "the payload is not as long as Block1 says",
         ),
         Received::Incomplete => {
             let text = "an earlier block is missing; start over";
-            diagnostic(Code::REQUEST_ENTITY_INCOMPLETE, text)
+            Response::diagnostic(Code::REQUEST_ENTITY_INCOMPLETE, text)
         }
         Received::TooLarge => {
-            let mut response = diagnostic(Code::REQUEST_ENTITY_TOO_LARGE, "");
+            let mut response = Response::diagnostic(Code::REQUEST_ENTITY_TOO_LARGE, "");
             let size = u32::try_from(context.limits.max_body).unwrap_or(u32::MAX);
             response.options.push_uint(OptionNumber::SIZE1, size);
             response
@@ -279,13 +282,5 @@ fn progress(context: &Context, block: Block, room: usize, received: &Received) -
 }
 
 fn no_such_block() -> Response {
-    diagnostic(Code::BAD_REQUEST, "the body ends before this block")
-}
-
-fn diagnostic(code: Code, text: &str) -> Response {
-    Response {
-        code,
-        options: Options::new(),
-        payload: text.as_bytes().to_vec(),
-    }
+    Response::diagnostic(Code::BAD_REQUEST, "the body ends before this block")
 }

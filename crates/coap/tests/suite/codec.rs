@@ -1,8 +1,8 @@
 //! RFC 7252 §3: the message format.
 
 use coap::{
-    Code, DecodeError, MAX_OPTIONS, Message, MessageId, MessageType, OptionNumber, Options,
-    OptionsError, Token,
+    Code, DecodeError, HopLimitError, MAX_OPTIONS, Message, MessageId, MessageType, OptionNumber,
+    Options, OptionsError, Token,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -157,6 +157,23 @@ fn integers_are_short_when_sent_and_lenient_when_received() {
     assert_eq!(options.content_format(), Some(271));
     assert_eq!(options.observe(), Some(0));
     assert_eq!(options.max_age(), None);
+}
+
+/// Covers: G-009. RFC 8768 §3.
+#[test]
+fn a_hop_limit_is_1_to_255_in_one_byte() {
+    let hops = |value: &[u8]| {
+        let mut options = Options::new();
+        options.push(OptionNumber::HOP_LIMIT, value);
+        options.hop_limit()
+    };
+    assert_eq!(Options::new().hop_limit(), None);
+    assert_eq!(hops(&[1]), Some(Ok(1)));
+    assert_eq!(hops(&[255]), Some(Ok(255)));
+    assert_eq!(hops(&[]), Some(Err(HopLimitError::Zero)));
+    assert_eq!(hops(&[0]), Some(Err(HopLimitError::Zero)));
+    assert_eq!(hops(&[1, 0]), Some(Err(HopLimitError::TooLong(2))));
+    assert_eq!(hops(&[0, 16]), Some(Err(HopLimitError::TooLong(2))));
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! The behaviour of the endpoint, by RFC section. `rig` has the virtual clock and the hand-driven
-//! peer.
+//! The behaviour of the endpoint, by RFC section. `rig` has the virtual clock and a hand-driven
+//! peer, `stream_rig` one for streams.
 
 #![cfg(test)]
 
+mod arbitrary;
 mod block1_receiving;
 mod block1_sending;
 mod block2_receiving;
@@ -15,4 +16,9 @@ mod observe;
 mod rejection;
 mod reliable;
 mod rig;
+mod stream;
+mod stream_codec;
+mod stream_pair;
+mod stream_rig;
+mod stream_signaling;
 mod unreliable;
