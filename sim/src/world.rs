@@ -475,6 +475,10 @@ impl Provider {
             server::Action::Withdraw(key) => {
                 self.enforced.remove(&key);
             }
+            server::Action::SetMitigating(session, is_mitigating) => {
+                self.sessions
+                    .set_mitigating(now.monotonic, session, is_mitigating);
+            }
             server::Action::Close(session) => self.sessions.close(now.monotonic, session),
             server::Action::Decided(_) => {}
         }

@@ -1,26 +1,62 @@
-//! How sessions behave, as the configuration says; the same for client and server.
+//! How sessions behave, as the configuration says.
 
-use std::time::Duration;
-
-use agent::session::{HeartbeatParameters, SessionParameters};
+use agent::session::{Negotiation, SessionParameters};
+use dots::configuration::{
+    AcceptableConfiguration, ConfigurationRequest, ConfigurationSet, HeartbeatInterval,
+    MissingHbAllowed, RequestedSet, SessionConfiguration,
+};
 
 use crate::config::Heartbeat;
 
-/// The parameters of a session.
-pub(crate) fn parameters(heartbeat: Option<Heartbeat>) -> SessionParameters {
-    let heartbeat = match heartbeat {
-        Some(heartbeat) => HeartbeatParameters {
-            interval: heartbeat.interval,
-            missing_allowed: heartbeat.missing_allowed.into(),
-        },
-        // An interval of zero turns heartbeats off (RFC 9132 §4.5.2).
-        None => HeartbeatParameters {
-            interval: Duration::ZERO,
-            ..HeartbeatParameters::default()
-        },
-    };
+/// A server's: heartbeats as configured, and what clients may negotiate.
+pub(crate) fn of_server(heartbeat: Option<Heartbeat>) -> SessionParameters {
     SessionParameters {
-        heartbeat,
+        configuration: configuration(heartbeat),
+        negotiation: Negotiation::Server(AcceptableConfiguration::default()),
         ..SessionParameters::default()
+    }
+}
+
+/// A client's: it takes what the server has, and asks for other heartbeats where some are
+/// configured.
+pub(crate) fn of_client(heartbeat: Option<Heartbeat>) -> SessionParameters {
+    let set = set(heartbeat);
+    let requested = RequestedSet {
+        heartbeat_interval: Some(set.heartbeat_interval),
+        missing_hb_allowed: Some(set.missing_hb_allowed),
+        ..RequestedSet::default()
+    };
+    let wish = (set != ConfigurationSet::default())
+        .then(|| ConfigurationRequest::new(requested, requested).ok())
+        .flatten();
+    SessionParameters {
+        configuration: configuration(heartbeat),
+        negotiation: Negotiation::Client(wish),
+        ..SessionParameters::default()
+    }
+}
+
+fn configuration(heartbeat: Option<Heartbeat>) -> SessionConfiguration {
+    let set = set(heartbeat);
+    SessionConfiguration {
+        mitigating: set,
+        idle: set,
+    }
+}
+
+fn set(heartbeat: Option<Heartbeat>) -> ConfigurationSet {
+    let (interval, missing) = match heartbeat {
+        Some(heartbeat) => (
+            HeartbeatInterval::nearest(
+                u16::try_from(heartbeat.interval.as_secs()).unwrap_or(u16::MAX),
+            ),
+            MissingHbAllowed::nearest(heartbeat.missing_allowed),
+        ),
+        None => (HeartbeatInterval::DISABLED, MissingHbAllowed::DEFAULT),
+    };
+    ConfigurationSet {
+        heartbeat_interval: interval,
+        missing_hb_allowed: missing,
+        ..ConfigurationSet::default()
     }
 }

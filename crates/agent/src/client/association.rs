@@ -271,6 +271,10 @@ impl<S: dtls::Session> Association<S> {
         next_path: &mut PathId,
     ) {
         self.take_outputs(now);
+        let is_mitigating = self.is_under_attack();
+        for live in &mut self.sessions {
+            live.session.set_mitigating(now.monotonic, is_mitigating);
+        }
         if self.unanswered_at().is_some_and(|at| at <= now.monotonic) {
             self.open_beside(now);
         }

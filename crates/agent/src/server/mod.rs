@@ -15,6 +15,7 @@
 //! Actions come out in the order in which they are to be carried out: what precedes a `Respond`
 //! must be durable before the response leaves (ARCHITECTURE.md, invariant 2).
 
+mod attacks;
 mod customer;
 mod mitigation;
 mod notification;
@@ -33,6 +34,7 @@ use dots::mitigation::{MitigationStatus, Status};
 use dots::target::Target;
 use dtls::Peer;
 
+use self::attacks::Attacks;
 pub use self::customer::{Customer, Customers};
 use self::mitigation::{Mitigation, Mitigations, Phase};
 pub use self::mitigation::{MitigationKey, MitigationRecord};
@@ -154,6 +156,9 @@ pub enum Action {
     Enforce(MitigationKey, Target),
     /// Have the mitigator let it pass again.
     Withdraw(MitigationKey),
+    /// Whether the client of a session has a mitigation in force: the session then goes by the
+    /// other set of parameters (RFC 9132 §4.5).
+    SetMitigating(SessionId, bool),
     /// End a session whose client is lost.
     Close(SessionId),
     /// A decision, for the log.
@@ -180,6 +185,7 @@ pub struct Server {
     policy: Policy,
     clients: BTreeMap<SessionId, Client>,
     mitigations: Mitigations,
+    attacks: Attacks,
     observations: Observations,
     next_notification: Option<Instant>,
     actions: VecDeque<Action>,
@@ -205,6 +211,7 @@ impl Server {
             policy,
             clients: BTreeMap::new(),
             mitigations: Mitigations::default(),
+            attacks: Attacks::default(),
             observations: Observations::default(),
             next_notification: None,
             actions: VecDeque::new(),
@@ -291,6 +298,9 @@ impl Server {
             dropped: dots::mitigation::DroppedCounters::default(),
             record,
         };
+        if mitigation.phase != Phase::Parked {
+            self.begin(mitigation.record.credential);
+        }
         self.mitigations.insert(mitigation);
     }
 
@@ -304,6 +314,9 @@ impl Server {
                 session,
                 peer: peer.clone(),
             }));
+        }
+        if self.attacks.join(client.credential, session) {
+            self.actions.push_back(Action::SetMitigating(session, true));
         }
         self.clients.insert(session, client);
     }
@@ -322,8 +335,7 @@ impl Server {
             .filter(|mitigation| mitigation.record.credential == lost.credential)
             .map(|mitigation| mitigation.record.key.clone())
             .collect();
-        let elsewhere = |client: &Client| client.credential == lost.credential;
-        if parked.is_empty() || self.clients.values().any(elsewhere) {
+        if parked.is_empty() || self.attacks.has_session(&lost.credential) {
             return;
         }
         for key in parked {
@@ -334,12 +346,15 @@ impl Server {
                 let target = record.request.target.clone();
                 self.actions.push_back(Action::Persist(Change::Put(record)));
                 self.actions.push_back(Action::Enforce(key, target));
+                self.begin(lost.credential);
             }
         }
     }
 
     fn forget(&mut self, session: SessionId) {
-        self.clients.remove(&session);
+        if let Some(client) = self.clients.remove(&session) {
+            self.attacks.leave(&client.credential, session);
+        }
         self.observations.forget_session(session);
     }
 
@@ -388,6 +403,10 @@ impl Server {
             .push_back(Action::Persist(Change::Delete(key.clone())));
         if mitigation.phase != Phase::Parked {
             self.actions.push_back(Action::Withdraw(key.clone()));
+            for session in self.attacks.end(&mitigation.record.credential) {
+                self.actions
+                    .push_back(Action::SetMitigating(session, false));
+            }
         }
         let last = MitigationStatus {
             status,
@@ -396,6 +415,13 @@ impl Server {
         };
         for observer in self.observations.of(&mitigation.client(), key.mid) {
             self.notify(now, observer, Some(&last));
+        }
+    }
+
+    /// A mitigation of the client came into force.
+    fn begin(&mut self, credential: [u8; 32]) {
+        for session in self.attacks.begin(credential) {
+            self.actions.push_back(Action::SetMitigating(session, true));
         }
     }
 

@@ -370,6 +370,7 @@ impl Server {
         if immediate {
             let target = record.request.target.clone();
             self.actions.push_back(Action::Enforce(key, target));
+            self.begin(identity.credential);
         }
         self.mitigations.insert(Mitigation {
             record,
@@ -436,9 +437,7 @@ impl Server {
             self.observations.deregister(observer);
         }
         let found = statuses(&self.mitigations, now, identity, mid);
-        let mut response = represent(found, self.policy.max_body).inspect_err(|_| {
-            self.observations.deregister(observer);
-        })?;
+        let mut response = represent(found, self.policy.max_body)?;
         if observe == Some(0) {
             let is_first = self.observations.is_empty();
             let limit = self.policy.max_observations;

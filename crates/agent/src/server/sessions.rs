@@ -168,6 +168,11 @@ impl<S: dtls::Session> Sessions<S> {
         self.with(id, |session| session.notify(now, token, response));
     }
 
+    /// Whether the client of a session is under attack.
+    pub fn set_mitigating(&mut self, now: Instant, id: SessionId, is_mitigating: bool) {
+        self.with(id, |session| session.set_mitigating(now, is_mitigating));
+    }
+
     /// Ends a session.
     pub fn close(&mut self, now: Instant, id: SessionId) {
         self.with(id, |session| session.close(now));

@@ -11,22 +11,23 @@
 
 use std::time::{Duration, Instant};
 
+use dots::configuration::ConfigurationSet;
+
 /// How often heartbeats go out and how many may stay unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeartbeatParameters {
+pub(super) struct HeartbeatParameters {
     /// `heartbeat-interval`: 15 s to 240 s; zero turns heartbeats off (RFC 9132 §4.5.2).
-    pub interval: Duration,
+    interval: Duration,
     /// `missing-hb-allowed`: consecutive unanswered heartbeats after which a session counts as
     /// disconnected.
-    pub missing_allowed: u32,
+    missing_allowed: u32,
 }
 
-impl Default for HeartbeatParameters {
-    /// The defaults of RFC 9132 §4.5.2.
-    fn default() -> Self {
+impl From<&ConfigurationSet> for HeartbeatParameters {
+    fn from(set: &ConfigurationSet) -> Self {
         Self {
-            interval: Duration::from_secs(30),
-            missing_allowed: 15,
+            interval: set.heartbeat_interval.duration().unwrap_or_default(),
+            missing_allowed: set.missing_hb_allowed.get().into(),
         }
     }
 }
@@ -60,6 +61,14 @@ impl Heartbeat {
             awaiting_answer: false,
             unanswered: 0,
             peer_heartbeat: None,
+        }
+    }
+
+    /// Another configuration holds from now on; the next heartbeat follows its interval.
+    pub(super) fn reconfigure(&mut self, now: Instant, parameters: HeartbeatParameters) {
+        if parameters != self.parameters {
+            self.parameters = parameters;
+            self.next = now + parameters.interval;
         }
     }
 
@@ -114,8 +123,8 @@ mod tests {
     fn machine() -> (Instant, Duration, Heartbeat) {
         let start = Instant::now();
         let parameters = HeartbeatParameters {
+            interval: Duration::from_secs(30),
             missing_allowed: 3,
-            ..HeartbeatParameters::default()
         };
         (
             start,

@@ -7,6 +7,8 @@
 //!
 //! Heartbeats end here: they are between immediate peers and no agent relays them (RFC 9132 §4.7).
 
+mod configuration_client;
+mod configuration_server;
 mod heartbeat;
 mod notification_queue;
 
@@ -17,24 +19,76 @@ use coap::{
     Code, Delivery, Endpoint, Exchange, FailureCause, Options, Request, Response, SendError, Token,
     TransmissionParameters,
 };
+use dots::configuration::{
+    AcceptableConfiguration, ConfigurationRequest, ConfigurationSet, SessionConfiguration,
+};
 use dots::heartbeat::Heartbeat as HeartbeatMessage;
+use dots::identifiers::Sid;
 use dots::path::Resource;
 use dtls::{CloseReason, Peer};
 
-pub use self::heartbeat::HeartbeatParameters;
-use self::heartbeat::{Due, Heartbeat};
+use self::configuration_client::ConfigurationClient;
+use self::configuration_server::ConfigurationServer;
+use self::heartbeat::{Due, Heartbeat, HeartbeatParameters};
 use self::notification_queue::NotificationQueue;
 use crate::content;
 
-/// What both ends of a session agreed on, or the defaults.
+/// How a session begins.
 #[derive(Clone, Debug, Default)]
 pub struct SessionParameters {
-    /// How heartbeats are sent and missed.
-    pub heartbeat: HeartbeatParameters,
-    /// The CoAP message layer.
+    /// What it goes by until something else is negotiated.
+    pub configuration: SessionConfiguration,
+    /// Whether and how something else may be negotiated.
+    pub negotiation: Negotiation,
+    /// What of the CoAP message layer is not negotiated.
     pub transmission: TransmissionParameters,
     /// The bounds of the CoAP endpoint.
     pub limits: coap::Limits,
+}
+
+/// The part that an agent has in session configuration (RFC 9132 §4.5).
+#[derive(Clone, Debug, Default)]
+pub enum Negotiation {
+    /// None: the session goes by what it began with.
+    #[default]
+    Fixed,
+    /// The client's: it learns what the server goes by, and may wish for something else.
+    Client(Option<ConfigurationRequest>),
+    /// The server's: it accepts values within these limits.
+    Server(AcceptableConfiguration),
+}
+
+/// The machine that negotiates.
+#[derive(Debug)]
+enum Negotiator {
+    Fixed(SessionConfiguration),
+    Client(ConfigurationClient),
+    Server(ConfigurationServer),
+}
+
+impl Negotiator {
+    fn new(parameters: &SessionParameters) -> Self {
+        let begin = parameters.configuration;
+        match &parameters.negotiation {
+            Negotiation::Fixed => Self::Fixed(begin),
+            Negotiation::Client(wish) => Self::Client(ConfigurationClient::new(begin, *wish)),
+            Negotiation::Server(acceptable) => {
+                Self::Server(ConfigurationServer::new(begin, *acceptable))
+            }
+        }
+    }
+
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Server(_))
+    }
+
+    fn current(&self) -> SessionConfiguration {
+        match self {
+            Self::Fixed(configuration) => *configuration,
+            Self::Client(client) => client.current(),
+            Self::Server(server) => server.current(),
+        }
+    }
 }
 
 /// What a session tells the agent that owns it.
@@ -90,7 +144,8 @@ pub enum Output {
 pub struct SignalSession<S> {
     secured: S,
     endpoint: Endpoint,
-    heartbeat_parameters: HeartbeatParameters,
+    negotiator: Negotiator,
+    is_mitigating: bool,
     heartbeat: Option<Heartbeat>,
     heartbeat_token: Option<Token>,
     notifications: NotificationQueue,
@@ -105,13 +160,15 @@ impl<S: dtls::Session> SignalSession<S> {
         let mut session = Self {
             secured,
             endpoint,
-            heartbeat_parameters: parameters.heartbeat,
+            negotiator: Negotiator::new(parameters),
+            is_mitigating: false,
             heartbeat: None,
             heartbeat_token: None,
             notifications: NotificationQueue::default(),
             transmission: parameters.transmission,
             outputs: VecDeque::new(),
         };
+        session.apply(now);
         session.drive(now);
         session
     }
@@ -153,6 +210,7 @@ impl<S: dtls::Session> SignalSession<S> {
             self.endpoint.handle_timeout(now);
         }
         self.drive(now);
+        self.negotiate(now);
         while let Some(due) = self.heartbeat.as_mut().and_then(|beat| beat.due(now)) {
             match due {
                 Due::Send { peer_hb_status } => self.send_heartbeat(now, peer_hb_status),
@@ -167,6 +225,57 @@ impl<S: dtls::Session> SignalSession<S> {
         let token = self.endpoint.send_request(now, request)?;
         self.drive(now);
         Ok(token)
+    }
+
+    /// Whether a mitigation is active: the session then goes by the other set of parameters
+    /// (RFC 9132 §4.5).
+    pub fn set_mitigating(&mut self, now: Instant, is_mitigating: bool) {
+        if self.is_mitigating != is_mitigating {
+            self.is_mitigating = is_mitigating;
+            self.apply(now);
+            self.negotiate(now);
+            self.drive(now);
+        }
+    }
+
+    /// What the session goes by now.
+    pub fn configuration(&self) -> ConfigurationSet {
+        let current = self.negotiator.current();
+        if self.is_mitigating {
+            current.mitigating
+        } else {
+            current.idle
+        }
+    }
+
+    /// Lets the layers go by what is in force (RFC 9132 §4.5.2).
+    fn apply(&mut self, now: Instant) {
+        let set = self.configuration();
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.reconfigure(now, HeartbeatParameters::from(&set));
+        }
+        self.endpoint.set_parameters(TransmissionParameters {
+            ack_timeout: set.ack_timeout.duration(),
+            ack_random_factor: set.ack_random_factor.factor(),
+            max_retransmit: set.max_retransmit.get().into(),
+            probing_rate: set.probing_rate.get().into(),
+            ..self.transmission
+        });
+    }
+
+    /// Asks what the client's side of the negotiation wants to know or have.
+    fn negotiate(&mut self, now: Instant) {
+        if self.heartbeat.is_none() {
+            return;
+        }
+        if let Negotiator::Client(client) = &mut self.negotiator
+            && let Some(request) = client.request(now, self.is_mitigating)
+        {
+            match self.endpoint.send_request(now, request) {
+                Ok(token) => client.sent(token),
+                Err(_) => client.failed(now),
+            }
+        }
     }
 
     /// Stops repeating a request; its response is no longer wanted.
@@ -218,7 +327,14 @@ impl<S: dtls::Session> SignalSession<S> {
     /// When [`SignalSession::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let heartbeat = self.heartbeat.as_ref().and_then(Heartbeat::next_timeout);
+        let refresh = match &self.negotiator {
+            Negotiator::Client(client) if self.heartbeat.is_some() && !self.is_mitigating => {
+                client.next_timeout()
+            }
+            _ => None,
+        };
         [
+            refresh,
             self.secured.poll_timeout(),
             self.endpoint.poll_timeout(),
             self.notifications.next_timeout(),
@@ -258,9 +374,11 @@ impl<S: dtls::Session> SignalSession<S> {
                 self.outputs.push_back(Output::Transmit(datagram));
             }
             dtls::Output::Established(peer) => {
-                self.heartbeat = Some(Heartbeat::new(now, self.heartbeat_parameters));
+                let parameters = HeartbeatParameters::from(&self.configuration());
+                self.heartbeat = Some(Heartbeat::new(now, parameters));
                 self.outputs
                     .push_back(Output::Event(Event::Established(peer)));
+                self.negotiate(now);
             }
             dtls::Output::Data(data) => {
                 if let Some(heartbeat) = &mut self.heartbeat {
@@ -286,6 +404,9 @@ impl<S: dtls::Session> SignalSession<S> {
                     let response = self.answer_heartbeat(now, &request);
                     return self.endpoint.respond(now, exchange, response);
                 }
+                Ok(Resource::Config { sid }) if self.negotiator.is_server() => {
+                    return self.on_configuration(now, (exchange, token), &request, sid);
+                }
                 _ => Event::Request {
                     exchange,
                     token,
@@ -299,12 +420,24 @@ impl<S: dtls::Session> SignalSession<S> {
                     self.heartbeat_token = None;
                     return;
                 }
+                if let Negotiator::Client(client) = &mut self.negotiator
+                    && client.is_pending(token)
+                {
+                    client.on_response(now, &response);
+                    self.apply(now);
+                    return self.negotiate(now);
+                }
                 Event::Response { token, response }
             }
             coap::Event::Failed { token, cause } => {
                 if self.heartbeat_token == Some(token) {
                     self.heartbeat_token = None;
                     return;
+                }
+                if let Negotiator::Client(client) = &mut self.negotiator
+                    && client.is_pending(token)
+                {
+                    return client.failed(now);
                 }
                 Event::RequestFailed { token, cause }
             }
@@ -315,9 +448,37 @@ impl<S: dtls::Session> SignalSession<S> {
                 }
                 return self.secured.close(now);
             }
-            coap::Event::NotificationRejected { token } => Event::NotificationRejected { token },
+            coap::Event::NotificationRejected { token } => {
+                if let Negotiator::Server(server) = &mut self.negotiator {
+                    server.forget_observer(token);
+                }
+                Event::NotificationRejected { token }
+            }
         };
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// RFC 9132 §4.5: what is negotiated here drives this session at once.
+    fn on_configuration(
+        &mut self,
+        now: Instant,
+        (exchange, token): (Exchange, Token),
+        request: &Request,
+        sid: Option<Sid>,
+    ) {
+        let Negotiator::Server(server) = &mut self.negotiator else {
+            return;
+        };
+        let before = server.current();
+        let response = server.answer(token, request, sid);
+        self.endpoint.respond(now, exchange, response);
+        if server.current() != before {
+            for (token, notification) in server.notifications() {
+                self.notifications.push(token, notification);
+            }
+            self.apply(now);
+            self.send_notifications(now);
+        }
     }
 
     /// RFC 9132 §4.7: 2.04 with an empty body.

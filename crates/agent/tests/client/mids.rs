@@ -134,3 +134,16 @@ fn numbers_of_requests_that_never_left_are_not_used_again() {
     mids.dedup();
     assert_eq!(mids, [1, 2]);
 }
+
+/// Covers: S-015. Even if nothing but a request is left of the store.
+#[test]
+fn a_stored_request_keeps_later_numbers_above_its_own() {
+    let mut rig = Rig::new();
+    for _ in 0..9 {
+        next_mid(&mut rig);
+    }
+    rig.granted(600, 600);
+    rig.associations.clear();
+    rig.restart();
+    assert_eq!(next_mid(&mut rig), 11);
+}

@@ -250,3 +250,15 @@ fn closing_says_goodbye_and_keeps_the_requests() {
     assert_eq!(goodbyes, 2);
     assert_eq!(rig.requests.len(), 1);
 }
+
+/// Covers: S-067. An ICMP error on a session that is up can be forged.
+#[test]
+fn a_path_failure_ends_only_a_handshake() {
+    let mut rig = Rig::new();
+    let path = rig.opened[0].path;
+    let now = rig.now();
+    rig.client.handle_path_failure(now, path, "port closed");
+    rig.advance(seconds(10));
+    assert!(rig.paths.contains_key(&path));
+    assert_eq!(rig.opened.len(), 2);
+}

@@ -33,7 +33,8 @@ fn a_parked_request_is_stored_and_not_enforced() {
         status(&mut rig, HOME),
         (Status::AttackMitigationSignalLoss, None)
     );
-    rig.enforce();
+    let keys = rig.stored.keys().cloned().collect();
+    rig.input(Input::Enforced(keys));
     assert_eq!(
         status(&mut rig, HOME),
         (Status::AttackMitigationSignalLoss, None)

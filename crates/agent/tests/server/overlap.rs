@@ -254,3 +254,18 @@ fn an_old_request_replayed_after_a_newer_one_has_no_effect() {
         [2]
     );
 }
+
+/// Covers: S-033
+#[test]
+fn a_conflict_tells_no_more_of_the_others_scope_than_was_asked_for() {
+    let mut rig = Rig::new();
+    rig.expect(
+        HOME,
+        Ask::mitigate(1, &["203.0.113.0/24"], 60),
+        Code::CREATED,
+    );
+    let ask = Ask::put("mitigate/cuid=two/mid=1", body(&["203.0.113.200/32"], 60));
+    let response = rig.expect(BRANCH, ask, Code::CREATED);
+    let scope = granted(&response).conflict.unwrap().scope.unwrap();
+    assert_eq!(scope.target.prefixes, ["203.0.113.200/32".parse().unwrap()]);
+}

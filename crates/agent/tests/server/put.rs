@@ -278,7 +278,10 @@ fn a_mitigation_is_stored_enforced_and_then_promised() {
         .iter()
         .filter(|what| **what != "decided")
         .collect();
-    assert_eq!(order, [&"persist", &"enforce", &"respond"]);
+    assert_eq!(
+        order,
+        [&"persist", &"enforce", &"set-mitigating", &"respond"]
+    );
     let (key, scope) = rig.enforced.iter().next().unwrap();
     assert_eq!(
         (key.customer.as_str(), key.cuid.as_str(), key.mid.0),

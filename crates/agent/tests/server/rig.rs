@@ -35,6 +35,8 @@ pub(crate) struct Rig {
     pub(crate) enforced: BTreeMap<MitigationKey, Target>,
     pub(crate) notified: Vec<(SessionId, Token, Response)>,
     pub(crate) closed: Vec<SessionId>,
+    /// Which sessions were last told that their client is, or is not, under attack.
+    pub(crate) mitigating: BTreeMap<SessionId, bool>,
     pub(crate) outcomes: Vec<Outcome>,
     /// The names of all actions since the last request, in order.
     pub(crate) trace: Vec<&'static str>,
@@ -86,6 +88,7 @@ impl Rig {
             enforced: BTreeMap::new(),
             notified: Vec::new(),
             closed: Vec::new(),
+            mitigating: BTreeMap::new(),
             outcomes: Vec::new(),
             trace: Vec::new(),
             messages: 0,
@@ -209,6 +212,7 @@ impl Rig {
                 Action::Notify(..) => "notify",
                 Action::Enforce(..) => "enforce",
                 Action::Withdraw(_) => "withdraw",
+                Action::SetMitigating(..) => "set-mitigating",
                 Action::Close(_) => "close",
                 Action::Decided(_) => "decided",
             });
@@ -243,6 +247,9 @@ impl Rig {
                 Action::Withdraw(key) => {
                     assert!(!self.stored.contains_key(&key), "stored, but not enforced");
                     self.enforced.remove(&key);
+                }
+                Action::SetMitigating(session, is_mitigating) => {
+                    self.mitigating.insert(session, is_mitigating);
                 }
                 Action::Close(session) => self.closed.push(session),
                 Action::Decided(outcome) => self.outcomes.push(outcome),

@@ -279,3 +279,48 @@ fn nothing_to_observe_is_4_04_and_registers_nobody() {
     rig.enforce();
     assert_eq!(notified(&mut rig), []);
 }
+
+/// Covers: S-045. A client that registers again and again silences nobody.
+#[test]
+fn registrations_do_not_put_off_the_notifications_of_others() {
+    let mut rig = mitigating();
+    rig.ask(HOME, Ask::get(PATH).observe(0).token(7));
+    for _ in 0..30 {
+        rig.advance(seconds(1));
+        rig.ask(HOME, Ask::get(PATH).observe(0).token(8));
+    }
+    let told = notified(&mut rig);
+    assert_eq!(told.iter().filter(|(to, ..)| *to == token(7)).count(), 2);
+}
+
+/// Covers: S-044. Numbers rise over a renewal too, or its answer would pass for old.
+#[test]
+fn a_renewed_observation_counts_on() {
+    let mut rig = mitigating();
+    rig.ask(HOME, Ask::get(PATH).observe(0).token(7));
+    rig.advance(seconds(60));
+    let last = notified(&mut rig).last().unwrap().1;
+    let renewed = rig.ask(HOME, Ask::get(PATH).observe(0).token(7));
+    assert!(renewed.options.observe() > last);
+}
+
+/// Covers: S-023, S-041. Without block-wise transfer the scope is what can be left out.
+#[test]
+fn a_scope_that_does_not_fit_one_datagram_is_left_out_of_its_status() {
+    let many: Vec<String> = (0..100)
+        .map(|host| format!("203.0.113.{host}/32"))
+        .collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let mut rig = Rig::new();
+    rig.expect(HOME, Ask::mitigate(1, &many, 600), Code::CREATED);
+    let answer = rig.expect(HOME, Ask::get(PATH).observe(0).token(7), Code::CONTENT);
+    let found = report(&answer);
+    assert_eq!(
+        (found.0[0].mid.0, found.0[0].lifetime.to_number()),
+        (1, 600)
+    );
+    assert!(found.0[0].target.prefixes.is_empty());
+    rig.enforce();
+    let told = notified(&mut rig);
+    assert_eq!(told[0].2, [(1, Status::AttackSuccessfullyMitigated)]);
+}

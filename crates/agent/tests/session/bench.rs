@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use agent::session::{Event, Output, SessionParameters, SignalSession};
+use agent::session::{Event, Negotiation, Output, SessionParameters, SignalSession};
 use coap::{Code, Message, MessageId, MessageType, OptionNumber, Options, Response, Token};
 use dots::heartbeat::Heartbeat;
 use dots::mitigation::MitigationReport;
@@ -15,14 +15,19 @@ pub(super) struct Bench {
     pub(super) now: Instant,
     pub(super) events: Vec<Event>,
     /// What came out and was not looked at.
-    sent: Vec<Message>,
+    pub(super) sent: Vec<Message>,
     next_id: u16,
 }
 
 impl Bench {
     pub(super) fn new() -> Self {
+        Self::with(Negotiation::Fixed)
+    }
+
+    pub(super) fn with(negotiation: Negotiation) -> Self {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
+            negotiation,
             ..SessionParameters::default()
         };
         let now = world::origin();

@@ -92,7 +92,7 @@ impl OpensslConnector {
         }
         Ok(Self {
             identities,
-            parameters: sessions::parameters(config.heartbeat),
+            parameters: sessions::of_client(config.heartbeat),
         })
     }
 }

@@ -98,6 +98,9 @@ impl<S: ServerStore> Authority<S> {
                 Action::Notify(session, token, response) => {
                     messages.push((session, ToShard::Notify(session, token, response)));
                 }
+                Action::SetMitigating(session, is_mitigating) => {
+                    messages.push((session, ToShard::SetMitigating(session, is_mitigating)));
+                }
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
                 Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
                 Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
@@ -106,6 +109,8 @@ impl<S: ServerStore> Authority<S> {
         }
         if !changes.is_empty() {
             self.store.commit(&changes)?;
+            self.counters.commits += 1;
+            self.counters.changes_committed += changes.len() as u64;
         }
         // The filter is the slower of the two, so it is told first.
         if !scopes.is_empty() && self.scopes.send(scopes).is_err() {

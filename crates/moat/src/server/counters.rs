@@ -69,4 +69,8 @@ pub(super) struct AuthorityCounters {
     pub(super) ignored: u64,
     /// Requests refused, by response code.
     pub(super) refused: BTreeMap<String, u64>,
+    /// Batches of changes made durable, with one fsync each.
+    pub(super) commits: u64,
+    /// Changes in these batches.
+    pub(super) changes_committed: u64,
 }

@@ -34,6 +34,7 @@ pub(super) enum ToShard {
     Respond(SessionId, Exchange, Response),
     Ignore(SessionId, Exchange),
     Notify(SessionId, Token, Response),
+    SetMitigating(SessionId, bool),
     Close(SessionId),
     /// Tell what was counted.
     Count(oneshot::Sender<ShardCounters>),

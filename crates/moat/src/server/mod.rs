@@ -188,7 +188,7 @@ fn start_shards(
         sessions_per_source: to_usize(config.limits.sessions_per_source),
         handshakes: to_usize(config.limits.handshakes),
     };
-    let parameters = sessions::parameters(config.heartbeat);
+    let parameters = sessions::of_server(config.heartbeat);
     for (number, (address, messages)) in config.listen.iter().zip(messages).enumerate() {
         let socket = shard::bind(*address).map_err(|error| Error::Listen {
             address: *address,

@@ -162,6 +162,9 @@ impl Shard {
             ToShard::Notify(session, token, response) => {
                 self.sessions.notify(now, session, &token, response);
             }
+            ToShard::SetMitigating(session, is_mitigating) => {
+                self.sessions.set_mitigating(now, session, is_mitigating);
+            }
             ToShard::Close(session) => self.sessions.close(now, session),
             ToShard::Count(answer) => {
                 let counters = self.counters.with_door(self.acceptor.counters());
