@@ -5,15 +5,16 @@
 //!      \-- trigger-mitigation false --> Parked (8) --session lost--> Starting
 //! ```
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{DroppedCounters, MitigationRequest, MitigationStatus, Status};
-use dots::target::Target;
+use ipnet::IpNet;
 
-use super::prefix_index::PrefixIndex;
+use super::prefix_index::{PrefixIndex, outermost};
 use crate::time::Now;
 
 /// What identifies a mitigation at a server: the client identity and its number (RFC 9132 §4.4.1.3).
@@ -119,11 +120,24 @@ impl Mitigation {
     }
 }
 
+/// Requests of which overlapping ones replace each other: those of one client, with the same
+/// `trigger-mitigation` (RFC 9132 §4.4.1.3).
+type Alternatives = (String, Cuid, bool);
+
+fn alternatives(key: &MitigationKey, request: &MitigationRequest) -> Alternatives {
+    (
+        key.customer.clone(),
+        key.cuid.clone(),
+        request.trigger_mitigation,
+    )
+}
+
 /// All mitigations of a server, indexed by scope and by expiry.
 #[derive(Debug, Default)]
 pub(super) struct Mitigations {
     by_key: BTreeMap<MitigationKey, Mitigation>,
     by_prefix: PrefixIndex<MitigationKey>,
+    by_client: BTreeMap<Alternatives, PrefixIndex<Mid>>,
     by_expiry: BTreeSet<(Instant, MitigationKey)>,
     owner_of_cuid: BTreeMap<Cuid, ([u8; 32], usize)>,
     by_customer: BTreeMap<String, BTreeSet<MitigationKey>>,
@@ -145,8 +159,14 @@ impl Mitigations {
     pub(super) fn insert(&mut self, mitigation: Mitigation) {
         let key = mitigation.record.key.clone();
         self.remove(&key);
-        for prefix in &mitigation.record.request.target.prefixes {
-            self.by_prefix.insert(prefix.net(), key.clone());
+        let request = &mitigation.record.request;
+        let own = self
+            .by_client
+            .entry(alternatives(&key, request))
+            .or_default();
+        for prefix in outermost(&request.target.prefixes) {
+            self.by_prefix.insert(prefix, key.clone());
+            own.insert(prefix, key.mid);
         }
         if let Some(at) = mitigation.expires {
             self.by_expiry.insert((at, key.clone()));
@@ -164,8 +184,15 @@ impl Mitigations {
 
     pub(super) fn remove(&mut self, key: &MitigationKey) -> Option<Mitigation> {
         let mitigation = self.by_key.remove(key)?;
-        for prefix in &mitigation.record.request.target.prefixes {
-            self.by_prefix.remove(prefix.net(), key);
+        let request = &mitigation.record.request;
+        if let Entry::Occupied(mut own) = self.by_client.entry(alternatives(key, request)) {
+            for prefix in outermost(&request.target.prefixes) {
+                self.by_prefix.remove(prefix, key);
+                own.get_mut().remove(prefix, &key.mid);
+            }
+            if own.get().is_empty() {
+                own.remove();
+            }
         }
         if let Some(at) = mitigation.expires {
             self.by_expiry.remove(&(at, key.clone()));
@@ -226,13 +253,34 @@ impl Mitigations {
             .is_some_and(|(owner, _)| owner != credential)
     }
 
-    /// The mitigations whose scope shares an address with `target`.
-    pub(super) fn overlapping(&self, target: &Target) -> BTreeSet<MitigationKey> {
-        target
-            .prefixes
-            .iter()
-            .flat_map(|prefix| self.by_prefix.overlapping(prefix.net()))
+    /// The mitigations of the same client that `asked`, by its key, is an alternative to and
+    /// shares an address with.
+    pub(super) fn replaced_by(
+        &self,
+        key: &MitigationKey,
+        asked: &MitigationRequest,
+        nets: &[IpNet],
+    ) -> BTreeSet<Mid> {
+        let own = self.by_client.get(&alternatives(key, asked)).into_iter();
+        own.flat_map(|own| nets.iter().flat_map(|net| own.overlapping(*net)))
+            .flatten()
+            .copied()
             .collect()
+    }
+
+    /// A mitigation of another client that shares an address with `nets`.
+    pub(super) fn of_another(&self, key: &MitigationKey, nets: &[IpNet]) -> Option<&MitigationKey> {
+        let is_another =
+            |other: &&MitigationKey| (&other.customer, &other.cuid) != (&key.customer, &key.cuid);
+        // The keys of one client are neighbours: if none but its own are there, they are at both ends.
+        nets.iter()
+            .flat_map(|net| self.by_prefix.overlapping(*net))
+            .find_map(|keys| {
+                [keys.first(), keys.last()]
+                    .into_iter()
+                    .flatten()
+                    .find(is_another)
+            })
     }
 
     /// How many mitigations there are.

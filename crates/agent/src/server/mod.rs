@@ -15,6 +15,7 @@
 //! Actions come out in the order in which they are to be carried out: what precedes a `Respond`
 //! must be durable before the response leaves (ARCHITECTURE.md, invariant 2).
 
+mod admission;
 mod attacks;
 mod customer;
 mod mitigation;

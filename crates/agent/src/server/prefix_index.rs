@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use dots::target::TargetPrefix;
 use ipnet::IpNet;
 
 /// A multimap from prefix to `K` that finds every entry overlapping a prefix.
@@ -19,7 +20,7 @@ impl<K> Default for PrefixIndex<K> {
     }
 }
 
-impl<K: Ord + Clone> PrefixIndex<K> {
+impl<K: Ord> PrefixIndex<K> {
     pub(super) fn insert(&mut self, prefix: IpNet, key: K) {
         self.entries.entry(prefix.trunc()).or_default().insert(key);
     }
@@ -34,27 +35,33 @@ impl<K: Ord + Clone> PrefixIndex<K> {
         }
     }
 
-    /// The keys whose prefix contains `prefix` or lies in it.
-    pub(super) fn overlapping(&self, prefix: IpNet) -> BTreeSet<K> {
-        let prefix = prefix.trunc();
-        let mut found = BTreeSet::new();
-        let mut container = prefix.supernet();
-        while let Some(wider) = container {
-            found.extend(self.entries.get(&wider).into_iter().flatten().cloned());
-            container = wider.supernet();
-        }
-        // Prefixes sort by address and then by length, so those inside `prefix` are neighbours.
-        let inside = (Bound::Included(prefix), Bound::Unbounded);
-        for (other, keys) in self.entries.range(inside) {
-            if !prefix.contains(&other.addr()) {
-                break;
-            }
-            if prefix.contains(other) {
-                found.extend(keys.iter().cloned());
-            }
-        }
-        found
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
+
+    /// For each entry whose prefix contains `prefix` or lies in it, its keys.
+    pub(super) fn overlapping(&self, prefix: IpNet) -> impl Iterator<Item = &BTreeSet<K>> {
+        let prefix = prefix.trunc();
+        let wider = std::iter::successors(prefix.supernet(), IpNet::supernet);
+        let containing = wider.filter_map(|wider| self.entries.get(&wider));
+        // Prefixes sort by address and then by length, so those inside `prefix` are neighbours.
+        let from_here = (Bound::Included(prefix), Bound::Unbounded);
+        let inside = self.entries.range(from_here);
+        let inside = inside
+            .take_while(move |(other, _)| prefix.contains(&other.addr()))
+            .filter(move |(other, _)| prefix.contains(*other))
+            .map(|(_, keys)| keys);
+        containing.chain(inside)
+    }
+}
+
+/// The prefixes that are in no other of the list, each once and in order: the same addresses.
+pub(super) fn outermost(prefixes: &[TargetPrefix]) -> Vec<IpNet> {
+    let mut nets: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.net().trunc()).collect();
+    // By address and then by length: what is inside a prefix follows it.
+    nets.sort_unstable();
+    nets.dedup_by(|next, kept| kept.contains(&*next));
+    nets
 }
 
 #[cfg(test)]
@@ -106,7 +113,22 @@ mod tests {
                 .filter(|(_, prefix)| overlap(prefix, &asked))
                 .map(|(key, _)| *key)
                 .collect();
-            prop_assert_eq!(index.overlapping(asked), expected);
+            let found = index.overlapping(asked).flatten().copied().collect::<BTreeSet<_>>();
+            prop_assert_eq!(found, expected);
+        }
+
+        /// Covers: S-029
+        #[test]
+        fn the_outermost_prefixes_are_the_same_addresses_without_overlap(
+            prefixes in proptest::collection::vec(prefix(), 0..40),
+        ) {
+            let targets: Vec<_> = prefixes.iter().map(|net| TargetPrefix::try_from(*net).unwrap()).collect();
+            let nets = outermost(&targets);
+            for prefix in &prefixes {
+                prop_assert_eq!(nets.iter().filter(|net| overlap(net, prefix)).count(), 1);
+                prop_assert!(nets.iter().any(|net| net.contains(prefix)));
+            }
+            prop_assert!(nets.iter().all(|net| prefixes.contains(net)));
         }
     }
 }

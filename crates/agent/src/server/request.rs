@@ -6,17 +6,14 @@
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
 use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
-use dots::mitigation::{
-    ConflictCause, ConflictInformation, ConflictScope, ConflictStatus, DroppedCounters, Granted,
-    MitigationRequest, Refusal, Status,
-};
+use dots::mitigation::{ConflictCause, ConflictInformation, MitigationRequest, Refusal, Status};
 use dots::path::{PathError, Resource};
 use dots::target::Target;
 use dtls::Peer;
 
-use super::mitigation::{Identity, Mitigation, MitigationKey, MitigationRecord, Phase};
+use super::mitigation::{Identity, MitigationKey};
 use super::notification::{represent, statuses};
-use super::{Action, Change, Client, Server, SessionId};
+use super::{Action, Client, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
 use crate::time::Now;
@@ -67,10 +64,6 @@ pub enum Outcome {
         key: MitigationKey,
     },
 }
-
-/// How many prefixes a `conflict-scope` names: enough to recognise the other request, and few
-/// enough for one datagram.
-const CONFLICTING_PREFIXES: usize = 16;
 
 /// Either an answer in accord with the request, or a refusal.
 type Answer = Result<Response, Response>;
@@ -266,162 +259,6 @@ impl Server {
         }
     }
 
-    fn refresh(&mut self, now: Now, key: MitigationKey, asked: &MitigationRequest) -> Response {
-        let lifetime = self.grant(asked.lifetime);
-        let expiry = Expiry::after(now, lifetime);
-        self.mitigations.reschedule(&key, expiry.instant);
-        if let Some(mitigation) = self.mitigations.get_mut(&key) {
-            mitigation.record.expires_unix = expiry.unix;
-            let record = mitigation.record.clone();
-            self.actions.push_back(Action::Persist(Change::Put(record)));
-        }
-        let granted = Granted {
-            mid: key.mid,
-            lifetime,
-            conflict: None,
-        };
-        self.actions
-            .push_back(Action::Decided(Outcome::Refreshed { key, lifetime }));
-        content::body(Code::CHANGED, granted.encode())
-    }
-
-    fn create(
-        &mut self,
-        now: Now,
-        key: MitigationKey,
-        identity: &Identity,
-        asked: MitigationRequest,
-    ) -> Answer {
-        let overlapping = self.mitigations.overlapping(&asked.target);
-        let of_this_client = |other: &&MitigationKey| {
-            other.customer == key.customer
-                && other.cuid == key.cuid
-                && self.mitigations.get(other).is_some_and(|mitigation| {
-                    mitigation.record.request.trigger_mitigation == asked.trigger_mitigation
-                })
-        };
-        let (own, others): (Vec<_>, Vec<_>) = overlapping.iter().partition(of_this_client);
-        if let Some(newer) = own.iter().find(|other| other.mid > key.mid) {
-            return Err(conflict(ConflictInformation {
-                cause: Some(ConflictCause::OverlappingTargets),
-                scope: Some(self.conflict_scope(newer, &asked.target, Some(newer.mid))),
-                ..ConflictInformation::default()
-            }));
-        }
-        let count = self.mitigations.count_of_customer(&key.customer);
-        let limit = self
-            .customers
-            .get(&key.customer)
-            .map_or(0, |customer| customer.max_mitigations);
-        if count.saturating_sub(own.len()) >= limit {
-            let whose = format!("customer {} has", key.customer);
-            return Err(self.at_capacity(now, &whose, limit));
-        }
-        let limit = self.policy.max_mitigations;
-        if self.mitigations.len().saturating_sub(own.len()) >= limit {
-            return Err(self.at_capacity(now, "this server has", limit));
-        }
-        // Another client of the same addresses: both requests stand, and the new one is told
-        // (RFC 9132 §4.4.1.3). Filters of the two do not contradict each other.
-        let conflict = others
-            .iter()
-            .find(|other| (&other.customer, &other.cuid) != (&key.customer, &key.cuid))
-            .map(|other| ConflictInformation {
-                status: Some(ConflictStatus::RequestActive),
-                cause: Some(ConflictCause::OverlappingTargets),
-                scope: Some(self.conflict_scope(other, &asked.target, None)),
-                ..ConflictInformation::default()
-            });
-        let replaced: Vec<MitigationKey> = own.into_iter().cloned().collect();
-        let lifetime = self.grant(asked.lifetime);
-        self.accept(now, key.clone(), identity, asked, lifetime);
-        for older in replaced {
-            self.end(now, &older, Status::AttackMitigationTerminated);
-        }
-        let granted = Granted {
-            mid: key.mid,
-            lifetime,
-            conflict,
-        };
-        self.actions
-            .push_back(Action::Decided(Outcome::Accepted { key, lifetime }));
-        Ok(content::body(Code::CREATED, granted.encode()))
-    }
-
-    fn accept(
-        &mut self,
-        now: Now,
-        key: MitigationKey,
-        identity: &Identity,
-        request: MitigationRequest,
-        lifetime: Lifetime,
-    ) {
-        let expiry = Expiry::after(now, lifetime);
-        let immediate = request.trigger_mitigation;
-        let record = MitigationRecord {
-            key: key.clone(),
-            credential: identity.credential,
-            started_unix: immediate.then_some(now.unix),
-            expires_unix: expiry.unix,
-            request,
-        };
-        self.actions
-            .push_back(Action::Persist(Change::Put(record.clone())));
-        if immediate {
-            let target = record.request.target.clone();
-            self.actions.push_back(Action::Enforce(key, target));
-            self.begin(identity.credential);
-        }
-        self.mitigations.insert(Mitigation {
-            record,
-            phase: if immediate {
-                Phase::Starting
-            } else {
-                Phase::Parked
-            },
-            expires: expiry.instant,
-            dropped: DroppedCounters::default(),
-        });
-    }
-
-    /// A capacity limit has no code of its own in RFC 9132; 5.03 with Max-Age says when to retry.
-    fn at_capacity(&self, now: Now, whose: &str, limit: usize) -> Response {
-        let mut response = content::diagnostic(
-            Code::SERVICE_UNAVAILABLE,
-            &format!("{whose} {limit} mitigations, which is the limit"),
-        );
-        let soonest = self
-            .mitigations
-            .next_expiry()
-            .map_or(60, |(at, _)| now.seconds_until(at).clamp(1, 60));
-        response.options.push_uint(OptionNumber::MAX_AGE, soonest);
-        response
-    }
-
-    /// What `asked` has in common with another mitigation. The `mid` of another client, and what
-    /// only that one protects, is nobody else's business (RFC 9132 §3).
-    fn conflict_scope(
-        &self,
-        other: &MitigationKey,
-        asked: &Target,
-        mid: Option<Mid>,
-    ) -> ConflictScope {
-        let theirs = self.mitigations.get(other).into_iter();
-        let theirs = theirs.flat_map(|mitigation| &mitigation.record.request.target.prefixes);
-        let common = theirs.flat_map(|their| {
-            let ours = asked.prefixes.iter().filter(|our| our.overlaps(their));
-            ours.map(|our| if our.contains(their) { *their } else { *our })
-        });
-        ConflictScope {
-            mid,
-            target: Target {
-                prefixes: common.take(CONFLICTING_PREFIXES).collect(),
-                ..Target::default()
-            },
-            ..ConflictScope::default()
-        }
-    }
-
     /// RFC 9132 §4.4.2, with Observe of §4.4.2.1.
     fn on_get(
         &mut self,
@@ -468,30 +305,6 @@ impl Server {
     }
 }
 
-/// The end of a lifetime on both clocks.
-struct Expiry {
-    instant: Option<std::time::Instant>,
-    unix: Option<u64>,
-}
-
-impl Expiry {
-    fn after(now: Now, lifetime: Lifetime) -> Self {
-        match lifetime {
-            Lifetime::Seconds(seconds) => {
-                let unix = now.unix.saturating_add(seconds.get().into());
-                Self {
-                    instant: Some(now.instant_of(unix)),
-                    unix: Some(unix),
-                }
-            }
-            Lifetime::Indefinite => Self {
-                instant: None,
-                unix: None,
-            },
-        }
-    }
-}
-
 /// Whether two targets are the same, in whatever order they name it.
 fn is_same(one: &Target, other: &Target) -> bool {
     let in_order = |target: &Target| {
@@ -509,7 +322,7 @@ fn bad_request(text: &str) -> Response {
 }
 
 /// RFC 9132 §4.4.1.3: 4.09 with the reason in DOTS CBOR.
-fn conflict(information: ConflictInformation) -> Response {
+pub(super) fn conflict(information: ConflictInformation) -> Response {
     content::body(
         Code::CONFLICT,
         Refusal {

@@ -155,6 +155,7 @@ fn a_conflict_with_a_long_list_still_fits_a_datagram() {
     let other = Ask::put("mitigate/cuid=three/mid=1", body(&["2001:db8:f::/48"], 60));
     let response = rig.expect(SessionId(3), other, Code::CREATED);
     assert!(granted(&response).conflict.is_some());
+    assert!(response.payload.len() < 400, "{}", response.payload.len());
 }
 
 /// Covers: S-034, X-010
@@ -268,4 +269,36 @@ fn a_conflict_tells_no_more_of_the_others_scope_than_was_asked_for() {
     let response = rig.expect(BRANCH, ask, Code::CREATED);
     let scope = granted(&response).conflict.unwrap().scope.unwrap();
     assert_eq!(scope.target.prefixes, ["203.0.113.200/32".parse().unwrap()]);
+}
+
+/// Covers: S-029, X-013. Prefixes that repeat each other, or lie in one another, count once: to
+/// replace, and to come and go.
+#[test]
+fn a_list_that_names_the_same_addresses_again_and_again_is_its_outermost_prefixes() {
+    let mut rig = Rig::new();
+    let mut repeated = vec!["203.0.113.7/32"; 120];
+    repeated.extend(["203.0.113.0/28", "203.0.113.0/29"]);
+    rig.expect(HOME, Ask::mitigate(1, &repeated, 60), Code::CREATED);
+    rig.establish(SessionId(3), "home", 3);
+    let other = Ask::put("mitigate/cuid=three/mid=1", body(&repeated, 60));
+    let response = rig.expect(SessionId(3), other, Code::CREATED);
+    let scope = granted(&response).conflict.unwrap().scope.unwrap();
+    let named: Vec<_> = scope
+        .target
+        .prefixes
+        .iter()
+        .map(|each| each.to_string())
+        .collect();
+    assert_eq!(named, ["203.0.113.0/28"]);
+    rig.expect(
+        HOME,
+        Ask::mitigate(2, &["203.0.113.15/32"], 60),
+        Code::CREATED,
+    );
+    let left: Vec<_> = rig
+        .stored
+        .keys()
+        .map(|key| (key.cuid.as_str(), key.mid.0))
+        .collect();
+    assert_eq!(left, [("one", 2), ("three", 1)]);
 }
