@@ -225,7 +225,10 @@ impl Daemon {
 
     fn commit(&mut self, changes: &mut Vec<Change>) -> Result<(), Error> {
         if !changes.is_empty() {
-            ClientStore::commit(&mut self.store, changes)?;
+            // An attack is no time to stop: what the disk does not take is asked for all the same.
+            if let Err(error) = ClientStore::commit(&mut self.store, changes) {
+                tracing::error!(%error, "not stored; a restart of the client would not know it");
+            }
             changes.clear();
         }
         Ok(())

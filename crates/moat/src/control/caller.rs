@@ -5,8 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Answer, Command, Failure, MAX_MESSAGE_BYTES};
+use super::{Answer, Command, Failure};
 
+/// Longest answer, in bytes: a daemon of our own, but no reason to run out of memory.
+const MAX_ANSWER_BYTES: u64 = 1 << 30;
 /// How long an answer may take; a daemon answers a `mitigate` within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -15,9 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) enum CallError {
     /// Nobody listens there.
     #[error(
-        "no moat daemon answers at {}: {error}\n  start one with `moat client --config FILE`, \
-         or name its socket with --control PATH or MOAT_CONTROL",
-        path.display()
+        "no moat daemon answers at {}: {error}\n  {}",
+        path.display(),
+        advice(error)
     )]
     Unreachable {
         /// The socket.
@@ -63,9 +65,22 @@ fn converse(mut stream: UnixStream, command: &Command) -> io::Result<Answer> {
     text.push('\n');
     stream.write_all(text.as_bytes())?;
     let mut line = String::new();
-    BufReader::new(stream.take(MAX_MESSAGE_BYTES)).read_line(&mut line)?;
+    BufReader::new(stream.take(MAX_ANSWER_BYTES)).read_line(&mut line)?;
     if line.is_empty() {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(serde_json::from_str(&line)?)
+}
+
+/// What to do about a socket that cannot be reached.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "the socket is its owner's alone: run this as the user who runs the daemon"
+        }
+        _ => {
+            "start one with `moat client --config FILE`, or name its socket with --control PATH \
+             or MOAT_CONTROL"
+        }
+    }
 }

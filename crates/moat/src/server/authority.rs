@@ -1,7 +1,7 @@
 //! The one place that decides and promises. It takes what has come in, decides it all, makes it
 //! durable with one commit, and only then lets the answers go (ARCHITECTURE.md, invariant 2).
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use agent::server::{Action, Input, Outcome, Server, SessionId};
@@ -10,6 +10,7 @@ use store::{ServerStore, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::counters::{AuthorityCounters, ShardCounters};
+use super::inputs::Waiting;
 use super::log;
 use super::message::{Scope, ToAuthority, ToShard};
 use crate::clock;
@@ -25,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Authority<S> {
     pub(super) server: Server,
     pub(super) store: S,
-    pub(super) waiting: Receiver<ToAuthority>,
+    pub(super) waiting: Waiting,
     pub(super) shards: Vec<UnboundedSender<ToShard>>,
     pub(super) scopes: Sender<Vec<Scope>>,
     pub(super) counters: AuthorityCounters,
@@ -57,7 +58,7 @@ impl<S: ServerStore> Authority<S> {
         let wait = self.server.poll_timeout().map_or(IDLE, |at| {
             at.saturating_duration_since(clock::now().monotonic)
         });
-        let mut next = match self.waiting.recv_timeout(wait) {
+        let mut next = match self.waiting.wait(wait) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -73,9 +74,9 @@ impl<S: ServerStore> Authority<S> {
             if taken == BATCH {
                 return true;
             }
-            match self.waiting.try_recv() {
-                Ok(another) => next = another,
-                Err(_) => return true,
+            match self.waiting.take() {
+                Some(another) => next = another,
+                None => return true,
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Carries scopes to the mitigator, on a thread of its own because `nft` takes its time.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use agent::server::{Input, MitigationKey, Server};
 use dots::target::Target;
 use mitigator::{Filter, FilterChange, FilterId, Mitigator, MitigatorError};
 
+use super::inputs::Inputs;
 use super::message::{Scope, ToAuthority};
 
 /// How often the mitigator is asked what it dropped, while it drops.
@@ -19,14 +20,14 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Enforcer<M> {
     mitigator: M,
-    inputs: SyncSender<ToAuthority>,
+    inputs: Inputs,
     wanted: BTreeMap<FilterId, (MitigationKey, Filter)>,
     /// The mitigator could not follow; it is brought in order at the next chance.
     in_disorder: bool,
 }
 
 impl<M: Mitigator> Enforcer<M> {
-    pub(super) fn new(mitigator: M, inputs: SyncSender<ToAuthority>) -> Self {
+    pub(super) fn new(mitigator: M, inputs: Inputs) -> Self {
         Self {
             mitigator,
             inputs,
@@ -89,6 +90,13 @@ impl<M: Mitigator> Enforcer<M> {
                     }
                 }
             }
+        }
+        if self.in_disorder {
+            // What failed before is not among these changes, so everything is brought in order.
+            if let Err(error) = self.repair() {
+                tracing::error!(%error, "the filter still does not follow");
+            }
+            return;
         }
         match self.mitigator.apply(&changes) {
             Ok(()) => self.tell(Input::Enforced(keys)),
@@ -153,8 +161,8 @@ impl<M: Mitigator> Enforcer<M> {
     }
 
     fn tell(&self, input: Input) {
-        // The authority is gone only when the server stops.
-        drop(self.inputs.send(ToAuthority::Input(input)));
+        // Only requests can find no room.
+        let _told = self.inputs.send(ToAuthority::Input(input));
     }
 }
 

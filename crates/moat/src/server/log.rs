@@ -10,21 +10,21 @@ pub(super) fn decided(outcome: &Outcome) {
         }
         Outcome::Accepted { key, lifetime } => tracing::info!(
             customer = key.customer,
-            cuid = %key.cuid,
+            cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             ?lifetime,
             "mitigation accepted"
         ),
         Outcome::Refreshed { key, lifetime } => tracing::info!(
             customer = key.customer,
-            cuid = %key.cuid,
+            cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             ?lifetime,
             "mitigation prolonged"
         ),
         Outcome::Withdrawn { key } => tracing::info!(
             customer = key.customer,
-            cuid = %key.cuid,
+            cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             "mitigation withdrawn"
         ),
@@ -36,7 +36,7 @@ pub(super) fn decided(outcome: &Outcome) {
         } => tracing::info!(%session, customer, %code, reason, "request refused"),
         Outcome::Ignored { key } => tracing::info!(
             customer = key.customer,
-            cuid = %key.cuid,
+            cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             "efficacy update for an unknown mitigation left unanswered"
         ),

@@ -17,13 +17,13 @@
 mod authority;
 mod counters;
 mod enforcer;
+mod inputs;
 mod log;
 mod message;
 mod shard;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use agent::server::{Customer, Customers, Policy, SessionLimits};
@@ -35,6 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::authority::Authority;
 use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
+use self::inputs::{Inputs, Waiting};
 use self::message::{ToAuthority, ToShard};
 use self::shard::Shard;
 use crate::clock;
@@ -42,9 +43,6 @@ use crate::config::{self, ConfigError, ServerConfig};
 use crate::control;
 use crate::sessions;
 use crate::shutdown;
-
-/// Inputs that wait for the authority; what does not fit is lost as if on the way, and repeated.
-const QUEUE: usize = 8192;
 
 /// Why the server could not run.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +111,7 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
         path: config.control.display().to_string(),
         error,
     })?;
-    let (inputs, waiting) = sync_channel(QUEUE);
+    let (inputs, waiting) = inputs::queue();
     let (failed, mut failure) = mpsc::channel(1);
     let (shards, messages): (Vec<_>, Vec<_>) = config
         .listen
@@ -138,17 +136,21 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     loop {
         tokio::select! {
             Some(call) = incoming.recv() => {
-                // A full queue drops the call, and its caller is told that nobody answers.
                 let counted = count(&shards).await;
-                drop(inputs.try_send(ToAuthority::Call(call, counted)));
+                // Only requests can find no room.
+                let _told = inputs.send(ToAuthority::Call(call, counted));
             }
             Some(result) = failure.recv() => return result.map_err(Error::from),
             () = stop.recv() => break,
         }
     }
     // The authority finishes its batch and goes; filters stay, as promised.
-    drop(inputs.send(ToAuthority::Stop));
-    let last = failure.recv().await;
+    let _told = inputs.send(ToAuthority::Stop);
+    let last = tokio::select! {
+        last = failure.recv() => last,
+        // Who says it twice does not want to wait.
+        () = stop.recv() => None,
+    };
     tracing::info!("moat server has stopped; what it promised stays in force");
     last.unwrap_or(Ok(())).map_err(Error::from)
 }
@@ -168,7 +170,7 @@ async fn count(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardCounters {
 
 fn start_shards(
     config: &ServerConfig,
-    inputs: &SyncSender<ToAuthority>,
+    inputs: &Inputs,
     messages: Vec<mpsc::UnboundedReceiver<ToShard>>,
 ) -> Result<(), Error> {
     let credentials = dtls::ServerConfig::new(
@@ -218,8 +220,8 @@ fn start_shards(
 
 fn start_authority(
     config: &ServerConfig,
-    waiting: Receiver<ToAuthority>,
-    inputs: &SyncSender<ToAuthority>,
+    waiting: Waiting,
+    inputs: &Inputs,
     shards: Vec<mpsc::UnboundedSender<ToShard>>,
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;

@@ -8,7 +8,6 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::mpsc::{SyncSender, TrySendError};
 
 use agent::server::{Flow, Input, SessionOutput, Sessions};
 use agent::session::Event;
@@ -20,6 +19,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::counters::ShardCounters;
+use super::inputs::Inputs;
 use super::message::{ToAuthority, ToShard};
 use crate::client::sleep_until;
 use crate::clock;
@@ -36,7 +36,7 @@ const SOCKET_BUFFER: usize = 4 << 20;
 pub(super) struct Shard {
     pub(super) acceptor: Acceptor,
     pub(super) sessions: Sessions<OpensslSession>,
-    pub(super) inputs: SyncSender<ToAuthority>,
+    pub(super) inputs: Inputs,
     pub(super) counters: ShardCounters,
 }
 
@@ -194,15 +194,8 @@ impl Shard {
                     let Some(input) = Input::from_event(session, event) else {
                         continue;
                     };
-                    match self.inputs.try_send(ToAuthority::Input(input)) {
-                        Ok(()) => {}
-                        // A request that finds no room is lost as if on the way; the client
-                        // repeats it.
-                        Err(TrySendError::Full(_)) => {
-                            self.counters.requests_dropped += 1;
-                            tracing::warn!(%session, "the authority is busy; a request is dropped");
-                        }
-                        Err(TrySendError::Disconnected(_)) => return,
+                    if self.inputs.send(ToAuthority::Input(input)).is_err() {
+                        self.counters.requests_dropped += 1;
                     }
                 }
             }
