@@ -1,8 +1,10 @@
 //! moat: multihomed open threat signaling.
 //!
 //! The only crate with sockets, files and clocks. `client` and `server` are the daemons, `control`
-//! is how the command line talks to them, `lab` proves the whole with real packets.
+//! is how the command line talks to them, `lab` proves the whole with real packets,
+//! `bench` says what it costs.
 
+mod bench;
 mod cli;
 mod client;
 mod clock;

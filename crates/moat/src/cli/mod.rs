@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::bench;
 use crate::config;
 use crate::control::Command as ControlCommand;
 use crate::lab;
@@ -41,6 +42,9 @@ enum Command {
     /// Prove it: build a multihomed network in namespaces, attack it, have the attack dropped
     #[command(subcommand)]
     Lab(LabCommand),
+    /// Measure what the server costs, beside others on the same machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Run the client: keeps a session with the DOTS server of each provider
     Client(DaemonArgs),
     /// Run the server: takes requests of customers and drops the attacks
@@ -61,6 +65,10 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     #[command(hide = true)]
+    BenchInside(bench::InsideArgs),
+    #[command(hide = true, subcommand)]
+    BenchHelper(bench::HelperCommand),
+    #[command(hide = true)]
     LabInside(lab::InsideArgs),
     #[command(hide = true)]
     LabTraffic(lab::traffic::Args),
@@ -72,6 +80,12 @@ enum LabCommand {
     List(JsonArgs),
     /// Run a scenario; exits 0 only if the attack was dropped where it should be
     Run(LabRunArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// The signal channel: round trips, handshakes, durable requests, memory, floods of ClientHellos
+    Signal(bench::SignalArgs),
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +195,9 @@ pub(crate) fn main() -> ExitCode {
             json: args.json.json,
             keep: args.keep,
         })),
+        Command::Bench(BenchCommand::Signal(args)) => code(bench::run(&args)),
+        Command::BenchInside(args) => bench::inside(&args),
+        Command::BenchHelper(command) => bench::helper(&command),
         Command::LabInside(args) => lab::inside(&args),
         Command::LabTraffic(args) => done(lab::traffic::main(&args)),
         Command::Client(args) => {

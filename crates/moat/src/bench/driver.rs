@@ -1,0 +1,145 @@
+//! Keeps a number of requests under way and counts the answers.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use coap::{Message, Token};
+use serde::Serialize;
+
+use super::error::Error;
+use super::generator::Station;
+use super::server::Server;
+
+/// How much of the time goes by before it counts.
+const WARM_UP: u32 = 10;
+
+/// What came of a load.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Rate {
+    /// Answers a second.
+    pub(super) per_second: f64,
+    /// What the server spent of its core for each, in microseconds.
+    pub(super) server_microseconds: f64,
+    /// How much of its core the server used, 0 to 1 (and more where it runs on several).
+    pub(super) server_load: f64,
+    /// Requests without an answer.
+    pub(super) lost: u64,
+}
+
+impl Rate {
+    pub(super) fn new(count: u64, lost: u64, elapsed: Duration, spent: Duration) -> Self {
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "fewer than 2^52 answers come in a run"
+        )]
+        let count = count as f64;
+        Rate {
+            per_second: count / elapsed.as_secs_f64(),
+            server_microseconds: spent.as_secs_f64() * 1e6 / count.max(1.0),
+            server_load: spent.as_secs_f64() / elapsed.as_secs_f64(),
+            lost,
+        }
+    }
+}
+
+/// Sends from station after station, with `window` requests under way.
+///
+/// It waits for answers in the order of the requests, so that a round trip costs the generator two system calls and no more.
+#[derive(Debug)]
+pub(super) struct Driver {
+    stations: Vec<Station>,
+    window: usize,
+    next: u32,
+}
+
+impl Driver {
+    /// With at most `window` requests under way, and no more than there are stations.
+    pub(super) fn new(window: usize) -> Self {
+        Driver {
+            stations: Vec::new(),
+            window,
+            next: 1,
+        }
+    }
+
+    /// Has more stations send.
+    pub(super) fn add(&mut self, stations: Vec<Station>) {
+        self.stations.extend(stations);
+    }
+
+    /// Keeps requests under way for this long; `message` makes each of its number. What `server` spends is measured.
+    pub(super) fn measure(
+        &mut self,
+        server: &Server,
+        duration: Duration,
+        message: &dyn Fn(u32) -> Message,
+    ) -> Result<Rate, Error> {
+        self.run(duration / WARM_UP, message)?;
+        let (begin, before) = (Instant::now(), server.spent()?);
+        let (answered, lost) = self.run(duration, message)?;
+        let spent = server.spent()?.saturating_sub(before);
+        Ok(Rate::new(answered, lost, begin.elapsed(), spent))
+    }
+
+    /// How many were answered, and how many not.
+    fn run(
+        &mut self,
+        duration: Duration,
+        message: &dyn Fn(u32) -> Message,
+    ) -> Result<(u64, u64), Error> {
+        let deadline = Instant::now() + duration;
+        let (mut answered, mut lost) = (0, 0);
+        let window = self.window.min(self.stations.len());
+        let mut under_way = VecDeque::with_capacity(window);
+        loop {
+            while under_way.len() < window && Instant::now() < deadline {
+                under_way.push_back(self.send(message)?);
+            }
+            let Some((index, token)) = under_way.pop_front() else {
+                return Ok((answered, lost));
+            };
+            if let Some(station) = self.stations.get_mut(index) {
+                match answer(station, token)? {
+                    Some(_) => answered += 1,
+                    None => lost += 1,
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, message: &dyn Fn(u32) -> Message) -> Result<(usize, Token), Error> {
+        let message = message(self.next);
+        let count = self.stations.len().max(1);
+        let index = usize::try_from(self.next).unwrap_or(0) % count;
+        self.next = self.next.wrapping_add(1);
+        if let Some(station) = self.stations.get_mut(index) {
+            station.send(&message)?;
+        }
+        Ok((index, message.token))
+    }
+}
+
+/// Sends one request, which has to be answered.
+pub(super) fn ask(station: &mut Station, message: &Message) -> Result<Message, Error> {
+    station.send(message)?;
+    let remote = station.remote();
+    answer(station, message.token)?.ok_or(Error::Unanswered { remote })
+}
+
+/// The answer to the request with this token, if it comes; what comes late for earlier ones is passed over.
+pub(super) fn answer(station: &mut Station, token: Token) -> Result<Option<Message>, Error> {
+    while let Some(message) = station.next_message()? {
+        if message.token != token {
+            continue;
+        }
+        if message.code.is_response() && !message.code.is_success() {
+            return Err(Error::Refused {
+                remote: station.remote(),
+                code: message.code,
+                text: String::from_utf8_lossy(&message.payload).into_owned(),
+            });
+        }
+        return Ok(Some(message));
+    }
+    Ok(None)
+}

@@ -1,0 +1,111 @@
+//! Live sessions, while ClientHellos arrive at the same socket that lead to nothing.
+
+use std::collections::VecDeque;
+use std::net::UdpSocket;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use coap::Token;
+use socket2::SockRef;
+
+use super::driver::{Rate, answer};
+use super::error::Error;
+use super::generator::{Generator, Station};
+use super::hellos::client_hello;
+use super::report::Flood;
+use super::request::Request;
+use super::site::Site;
+
+/// How many hellos are to arrive a second.
+const HELLOS: u32 = 100_000;
+/// How many sources they come from. None of them ever reads the server's answer.
+const SOURCES: usize = 512;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two looks at the clock.
+const TICK: Duration = Duration::from_micros(200);
+
+/// A heartbeat under way: on which session, which, since when.
+type UnderWay = VecDeque<(usize, Token, Instant)>;
+
+/// Each session sends a heartbeat a second, over real sockets.
+pub(super) fn measure(
+    site: &Site,
+    generator: &mut Generator,
+    sessions: u32,
+    duration: Duration,
+) -> Result<Flood, Error> {
+    let server = site.moat()?;
+    let mut stations = generator.sessions(server.remote(), sessions)?;
+    for station in &stations {
+        station.stop_waiting()?;
+    }
+    let sources = (0..SOURCES).map(|_| {
+        let socket = generator.socket(server.remote())?;
+        // The answers that nobody reads shall take little memory.
+        let small = SockRef::from(&socket).set_recv_buffer_size(0);
+        small.map_err(Error::system("shrink a socket's buffer"))?;
+        Ok(socket)
+    });
+    let sources = sources.collect::<Result<Vec<UdpSocket>, Error>>()?;
+    let hello = client_hello(&site.client()?)?;
+
+    let heartbeat = Request::heartbeat();
+    let mut under_way = UnderWay::new();
+    let (mut hellos, mut heartbeats) = (0_u32, 0_u32);
+    let (mut slowest, mut lost) = (Duration::ZERO, 0);
+    let (begin, before) = (Instant::now(), server.spent()?);
+    let mut source = sources.iter().cycle();
+    loop {
+        let elapsed = begin.elapsed().min(duration);
+        while f64::from(hellos) < elapsed.as_secs_f64() * f64::from(HELLOS) {
+            let sent = source.next().map(|socket| socket.send(&hello));
+            sent.transpose()
+                .map_err(Error::system("send a ClientHello"))?;
+            hellos += 1;
+        }
+        while f64::from(heartbeats) < elapsed.as_secs_f64() * f64::from(sessions) {
+            let index = usize::try_from(heartbeats % sessions).unwrap_or(0);
+            let message = heartbeat.message(heartbeats);
+            if let Some(station) = stations.get_mut(index) {
+                station.send(&message)?;
+            }
+            under_way.push_back((index, message.token, Instant::now()));
+            heartbeats += 1;
+        }
+        let (took, given_up) = collect(&mut stations, &mut under_way)?;
+        slowest = slowest.max(took);
+        lost += given_up;
+        if elapsed == duration && under_way.is_empty() {
+            break;
+        }
+        sleep(TICK);
+    }
+    let spent = server.spent()?.saturating_sub(before);
+    Ok(Flood {
+        sessions,
+        heartbeats: heartbeats.into(),
+        heartbeats_lost: lost,
+        slowest_answer_milliseconds: slowest.as_secs_f64() * 1e3,
+        hellos: Rate::new(hellos.into(), 0, duration, spent),
+    })
+}
+
+/// Takes the answers that are there: how long the slowest took, and how many heartbeats are given up.
+fn collect(stations: &mut [Station], under_way: &mut UnderWay) -> Result<(Duration, u64), Error> {
+    let (mut slowest, mut lost) = (Duration::ZERO, 0);
+    while let Some((index, token, sent)) = under_way.front() {
+        let Some(station) = stations.get_mut(*index) else {
+            break;
+        };
+        if answer(station, *token)?.is_some() {
+            slowest = slowest.max(sent.elapsed());
+        } else if sent.elapsed() > PATIENCE {
+            lost += 1;
+        } else {
+            break;
+        }
+        under_way.pop_front();
+    }
+    Ok((slowest, lost))
+}

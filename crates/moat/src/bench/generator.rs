@@ -1,0 +1,252 @@
+//! The clients' side: sockets, each from an address of its own, with a session on it or without.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use coap::Message;
+use dtls::{ClientConfig, CloseReason, OpensslSession, Output, Peer, ResumptionState, Session};
+
+use super::error::Error;
+use super::site::SERVER_NAME;
+
+/// How long a station waits for a datagram; then what it waits for counts as lost.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Room for a datagram.
+const DATAGRAM: usize = 2048;
+/// The first source address: 127.16.0.0.
+const FIRST_SOURCE: u32 = 0x7f10_0000;
+/// How many source addresses there are, up to 127.127.255.255.
+const SOURCES: u32 = 0x0070_0000;
+/// Handshakes under way at a time.
+const IN_FLIGHT: usize = 16;
+
+/// Makes stations.
+#[derive(Debug)]
+pub(super) struct Generator {
+    config: ClientConfig,
+    next: u32,
+}
+
+impl Generator {
+    pub(super) fn new(config: ClientConfig) -> Self {
+        Generator { config, next: 0 }
+    }
+
+    /// A socket towards `remote` from an address that no other socket of this run has: no two clients of a DOTS server share one.
+    pub(super) fn socket(&mut self, remote: SocketAddr) -> Result<UdpSocket, Error> {
+        let source = Ipv4Addr::from_bits(FIRST_SOURCE + self.next % SOURCES);
+        self.next = self.next.wrapping_add(1);
+        let failed = || Error::system(format!("make a socket from {source} to {remote}"));
+        let socket = UdpSocket::bind((source, 0)).map_err(failed())?;
+        socket.connect(remote).map_err(failed())?;
+        socket.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
+        Ok(socket)
+    }
+
+    /// Stations without a session.
+    pub(super) fn plain(&mut self, remote: SocketAddr, count: u32) -> Result<Vec<Station>, Error> {
+        let station = |_| {
+            Ok(Station {
+                remote,
+                socket: self.socket(remote)?,
+                session: None,
+                peer: None,
+                received: VecDeque::new(),
+            })
+        };
+        (0..count).map(station).collect()
+    }
+
+    /// Stations with an established session each.
+    pub(super) fn sessions(
+        &mut self,
+        remote: SocketAddr,
+        count: u32,
+    ) -> Result<Vec<Station>, Error> {
+        let mut stations = Vec::new();
+        self.open(
+            remote,
+            None,
+            |begun| begun < count,
+            |station| {
+                stations.push(station);
+                Ok(())
+            },
+        )?;
+        Ok(stations)
+    }
+
+    /// Opens sessions, a few at a time, as long as `more` says so when it is told how many have begun; `established` takes each.
+    pub(super) fn open(
+        &mut self,
+        remote: SocketAddr,
+        resumption: Option<&ResumptionState>,
+        more: impl Fn(u32) -> bool,
+        mut established: impl FnMut(Station) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut begun = 0;
+        let mut under_way = VecDeque::new();
+        loop {
+            while under_way.len() < IN_FLIGHT && more(begun) {
+                under_way.push_back(self.begin(remote, resumption)?);
+                begun += 1;
+            }
+            let Some(mut station) = under_way.pop_front() else {
+                return Ok(());
+            };
+            station.step()?;
+            if station.peer.is_some() {
+                established(station)?;
+            } else {
+                under_way.push_back(station);
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        remote: SocketAddr,
+        resumption: Option<&ResumptionState>,
+    ) -> Result<Station, Error> {
+        let socket = self.socket(remote)?;
+        let session = self
+            .config
+            .connect(Instant::now(), SERVER_NAME, resumption)?;
+        let mut station = Station {
+            remote,
+            socket,
+            session: Some(Box::new(session)),
+            peer: None,
+            received: VecDeque::new(),
+        };
+        station.flush()?;
+        Ok(station)
+    }
+}
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Station {
+    remote: SocketAddr,
+    socket: UdpSocket,
+    /// `None`: what it sends goes as it is.
+    session: Option<Box<OpensslSession>>,
+    /// Who the server is, once the session is established.
+    peer: Option<Peer>,
+    received: VecDeque<Vec<u8>>,
+}
+
+impl Station {
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether an earlier session was resumed.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.resumed)
+    }
+
+    /// What resumes its session later.
+    pub(super) fn resumption(&self) -> Option<ResumptionState> {
+        self.session
+            .as_ref()
+            .and_then(|session| session.resumption())
+    }
+
+    /// From now on [`Station::next_message`] does not wait.
+    pub(super) fn stop_waiting(&self) -> Result<(), Error> {
+        let set = self.socket.set_nonblocking(true);
+        set.map_err(Error::system("make a socket non-blocking"))
+    }
+
+    pub(super) fn send(&mut self, message: &Message) -> Result<(), Error> {
+        let bytes = message.encode();
+        let Some(session) = &mut self.session else {
+            return self.transmit(&bytes);
+        };
+        let remote = self.remote;
+        let sent = session.send(Instant::now(), &bytes);
+        sent.map_err(|source| Error::NotSent { remote, source })?;
+        self.flush()
+    }
+
+    /// The next message; `None` when none comes within a second.
+    pub(super) fn next_message(&mut self) -> Result<Option<Message>, Error> {
+        loop {
+            if let Some(data) = self.received.pop_front() {
+                // What is no message is as good as lost.
+                return Ok(Message::decode(&data).ok());
+            }
+            if !self.step()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Tells the server that the session is over.
+    pub(super) fn close(mut self) -> Result<(), Error> {
+        if let Some(session) = &mut self.session {
+            session.close(Instant::now());
+        }
+        while let Some(output) = self.poll() {
+            if let Output::Transmit(datagram) = output {
+                self.transmit(&datagram)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one datagram, or what the session's clock asks for. False: no datagram came.
+    fn step(&mut self) -> Result<bool, Error> {
+        let mut buffer = [0; DATAGRAM];
+        let received = match self.socket.recv(&mut buffer) {
+            Ok(length) => Some(buffer.get(..length).unwrap_or_default()),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                None
+            }
+            Err(error) => {
+                return Err(Error::system(format!("hear from {}", self.remote))(error));
+            }
+        };
+        match (&mut self.session, received) {
+            (None, Some(datagram)) => self.received.push_back(datagram.to_vec()),
+            (Some(session), Some(datagram)) => session.handle_datagram(Instant::now(), datagram),
+            (Some(session), None) => session.handle_timeout(Instant::now()),
+            (None, None) => {}
+        }
+        self.flush()?;
+        Ok(received.is_some())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        while let Some(output) = self.poll() {
+            match output {
+                Output::Transmit(datagram) => self.transmit(&datagram)?,
+                Output::Established(peer) => self.peer = Some(peer),
+                Output::Data(data) => self.received.push_back(data),
+                Output::Closed(reason) => return Err(self.ended(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.session
+            .as_mut()
+            .and_then(|session| session.poll_output())
+    }
+
+    fn transmit(&self, datagram: &[u8]) -> Result<(), Error> {
+        let sent = self.socket.send(datagram).map(drop);
+        sent.map_err(Error::system(format!("send to {}", self.remote)))
+    }
+
+    fn ended(&self, reason: CloseReason) -> Error {
+        Error::SessionEnded {
+            remote: self.remote,
+            reason,
+        }
+    }
+}
