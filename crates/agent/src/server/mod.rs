@@ -23,6 +23,7 @@ mod notification;
 mod observation;
 mod prefix_index;
 mod request;
+mod request_budget;
 mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +42,7 @@ use self::mitigation::{Mitigation, Mitigations, Phase};
 pub use self::mitigation::{MitigationKey, MitigationRecord};
 use self::observation::Observations;
 pub use self::request::Outcome;
+use self::request_budget::RequestBudget;
 pub use self::sessions::{Flow, SessionLimits, SessionOutput, Sessions, TooManySessions};
 use crate::session::Event;
 use crate::time::Now;
@@ -71,6 +73,11 @@ pub struct Policy {
     pub max_body: usize,
     /// How many mitigations all customers may have together.
     pub max_mitigations: usize,
+    /// How many requests a second each customer may make in the long run, heartbeats and session
+    /// configuration aside.
+    pub requests_per_second: NonZeroU32,
+    /// How many requests each customer may make at once.
+    pub request_burst: NonZeroU32,
 }
 
 impl Default for Policy {
@@ -82,6 +89,8 @@ impl Default for Policy {
             max_targets: 256,
             max_body: 1024,
             max_mitigations: 100_000,
+            requests_per_second: NonZeroU32::MIN.saturating_add(199),
+            request_burst: NonZeroU32::MIN.saturating_add(999),
         }
     }
 }
@@ -189,6 +198,8 @@ pub struct Server {
     attacks: Attacks,
     observations: Observations,
     next_notification: Option<Instant>,
+    /// Of each customer that has asked for something.
+    budgets: BTreeMap<String, RequestBudget>,
     actions: VecDeque<Action>,
 }
 
@@ -215,6 +226,7 @@ impl Server {
             attacks: Attacks::default(),
             observations: Observations::default(),
             next_notification: None,
+            budgets: BTreeMap::new(),
             actions: VecDeque::new(),
         };
         for record in records {

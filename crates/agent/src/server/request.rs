@@ -13,7 +13,7 @@ use dtls::Peer;
 
 use super::mitigation::{Identity, MitigationKey};
 use super::notification::{represent, statuses};
-use super::{Action, Client, Server, SessionId};
+use super::{Action, Client, RequestBudget, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
 use crate::time::Now;
@@ -64,6 +64,9 @@ pub enum Outcome {
         key: MitigationKey,
     },
 }
+
+/// For how many seconds a customer that asks too often is sent away at most.
+const LONGEST_WAIT: u64 = 3;
 
 /// Either an answer in accord with the request, or a refusal.
 type Answer = Result<Response, Response>;
@@ -118,6 +121,7 @@ impl Server {
         request: &Request,
     ) -> Result<Option<Response>, Response> {
         let client = self.authorised(session)?;
+        self.check_budget(now, &client.0)?;
         match resource_of(request) {
             Ok(Resource::Mitigate { cuid, mid, .. }) => {
                 // A cdid from a peer that is no trusted gateway is not looked at (RFC 9132 §4.4.1.2).
@@ -178,6 +182,26 @@ impl Server {
                     "this certificate belongs to no customer of this server",
                 )
             })
+    }
+
+    /// A customer that asks too often is told when to come back before anything is looked at.
+    fn check_budget(&mut self, now: Now, customer: &str) -> Result<(), Response> {
+        let now = now.monotonic;
+        let (rate, burst) = (self.policy.requests_per_second, self.policy.request_burst);
+        let budget = match self.budgets.get_mut(customer) {
+            Some(budget) => budget,
+            None => self
+                .budgets
+                .entry(customer.to_owned())
+                .or_insert(RequestBudget::new(now)),
+        };
+        budget.take(now, rate, burst).map_err(|wait| {
+            let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, "too many requests");
+            let seconds = wait.as_secs().saturating_add(1).min(LONGEST_WAIT);
+            let max_age = u32::try_from(seconds).unwrap_or(u32::MAX);
+            response.options.push_uint(OptionNumber::MAX_AGE, max_age);
+            response
+        })
     }
 
     /// RFC 9132 §4.4.1.3.

@@ -1,9 +1,13 @@
 //! What one customer, or all, can make the server hold (RFC 9132 §11).
 
+use agent::server::{Outcome, SessionId};
 use coap::Code;
 
 use super::rig::{Ask, BRANCH, HOME, Rig, body, text_of};
-use crate::world::{cbor, seconds};
+use crate::world::{cbor, millis, seconds};
+
+/// How many requests a customer of the rig may make at once.
+const BURST: usize = 1000;
 
 fn of(cuid: &str, mid: u32, prefix: &str) -> Ask {
     Ask::put(
@@ -107,5 +111,40 @@ fn one_request_names_no_more_than_policy_allows() {
         HOME,
         Ask::put("mitigate/cuid=one/mid=2", scope),
         Code::BAD_REQUEST,
+    );
+}
+
+/// Whatever is asked, and before it is understood; others are not concerned.
+#[test]
+fn a_customer_that_asks_too_often_is_told_when_to_come_back() {
+    let mut rig = Rig::new();
+    let decided = rig.outcomes.len();
+    for _ in 0..BURST {
+        rig.expect(HOME, Ask::get("mitigate/cuid=one"), Code::NOT_FOUND);
+    }
+    let broken = Ask::put("mitigate/cuid=one/mid=1", vec![0xff; 1000]);
+    for ask in [broken, of("one", 1, "203.0.113.1/32")] {
+        let response = rig.expect(HOME, ask, Code::SERVICE_UNAVAILABLE);
+        assert!(matches!(response.options.max_age(), Some(1..=3)));
+    }
+    assert_eq!(rig.outcomes.len(), decided + BURST + 2);
+    assert!(matches!(
+        rig.outcomes.last(),
+        Some(Outcome::Refused { customer: Some(name), code: Code::SERVICE_UNAVAILABLE, .. }) if name == "home"
+    ));
+    rig.expect(BRANCH, of("b", 1, "198.51.100.1/32"), Code::CREATED);
+    // A new session is no new budget.
+    rig.establish(SessionId(9), "home", 9);
+    rig.expect(
+        SessionId(9),
+        of("nine", 1, "203.0.113.1/32"),
+        Code::SERVICE_UNAVAILABLE,
+    );
+    rig.advance(millis(1_000 / 200));
+    rig.expect(HOME, of("one", 1, "203.0.113.1/32"), Code::CREATED);
+    rig.expect(
+        HOME,
+        of("one", 1, "203.0.113.1/32"),
+        Code::SERVICE_UNAVAILABLE,
     );
 }
