@@ -475,12 +475,7 @@ impl<S: dtls::Session> Association<S> {
             // Another attempt follows only where it is needed.
             _ if another_is_up && live.established.is_some() => {}
             None => self.failed(now, reason),
-            Some(since) => {
-                // A session that lasted earns an immediate new attempt.
-                let lasted = now.monotonic.saturating_duration_since(since) >= SHORTEST_RETRY;
-                if lasted {
-                    self.round_started = None;
-                }
+            Some(_) => {
                 self.attempt = 0;
                 let soonest = self.round_started.map(|at| at + SHORTEST_RETRY);
                 self.retry = Some(soonest.map_or(now.monotonic, |at| at.max(now.monotonic)));
