@@ -12,6 +12,7 @@ use std::time::Instant;
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{DroppedCounters, MitigationRequest, MitigationStatus, Status};
+use dots::target::{Target, TargetPrefix};
 use ipnet::IpNet;
 
 use super::prefix_index::{PrefixIndex, outermost};
@@ -102,11 +103,24 @@ impl Mitigation {
         }
     }
 
+    /// The prefixes it protects.
+    pub(super) fn prefixes(&self) -> &[TargetPrefix] {
+        &self.record.request.target.prefixes
+    }
+
     /// The entry of a GET response or a notification (RFC 9132 §4.4.2).
     pub(super) fn status(&self, now: Now) -> MitigationStatus {
         MitigationStatus {
-            mid: self.record.key.mid,
             target: self.record.request.target.clone(),
+            ..self.status_alone(now)
+        }
+    }
+
+    /// The same without the scope.
+    pub(super) fn status_alone(&self, now: Now) -> MitigationStatus {
+        MitigationStatus {
+            mid: self.record.key.mid,
+            target: Target::default(),
             trigger_mitigation: Some(self.record.request.trigger_mitigation),
             mitigation_start: self.record.started_unix,
             status: self.phase.status(),
@@ -225,12 +239,17 @@ impl Mitigations {
         }
     }
 
-    /// The mitigations of one client, by `mid`.
-    pub(super) fn of_client(&self, client: &Identity) -> impl Iterator<Item = &Mitigation> {
-        let every_mid = client.key(Mid(0))..=client.key(Mid(u32::MAX));
+    /// The mitigations of one client by `mid`, or the one of this `mid`.
+    pub(super) fn of_client(
+        &self,
+        client: &Identity,
+        mid: Option<Mid>,
+    ) -> impl Iterator<Item = &Mitigation> {
+        let first = client.key(mid.unwrap_or(Mid(0)));
+        let last = client.key(mid.unwrap_or(Mid(u32::MAX)));
         let credential = client.credential;
         self.by_key
-            .range(every_mid)
+            .range(first..=last)
             .map(|(_, mitigation)| mitigation)
             .filter(move |mitigation| mitigation.record.credential == credential)
     }

@@ -65,12 +65,19 @@ pub struct Policy {
     pub max_lifetime: NonZeroU32,
     /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
     pub notification_interval: Duration,
+    /// How long an observer is not told again after it was; what changes meanwhile is told then.
+    pub notification_pause: Duration,
     /// How many observations one session may hold.
     pub max_observations: usize,
+    /// How many observations the sessions of one customer may hold together.
+    pub max_observations_of_customer: usize,
     /// How many prefixes, port ranges and protocols one request may name altogether.
     pub max_targets: usize,
-    /// The largest response body, in bytes, that fits one datagram (RFC 9132 §7.3).
+    /// The largest body of a response, in bytes; it goes block by block (RFC 9132 §4.4.2).
     pub max_body: usize,
+    /// The largest body of a notification, in bytes, which has to fit one datagram (RFC 9132 §7.3).
+    /// What needs more can be asked for, but not observed.
+    pub max_notification: usize,
     /// How many mitigations all customers may have together.
     pub max_mitigations: usize,
     /// How many requests a second each customer may make in the long run, heartbeats and session
@@ -85,9 +92,12 @@ impl Default for Policy {
         Self {
             max_lifetime: NonZeroU32::MIN.saturating_add(86_399),
             notification_interval: Duration::from_secs(15),
+            notification_pause: Duration::from_secs(1),
             max_observations: 64,
+            max_observations_of_customer: 256,
             max_targets: 256,
-            max_body: 1024,
+            max_body: 64 * 1024,
+            max_notification: 1024,
             max_mitigations: 100_000,
             requests_per_second: NonZeroU32::MIN.saturating_add(199),
             request_burst: NonZeroU32::MIN.saturating_add(999),
@@ -254,6 +264,7 @@ impl Server {
             Input::Dropped(dropped) => self.on_dropped(dropped),
             Input::Timeout => self.on_timeout(now),
         }
+        self.tell_observers(now);
     }
 
     /// What is to be done next; poll until `None` after each input.
@@ -267,7 +278,8 @@ impl Server {
         let notification = (!self.observations.is_empty())
             .then_some(self.next_notification)
             .flatten();
-        [expiry, notification].into_iter().flatten().min()
+        let due = self.observations.next_due();
+        [expiry, notification, due].into_iter().flatten().min()
     }
 
     /// The scopes that the mitigator should be enforcing.
@@ -378,9 +390,8 @@ impl Server {
             {
                 mitigation.phase = Phase::Mitigating;
                 let client = mitigation.client();
-                for observer in self.observations.of(&client, key.mid) {
-                    self.notify(now, observer, None);
-                }
+                self.observations
+                    .mark(now.monotonic, &client, key.mid, None);
             }
         }
     }
@@ -403,7 +414,7 @@ impl Server {
             self.end(now, &key, Status::AttackMitigationTerminated);
         }
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {
-            self.notify_all(now);
+            self.remind_observers(now);
         }
     }
 
@@ -424,11 +435,11 @@ impl Server {
         let last = MitigationStatus {
             status,
             lifetime: dots::lifetime::RemainingLifetime::Seconds(0),
-            ..mitigation.status(now)
+            ..mitigation.status_alone(now)
         };
-        for observer in self.observations.of(&mitigation.client(), key.mid) {
-            self.notify(now, observer, Some(&last));
-        }
+        let client = mitigation.client();
+        self.observations
+            .mark(now.monotonic, &client, key.mid, Some(&last));
     }
 
     /// A mitigation of the client came into force.

@@ -1,98 +1,96 @@
 //! What a client is shown of its mitigations, asked or not (RFC 9132 §4.4.2).
 
 use coap::{Code, OptionNumber, Response};
-use dots::identifiers::Mid;
 use dots::mitigation::{MitigationReport, MitigationStatus};
-use dots::target::Target;
 
-use super::mitigation::{Identity, Mitigations};
-use super::observation::ObserverId;
+use super::mitigation::Mitigation;
 use super::{Action, Server};
 use crate::content;
 use crate::time::Now;
 
+/// No entry of a report is shorter, in bytes.
+const SHORTEST_ENTRY: usize = 8;
+/// No target-prefix in a report is shorter, in bytes.
+const SHORTEST_PREFIX: usize = 5;
+
 impl Server {
-    /// Tells an observer how what it looks at stands, and for the last time what `ended`. When
-    /// nothing is left to look at, or it cannot be shown any more, the observation is over
-    /// (RFC 7641 §4.2).
-    pub(super) fn notify(
-        &mut self,
-        now: Now,
-        observer: ObserverId,
-        ended: Option<&MitigationStatus>,
-    ) {
-        let Some(observation) = self.observations.get_mut(observer) else {
-            return;
-        };
-        let mut found = statuses(&self.mitigations, now, &observation.client, observation.mid);
-        let mut is_over = found.is_empty();
-        found.extend(ended.cloned());
-        let notification = match represent(found, self.policy.max_body) {
-            Ok(mut response) => {
-                let sequence = observation.advance();
-                response.options.push_uint(OptionNumber::OBSERVE, sequence);
-                response
+    /// Tells the observers whose turn it is how what they look at stands, and for the last time
+    /// what is over. When nothing is left to look at, or it cannot be shown any more, their
+    /// observation is over (RFC 7641 §4.2).
+    pub(super) fn tell_observers(&mut self, now: Now) {
+        let pause = self.policy.notification_pause;
+        while let Some((topic, mut ended)) = self.observations.pop_due(now.monotonic, pause) {
+            let (client, mid) = &topic;
+            let found: Vec<_> = self.mitigations.of_client(client, *mid).collect();
+            ended.retain(|over| found.iter().all(|here| here.record.key.mid != over.mid));
+            let limit = self.policy.max_notification;
+            let mut report = represent(now, &found, &ended, limit);
+            if report.is_err() && !found.is_empty() {
+                report = represent(now, &found, &[], limit);
             }
-            Err(refusal) => {
-                is_over = true;
-                refusal
+            let is_over = found.is_empty() || report.is_err();
+            for (observer, sequence) in self.observations.advance(&topic) {
+                let notification = match &report {
+                    Ok(report) => {
+                        let mut report = report.clone();
+                        report.options.push_uint(OptionNumber::OBSERVE, sequence);
+                        report
+                    }
+                    Err(refusal) => refusal.clone(),
+                };
+                if is_over {
+                    self.observations.deregister(observer);
+                }
+                let (session, token) = observer;
+                self.actions
+                    .push_back(Action::Notify(session, token, notification));
             }
-        };
-        if is_over {
-            self.observations.deregister(observer);
         }
-        let (session, token) = observer;
-        self.actions
-            .push_back(Action::Notify(session, token, notification));
     }
 
     /// RFC 9132 §4.4.2.1: observers are told from time to time, since datagrams get lost.
-    pub(super) fn notify_all(&mut self, now: Now) {
+    pub(super) fn remind_observers(&mut self, now: Now) {
         self.next_notification = Some(now.monotonic + self.policy.notification_interval);
-        for observer in self.observations.all() {
-            self.notify(now, observer, None);
-        }
+        self.observations.mark_all(now.monotonic);
     }
 }
 
-/// How the mitigations of a client stand, or the one of this `mid`.
-pub(super) fn statuses(
-    mitigations: &Mitigations,
-    now: Now,
-    client: &Identity,
-    mid: Option<Mid>,
-) -> Vec<MitigationStatus> {
-    mitigations
-        .of_client(client)
-        .filter(|mitigation| mid.is_none_or(|only| only == mitigation.record.key.mid))
-        .map(|mitigation| mitigation.status(now))
-        .collect()
-}
-
-/// The answer to a GET, and the body of a notification. Where it does not fit one datagram, the
-/// status goes without the scope, which the client knows.
+/// The answer to a GET, and the body of a notification, of at most `max_body` bytes. Where it
+/// would be longer, the status goes without the scope, which the client knows.
 pub(super) fn represent(
-    mut found: Vec<MitigationStatus>,
+    now: Now,
+    found: &[&Mitigation],
+    ended: &[MitigationStatus],
     max_body: usize,
 ) -> Result<Response, Response> {
-    if found.is_empty() {
+    let entries = found.len() + ended.len();
+    if entries == 0 {
         return Err(content::diagnostic(
             Code::NOT_FOUND,
             "there is no such mitigation of this client",
         ));
     }
-    let mut payload = MitigationReport(found.clone()).encode();
-    if payload.len() > max_body {
-        for status in &mut found {
-            status.target = Target::default();
-        }
-        payload = MitigationReport(found).encode();
-    }
-    if payload.len() > max_body {
-        return Err(content::diagnostic(
+    let prefixes = found.iter().map(|each| each.prefixes().len());
+    let shortest = entries * SHORTEST_ENTRY;
+    let shortest_with_scope = shortest + prefixes.sum::<usize>() * SHORTEST_PREFIX;
+    // What cannot fit is not even put together.
+    let with_scope = (shortest_with_scope <= max_body)
+        .then(|| encode(found.iter().map(|each| each.status(now)), ended))
+        .filter(|payload| payload.len() <= max_body);
+    let without_scope = || {
+        (shortest <= max_body)
+            .then(|| encode(found.iter().map(|each| each.status_alone(now)), ended))
+            .filter(|payload| payload.len() <= max_body)
+    };
+    match with_scope.or_else(without_scope) {
+        Some(payload) => Ok(content::body(Code::CONTENT, payload)),
+        None => Err(content::diagnostic(
             Code::INTERNAL_SERVER_ERROR,
-            "the answer does not fit one datagram; ask for each mid",
-        ));
+            "the report is too long; ask for each mid",
+        )),
     }
-    Ok(content::body(Code::CONTENT, payload))
+}
+
+fn encode(found: impl Iterator<Item = MitigationStatus>, ended: &[MitigationStatus]) -> Vec<u8> {
+    MitigationReport(found.chain(ended.iter().cloned()).collect()).encode()
 }

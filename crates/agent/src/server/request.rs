@@ -12,7 +12,8 @@ use dots::target::Target;
 use dtls::Peer;
 
 use super::mitigation::{Identity, MitigationKey};
-use super::notification::{represent, statuses};
+use super::notification::represent;
+use super::observation::ObserverLimits;
 use super::{Action, Client, RequestBudget, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
@@ -297,12 +298,23 @@ impl Server {
         if observe == Some(1) {
             self.observations.deregister(observer);
         }
-        let found = statuses(&self.mitigations, now, identity, mid);
-        let mut response = represent(found, self.policy.max_body)?;
+        let found: Vec<_> = self.mitigations.of_client(identity, mid).collect();
+        let mut response = represent(now, &found, &[], self.policy.max_body).inspect_err(|_| {
+            self.observations.deregister(observer);
+        })?;
         if observe == Some(0) {
+            let limit = self.policy.max_notification;
+            if response.payload.len() > limit && represent(now, &found, &[], limit).is_err() {
+                self.observations.deregister(observer);
+                return Ok(response);
+            }
             let is_first = self.observations.is_empty();
-            let limit = self.policy.max_observations;
-            let sequence = self.observations.register(observer, (identity, mid), limit);
+            let limits = ObserverLimits {
+                of_session: self.policy.max_observations,
+                of_customer: self.policy.max_observations_of_customer,
+            };
+            let topic = (identity.clone(), mid);
+            let sequence = self.observations.register(observer, topic, limits);
             if let Some(sequence) = sequence {
                 response.options.push_uint(OptionNumber::OBSERVE, sequence);
             }

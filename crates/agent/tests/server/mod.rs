@@ -4,6 +4,7 @@ mod delete;
 mod efficacy;
 mod limits;
 mod loss;
+mod observers;
 mod overlap;
 mod paths;
 mod put;

@@ -63,6 +63,7 @@ pub(crate) fn policy() -> Policy {
         max_lifetime: NonZeroU32::new(7200).unwrap(),
         max_mitigations: 7,
         max_observations: 3,
+        max_observations_of_customer: 5,
         ..Policy::default()
     }
 }
@@ -70,6 +71,10 @@ pub(crate) fn policy() -> Policy {
 impl Rig {
     /// Two sessions are up: one of `home`, one of `branch`.
     pub(crate) fn new() -> Self {
+        Self::with(policy())
+    }
+
+    pub(crate) fn with(policy: Policy) -> Self {
         let mut rig = Self {
             server: Server::new(
                 Now {
@@ -77,13 +82,13 @@ impl Rig {
                     unix: EPOCH,
                 },
                 customers(),
-                policy(),
+                policy.clone(),
                 [],
             ),
             start: world::origin(),
             elapsed: Duration::ZERO,
             wall_offset: 0,
-            policy: policy(),
+            policy,
             stored: BTreeMap::new(),
             enforced: BTreeMap::new(),
             notified: Vec::new(),
@@ -238,6 +243,7 @@ impl Rig {
                 Action::Ignore(..) => {}
                 Action::Notify(session, token, notification) => {
                     check(&notification);
+                    assert!(notification.payload.len() <= policy().max_notification);
                     self.notified.push((session, token, notification));
                 }
                 Action::Enforce(key, target) => {
