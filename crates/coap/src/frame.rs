@@ -98,12 +98,7 @@ impl Frame {
 
     /// Bytes of payload that fit in a message of `size` bytes beside token and options.
     pub(crate) fn payload_room(size: usize, token: &Token, options: &Options) -> usize {
-        let header = if size < FOUR_BYTES {
-            LONGEST_HEADER - 2
-        } else {
-            LONGEST_HEADER
-        };
-        let rest = header
+        let rest = LONGEST_HEADER
             .saturating_add(token.as_bytes().len())
             .saturating_add(options.encoded_length())
             .saturating_add(1);
@@ -167,4 +162,28 @@ pub enum FrameError {
     /// What follows the token is malformed.
     #[error("after the token: {0}")]
     Options(#[from] OptionsError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::option_number::OptionNumber;
+
+    #[test]
+    fn what_is_said_to_fit_fits() {
+        for size in [64, 300, 1152, FOUR_BYTES, 2 * FOUR_BYTES] {
+            let token = Token::new(&[7; 8]).expect("eight bytes");
+            let mut options = Options::new();
+            options.push(OptionNumber::URI_PATH, b"mitigate");
+            let room = Frame::payload_room(size, &token, &options);
+            let frame = Frame {
+                code: Code::PUT,
+                token,
+                options,
+                payload: vec![7; room],
+            };
+            let length = frame.encode().len();
+            assert!(length <= size && size <= length + 4, "{length} of {size}");
+        }
+    }
 }

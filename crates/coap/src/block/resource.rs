@@ -89,6 +89,10 @@ mod tests {
         assert_eq!(first, later);
         assert_ne!(first, key(&[(OptionNumber::URI_QUERY, b"c=a")]));
         assert_ne!(first, key(&[(OptionNumber::REQUEST_TAG, b"1")]));
-        assert_ne!(first, ResourceKey::of(Code::PUT, &Options::new()));
+        let none = Options::new();
+        assert_ne!(
+            ResourceKey::of(Code::GET, &none),
+            ResourceKey::of(Code::PUT, &none)
+        );
     }
 }

@@ -123,7 +123,8 @@ fn a_later_block_of_nothing_kept_is_cut_from_a_new_response() {
     let part = ask(&mut bench, 1, Some(block(3, false, 16)), body(60));
     assert_eq!(block2(&part), Some(block(3, false, 16)));
     assert_eq!(part.payload, body(60)[48..]);
-    let exchange = bench.receive_request(&get_message(9, None, Some(block(0, false, 16))));
+    let mut bench = Bench::new();
+    let exchange = bench.receive_request(&get_message(1, None, Some(block(3, false, 16))));
     bench.respond(exchange, response(Code::NOT_FOUND));
     assert_eq!(bench.sent().code, Code::NOT_FOUND);
 }

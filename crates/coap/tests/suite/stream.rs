@@ -141,6 +141,25 @@ fn an_observation_is_ended_explicitly() {
     bench.assert_silent();
 }
 
+/// RFC 8323 §7.4: a notification may cross the end of its observation.
+#[test]
+fn only_a_response_without_observe_answers_a_deregistration() {
+    let mut bench = Bench::new();
+    let (token, _) = bench.send(get(Some(0), Delivery::Confirmable));
+    bench.answer(token, observed(1));
+    bench.events();
+    assert_eq!(bench.endpoint.poll_timeout(), None, "it may last");
+    let end = get(Some(1), Delivery::Confirmable);
+    let sent = bench.endpoint.send_request_on(bench.now, &token, end);
+    assert_eq!(sent, Ok(()));
+    bench.sent();
+    bench.answer(token, observed(2));
+    bench.assert_silent();
+    bench.answer(token, response(Code::CONTENT));
+    assert_eq!(bench.events().len(), 1);
+    assert_eq!(bench.endpoint.poll_timeout(), None);
+}
+
 #[test]
 fn notifications_go_out_on_the_token_of_the_registration() {
     let mut bench = Bench::new();
