@@ -1,6 +1,7 @@
 //! A home with two providers on a network that loses, delays, reorders and duplicates.
 
 #![allow(clippy::disallowed_methods)] // a virtual clock needs one instant to start from
+#![allow(clippy::unwrap_used)] // test helpers may panic
 
 use std::time::{Duration, Instant};
 

@@ -63,7 +63,7 @@ pub(crate) struct IssueArgs {
     /// For the DOTS server of this name, as its clients configure it
     #[arg(long, value_name = "NAME", value_parser = parse_host_name)]
     pub(crate) server: Option<HostName>,
-    /// For the DOTS client of this name, as its server lists it under [[customer]]
+    /// For the DOTS client of this name, as its server lists it under `[[customer]]`
     #[arg(long, value_name = "NAME", value_parser = parse_host_name)]
     pub(crate) client: Option<HostName>,
     /// Also valid for this IP address; may be given more than once
