@@ -19,15 +19,13 @@ use dtls::CloseReason;
 use pvd::{InterfaceName, ProvisioningDomain};
 
 use super::part::{Part, Want};
+use super::setup::{Remote, Setup};
 use super::{Connector, PathId, RequestId};
 use crate::content;
 use crate::server_selection::AssociationId;
 use crate::session::{Event, Output, SignalSession};
 use crate::time::Now;
 
-/// A set-up that failed at every address is not tried again before this (RFC 9132 §4.7: never
-/// more often than every 60 s, and rather every 300 s; a home under attack needs the former).
-const SHORTEST_RETRY: Duration = Duration::from_secs(60);
 /// A server that leaves a request unanswered so long may have lost the session: a second one
 /// is opened beside it.
 const UNANSWERED_REQUEST: Duration = Duration::from_secs(10);
@@ -97,12 +95,7 @@ pub(super) struct Association<S: dtls::Session> {
     pub(super) reserved_mid: Mid,
     next_mid: u32,
     interface: Option<InterfaceName>,
-    remotes: Vec<(SocketAddr, Option<IpAddr>)>,
-    /// Which of `remotes` is tried next; the length: all have failed.
-    attempt: usize,
-    round_started: Option<Instant>,
-    retry: Option<Instant>,
-    last_failure: Option<String>,
+    setup: Setup,
     /// What resumes the last session, so that the next begins sooner (RFC 9132 §4.7).
     resumption: Option<S::Resumption>,
     pub(super) sessions: Vec<Live<S>>,
@@ -121,9 +114,12 @@ impl<S: dtls::Session> Association<S> {
         let remotes = server
             .addresses
             .iter()
-            .map(|remote| (*remote, domain.source_towards(remote.ip())))
+            .map(|address| Remote {
+                address: *address,
+                source: domain.source_towards(address.ip()),
+            })
             // Without an address of that family in the PvD its ingress filter drops all we send.
-            .filter(|(_, source)| source.is_some() || domain.addresses.is_empty())
+            .filter(|remote| remote.source.is_some() || domain.addresses.is_empty())
             .collect();
         Self {
             id: AssociationId {
@@ -135,11 +131,7 @@ impl<S: dtls::Session> Association<S> {
             next_mid: reserved.0,
             reserved_mid: reserved,
             interface: domain.interface.clone(),
-            remotes,
-            attempt: 0,
-            round_started: None,
-            retry: Some(now.monotonic),
-            last_failure: None,
+            setup: Setup::new(now.monotonic, remotes),
             resumption: None,
             sessions: Vec::new(),
             effects: VecDeque::new(),
@@ -162,8 +154,8 @@ impl<S: dtls::Session> Association<S> {
                 remote: live.remote,
             },
             (None, None) => SessionState::Down {
-                retry: self.retry,
-                reason: self.last_failure.clone(),
+                retry: self.setup.retry(),
+                reason: self.setup.last_failure().map(str::to_owned),
             },
         }
     }
@@ -257,7 +249,7 @@ impl<S: dtls::Session> Association<S> {
         let unanswered = self.unanswered_at();
         sessions
             .chain(parts)
-            .chain(self.retry)
+            .chain(self.setup.retry())
             .chain(unanswered)
             .min()
     }
@@ -278,12 +270,9 @@ impl<S: dtls::Session> Association<S> {
         if self.unanswered_at().is_some_and(|at| at <= now.monotonic) {
             self.open_beside(now);
         }
-        if self.retry.is_some_and(|at| at <= now.monotonic) {
-            self.retry = None;
-            if self.needs_session() {
-                self.connect(now, connector, next_path);
-                self.take_outputs(now);
-            }
+        if self.setup.take_due(now.monotonic) && self.needs_session() {
+            self.connect(now, connector, next_path);
+            self.take_outputs(now);
         }
         self.send_wants(now);
         self.take_outputs(now);
@@ -297,7 +286,7 @@ impl<S: dtls::Session> Association<S> {
             .filter(|part| part.awaits_answer())
             .map(|part| part.asking_since)
             .min()?;
-        (self.sessions.len() == 1 && self.is_established() && self.retry.is_none())
+        (self.sessions.len() == 1 && self.is_established() && self.setup.retry().is_none())
             .then(|| waiting + UNANSWERED_REQUEST)
     }
 
@@ -311,12 +300,10 @@ impl<S: dtls::Session> Association<S> {
             || self.parts.values().any(Part::awaits_answer)
     }
 
-    /// Schedules a session beside, or instead of, the one there is.
+    /// Plans a session beside the one there is.
     fn open_beside(&mut self, now: Now) {
-        if self.sessions.len() < 2 && self.retry.is_none() {
-            self.attempt = 0;
-            let soonest = self.round_started.map(|at| at + SHORTEST_RETRY);
-            self.retry = Some(soonest.map_or(now.monotonic, |at| at.max(now.monotonic)));
+        if self.sessions.len() < 2 {
+            self.setup.replace(now.monotonic);
         }
     }
 
@@ -326,19 +313,13 @@ impl<S: dtls::Session> Association<S> {
         connector: &mut C,
         next_path: &mut PathId,
     ) {
-        if self.attempt >= self.remotes.len() {
-            self.attempt = 0;
-        }
-        let Some((remote, source)) = self.remotes.get(self.attempt).copied() else {
-            self.last_failure = Some(
-                "none of the server's addresses is of a family that this PvD has an address of"
-                    .to_owned(),
-            );
+        let Some(Remote {
+            address: remote,
+            source,
+        }) = self.setup.begin(now.monotonic)
+        else {
             return;
         };
-        if self.attempt == 0 {
-            self.round_started = Some(now.monotonic);
-        }
         let mut established = self.sessions.iter();
         if let Some(fresh) = established.find_map(|live| live.session.resumption()) {
             self.resumption = Some(fresh);
@@ -369,17 +350,9 @@ impl<S: dtls::Session> Association<S> {
         });
     }
 
-    /// An attempt or a session is over: the next address at once, or the first after a pause.
     fn failed(&mut self, now: Now, reason: String) {
         self.effects.push_back(Effect::Session(Err(reason.clone())));
-        self.last_failure = Some(reason);
-        self.attempt += 1;
-        self.retry = Some(if self.attempt < self.remotes.len() {
-            now.monotonic
-        } else {
-            let soonest = self.round_started.unwrap_or(now.monotonic) + SHORTEST_RETRY;
-            soonest.max(now.monotonic)
-        });
+        self.setup.failed(now.monotonic, reason);
     }
 
     fn take_outputs(&mut self, now: Now) {
@@ -420,7 +393,6 @@ impl<S: dtls::Session> Association<S> {
                 if self.is_under_attack() {
                     self.open_beside(now);
                 } else {
-                    self.attempt = self.remotes.len();
                     self.drop_session(now, path, "it answers no heartbeat any more".to_owned());
                 }
             }
@@ -438,9 +410,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// A session that came up takes the place of the one before (RFC 9132 §4.7).
     fn on_established(&mut self, now: Now, path: PathId) {
-        self.attempt = 0;
-        self.retry = None;
-        self.last_failure = None;
+        self.setup.established(self.is_established());
         let mut remote = None;
         for live in &mut self.sessions {
             if live.path == path {
@@ -470,17 +440,13 @@ impl<S: dtls::Session> Association<S> {
             self.resumption = Some(fresh);
         }
         self.effects.push_back(Effect::Close(path));
-        let another_is_up = self.is_established();
         match live.established {
-            // Another attempt follows only where it is needed.
-            _ if another_is_up && live.established.is_some() => {}
             None => self.failed(now, reason),
+            // Another has taken its place.
+            Some(_) if self.is_established() => {}
             Some(_) => {
-                self.attempt = 0;
-                let soonest = self.round_started.map(|at| at + SHORTEST_RETRY);
-                self.retry = Some(soonest.map_or(now.monotonic, |at| at.max(now.monotonic)));
                 self.effects.push_back(Effect::Session(Err(reason.clone())));
-                self.last_failure = Some(reason);
+                self.setup.ended(now.monotonic, reason);
             }
         }
     }
@@ -502,7 +468,7 @@ impl<S: dtls::Session> Association<S> {
             self.effects.push_back(Effect::Close(live.path));
         }
         self.sessions.clear();
-        self.retry = None;
+        self.setup.stop();
     }
 }
 

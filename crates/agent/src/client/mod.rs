@@ -13,6 +13,7 @@ mod asking;
 mod association;
 mod exchange;
 mod part;
+mod setup;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

@@ -222,6 +222,47 @@ fn a_request_unanswered_for_10_s_opens_a_second_session() {
     assert_ne!(put.path, first);
 }
 
+/// Covers: S-067, S-068. A first replacement waits for nothing: no set-up has failed.
+#[test]
+fn a_young_session_that_does_not_answer_is_replaced_after_10_s() {
+    let mut rig = Rig::new();
+    let first = rig.opened[0].path;
+    rig.mitigate(&[FIXED_HOST], 600);
+    rig.advance(seconds(9));
+    assert_eq!(to_fixed(&rig), 1);
+    rig.advance(seconds(1));
+    assert_eq!(to_fixed(&rig), 2);
+    assert!(!rig.paths.contains_key(&first));
+    // A server that takes sessions and leaves requests unanswered is not asked for one every 10 s.
+    rig.advance(seconds(590));
+    assert!((8..=11).contains(&to_fixed(&rig)), "{}", to_fixed(&rig));
+}
+
+/// Covers: S-067
+#[test]
+fn a_session_that_ends_brings_no_attempt_forward_that_just_failed() {
+    let mut rig = Rig::new();
+    let (_, get) = rig.granted(6000, 6000);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 6000);
+    rig.advance(seconds(600));
+    set_fixed(&mut rig, Behaviour::Down);
+    while rig.opened.last().unwrap().remote != FIXED4 {
+        rig.advance(seconds(1));
+    }
+    rig.advance(seconds(10));
+    rig.inject(get.path, &[BYE]);
+    rig.advance(seconds(300));
+    let tries: Vec<_> = rig
+        .opened
+        .iter()
+        .filter(|each| each.remote == FIXED4)
+        .collect();
+    for pair in tries.windows(2) {
+        assert!(pair[1].at - pair[0].at >= seconds(60), "{tries:?}");
+    }
+    assert!(tries.len() >= 4);
+}
+
 /// Covers: S-074
 #[test]
 fn all_requests_to_a_server_share_one_session() {
