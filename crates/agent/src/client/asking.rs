@@ -29,9 +29,8 @@ impl<S: dtls::Session> Association<S> {
             // A request that nobody waits for any more is not repeated.
             let parts = &self.parts;
             live.pending.retain(|token, (id, want)| {
-                let is_wanted = parts.get(id).is_some_and(|part| {
-                    part.wants(now) == Some(*want) || (*want == Want::Observe && part.is_active())
-                });
+                let part = parts.get(id);
+                let is_wanted = part.is_some_and(|part| part.wants(now) == Some(*want));
                 if !is_wanted {
                     live.session.cancel(token);
                 }

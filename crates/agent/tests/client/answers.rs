@@ -228,13 +228,37 @@ fn a_newer_request_takes_the_place_of_an_older_one_that_it_overlaps() {
     assert_eq!(rig.requests.len(), 2);
 }
 
-/// Covers: S-038. A peer that rejects is not asked at line rate.
+/// Covers: S-029. The older one's answer may come first, or the newer one's alone.
 #[test]
-fn a_request_answered_with_reset_is_repeated_every_3_s_at_most() {
+fn an_older_request_takes_no_newer_ones_place() {
     let mut rig = Rig::new();
     rig.mitigate(&[FIXED_HOST], 600);
+    let newer = rig.mitigate(&["203.0.113.0/29"], 600);
+    let puts = rig.take();
+    rig.grant(&puts[0], 600);
+    assert_eq!(rig.state(newer), State::Asking);
+    rig.grant(&puts[1], 600);
+    assert!(matches!(rig.state(newer), State::Accepted(_)));
+}
+
+/// Covers: S-038. A peer that rejects is not asked at line rate, neither for the request nor for
+/// its status.
+#[test]
+fn a_request_answered_with_reset_is_repeated_every_3_s_at_most() {
+    for accepted in [false, true] {
+        rejected(accepted);
+    }
+}
+
+fn rejected(accepted: bool) {
+    let mut rig = Rig::new();
+    rig.mitigate(&[FIXED_HOST], 600);
+    if accepted {
+        let put = rig.one(Code::PUT);
+        rig.grant(&put, 600);
+    }
     let mut last = None;
-    for _ in 0..10 {
+    for _ in 0..40 {
         for asked in rig.take() {
             assert!(last.is_none_or(|last| asked.at >= last + seconds(3)));
             last = Some(asked.at);

@@ -303,3 +303,17 @@ fn a_path_failure_ends_only_a_handshake() {
     assert!(rig.paths.contains_key(&path));
     assert_eq!(rig.opened.len(), 2);
 }
+
+/// Covers: S-067, S-068. What waited for the session has its 10 s from when that is up.
+#[test]
+fn a_request_that_waited_for_the_session_opens_no_second_one_at_once() {
+    let mut rig = Rig::idle();
+    set_fixed(&mut rig, Behaviour::Down);
+    rig.mitigate(&[FIXED_HOST], 6000);
+    rig.advance(seconds(100));
+    set_fixed(&mut rig, Behaviour::Up);
+    rig.until_asked(120);
+    let before = to_fixed(&rig);
+    rig.advance(seconds(8));
+    assert_eq!(to_fixed(&rig), before);
+}

@@ -52,7 +52,7 @@ pub(crate) fn customers() -> Customers {
     };
     [
         customer("home", &["203.0.113.0/24", "2001:db8:f::/48"]),
-        customer("branch", &["203.0.113.128/25", "198.51.100.0/24"]),
+        customer("Branch", &["203.0.113.128/25", "198.51.100.0/24"]),
     ]
     .into_iter()
     .collect()
