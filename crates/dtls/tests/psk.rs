@@ -17,8 +17,10 @@ use dtls::{
     AlertCode, CertificateFault, CertificateProblem, CloseReason, ConfigError, Credential, Peer,
     PskIdentity, PskProblem, Role, ServerConfig, Session, SessionSettings,
 };
+use openssl::pkey::PKey;
 use openssl::sha::sha256;
-use openssl::ssl::{SslContext, SslMethod, SslVersion};
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslVersion};
+use openssl::x509::X509;
 
 const OTHER_KEY: &[u8] = b"another key of 23 octets";
 /// As long as the one that the server knows.
@@ -80,6 +82,9 @@ fn data_goes_both_ways_up_to_the_limit() {
     pair.settle();
     assert_eq!(pair.server_saw.data, [longest]);
     assert_eq!(pair.client_saw.data, [b"response"]);
+    pair.client.close(now);
+    pair.settle();
+    assert_eq!(pair.server_saw.closed, Some(CloseReason::PeerClosed));
     assert!(
         pair.trace
             .iter()
@@ -87,7 +92,7 @@ fn data_goes_both_ways_up_to_the_limit() {
     );
 }
 
-/// The identity of a client of libcoap is the last that gets through (RFC 4279 §5.3).
+/// RFC 4279 §5.3.
 #[test]
 fn the_longest_identity_and_key_are_accepted() {
     let (name, key) = ("n".repeat(128), vec![0x5a; 256]);
@@ -230,14 +235,66 @@ fn a_session_is_resumed_and_the_server_still_knows_the_client() {
     }
 }
 
-/// With TLS 1.3 the key itself saves what a ticket would.
+/// A context of OpenSSL for TLS 1.3 with this key.
+fn plain_client(name: &'static str) -> SslContextBuilder {
+    let mut context = SslContext::builder(SslMethod::tls_client()).unwrap();
+    context.set_alpn_protos(b"\x04coap").unwrap();
+    context.set_psk_client_callback(move |_, _, identity, secret| {
+        identity[..name.len()].copy_from_slice(name.as_bytes());
+        secret[..PSK.len()].copy_from_slice(PSK);
+        Ok(PSK.len())
+    });
+    context
+}
+
+/// Such a ticket would not say whose it is.
 #[test]
-fn a_stream_with_a_key_needs_no_ticket() {
-    let (server, client) = (psk_server(None), psk_client(PSK_IDENTITY, PSK));
-    let mut pair = StreamPair::with(&server, &client, None);
-    pair.settle();
-    assert!(pair.established());
-    assert!(pair.client.resumption().is_none());
+fn a_stream_with_a_key_brings_no_ticket() {
+    let context = plain_client(PSK_IDENTITY).build();
+    let mut session = psk_server(None).accept_stream(common::real_now()).unwrap();
+    let (stream, seen) = join(&mut session, &context, |ssl| ssl.set_connect_state());
+    assert_eq!(seen.peer, Some(holder_of(PSK_IDENTITY)));
+    assert_eq!(stream.ssl().version2(), Some(SslVersion::TLS1_3));
+    assert!(stream.ssl().session().unwrap().id().is_empty());
+}
+
+#[test]
+fn a_ticket_for_a_stream_with_a_key_is_not_kept() {
+    let mut context = SslContext::builder(SslMethod::tls_server()).unwrap();
+    context.set_alpn_select_callback(|_, _| Ok(b"coap"));
+    context.set_psk_server_callback(|_, _, secret| {
+        secret[..PSK.len()].copy_from_slice(PSK);
+        Ok(PSK.len())
+    });
+    let config = psk_client(PSK_IDENTITY, PSK);
+    let now = common::real_now();
+    let mut session = config.connect_stream(now, SERVER_NAME, None).unwrap();
+    let (stream, seen) = join(&mut session, &context.build(), |ssl| ssl.set_accept_state());
+    assert_eq!(seen.peer, Some(holder_of(PSK_IDENTITY)));
+    assert_eq!(stream.ssl().version2(), Some(SslVersion::TLS1_3));
+    assert!(session.resumption().is_none());
+}
+
+/// TLS 1.3 has tickets and identities in one list.
+#[test]
+fn what_is_too_long_for_an_identity_may_be_a_ticket() {
+    let (server, client) = pki::server_and_client();
+    let name = "a-ticket-of-another-server-is-what-this-stands-for-and-it-is-longer-than-any-name-of-a-key-\
+                may-be-which-is-one-hundred-and-twenty-eight-octets";
+    let mut context = plain_client(name);
+    context
+        .set_certificate(&X509::from_pem(&client.certificate).unwrap())
+        .unwrap();
+    context
+        .set_private_key(&PKey::private_key_from_pem(&client.key).unwrap())
+        .unwrap();
+    let config = psk_server(Some(&server));
+    let mut session = config.accept_stream(common::real_now()).unwrap();
+    let (_, seen) = join(&mut session, &context.build(), |ssl| {
+        ssl.set_connect_state();
+    });
+    let peer = seen.peer.expect("a full handshake");
+    assert_eq!(peer.credential.to_string(), "CN=client-1, O=Example");
 }
 
 #[test]
