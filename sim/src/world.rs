@@ -374,18 +374,17 @@ impl Provider {
 
     fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
         let remote = datagram.source;
-        match self.sessions.of_remote(remote) {
-            Some(id) => self.sessions.handle_datagram(now, id, &datagram.payload),
-            None if PlaintextSession::is_hello(&datagram.payload) => {
-                let secured = PlaintextSession::server(now, peer("home"));
-                let flow = Flow {
-                    remote,
-                    local: None,
-                };
-                // At its limit the server drops the datagram.
-                let _refused = self.sessions.insert(now, flow, secured);
-            }
-            None => {}
+        if self.sessions.has_remote(remote) {
+            self.sessions
+                .handle_datagram(now, remote, &datagram.payload);
+        } else if PlaintextSession::is_hello(&datagram.payload) {
+            let secured = PlaintextSession::server(now, peer("home"));
+            let flow = Flow {
+                remote,
+                local: None,
+            };
+            // At its limit the server drops the datagram.
+            let _refused = self.sessions.insert(now, flow, secured, &datagram.payload);
         }
     }
 
@@ -490,6 +489,7 @@ fn sessions(seed: u64) -> Sessions<PlaintextSession> {
         sessions: 100,
         sessions_per_source: 100,
         handshakes: 100,
+        handshakes_per_source: 100,
     };
     Sessions::new(SessionParameters::default(), limits, (0, 1), seed)
 }

@@ -24,6 +24,7 @@ mod observation;
 mod prefix_index;
 mod request;
 mod request_budget;
+mod session_limits;
 mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,7 +44,8 @@ pub use self::mitigation::{MitigationKey, MitigationRecord};
 use self::observation::Observations;
 pub use self::request::Outcome;
 use self::request_budget::RequestBudget;
-pub use self::sessions::{Flow, SessionLimits, SessionOutput, Sessions, TooManySessions};
+pub use self::session_limits::{SessionLimits, TooManySessions};
+pub use self::sessions::{Flow, SessionOutput, Sessions};
 use crate::session::Event;
 use crate::time::Now;
 

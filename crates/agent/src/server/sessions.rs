@@ -1,5 +1,14 @@
 //! The sessions of a server by the address of their peer.
+//!
+//! ```text
+//! address: established <-- datagram --> newcomer, in its handshake
+//!              \--- closed, once the newcomer is established
+//! ```
+//!
+//! A newcomer may be a peer that started anew, or a replayed ClientHello (RFC 6347 §4.2.8): only
+//! its handshake tells.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -7,17 +16,8 @@ use std::time::Instant;
 use coap::{Exchange, Response, Token};
 
 use super::SessionId;
+use super::session_limits::{SessionLimits, Shares, TooManySessions, is_same_source};
 use crate::session::{Event, Output, SessionParameters, SignalSession};
-
-/// The server holds as many sessions as it may: in all, with this source, or in their handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no more sessions from {source_address}: the limit is {limit}")]
-pub struct TooManySessions {
-    /// The address that wanted one more.
-    pub source_address: IpAddr,
-    /// The limit that was met.
-    pub limit: usize,
-}
 
 /// Between which addresses a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +27,6 @@ pub struct Flow {
     /// The address of ours that the peer speaks to, and must be answered from. `None`: the
     /// socket is bound to it.
     pub local: Option<IpAddr>,
-}
-
-/// How many sessions the network may make a server hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionLimits {
-    /// In all.
-    pub sessions: usize,
-    /// With one source address.
-    pub sessions_per_source: usize,
-    /// In their handshake.
-    pub handshakes: usize,
 }
 
 /// What leaves the sessions.
@@ -54,11 +43,13 @@ pub enum SessionOutput {
 pub struct Sessions<S> {
     parameters: SessionParameters,
     limits: SessionLimits,
-    established: usize,
     next: SessionId,
     step: u64,
     by_id: BTreeMap<SessionId, Held<S>>,
-    by_remote: BTreeMap<SocketAddr, SessionId>,
+    by_remote: BTreeMap<SocketAddr, AtAddress>,
+    /// In the order in which they began.
+    handshakes: BTreeSet<SessionId>,
+    shares: Shares,
     by_timeout: BTreeSet<(Instant, SessionId)>,
     outputs: VecDeque<SessionOutput>,
     seeds: fastrand::Rng,
@@ -68,8 +59,16 @@ pub struct Sessions<S> {
 struct Held<S> {
     session: SignalSession<S>,
     flow: Flow,
-    established: bool,
+    /// The message that its handshake began with, as long as that is not done.
+    opening: Option<Box<[u8]>>,
     timeout: Option<Instant>,
+}
+
+/// The sessions of one address.
+#[derive(Debug, Default)]
+struct AtAddress {
+    established: Option<SessionId>,
+    newcomer: Option<SessionId>,
 }
 
 impl<S: dtls::Session> Sessions<S> {
@@ -84,11 +83,12 @@ impl<S: dtls::Session> Sessions<S> {
         Self {
             parameters,
             limits,
-            established: 0,
             next: SessionId(shard),
             step: shards.max(1),
             by_id: BTreeMap::new(),
             by_remote: BTreeMap::new(),
+            handshakes: BTreeSet::new(),
+            shares: Shares::default(),
             by_timeout: BTreeSet::new(),
             outputs: VecDeque::new(),
             seeds: fastrand::Rng::with_seed(seed),
@@ -105,21 +105,25 @@ impl<S: dtls::Session> Sessions<S> {
         self.by_id.is_empty()
     }
 
-    /// Adds the session of a peer whose address is verified. A session that the same address
-    /// had before is over: its peer started anew (RFC 6347 §4.2.8).
+    /// Adds the session of a peer whose address is verified, and whose handshake began with the
+    /// message `opening`. A session that the address has already goes on until this one is
+    /// established; another handshake of the address gives way at once.
     pub fn insert(
         &mut self,
         now: Instant,
         flow: Flow,
         secured: S,
+        opening: &[u8],
     ) -> Result<SessionId, TooManySessions> {
-        let remote = flow.remote;
-        if let Some(before) = self.by_remote.get(&remote).copied() {
-            self.drop_session(before);
-            let closed = Event::Closed(dtls::CloseReason::Local);
-            self.outputs.push_back(SessionOutput::Event(before, closed));
+        let before = self.by_remote.get(&flow.remote);
+        let before = before.and_then(|here| here.newcomer);
+        let is_full = self.handshakes.len() >= self.limits.handshakes;
+        let oldest = self.handshakes.first().copied().filter(|_| is_full);
+        let giving_way = before.or(oldest);
+        self.check_limits(flow.remote.ip(), giving_way)?;
+        if let Some(id) = giving_way {
+            self.supersede(id);
         }
-        self.check_limits(remote.ip())?;
         let id = self.next;
         self.next = SessionId(id.0 + self.step);
         let seed = self.seeds.u64(..);
@@ -127,18 +131,31 @@ impl<S: dtls::Session> Sessions<S> {
         let held = Held {
             session,
             flow,
-            established: false,
+            opening: Some(opening.into()),
             timeout: None,
         };
         self.by_id.insert(id, held);
-        self.by_remote.insert(remote, id);
+        self.by_remote.entry(flow.remote).or_default().newcomer = Some(id);
+        self.handshakes.insert(id);
+        self.shares.change(flow.remote.ip(), |share| {
+            share.sessions += 1;
+            share.handshakes += 1;
+        });
         self.settle(id);
         Ok(id)
     }
 
-    /// The session of a peer.
-    pub fn of_remote(&self, remote: SocketAddr) -> Option<SessionId> {
-        self.by_remote.get(&remote).copied()
+    /// Whether an address has a session, be it in its handshake.
+    pub fn has_remote(&self, remote: SocketAddr) -> bool {
+        self.by_remote.contains_key(&remote)
+    }
+
+    /// Whether the message `opening` of this address is no repetition of one that a handshake
+    /// began with.
+    pub fn is_new_opening(&self, remote: SocketAddr, opening: &[u8]) -> bool {
+        let newcomer = self.by_remote.get(&remote).and_then(|here| here.newcomer);
+        let held = newcomer.and_then(|id| self.by_id.get(&id));
+        held.is_none_or(|held| held.opening.as_deref() != Some(opening))
     }
 
     /// Whether the handshake of a session is done.
@@ -148,9 +165,14 @@ impl<S: dtls::Session> Sessions<S> {
             .is_some_and(|held| held.session.is_established())
     }
 
-    /// A datagram came for a session.
-    pub fn handle_datagram(&mut self, now: Instant, id: SessionId, datagram: &[u8]) {
-        self.with(id, |session| session.handle_datagram(now, datagram));
+    /// A datagram came from an address. Each of its sessions drops what is not its own.
+    pub fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, datagram: &[u8]) {
+        let Some(here) = self.by_remote.get(&remote) else {
+            return;
+        };
+        for id in [here.established, here.newcomer].into_iter().flatten() {
+            self.with(id, |session| session.handle_datagram(now, datagram));
+        }
     }
 
     /// Answers a request.
@@ -202,17 +224,28 @@ impl<S: dtls::Session> Sessions<S> {
         self.outputs.pop_front()
     }
 
-    fn check_limits(&self, source_address: IpAddr) -> Result<(), TooManySessions> {
-        let first = SocketAddr::new(source_address, 0);
-        let last = SocketAddr::new(source_address, u16::MAX);
-        let of_source = self.by_remote.range(first..=last).count();
+    /// Whether there is room for a session of this source when another one gives way.
+    fn check_limits(
+        &self,
+        source_address: IpAddr,
+        giving_way: Option<SessionId>,
+    ) -> Result<(), TooManySessions> {
+        let giving_way = giving_way.and_then(|id| self.by_id.get(&id));
+        let mut shares = self.shares.of(source_address);
+        if let Some(other) = giving_way
+            && is_same_source(other.flow.remote.ip(), source_address)
+        {
+            shares.sessions -= 1;
+            shares.handshakes -= 1;
+        }
         let limits = self.limits;
-        let limit = if self.by_id.len() >= limits.sessions {
+        let sessions = self.by_id.len() - usize::from(giving_way.is_some());
+        let limit = if sessions >= limits.sessions {
             limits.sessions
-        } else if of_source >= limits.sessions_per_source {
+        } else if shares.sessions >= limits.sessions_per_source {
             limits.sessions_per_source
-        } else if self.by_id.len() - self.established >= limits.handshakes {
-            limits.handshakes
+        } else if shares.handshakes >= limits.handshakes_per_source {
+            limits.handshakes_per_source
         } else {
             return Ok(());
         };
@@ -234,20 +267,7 @@ impl<S: dtls::Session> Sessions<S> {
         let Some(held) = self.by_id.get_mut(&id) else {
             return;
         };
-        let mut closed = false;
-        while let Some(output) = held.session.poll_output() {
-            self.outputs.push_back(match output {
-                Output::Transmit(datagram) => SessionOutput::Transmit(held.flow, datagram),
-                Output::Event(event) => {
-                    closed |= matches!(event, Event::Closed(_));
-                    if matches!(event, Event::Established(_)) {
-                        held.established = true;
-                        self.established += 1;
-                    }
-                    SessionOutput::Event(id, event)
-                }
-            });
-        }
+        let outputs: Vec<Output> = std::iter::from_fn(|| held.session.poll_output()).collect();
         let timeout = held.session.poll_timeout();
         if timeout != held.timeout {
             if let Some(before) = held.timeout.take() {
@@ -258,19 +278,70 @@ impl<S: dtls::Session> Sessions<S> {
             }
             held.timeout = timeout;
         }
-        if closed {
-            self.drop_session(id);
+        let flow = held.flow;
+        for output in outputs {
+            match output {
+                Output::Transmit(datagram) => {
+                    let datagram = SessionOutput::Transmit(flow, datagram);
+                    self.outputs.push_back(datagram);
+                }
+                Output::Event(event) => {
+                    match event {
+                        Event::Established(_) => self.on_established(id, flow.remote),
+                        Event::Closed(_) => self.drop_session(id),
+                        _ => {}
+                    }
+                    self.outputs.push_back(SessionOutput::Event(id, event));
+                }
+            }
         }
     }
 
+    /// The handshake of a session is done: it takes the place of the one before it.
+    fn on_established(&mut self, id: SessionId, remote: SocketAddr) {
+        if let Some(held) = self.by_id.get_mut(&id) {
+            held.opening = None;
+        }
+        self.handshakes.remove(&id);
+        self.shares
+            .change(remote.ip(), |share| share.handshakes -= 1);
+        let here = self.by_remote.entry(remote).or_default();
+        here.newcomer = None;
+        if let Some(before) = here.established.replace(id) {
+            self.supersede(before);
+        }
+    }
+
+    /// Ends a session whose place another one takes, without a word to the peer, which is not
+    /// listening to it.
+    fn supersede(&mut self, id: SessionId) {
+        self.drop_session(id);
+        let closed = Event::Closed(dtls::CloseReason::Local);
+        self.outputs.push_back(SessionOutput::Event(id, closed));
+    }
+
     fn drop_session(&mut self, id: SessionId) {
-        if let Some(held) = self.by_id.remove(&id) {
-            self.established -= usize::from(held.established);
-            if let Some(at) = held.timeout {
-                self.by_timeout.remove(&(at, id));
-            }
-            if self.by_remote.get(&held.flow.remote) == Some(&id) {
-                self.by_remote.remove(&held.flow.remote);
+        let Some(held) = self.by_id.remove(&id) else {
+            return;
+        };
+        if let Some(at) = held.timeout {
+            self.by_timeout.remove(&(at, id));
+        }
+        let is_handshake = self.handshakes.remove(&id);
+        let remote = held.flow.remote;
+        self.shares.change(remote.ip(), |share| {
+            share.sessions -= 1;
+            share.handshakes -= usize::from(is_handshake);
+        });
+        if let Entry::Occupied(mut here) = self.by_remote.entry(remote) {
+            let AtAddress {
+                established,
+                newcomer,
+            } = here.get_mut();
+            established.take_if(|other| *other == id);
+            newcomer.take_if(|other| *other == id);
+            if established.is_none() && newcomer.is_none() {
+                here.remove();
             }
         }
     }

@@ -12,10 +12,14 @@ use dtls::CloseReason;
 use crate::world::{self, BYE, ClearSession, HANDSHAKE, WELCOME, seconds};
 
 const LIMITS: SessionLimits = SessionLimits {
-    sessions: 5,
+    sessions: 6,
     sessions_per_source: 3,
-    handshakes: 2,
+    handshakes: 3,
+    handshakes_per_source: 2,
 };
+
+/// The message that the handshakes of these tests begin with.
+const OPENING: &[u8] = b"hello";
 
 fn sessions() -> (Instant, Sessions<ClearSession>) {
     let parameters = SessionParameters::default();
@@ -25,22 +29,27 @@ fn sessions() -> (Instant, Sessions<ClearSession>) {
     )
 }
 
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
 fn insert(
     sessions: &mut Sessions<ClearSession>,
     now: Instant,
     remote: &str,
 ) -> Result<SessionId, TooManySessions> {
     let flow = Flow {
-        remote: remote.parse().unwrap(),
+        remote: address(remote),
         local: None,
     };
-    sessions.insert(now, flow, ClearSession::new(now, world::peer("home", 1)))
+    let secured = ClearSession::new(now, world::peer("home", 1));
+    sessions.insert(now, flow, secured, OPENING)
 }
 
 /// Adds a session and finishes its handshake.
 fn establish(sessions: &mut Sessions<ClearSession>, now: Instant, remote: &str) -> SessionId {
     let id = insert(sessions, now, remote).unwrap();
-    sessions.handle_datagram(now, id, &[WELCOME]);
+    sessions.handle_datagram(now, address(remote), &[WELCOME]);
     assert!(sessions.is_established(id));
     id
 }
@@ -56,13 +65,9 @@ fn events(sessions: &mut Sessions<ClearSession>) -> Vec<(SessionId, Event)> {
 
 ///
 #[test]
-fn handshakes_sessions_of_a_source_and_all_sessions_are_limited() {
+fn the_sessions_of_a_source_and_all_sessions_are_limited() {
     let (now, mut table) = sessions();
-    let first = insert(&mut table, now, "192.0.2.1:1").unwrap();
-    insert(&mut table, now, "192.0.2.2:1").unwrap();
-    let refused = insert(&mut table, now, "192.0.2.3:1").unwrap_err();
-    assert_eq!(refused.limit, 2, "handshakes");
-    table.handle_datagram(now, first, &[WELCOME]);
+    let first = establish(&mut table, now, "192.0.2.1:1");
     establish(&mut table, now, "192.0.2.1:2");
     establish(&mut table, now, "192.0.2.1:3");
     let refused = insert(&mut table, now, "192.0.2.1:4").unwrap_err();
@@ -70,50 +75,150 @@ fn handshakes_sessions_of_a_source_and_all_sessions_are_limited() {
         (refused.limit, refused.source_address.to_string()),
         (3, "192.0.2.1".to_owned())
     );
-    establish(&mut table, now, "192.0.2.9:1");
-    let refused = insert(&mut table, now, "192.0.2.8:1").unwrap_err();
-    assert_eq!(refused.limit, 5, "sessions");
-    assert_eq!(table.len(), 5);
+    establish(&mut table, now, "192.0.2.7:1");
+    establish(&mut table, now, "192.0.2.8:1");
+    insert(&mut table, now, "192.0.2.9:1").unwrap();
+    let refused = insert(&mut table, now, "192.0.2.10:1").unwrap_err();
+    assert_eq!(refused.limit, 6, "sessions");
+    assert_eq!(table.len(), 6);
     // One that ends makes room; a handshake that was given up, too.
     table.close(now, first);
     establish(&mut table, now, "192.0.2.1:5");
     table.handle_timeout(now + HANDSHAKE);
-    assert_eq!(table.len(), 4);
-    insert(&mut table, now, "192.0.2.8:1").unwrap();
+    assert_eq!(table.len(), 5);
+    establish(&mut table, now, "192.0.2.10:1");
 }
 
-/// A peer that starts anew from the same address has lost its old session; nothing that waits for
-/// the loss of a session begins by that.
+/// What is refused has cost nobody a session.
 #[test]
-fn a_new_session_of_the_same_address_takes_the_place_of_the_old_in_order() {
+fn a_refused_newcomer_takes_nothing_away() {
     let (now, mut table) = sessions();
-    let old = establish(&mut table, now, "192.0.2.1:1");
+    for port in 1..=3 {
+        establish(&mut table, now, &format!("192.0.2.1:{port}"));
+    }
     events(&mut table);
-    let new = insert(&mut table, now, "192.0.2.1:1").unwrap();
-    assert_ne!(old, new);
+    insert(&mut table, now, "192.0.2.1:1").unwrap_err();
+    assert_eq!((table.len(), events(&mut table).len()), (3, 0));
+}
+
+/// A host has all addresses of its /64, and an IPv4 address only one.
+#[test]
+fn a_source_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
+    for (first, same, other) in [
+        (
+            "[2001:db8::1]:1",
+            "[2001:db8::ffff:0:0:2]:1",
+            "[2001:db8:0:1::1]:1",
+        ),
+        ("[2001:db8::1]:1", "[2001:db8::1]:2", "192.0.2.1:1"),
+        (
+            "192.0.2.1:1",
+            "[::ffff:192.0.2.1]:2",
+            "[::ffff:192.0.2.2]:1",
+        ),
+    ] {
+        let (now, mut table) = sessions();
+        insert(&mut table, now, first).unwrap();
+        insert(&mut table, now, same).unwrap();
+        let port_3 = address(first).ip().to_string();
+        let one_more = SocketAddr::new(port_3.parse().unwrap(), 3).to_string();
+        let refused = insert(&mut table, now, &one_more).unwrap_err();
+        assert_eq!(refused.limit, 2, "handshakes of {first}");
+        insert(&mut table, now, other).unwrap();
+        // One that is done is no handshake any more.
+        table.handle_datagram(now, address(same), &[WELCOME]);
+        insert(&mut table, now, &one_more).unwrap();
+    }
+}
+
+///
+#[test]
+fn of_too_many_handshakes_the_oldest_gives_way() {
+    let (now, mut table) = sessions();
+    let established = establish(&mut table, now, "192.0.2.1:1");
+    let oldest = insert(&mut table, now, "192.0.2.2:1").unwrap();
+    insert(&mut table, now, "192.0.2.3:1").unwrap();
+    insert(&mut table, now, "192.0.2.4:1").unwrap();
+    events(&mut table);
+    insert(&mut table, now, "192.0.2.5:1").unwrap();
+    let told = events(&mut table);
+    assert!(matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Local))] if *id == oldest));
+    assert!(table.is_established(established));
+    assert!(!table.has_remote(address("192.0.2.2:1")));
+    assert_eq!(table.len(), 4);
+}
+
+/// A replayed ClientHello gets no further than the handshake.
+#[test]
+fn a_newcomer_takes_the_place_of_a_session_only_when_it_is_established() {
+    let (now, mut table) = sessions();
+    let remote = "192.0.2.1:1";
+    let old = establish(&mut table, now, remote);
+    events(&mut table);
+    insert(&mut table, now, remote).unwrap();
+    assert!(table.is_established(old) && events(&mut table).is_empty());
+    table.handle_timeout(now + HANDSHAKE);
+    assert!(table.is_established(old), "the newcomer alone timed out");
+    assert_eq!(table.len(), 1);
+    events(&mut table);
+
+    let now = now + HANDSHAKE;
+    let new = insert(&mut table, now, remote).unwrap();
+    table.handle_datagram(now, address(remote), &[WELCOME]);
     let mut told = events(&mut table);
+    assert_eq!(told.len(), 2);
+    assert!(matches!(&told[1], (id, Event::Established(_)) if *id == new));
+    // Nothing that waits for the loss of a session begins by that.
     let (id, event) = told.remove(0);
     assert!(matches!(event, Event::Closed(CloseReason::Local)));
     assert!(matches!(Input::from_event(id, event), Some(Input::SessionClosed(of)) if of == old));
-    assert!(told.is_empty());
-    assert_eq!(table.of_remote("192.0.2.1:1".parse().unwrap()), Some(new));
     assert_eq!(table.len(), 1);
     // What is still on its way for the old one does nothing.
-    table.handle_datagram(now, old, &[BYE]);
     table.close(now, old);
     assert_eq!((table.len(), events(&mut table).len()), (1, 0));
+    table.handle_datagram(now, address(remote), &[BYE]);
+    assert!(table.is_empty() && !table.has_remote(address(remote)));
+}
+
+///
+#[test]
+fn the_peer_of_a_session_is_heard_while_a_newcomer_is_at_its_address() {
+    let (now, mut table) = sessions();
+    let remote = "192.0.2.1:1";
+    let old = establish(&mut table, now, remote);
+    let first = insert(&mut table, now, remote).unwrap();
+    let second = insert(&mut table, now, remote).unwrap();
+    let told = events(&mut table);
+    assert!(matches!(told.last(), Some((id, Event::Closed(_))) if *id == first));
+    assert_eq!(table.len(), 2);
+    table.handle_datagram(now, address(remote), &[BYE]);
+    let told: Vec<_> = events(&mut table).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(told, [old, second], "both heard it");
+}
+
+/// A message that is repeated because its answer was late begins no second handshake.
+#[test]
+fn the_opening_of_a_handshake_is_known_until_it_is_done() {
+    let (now, mut table) = sessions();
+    let remote = "192.0.2.1:1";
+    assert!(table.is_new_opening(address(remote), OPENING));
+    insert(&mut table, now, remote).unwrap();
+    assert!(!table.is_new_opening(address(remote), OPENING));
+    assert!(table.is_new_opening(address(remote), b"another"));
+    assert!(table.is_new_opening(address("192.0.2.1:2"), OPENING));
+    table.handle_datagram(now, address(remote), &[WELCOME]);
+    assert!(table.is_new_opening(address(remote), OPENING));
 }
 
 #[test]
 fn a_session_that_is_over_is_gone_with_its_timers() {
     let (now, mut table) = sessions();
-    let id = establish(&mut table, now, "192.0.2.1:1");
+    establish(&mut table, now, "192.0.2.1:1");
     assert!(table.poll_timeout().is_some());
-    table.handle_datagram(now, id, &[BYE]);
+    table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]);
     assert!(table.is_empty());
     assert_eq!(table.poll_timeout(), None);
-    let remote: SocketAddr = "192.0.2.1:1".parse().unwrap();
-    assert_eq!(table.of_remote(remote), None);
+    assert!(!table.has_remote(address("192.0.2.1:1")));
     let told = events(&mut table);
     let last = &told.last().unwrap().1;
     assert!(matches!(last, Event::Closed(CloseReason::PeerClosed)));

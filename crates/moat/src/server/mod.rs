@@ -189,6 +189,7 @@ fn start_shards(
         sessions: to_usize(config.limits.sessions),
         sessions_per_source: to_usize(config.limits.sessions_per_source),
         handshakes: to_usize(config.limits.handshakes),
+        handshakes_per_source: SessionLimits::HANDSHAKES_PER_SOURCE,
     };
     let parameters = sessions::of_server(config.heartbeat);
     for (number, (address, messages)) in config.listen.iter().zip(messages).enumerate() {

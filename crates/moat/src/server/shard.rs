@@ -30,6 +30,8 @@ const BATCH: usize = 32;
 const BUFFER: usize = 64 * 1024;
 /// Room in the kernel for a burst of datagrams, in bytes.
 const SOCKET_BUFFER: usize = 4 << 20;
+/// Bytes of a DTLS record before its message; those differ when the message is repeated.
+const RECORD_HEADER: usize = 13;
 
 /// The sessions of one socket.
 #[derive(Debug)]
@@ -130,21 +132,21 @@ impl Shard {
         datagram: &[u8],
     ) {
         let now = clock::now().monotonic;
-        let known = self.sessions.of_remote(flow.remote);
+        let remote = flow.remote;
         // A peer that restarted begins anew from the address of its old session, which stays
-        // until the newcomer has shown the cookie (RFC 6347 §4.2.8).
-        let begins_anew = known.is_some_and(|id| {
-            self.sessions.is_established(id) && dtls::is_initial_client_hello(datagram)
-        });
-        if let Some(id) = known.filter(|_| !begins_anew) {
-            self.sessions.handle_datagram(now, id, datagram);
+        // until the newcomer is established: it may be a replay (RFC 6347 §4.2.8).
+        let opening = datagram.get(RECORD_HEADER..).unwrap_or_default();
+        let begins = dtls::is_initial_client_hello(datagram)
+            && self.sessions.is_new_opening(remote, opening);
+        if self.sessions.has_remote(remote) && !begins {
+            self.sessions.handle_datagram(now, remote, datagram);
             return;
         }
         match self.acceptor.handle_datagram(now, flow.remote, datagram) {
             Accept::Dropped(_) => {}
             Accept::Reply(reply) => send(socket, state, flow, reply),
             Accept::Session(session) => {
-                if let Err(error) = self.sessions.insert(now, flow, *session) {
+                if let Err(error) = self.sessions.insert(now, flow, *session, opening) {
                     self.counters.sessions_refused += 1;
                     tracing::debug!(%error, "a session was refused");
                 }
