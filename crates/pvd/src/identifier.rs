@@ -102,7 +102,7 @@ mod tests {
         #[test]
         fn any_text_is_a_name_or_an_error(text in ".*") {
             if let Ok(id) = text.parse::<PvdId>() {
-                prop_assert_eq!(id.as_str().parse::<PvdId>(), Ok(id.clone()));
+                prop_assert_eq!(id.as_str().parse::<PvdId>(), Ok(id));
             }
         }
     }
