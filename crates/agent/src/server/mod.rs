@@ -101,8 +101,8 @@ impl Default for Policy {
             max_body: 64 * 1024,
             max_notification: 1024,
             max_mitigations: 100_000,
-            requests_per_second: NonZeroU32::MIN.saturating_add(199),
-            request_burst: NonZeroU32::MIN.saturating_add(999),
+            requests_per_second: NonZeroU32::MIN.saturating_add(1_999),
+            request_burst: NonZeroU32::MIN.saturating_add(49_999),
         }
     }
 }

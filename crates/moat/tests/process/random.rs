@@ -143,7 +143,7 @@ fn noise_on_the_port_gets_silence_and_no_memory() -> Outcome {
         }
         settle(&mut legit)?;
         assert_eq!(answers(&of_noise)?, Vec::<Vec<u8>>::new());
-        assert_eq!(site.ask("sessions")?, before);
+        assert_eq!(site.ask("sessions")?["sessions"], before["sessions"]);
         legit.check(&site, &mut server)?;
         assert_no_secret_in(&server.kill()?, &site)
     })
@@ -190,7 +190,7 @@ fn noise_in_a_session_gets_silence_reset_or_refusal_and_the_session_goes_on() ->
         noisy.remains()?;
         let probe = Outgoing::new(Code::GET, ".well-known/dots/mitigate/cuid=noise");
         assert_eq!(noisy.ask(&probe)?.code, Code::NOT_FOUND);
-        assert_eq!(site.ask("sessions")?, before);
+        assert_eq!(site.ask("sessions")?["sessions"], before["sessions"]);
         legit.check(&site, &mut server)
     })
 }
