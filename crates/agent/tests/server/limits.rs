@@ -7,7 +7,7 @@ use super::rig::{Ask, BRANCH, HOME, Rig, body, text_of};
 use crate::world::{cbor, millis, seconds};
 
 /// How many requests a customer of the rig may make at once.
-const BURST: usize = 1000;
+const BURST: usize = 50_000;
 
 fn of(cuid: &str, mid: u32, prefix: &str) -> Ask {
     Ask::put(
@@ -140,7 +140,7 @@ fn a_customer_that_asks_too_often_is_told_when_to_come_back() {
         of("nine", 1, "203.0.113.1/32"),
         Code::SERVICE_UNAVAILABLE,
     );
-    rig.advance(millis(1_000 / 200));
+    rig.advance(std::time::Duration::from_micros(1_000_000 / 2_000));
     rig.expect(HOME, of("one", 1, "203.0.113.1/32"), Code::CREATED);
     rig.expect(
         HOME,
