@@ -4,7 +4,7 @@ use agent::server::{Outcome, SessionId};
 use coap::Code;
 
 use super::rig::{Ask, BRANCH, HOME, Rig, body, text_of};
-use crate::world::{cbor, millis, seconds};
+use crate::world::{cbor, seconds};
 
 /// How many requests a customer of the rig may make at once.
 const BURST: usize = 50_000;
