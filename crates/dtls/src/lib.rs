@@ -1,10 +1,14 @@
-//! Secured datagram sessions for DOTS agents (RFC 9132 §7), without I/O.
+//! Secured sessions for DOTS agents (RFC 9132 §7), over UDP and TCP, without I/O.
 //!
-//! A [`Session`] is fed datagrams and instants and hands back [`Output`] values: datagrams to transmit, data that
-//! arrived, and why the session ended. The one backend so far is OpenSSL's DTLS 1.2 with mutual X.509
-//! ([`OpensslSession`]). A client opens sessions with [`ClientConfig::connect`]; a server hands every datagram of an
-//! unknown source to an [`Acceptor`], whose stateless [`CookieDoor`] spends no memory on a source that has not proven
-//! that it receives what is sent to it.
+//! A [`Session`] is fed what arrives and instants, and hands back [`Output`] values: what to transmit, data that arrived,
+//! and why the session ended. The one backend so far is OpenSSL ([`OpensslSession`]): DTLS 1.2 over datagrams, TLS 1.3 or
+//! 1.2 over a stream. Both ends authenticate, with X.509 certificates or with a pre-shared key and ephemeral
+//! Diffie-Hellman.
+//!
+//! A client opens sessions with [`ClientConfig::connect`] and [`ClientConfig::connect_stream`]. A server hands every
+//! datagram of an unknown source to an [`Acceptor`], whose stateless [`CookieDoor`] spends no memory on a source that has
+//! not proven that it receives what is sent to it; TCP has proven that already, so [`ServerConfig::accept_stream`] begins
+//! a session with each connection.
 //!
 //! ```text
 //! client                                     server
@@ -19,10 +23,14 @@
 //!   close_notify             <->             close_notify
 //! ```
 //!
+//! With a pre-shared key there are no certificates. With TLS 1.3 the client is done after one round trip, and tickets come
+//! later: [`Session::resumption`] knows how a session is resumed only then. Nothing is sent in the first flight (0-RTT).
+//!
 //! OpenSSL times its retransmissions with its own clock. [`Session::poll_timeout`] translates the time that remains
 //! into the caller's instants; everything else runs on the instants that the caller passes in.
 
 mod acceptor;
+mod authentication;
 mod certificate;
 mod client_hello;
 mod close;

@@ -10,16 +10,15 @@ use std::fmt;
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{self, ErrorCode, ShutdownState, SslStream, SslVersion};
+use openssl::ssl::{self, ErrorCode, ShutdownState, SslStream};
 
-use crate::certificate::{credential, has_expired};
-use crate::config::ALPN;
+use crate::authentication::{authenticate, is_tls13};
 use crate::failure::{clear_errors, close_reason, unproven_psk};
 use crate::record::{plausible, raise_unprotected};
 use crate::wire::Wire;
 use crate::{
-    CertificateFault, CertificateProblem, CloseReason, Credential, Output, Peer, PskIdentity,
-    ResumptionState, Role, SendError, Session, SessionSettings, Transport, X509Code, ffi, psk,
+    CloseReason, Output, PskIdentity, ResumptionState, Role, SendError, Session, SessionSettings,
+    Transport, ffi,
 };
 
 /// How many outputs of a session over datagrams wait for [`Session::poll_output`]; datagrams and data beyond are dropped
@@ -172,7 +171,7 @@ impl OpensslSession {
 
     fn establish(&mut self) {
         self.collect();
-        match self.authenticate() {
+        match authenticate(self.stream.ssl(), self.transport, &self.side) {
             Ok(peer) => {
                 self.phase = Phase::Established;
                 self.outputs.push_back(Output::Established(peer));
@@ -182,56 +181,6 @@ impl OpensslSession {
                 self.finish(reason);
             }
         }
-    }
-
-    /// Who the peer is, at the end of the handshake.
-    fn authenticate(&self) -> Result<Peer, CloseReason> {
-        let (ssl, peer) = (self.stream.ssl(), self.side.peer());
-        let refused = |fault| CloseReason::from(CertificateProblem { peer, fault });
-        let missing = || refused(CertificateFault::Missing);
-        let resumed = ssl.session_reused();
-        let authenticated = if let Some(certificate) = ssl.peer_certificate() {
-            // A resumed session repeats neither the certificate nor its validation.
-            if resumed && has_expired(&certificate) {
-                return Err(refused(CertificateFault::Expired(X509Code::EXPIRED)));
-            }
-            Peer {
-                credential: credential(&certificate).ok_or_else(missing)?,
-                resumed,
-            }
-        } else {
-            let identity = match &self.side {
-                Side::Client { psk, .. } => psk.clone(),
-                Side::Server { .. } => psk::proven(ssl),
-            };
-            Peer {
-                credential: Credential::Psk {
-                    identity: identity.ok_or_else(missing)?,
-                },
-                // TLS 1.3 calls every pre-shared key a resumption.
-                resumed: resumed && !self.is_tls13(),
-            }
-        };
-        if self.transport == Transport::Stream && !self.has_alpn(&authenticated.credential) {
-            return Err(CloseReason::NoAlpn { peer });
-        }
-        Ok(authenticated)
-    }
-
-    /// Whether both mean CoAP (RFC 8323 §8.2).
-    fn has_alpn(&self, credential: &Credential) -> bool {
-        match self.stream.ssl().selected_alpn_protocol() {
-            Some(protocol) => protocol == ALPN,
-            // libcoap's clients leave ALPN out with a pre-shared key. A key is for nothing but DOTS, unlike a certificate,
-            // which another service could be shown too.
-            None => {
-                self.side.peer() == Role::Client && matches!(credential, Credential::Psk { .. })
-            }
-        }
-    }
-
-    fn is_tls13(&self) -> bool {
-        self.stream.ssl().version2() == Some(SslVersion::TLS1_3)
     }
 
     fn read(&mut self, longest: usize) {
@@ -408,7 +357,7 @@ impl Session for OpensslSession {
         };
         let ssl = self.stream.ssl();
         // With TLS 1.3 a pre-shared key does by itself all that a ticket does.
-        if !ssl.is_init_finished() || (psk.is_some() && self.is_tls13()) {
+        if !ssl.is_init_finished() || (psk.is_some() && is_tls13(ssl)) {
             return None;
         }
         let session = ssl.session().filter(|session| ffi::is_resumable(session))?;

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
+use openssl::sha::sha256;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 
 use crate::ConfigError;
@@ -43,6 +44,12 @@ impl PskIdentity {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// SHA-256 over the identity: what a client makes its cuid of (RFC 9132 §4.4.1.1).
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        sha256(self.0.as_bytes())
     }
 
     fn parse(octets: &[u8]) -> Option<Self> {

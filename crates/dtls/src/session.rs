@@ -3,8 +3,6 @@
 use std::fmt;
 use std::time::Instant;
 
-use openssl::sha::sha256;
-
 use crate::{CloseReason, PskIdentity};
 
 /// What carries a session.
@@ -113,7 +111,7 @@ impl Credential {
     pub fn fingerprint(&self) -> [u8; 32] {
         match self {
             Self::Certificate { spki_sha256, .. } => *spki_sha256,
-            Self::Psk { identity } => sha256(identity.as_str().as_bytes()),
+            Self::Psk { identity } => identity.fingerprint(),
         }
     }
 }
