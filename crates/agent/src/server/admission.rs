@@ -34,6 +34,7 @@ impl Server {
         self.mitigations.reschedule(&key, expiry.instant);
         if let Some(mitigation) = self.mitigations.get_mut(&key) {
             mitigation.record.expires_unix = expiry.unix;
+            mitigation.record.request.lifetime = asked.lifetime;
             let record = mitigation.record.clone();
             self.actions.push_back(Action::Persist(Change::Put(record)));
         }

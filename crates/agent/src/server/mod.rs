@@ -27,6 +27,7 @@ mod request_budget;
 mod session_limits;
 mod sessions;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -82,6 +83,8 @@ pub struct Policy {
     pub max_notification: usize,
     /// How many mitigations all customers may have together.
     pub max_mitigations: usize,
+    /// How many sessions each customer may have.
+    pub max_sessions_of_customer: usize,
     /// How many requests a second each customer may make in the long run, heartbeats and session
     /// configuration aside.
     pub requests_per_second: NonZeroU32,
@@ -101,6 +104,7 @@ impl Default for Policy {
             max_body: 64 * 1024,
             max_notification: 1024,
             max_mitigations: 100_000,
+            max_sessions_of_customer: 64,
             requests_per_second: NonZeroU32::MIN.saturating_add(1_999),
             request_burst: NonZeroU32::MIN.saturating_add(49_999),
         }
@@ -206,6 +210,7 @@ pub struct Server {
     customers: Customers,
     policy: Policy,
     clients: BTreeMap<SessionId, Client>,
+    sessions_of_customer: BTreeMap<String, usize>,
     mitigations: Mitigations,
     attacks: Attacks,
     observations: Observations,
@@ -234,6 +239,7 @@ impl Server {
             customers,
             policy,
             clients: BTreeMap::new(),
+            sessions_of_customer: BTreeMap::new(),
             mitigations: Mitigations::default(),
             attacks: Attacks::default(),
             observations: Observations::default(),
@@ -336,7 +342,24 @@ impl Server {
             customer: self.customers.identify(peer).map(str::to_owned),
             credential: peer.credential.fingerprint(),
         };
-        if client.customer.is_none() {
+        if let Some(customer) = &client.customer {
+            let limit = self.policy.max_sessions_of_customer;
+            let count = self.sessions_of_customer.get(customer).copied();
+            let count = count.unwrap_or_default();
+            if count >= limit {
+                let customer = customer.clone();
+                self.actions.push_back(Action::Close(session));
+                self.actions
+                    .push_back(Action::Decided(Outcome::TooManySessions {
+                        session,
+                        customer,
+                        limit,
+                    }));
+                return;
+            }
+            self.sessions_of_customer
+                .insert(customer.clone(), count + 1);
+        } else {
             self.actions.push_back(Action::Decided(Outcome::NoCustomer {
                 session,
                 peer: peer.clone(),
@@ -381,6 +404,15 @@ impl Server {
     fn forget(&mut self, session: SessionId) {
         if let Some(client) = self.clients.remove(&session) {
             self.attacks.leave(&client.credential, session);
+            if let Entry::Occupied(mut count) = self
+                .sessions_of_customer
+                .entry(client.customer.unwrap_or_default())
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
         }
         self.observations.forget_session(session);
     }

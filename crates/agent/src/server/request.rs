@@ -29,6 +29,15 @@ pub enum Outcome {
         /// Who it is.
         peer: Peer,
     },
+    /// A session was closed because its customer has so many already.
+    TooManySessions {
+        /// The session.
+        session: SessionId,
+        /// The customer.
+        customer: String,
+        /// How many it may have.
+        limit: usize,
+    },
     /// A mitigation was accepted.
     Accepted {
         /// Which.
@@ -214,18 +223,21 @@ impl Server {
         mid: Mid,
     ) -> Result<Option<Response>, Response> {
         content::check_format(request)?;
-        let asked = MitigationRequest::decode(&request.payload)
-            .map_err(|error| bad_request(&error.diagnostic()))?;
         let key = identity.key(mid);
         let is_update = request.options.get_first(OptionNumber::IF_MATCH).is_some();
-        if is_update && self.mitigations.get(&key).is_none() {
-            self.actions
-                .push_back(Action::Decided(Outcome::Ignored { key }));
-            return Ok(None);
-        }
-        if is_update && asked.attack_status.is_none() {
-            return Err(bad_request("an efficacy update carries attack-status"));
-        }
+        let asked = match self.mitigations.get(&key) {
+            Some(existing) if is_update => MitigationRequest::decode_efficacy_update(
+                &request.payload,
+                existing.record.request.lifetime,
+            ),
+            None if is_update => {
+                self.actions
+                    .push_back(Action::Decided(Outcome::Ignored { key }));
+                return Ok(None);
+            }
+            _ => MitigationRequest::decode(&request.payload),
+        };
+        let asked = asked.map_err(|error| bad_request(&error.diagnostic()))?;
         self.check_scope(identity, &asked)?;
         if self
             .mitigations

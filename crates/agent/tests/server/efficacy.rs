@@ -68,3 +68,25 @@ fn an_efficacy_update_for_what_is_gone_is_not_answered_and_starts_nothing() {
     assert!(matches!(rig.outcomes.last(), Some(Outcome::Ignored { key }) if key.mid.0 == 1));
     assert!(rig.stored.is_empty());
 }
+
+/// Covers: S-047. RFC 9132 Figure 16 has no lifetime: what was asked for last goes on.
+#[test]
+fn an_efficacy_update_without_lifetime_asks_for_what_was_asked_for_last() {
+    let mut rig = mitigating();
+    rig.expect(
+        HOME,
+        Ask::mitigate(1, &["203.0.113.7/32"], 90),
+        Code::CHANGED,
+    );
+    rig.advance(seconds(50));
+    let scope = [(6, cbor::texts(&["203.0.113.7/32"])), (29, cbor::uint(1))];
+    let ask = Ask::put(PATH, cbor::scope(&scope));
+    rig.expect(HOME, ask.clone(), Code::BAD_REQUEST);
+    let response = rig.expect(HOME, ask.clone().if_match(), Code::CHANGED);
+    assert_eq!(
+        granted(&response).lifetime,
+        Lifetime::from_number(90).unwrap()
+    );
+    rig.expect(HOME, Ask::delete(PATH), Code::DELETED);
+    assert_eq!(rig.request(HOME, ask.if_match()), None);
+}

@@ -1,9 +1,9 @@
 //! What one customer, or all, can make the server hold (RFC 9132 §11).
 
-use agent::server::{Outcome, SessionId};
+use agent::server::{Input, Outcome, Policy, SessionId};
 use coap::Code;
 
-use super::rig::{Ask, BRANCH, HOME, Rig, body, text_of};
+use super::rig::{Ask, BRANCH, HOME, Rig, body, policy, text_of};
 use crate::world::{cbor, seconds};
 
 /// How many requests a customer of the rig may make at once.
@@ -147,4 +147,32 @@ fn a_customer_that_asks_too_often_is_told_when_to_come_back() {
         of("one", 1, "203.0.113.1/32"),
         Code::SERVICE_UNAVAILABLE,
     );
+}
+
+///
+#[test]
+fn a_customer_has_a_bounded_number_of_sessions() {
+    let mut rig = Rig::with(Policy {
+        max_sessions_of_customer: 2,
+        ..policy()
+    });
+    rig.establish(SessionId(3), "home", 3);
+    rig.establish(SessionId(4), "home", 4);
+    assert_eq!(rig.closed, [SessionId(4)]);
+    assert!(matches!(
+        rig.outcomes.last(),
+        Some(Outcome::TooManySessions { session: SessionId(4), customer, limit: 2 }) if customer == "home"
+    ));
+    rig.expect(
+        SessionId(4),
+        of("four", 1, "203.0.113.1/32"),
+        Code::UNAUTHORIZED,
+    );
+    // Its end frees nothing, and that of another does.
+    rig.input(Input::SessionClosed(SessionId(4)));
+    rig.establish(SessionId(5), "home", 5);
+    rig.input(Input::SessionLost(SessionId(3)));
+    rig.establish(SessionId(6), "home", 6);
+    assert_eq!(rig.closed, [SessionId(4), SessionId(5), SessionId(3)]);
+    rig.expect(HOME, of("one", 1, "203.0.113.1/32"), Code::CREATED);
 }

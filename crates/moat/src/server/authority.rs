@@ -138,7 +138,7 @@ impl<S: ServerStore> Authority<S> {
             Outcome::Refused { code, .. } => {
                 *counters.refused.entry(code.to_string()).or_default() += 1;
             }
-            Outcome::NoCustomer { .. } => {}
+            Outcome::NoCustomer { .. } | Outcome::TooManySessions { .. } => {}
         }
     }
 

@@ -8,6 +8,13 @@ pub(super) fn decided(outcome: &Outcome) {
         Outcome::NoCustomer { session, peer } => {
             tracing::warn!(%session, subject = %peer.credential, "a valid credential that belongs to no customer");
         }
+        Outcome::TooManySessions {
+            session,
+            customer,
+            limit,
+        } => {
+            tracing::warn!(%session, customer, limit, "a session too many for the customer was closed");
+        }
         Outcome::Accepted { key, lifetime } => tracing::info!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
