@@ -1,0 +1,55 @@
+//! What the operator of a server decides.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// What the operator of a server decides.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The longest lifetime granted, in seconds; also what an indefinite one becomes
+    /// (RFC 9132 §4.4.1.1).
+    pub max_lifetime: NonZeroU32,
+    /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
+    pub notification_interval: Duration,
+    /// How long an observer is not told again after it was; what changes meanwhile is told then.
+    pub notification_pause: Duration,
+    /// How many observations one session may hold.
+    pub max_observations: usize,
+    /// How many observations the sessions of one customer may hold together.
+    pub max_observations_of_customer: usize,
+    /// How many prefixes, port ranges and protocols one request may name altogether.
+    pub max_targets: usize,
+    /// The largest body of a response, in bytes; it goes block by block (RFC 9132 §4.4.2).
+    pub max_body: usize,
+    /// The largest body of a notification, in bytes, which has to fit one datagram (RFC 9132 §7.3).
+    /// What needs more can be asked for, but not observed.
+    pub max_notification: usize,
+    /// How many mitigations all customers may have together.
+    pub max_mitigations: usize,
+    /// How many sessions each customer may have.
+    pub max_sessions_of_customer: usize,
+    /// How many requests a second each customer may make in the long run, heartbeats and session
+    /// configuration aside.
+    pub requests_per_second: NonZeroU32,
+    /// How many requests each customer may make at once.
+    pub request_burst: NonZeroU32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_lifetime: NonZeroU32::MIN.saturating_add(86_399),
+            notification_interval: Duration::from_secs(15),
+            notification_pause: Duration::from_secs(1),
+            max_observations: 64,
+            max_observations_of_customer: 256,
+            max_targets: 256,
+            max_body: 64 * 1024,
+            max_notification: 1024,
+            max_mitigations: 100_000,
+            max_sessions_of_customer: 64,
+            requests_per_second: NonZeroU32::MIN.saturating_add(1_999),
+            request_burst: NonZeroU32::MIN.saturating_add(49_999),
+        }
+    }
+}
