@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use dtls::{CloseReason, Output, Peer, SendError, Session};
+use dtls::{CloseReason, Output, Peer, SendError, Session, Transport};
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
@@ -150,6 +150,14 @@ impl Session for PlaintextSession {
             State::Greeting { deadline, next } => Some(deadline.min(next)),
             _ => None,
         }
+    }
+
+    fn transport(&self) -> Transport {
+        Transport::Datagram
+    }
+
+    fn data_limit(&self) -> usize {
+        LIMIT
     }
 
     fn resumption(&self) -> Option<()> {

@@ -112,21 +112,6 @@ impl OpensslSession {
         session
     }
 
-    /// What carries the session.
-    #[must_use]
-    pub fn transport(&self) -> Transport {
-        self.transport
-    }
-
-    /// The most octets that [`Session::send`] takes.
-    #[must_use]
-    pub fn data_limit(&self) -> usize {
-        match self.transport {
-            Transport::Datagram => self.settings.path_mtu.data_limit(),
-            Transport::Stream => MAX_WAITING,
-        }
-    }
-
     /// What the session has seen so far.
     #[must_use]
     pub fn counters(&self) -> SessionCounters {
@@ -326,6 +311,17 @@ impl Session for OpensslSession {
         }
         self.collect();
         Ok(())
+    }
+
+    fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    fn data_limit(&self) -> usize {
+        match self.transport {
+            Transport::Datagram => self.settings.path_mtu.data_limit(),
+            Transport::Stream => MAX_WAITING,
+        }
     }
 
     fn close(&mut self, _now: Instant) {

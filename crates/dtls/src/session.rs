@@ -47,6 +47,12 @@ pub trait Session {
     /// When [`Session::handle_timeout`] has to be called next; `None` if nothing is waited for.
     fn poll_timeout(&self) -> Option<Instant>;
 
+    /// What carries the session.
+    fn transport(&self) -> Transport;
+
+    /// The most octets that [`Session::send`] takes: of datagrams, what fits one of the path MTU (RFC 9132 §7.3).
+    fn data_limit(&self) -> usize;
+
     /// What resumes this session later, at a client, once the server has said how; also when the session is over. The
     /// later it is asked for, the fresher it is.
     fn resumption(&self) -> Option<Self::Resumption>;

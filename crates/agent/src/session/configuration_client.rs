@@ -12,6 +12,7 @@ use coap::{Code, Delivery, OptionNumber, Options, Request, Response, Token};
 use dots::configuration::{ConfigurationReport, ConfigurationRequest, SessionConfiguration};
 use dots::identifiers::Sid;
 use dots::path::Resource;
+use dtls::Transport;
 
 use crate::content;
 
@@ -44,7 +45,15 @@ pub(super) struct ConfigurationClient {
 }
 
 impl ConfigurationClient {
-    pub(super) fn new(current: SessionConfiguration, wish: Option<ConfigurationRequest>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        current: SessionConfiguration,
+        wish: Option<ConfigurationRequest>,
+    ) -> Self {
+        let wish = wish.and_then(|wish| match transport {
+            Transport::Datagram => Some(wish),
+            Transport::Stream => wish.over_reliable_transport(),
+        });
         Self {
             state: State::Reading,
             wish,

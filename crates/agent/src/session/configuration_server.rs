@@ -9,6 +9,7 @@ use dots::configuration::{
     AcceptableConfiguration, ConfigurationReport, ConfigurationRequest, SessionConfiguration,
 };
 use dots::identifiers::Sid;
+use dtls::Transport;
 
 use crate::content;
 
@@ -23,6 +24,7 @@ const SEQUENCE_MASK: u32 = 0x00ff_ffff;
 /// What a client negotiated, and who wants to be told.
 #[derive(Debug)]
 pub(super) struct ConfigurationServer {
+    transport: Transport,
     default: SessionConfiguration,
     acceptable: AcceptableConfiguration,
     installed: Option<(Sid, SessionConfiguration)>,
@@ -30,8 +32,13 @@ pub(super) struct ConfigurationServer {
 }
 
 impl ConfigurationServer {
-    pub(super) fn new(default: SessionConfiguration, acceptable: AcceptableConfiguration) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        default: SessionConfiguration,
+        acceptable: AcceptableConfiguration,
+    ) -> Self {
         Self {
+            transport,
             default,
             acceptable,
             installed: None,
@@ -93,7 +100,10 @@ impl ConfigurationServer {
     }
 
     fn report(&self) -> Response {
-        let report = ConfigurationReport::new(&self.current(), &self.acceptable);
+        let mut report = ConfigurationReport::new(&self.current(), &self.acceptable);
+        if self.transport == Transport::Stream {
+            report = report.over_reliable_transport();
+        }
         let mut response = content::body(Code::CONTENT, report.encode());
         response.options.push_uint(OptionNumber::MAX_AGE, MAX_AGE);
         response
@@ -113,6 +123,12 @@ impl ConfigurationServer {
             };
             content::diagnostic(code, &error.diagnostic())
         })?;
+        let asked = match self.transport {
+            Transport::Datagram => asked,
+            Transport::Stream => asked.over_reliable_transport().ok_or_else(|| {
+                bad_request("TCP retransmits by itself; nothing else was asked for")
+            })?,
+        };
         let known = self.installed.map(|(installed, _)| installed);
         if known.is_some_and(|installed| sid < installed) {
             return Err(bad_request("a configuration with a higher sid is in place"));

@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use dots::configuration::ConfigurationSet;
+use dtls::Transport;
 
 /// How often heartbeats go out and how many may stay unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,16 @@ pub(super) struct HeartbeatParameters {
     missing_allowed: u32,
 }
 
-impl From<&ConfigurationSet> for HeartbeatParameters {
-    fn from(set: &ConfigurationSet) -> Self {
+impl HeartbeatParameters {
+    /// Over TCP, a heartbeat has one interval to be answered in, and nothing is lost on the way:
+    /// the first that is not answered counts (RFC 9132 §4.5, §4.7).
+    pub(super) fn new(set: &ConfigurationSet, transport: Transport) -> Self {
         Self {
             interval: set.heartbeat_interval.duration().unwrap_or_default(),
-            missing_allowed: set.missing_hb_allowed.get().into(),
+            missing_allowed: match transport {
+                Transport::Datagram => set.missing_hb_allowed.get().into(),
+                Transport::Stream => 1,
+            },
         }
     }
 }

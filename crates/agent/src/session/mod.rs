@@ -10,6 +10,8 @@
 mod configuration_client;
 mod configuration_server;
 mod heartbeat;
+mod incoming;
+mod negotiation;
 mod notification_queue;
 
 use std::collections::VecDeque;
@@ -19,77 +21,17 @@ use coap::{
     Code, Delivery, Endpoint, Exchange, FailureCause, Options, Request, Response, SendError, Token,
     TransmissionParameters,
 };
-use dots::configuration::{
-    AcceptableConfiguration, ConfigurationRequest, ConfigurationSet, SessionConfiguration,
-};
+use dots::configuration::ConfigurationSet;
 use dots::heartbeat::Heartbeat as HeartbeatMessage;
-use dots::identifiers::Sid;
 use dots::path::Resource;
-use dtls::{CloseReason, Peer};
+use dtls::{CloseReason, Peer, Transport};
 
-use self::configuration_client::ConfigurationClient;
-use self::configuration_server::ConfigurationServer;
 use self::heartbeat::{Due, Heartbeat, HeartbeatParameters};
+pub(crate) use self::incoming::resource_of;
+use self::negotiation::Negotiator;
+pub use self::negotiation::{Negotiation, SessionParameters};
 use self::notification_queue::NotificationQueue;
 use crate::content;
-
-/// How a session begins.
-#[derive(Clone, Debug, Default)]
-pub struct SessionParameters {
-    /// What it goes by until something else is negotiated.
-    pub configuration: SessionConfiguration,
-    /// Whether and how something else may be negotiated.
-    pub negotiation: Negotiation,
-    /// What of the CoAP message layer is not negotiated.
-    pub transmission: TransmissionParameters,
-    /// The bounds of the CoAP endpoint.
-    pub limits: coap::Limits,
-}
-
-/// The part that an agent has in session configuration (RFC 9132 §4.5).
-#[derive(Clone, Debug, Default)]
-pub enum Negotiation {
-    /// None: the session goes by what it began with.
-    #[default]
-    Fixed,
-    /// The client's: it learns what the server goes by, and may wish for something else.
-    Client(Option<ConfigurationRequest>),
-    /// The server's: it accepts values within these limits.
-    Server(AcceptableConfiguration),
-}
-
-/// The machine that negotiates.
-#[derive(Debug)]
-enum Negotiator {
-    Fixed(SessionConfiguration),
-    Client(ConfigurationClient),
-    Server(ConfigurationServer),
-}
-
-impl Negotiator {
-    fn new(parameters: &SessionParameters) -> Self {
-        let begin = parameters.configuration;
-        match &parameters.negotiation {
-            Negotiation::Fixed => Self::Fixed(begin),
-            Negotiation::Client(wish) => Self::Client(ConfigurationClient::new(begin, *wish)),
-            Negotiation::Server(acceptable) => {
-                Self::Server(ConfigurationServer::new(begin, *acceptable))
-            }
-        }
-    }
-
-    fn is_server(&self) -> bool {
-        matches!(self, Self::Server(_))
-    }
-
-    fn current(&self) -> SessionConfiguration {
-        match self {
-            Self::Fixed(configuration) => *configuration,
-            Self::Client(client) => client.current(),
-            Self::Server(server) => server.current(),
-        }
-    }
-}
 
 /// What a session tells the agent that owns it.
 #[derive(Debug)]
@@ -156,16 +98,21 @@ pub struct SignalSession<S> {
 impl<S: dtls::Session> SignalSession<S> {
     /// A session on `secured`, whose handshake has begun or is about to.
     pub fn new(now: Instant, secured: S, parameters: &SessionParameters, seed: u64) -> Self {
-        let endpoint = Endpoint::new(parameters.transmission, parameters.limits, seed);
+        let transport = secured.transport();
+        let (transmission, limits) = (parameters.transmission, parameters.limits);
+        let endpoint = match transport {
+            Transport::Datagram => Endpoint::new(transmission, limits, seed),
+            Transport::Stream => Endpoint::over_stream(transmission, limits, seed),
+        };
         let mut session = Self {
             secured,
             endpoint,
-            negotiator: Negotiator::new(parameters),
+            negotiator: Negotiator::new(transport, parameters),
             is_mitigating: false,
             heartbeat: None,
             heartbeat_token: None,
             notifications: NotificationQueue::default(),
-            transmission: parameters.transmission,
+            transmission,
             outputs: VecDeque::new(),
         };
         session.apply(now);
@@ -195,7 +142,18 @@ impl<S: dtls::Session> SignalSession<S> {
             .is_some_and(Heartbeat::is_peer_silent)
     }
 
-    /// A datagram came from the peer.
+    /// What carries the session.
+    pub fn transport(&self) -> Transport {
+        self.secured.transport()
+    }
+
+    /// The most octets of a message: what fits a datagram of the path MTU (RFC 9132 §7.3).
+    pub fn message_limit(&self) -> usize {
+        self.secured.data_limit()
+    }
+
+    /// A datagram came from the peer. Of a stream, a chunk of any size, or nothing if the connection
+    /// has ended.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         self.secured.handle_datagram(now, datagram);
         self.drive(now);
@@ -252,7 +210,8 @@ impl<S: dtls::Session> SignalSession<S> {
     fn apply(&mut self, now: Instant) {
         let set = self.configuration();
         if let Some(heartbeat) = &mut self.heartbeat {
-            heartbeat.reconfigure(now, HeartbeatParameters::from(&set));
+            let parameters = HeartbeatParameters::new(&set, self.secured.transport());
+            heartbeat.reconfigure(now, parameters);
         }
         self.endpoint.set_parameters(TransmissionParameters {
             ack_timeout: set.ack_timeout.duration(),
@@ -356,15 +315,25 @@ impl<S: dtls::Session> SignalSession<S> {
                 moved = true;
                 self.handle_event(now, event);
             }
-            while let Some(datagram) = self.endpoint.poll_transmit() {
+            // Over a stream the first message waits for the handshake.
+            while self.is_established()
+                && let Some(octets) = self.endpoint.poll_transmit()
+            {
                 moved = true;
-                // What cannot be sent now is lost like a datagram on the way; the endpoint
-                // repeats it, and a session that is over says so by Closed.
-                let _lost = self.secured.send(now, &datagram);
+                self.send(now, &octets);
             }
             if !moved {
                 return;
             }
+        }
+    }
+
+    /// Of datagrams, what cannot be sent now is lost as on the way; the endpoint repeats it, and a
+    /// session that is over says so by Closed. A stream with a gap cannot be understood any more.
+    fn send(&mut self, now: Instant, octets: &[u8]) {
+        let sent = self.secured.send(now, octets);
+        if sent.is_err() && self.secured.transport() == Transport::Stream {
+            self.secured.close(now);
         }
     }
 
@@ -374,7 +343,8 @@ impl<S: dtls::Session> SignalSession<S> {
                 self.outputs.push_back(Output::Transmit(datagram));
             }
             dtls::Output::Established(peer) => {
-                let parameters = HeartbeatParameters::from(&self.configuration());
+                let parameters =
+                    HeartbeatParameters::new(&self.configuration(), self.secured.transport());
                 self.heartbeat = Some(Heartbeat::new(now, parameters));
                 self.outputs
                     .push_back(Output::Event(Event::Established(peer)));
@@ -390,113 +360,6 @@ impl<S: dtls::Session> SignalSession<S> {
                 self.heartbeat = None;
                 self.outputs.push_back(Output::Event(Event::Closed(reason)));
             }
-        }
-    }
-
-    fn handle_event(&mut self, now: Instant, event: coap::Event) {
-        let event = match event {
-            coap::Event::Request {
-                exchange,
-                token,
-                request,
-            } => match resource_of(&request) {
-                Ok(Resource::Heartbeat) => {
-                    let response = self.answer_heartbeat(now, &request);
-                    return self.endpoint.respond(now, exchange, response);
-                }
-                Ok(Resource::Config { sid }) if self.negotiator.is_server() => {
-                    return self.on_configuration(now, (exchange, token), &request, sid);
-                }
-                _ => Event::Request {
-                    exchange,
-                    token,
-                    request,
-                },
-            },
-            coap::Event::Response {
-                token, response, ..
-            } => {
-                if self.heartbeat_token == Some(token) {
-                    self.heartbeat_token = None;
-                    return;
-                }
-                if let Negotiator::Client(client) = &mut self.negotiator
-                    && client.is_pending(token)
-                {
-                    client.on_response(now, &response);
-                    self.apply(now);
-                    return self.negotiate(now);
-                }
-                Event::Response { token, response }
-            }
-            coap::Event::Failed { token, cause } => {
-                if self.heartbeat_token == Some(token) {
-                    self.heartbeat_token = None;
-                    return;
-                }
-                if let Negotiator::Client(client) = &mut self.negotiator
-                    && client.is_pending(token)
-                {
-                    return client.failed(now);
-                }
-                Event::RequestFailed { token, cause }
-            }
-            // Over a stream: say why, then close.
-            coap::Event::Ended { .. } => {
-                while let Some(bytes) = self.endpoint.poll_transmit() {
-                    let _lost = self.secured.send(now, &bytes);
-                }
-                return self.secured.close(now);
-            }
-            coap::Event::NotificationRejected { token } => {
-                if let Negotiator::Server(server) = &mut self.negotiator {
-                    server.forget_observer(token);
-                }
-                Event::NotificationRejected { token }
-            }
-        };
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    /// RFC 9132 §4.5: what is negotiated here drives this session at once.
-    fn on_configuration(
-        &mut self,
-        now: Instant,
-        (exchange, token): (Exchange, Token),
-        request: &Request,
-        sid: Option<Sid>,
-    ) {
-        let Negotiator::Server(server) = &mut self.negotiator else {
-            return;
-        };
-        let before = server.current();
-        let response = server.answer(token, request, sid);
-        self.endpoint.respond(now, exchange, response);
-        if server.current() != before {
-            for (token, notification) in server.notifications() {
-                self.notifications.push(token, notification);
-            }
-            self.apply(now);
-            self.send_notifications(now);
-        }
-    }
-
-    /// RFC 9132 §4.7: 2.04 with an empty body.
-    fn answer_heartbeat(&mut self, now: Instant, request: &Request) -> Response {
-        if request.method != Code::PUT {
-            return content::diagnostic(Code::METHOD_NOT_ALLOWED, "a heartbeat is a PUT");
-        }
-        if let Err(refusal) = content::check_format(request) {
-            return refusal;
-        }
-        match HeartbeatMessage::decode(&request.payload) {
-            Ok(_) => {
-                if let Some(heartbeat) = &mut self.heartbeat {
-                    heartbeat.on_peer_heartbeat(now);
-                }
-                content::empty(Code::CHANGED)
-            }
-            Err(error) => content::diagnostic(Code::BAD_REQUEST, &error.diagnostic()),
         }
     }
 
@@ -516,11 +379,4 @@ impl<S: dtls::Session> SignalSession<S> {
         // A heartbeat that cannot be sent is a heartbeat that goes unanswered.
         self.heartbeat_token = self.endpoint.send_request(now, request).ok();
     }
-}
-
-/// The resource a request names.
-pub(crate) fn resource_of(request: &Request) -> Result<Resource, dots::path::PathError> {
-    // A segment that is no text names nothing here.
-    let segments: Result<Vec<&str>, _> = request.options.uri_path().collect();
-    Resource::parse(segments.map_err(|_| dots::path::PathError::NotFound)?)
 }

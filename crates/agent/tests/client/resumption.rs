@@ -9,7 +9,7 @@ use agent::client::{Action, Client, Connector, PathId};
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
-use dtls::{Output, SendError, Session};
+use dtls::{Output, SendError, Session, Transport};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
 use crate::world::{self, BYE, ClearSession, HELLO, WELCOME, seconds};
@@ -48,6 +48,14 @@ impl Session for Numbered {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.session.poll_timeout()
+    }
+
+    fn transport(&self) -> Transport {
+        self.session.transport()
+    }
+
+    fn data_limit(&self) -> usize {
+        self.session.data_limit()
     }
 
     fn resumption(&self) -> Option<u32> {

@@ -4,3 +4,4 @@ mod bench;
 mod configuration;
 mod heartbeats;
 mod notifications;
+mod streams;

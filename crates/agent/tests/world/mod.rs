@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dots::configuration::{
     ConfigurationSet, HeartbeatInterval, MissingHbAllowed, SessionConfiguration,
 };
-use dtls::{CloseReason, Credential, Output, Peer, SendError, Session};
+use dtls::{CloseReason, Credential, Output, Peer, SendError, Session, Transport};
 
 /// 2026-01-01 00:00 UTC, where the wall clock starts.
 pub(crate) const EPOCH: u64 = 1_767_225_600;
@@ -105,6 +105,7 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct ClearSession {
     peer: Peer,
+    transport: Transport,
     deadline: Option<Instant>,
     open: bool,
     over: bool,
@@ -115,10 +116,19 @@ impl ClearSession {
     pub(crate) fn new(now: Instant, peer: Peer) -> Self {
         Self {
             peer,
+            transport: Transport::Datagram,
             deadline: Some(now + HANDSHAKE),
             open: false,
             over: false,
             outputs: VecDeque::from([Output::Transmit(vec![HELLO])]),
+        }
+    }
+
+    /// The same over a connection whose chunks keep their bounds.
+    pub(crate) fn over_stream(now: Instant, peer: Peer) -> Self {
+        Self {
+            transport: Transport::Stream,
+            ..Self::new(now, peer)
         }
     }
 
@@ -179,6 +189,14 @@ impl Session for ClearSession {
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    fn data_limit(&self) -> usize {
+        1152
     }
 
     fn resumption(&self) -> Option<()> {

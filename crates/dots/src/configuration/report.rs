@@ -108,6 +108,13 @@ impl ConfigurationReport {
         }
     }
 
+    /// What of it is said over TCP: leaves out what a reliable transport does by itself (RFC 9132 §4.5).
+    pub fn over_reliable_transport(&self) -> Self {
+        let [mitigating, idle] =
+            [self.mitigating, self.idle].map(ReportedSet::over_reliable_transport);
+        Self { mitigating, idle }
+    }
+
     /// The CBOR body.
     pub fn encode(&self) -> Vec<u8> {
         frame::encode(&self.mitigating, &self.idle)

@@ -88,6 +88,14 @@ impl ConfigurationRequest {
         }
     }
 
+    /// What of it is negotiated over TCP: leaves out what a reliable transport does by itself (RFC 9132
+    /// §4.5). `None`: nothing is left.
+    pub fn over_reliable_transport(&self) -> Option<Self> {
+        let [mitigating, idle] =
+            [self.mitigating, self.idle].map(RequestedSet::over_reliable_transport);
+        Self::new(mitigating, idle).ok()
+    }
+
     /// The CBOR body.
     pub fn encode(&self) -> Vec<u8> {
         frame::encode(&self.mitigating, &self.idle)
