@@ -5,6 +5,7 @@
 mod client;
 mod credentials;
 mod error;
+mod limits;
 mod mitigation;
 mod reader;
 mod report;

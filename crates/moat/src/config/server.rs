@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use agent::server::Policy;
 use ipnet::IpNet;
 use mitigator::nftables::NftablesConfig;
 
 use super::credentials::{self, Credentials, Role};
 use super::error::{Problem, ProblemKind};
+use super::limits::{Limits, to_usize};
 use super::mitigation;
 use super::reader::{Diagnostics, Located, Table};
 use super::value;
@@ -52,6 +54,16 @@ pub(crate) struct ServerConfig {
     pub(crate) warnings: Vec<Problem>,
 }
 
+impl ServerConfig {
+    /// What the operator decided.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            max_lifetime: self.max_lifetime,
+            ..self.limits.policy()
+        }
+    }
+}
+
 /// A customer: a DOTS client domain.
 #[derive(Debug)]
 pub(crate) struct Customer {
@@ -60,46 +72,7 @@ pub(crate) struct Customer {
     /// What it owns and may ask mitigation for, at least one.
     pub(crate) prefixes: Vec<IpNet>,
     /// Most mitigations it may have at a time.
-    pub(crate) max_mitigations: u32,
-}
-
-/// Declares `[limits]`: each field is a key of the same name with a default and a range.
-macro_rules! limits {
-    ($($(#[$doc:meta])+ $name:ident = $default:literal in $range:expr;)+) => {
-        /// `[limits]`: most that the network may make the server hold or do.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) struct Limits { $($(#[$doc])+ pub(crate) $name: u32,)+ }
-
-        impl Default for Limits {
-            fn default() -> Self {
-                Self { $($name: $default,)+ }
-            }
-        }
-
-        impl Limits {
-            fn read(mut table: Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Self {
-                let mut limits = Self::default();
-                $(if let Some(value) = table.take(stringify!($name)) {
-                    limits.$name = value.number($range, "", diagnostics).unwrap_or($default);
-                })+
-                table.finish(diagnostics);
-                limits
-            }
-        }
-    };
-}
-
-limits! {
-    /// DTLS sessions, established or in handshake.
-    sessions = 10_000 in 1..=10_000_000;
-    /// Sessions of one source address.
-    sessions_per_source = 64 in 1..=1_000_000;
-    /// Handshakes that are under way.
-    handshakes = 1_000 in 1..=1_000_000;
-    /// Mitigations of all customers together.
-    mitigations = 100_000 in 1..=10_000_000;
-    /// Mitigations of a customer that has no `max_mitigations`.
-    mitigations_per_customer = 1_000 in 1..=1_000_000;
+    pub(crate) max_mitigations: usize,
 }
 
 pub(super) fn read(
@@ -115,12 +88,7 @@ pub(super) fn read(
         Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
         None => Some(86_400),
     };
-    let limits = match table.take("limits") {
-        Some(value) => value
-            .table("a table: [limits]", diagnostics)
-            .map(|table| Limits::read(table, diagnostics)),
-        None => Some(Limits::default()),
-    };
+    let limits = Limits::read(&mut table, diagnostics);
     let customers = read_customers(&mut table, limits.unwrap_or_default(), diagnostics);
     let nftables = mitigation::read(&mut table, folder, diagnostics);
     let heartbeat = heartbeat(&mut table, diagnostics);
@@ -175,7 +143,7 @@ fn read_listen(
 struct Draft {
     name: Option<Located<String>>,
     prefixes: Option<Vec<Located<IpNet>>>,
-    max_mitigations: Option<u32>,
+    max_mitigations: Option<usize>,
 }
 
 fn read_customers(
@@ -236,9 +204,12 @@ fn read_customer(mut table: Table<'_>, limits: Limits, diagnostics: &mut Diagnos
         });
     let prefixes = prefixes(&mut table, diagnostics);
     let max_mitigations = match table.take("max_mitigations") {
-        Some(value) => value.number(1..=limits.mitigations, "", diagnostics),
+        Some(value) => value
+            .number(1..=limits.mitigations.get(), "", diagnostics)
+            .and_then(NonZeroU32::new),
         None => Some(limits.mitigations_per_customer),
-    };
+    }
+    .map(to_usize);
     table.finish(diagnostics);
     Draft {
         name,

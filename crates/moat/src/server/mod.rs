@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
-use agent::server::{Customer, Customers, Policy, SessionLimits};
+use agent::server::{Customer, Customers};
 use dtls::{PemCredentials, SessionSettings};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
@@ -185,12 +185,7 @@ fn start_shards(
         what: "get randomness",
         error: error.into(),
     })?;
-    let limits = SessionLimits {
-        sessions: to_usize(config.limits.sessions),
-        sessions_per_source: to_usize(config.limits.sessions_per_source),
-        handshakes: to_usize(config.limits.handshakes),
-        handshakes_per_source: SessionLimits::HANDSHAKES_PER_SOURCE,
-    };
+    let limits = config.limits.session_limits();
     let parameters = sessions::of_server(config.heartbeat);
     for (number, (address, messages)) in config.listen.iter().zip(messages).enumerate() {
         let socket = shard::bind(*address).map_err(|error| Error::Listen {
@@ -233,15 +228,10 @@ fn start_authority(
         .map(|customer| Customer {
             name: customer.name.clone(),
             prefixes: customer.prefixes.clone(),
-            max_mitigations: to_usize(customer.max_mitigations),
+            max_mitigations: customer.max_mitigations,
         })
         .collect();
-    let policy = Policy {
-        max_lifetime: config.max_lifetime,
-        max_mitigations: to_usize(config.limits.mitigations),
-        ..Policy::default()
-    };
-    let server = agent::server::Server::new(clock::now(), customers, policy, records);
+    let server = agent::server::Server::new(clock::now(), customers, config.policy(), records);
     let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
     enforcer.reconcile(&server)?;
     let (scopes, changes) = std::sync::mpsc::channel();
@@ -257,8 +247,4 @@ fn start_authority(
         scopes,
         counters: AuthorityCounters::default(),
     })
-}
-
-fn to_usize(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

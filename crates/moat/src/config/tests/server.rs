@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use agent::server::{Policy, SessionLimits};
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
-use super::super::server::Limits;
+use super::super::limits::Limits;
 use super::super::{Heartbeat, load_server};
 use super::{Folder, assert_told, with};
 
@@ -77,8 +78,8 @@ fn a_whole_file_is_read() {
     assert_eq!(
         config.limits,
         Limits {
-            sessions: 5,
-            mitigations_per_customer: 9,
+            sessions: NonZeroU32::new(5).unwrap(),
+            mitigations_per_customer: NonZeroU32::new(9).unwrap(),
             ..Limits::default()
         }
     );
@@ -106,10 +107,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.control.to_str(), Some("/run/moat/server.sock"));
     assert_eq!(config.max_lifetime.get(), 86_400);
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(
-        config.customers[0].max_mitigations,
-        Limits::default().mitigations_per_customer
-    );
+    assert_eq!(config.customers[0].max_mitigations, 100);
     assert_eq!(
         config.heartbeat,
         Some(Heartbeat {
@@ -119,6 +117,53 @@ fn what_is_left_out_has_its_default() {
     );
     assert_eq!(config.nftables, NftablesConfig::default());
     assert!(folder.check(SHORT).is_ok());
+}
+
+/// What the agent bounds has the same default here, so that a file without a limit changes nothing.
+#[test]
+fn the_defaults_of_the_limits_are_those_of_the_agent() {
+    let folder = Folder::new();
+    let config = load_server(&folder.write(SHORT)).unwrap();
+    let shown = |policy: Policy| format!("{policy:?}");
+    assert_eq!(shown(config.policy()), shown(Policy::default()));
+    assert_eq!(
+        config.limits.session_limits().handshakes_per_source,
+        SessionLimits::HANDSHAKES_PER_SOURCE
+    );
+}
+
+/// Covers: X-013
+#[test]
+fn every_limit_reaches_the_agent() {
+    let folder = Folder::new();
+    let text = with(
+        SERVER,
+        "sessions = 5\nmitigations_per_customer = 9\n",
+        "sessions = 1\nsessions_per_source = 2\nsessions_per_customer = 3\nhandshakes = 4\n\
+         handshakes_per_source = 5\nmitigations = 600\nobservations_per_session = 7\n\
+         observations_per_customer = 8\ntargets_per_request = 9\nrequests_per_second = 10\n\
+         request_burst = 11\nresponse_bytes = 1200\nnotification_bytes = 513\n",
+    );
+    let config = load_server(&folder.write(&text)).unwrap();
+    assert_eq!(
+        config.limits.session_limits(),
+        SessionLimits {
+            sessions: 1,
+            sessions_per_source: 2,
+            handshakes: 4,
+            handshakes_per_source: 5,
+        }
+    );
+    let policy = config.policy();
+    assert_eq!(policy.max_sessions_of_customer, 3);
+    assert_eq!(policy.max_mitigations, 600);
+    assert_eq!(policy.max_observations, 7);
+    assert_eq!(policy.max_observations_of_customer, 8);
+    assert_eq!(policy.max_targets, 9);
+    assert_eq!(policy.requests_per_second.get(), 10);
+    assert_eq!(policy.request_burst.get(), 11);
+    assert_eq!((policy.max_body, policy.max_notification), (1200, 513));
+    assert_eq!(policy.max_lifetime.get(), 3600);
 }
 
 #[test]
