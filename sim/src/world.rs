@@ -353,6 +353,7 @@ impl Provider {
         self.restarts += 1;
         let customers: Customers = [Customer {
             name: "home".to_owned(),
+            psk_identity: None,
             prefixes: self.prefixes.clone(),
             max_mitigations: 10,
         }]

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use dots::target::TargetPrefix;
-use dtls::{Credential, Peer};
+use dtls::{Credential, Peer, PskIdentity};
 use ipnet::IpNet;
 
 /// A customer: a name that its credentials carry, and the prefixes it owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
-    /// A DNS-ID of its certificates, or their common name where they carry no DNS-ID; or its PSK identity.
+    /// A DNS-ID of its certificates, or their common name where they carry no DNS-ID.
     pub name: String,
+    /// The identity of its pre-shared key, if it has one (RFC 9132 §8).
+    pub psk_identity: Option<PskIdentity>,
     /// The prefixes whose protection it may ask for.
     pub prefixes: Vec<IpNet>,
     /// How many mitigations it may have at once.
@@ -31,40 +33,84 @@ impl Customer {
 
 /// All customers of a server.
 #[derive(Clone, Debug, Default)]
-pub struct Customers(BTreeMap<String, Customer>);
+pub struct Customers {
+    /// By name in lower case.
+    by_name: BTreeMap<String, Customer>,
+    /// That name, by the identity of the pre-shared key.
+    by_psk: BTreeMap<PskIdentity, String>,
+}
 
 impl FromIterator<Customer> for Customers {
     fn from_iter<T: IntoIterator<Item = Customer>>(customers: T) -> Self {
-        Self(
-            customers
-                .into_iter()
-                .map(|customer| (customer.name.to_ascii_lowercase(), customer))
-                .collect(),
-        )
+        let mut all = Self::default();
+        for customer in customers {
+            let name = customer.name.to_ascii_lowercase();
+            if let Some(identity) = &customer.psk_identity {
+                all.by_psk.insert(identity.clone(), name.clone());
+            }
+            all.by_name.insert(name, customer);
+        }
+        all
     }
 }
 
 impl Customers {
     /// The customer of this name.
     pub fn get(&self, name: &str) -> Option<&Customer> {
-        self.0.get(name)
+        self.by_name.get(name)
     }
 
     /// The name under which the holder of a validated credential is a customer.
     pub(super) fn identify(&self, peer: &Peer) -> Option<&str> {
-        let (names, common_name) = match &peer.credential {
+        match &peer.credential {
             Credential::Certificate {
                 dns_names,
                 common_name,
                 ..
-            } => (dns_names.as_slice(), common_name.as_deref()),
-            Credential::Psk { identity } => (&[][..], Some(identity.as_str())),
+            } => {
+                let fallback = common_name.iter().filter(|_| dns_names.is_empty());
+                let mut names = dns_names.iter().chain(fallback);
+                names.find_map(|name| {
+                    let (key, _) = self.by_name.get_key_value(&name.to_ascii_lowercase())?;
+                    Some(key.as_str())
+                })
+            }
+            Credential::Psk { identity } => self.by_psk.get(identity).map(String::as_str),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of a certificate is no identity of a key, nor the reverse.
+    ///
+    ///
+    #[test]
+    fn a_customer_is_known_by_its_certificate_and_by_its_pre_shared_key() {
+        let identity = |text: &str| PskIdentity::new(text).unwrap();
+        let customers: Customers = [("Home", Some("key 7")), ("branch", None)]
+            .map(|(name, key)| Customer {
+                name: name.to_owned(),
+                psk_identity: key.map(identity),
+                prefixes: Vec::new(),
+                max_mitigations: 1,
+            })
+            .into_iter()
+            .collect();
+        let peer = |credential| Peer {
+            credential,
+            resumed: false,
         };
-        let fallback = common_name.filter(|_| names.is_empty());
-        let mut names = names.iter().map(String::as_str).chain(fallback);
-        names.find_map(|name| {
-            let (key, _) = self.0.get_key_value(&name.to_ascii_lowercase())?;
-            Some(key.as_str())
-        })
+        let by_key = |text| {
+            let credential = Credential::Psk {
+                identity: identity(text),
+            };
+            customers.identify(&peer(credential)).map(str::to_owned)
+        };
+        assert_eq!(by_key("key 7").as_deref(), Some("home"));
+        assert_eq!(by_key("KEY 7"), None);
+        assert_eq!((by_key("home"), by_key("branch")), (None, None));
     }
 }

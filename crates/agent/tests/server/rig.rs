@@ -47,6 +47,7 @@ pub(crate) struct Rig {
 pub(crate) fn customers() -> Customers {
     let customer = |name: &str, prefixes: &[&str]| Customer {
         name: name.to_owned(),
+        psk_identity: None,
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
         max_mitigations: 4,
     };

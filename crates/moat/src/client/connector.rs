@@ -7,13 +7,11 @@ use agent::client::Connector;
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
-use dtls::{
-    ClientConfig as Credentials, OpensslSession, PemCredentials, ResumptionState, SessionSettings,
-};
+use dtls::{ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
 use super::Error;
-use crate::config::ClientConfig;
+use crate::config::{self, ClientConfig, PreSharedKey};
 use crate::sessions;
 
 /// What is held for one server, and never offered to another.
@@ -61,6 +59,25 @@ pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
     set
 }
 
+/// What opens sessions, and the cuid that follows from it (RFC 9132 §4.4.1.1).
+fn identity(configured: &config::Credentials) -> Result<(Credentials, Cuid), dtls::ConfigError> {
+    let settings = SessionSettings::default();
+    Ok(match configured {
+        config::Credentials::Certificate(certificate) => {
+            let pem = certificate.pem();
+            let digest = dtls::spki_sha256(pem.certificate_chain)?;
+            (
+                Credentials::new(pem, settings)?,
+                Cuid::from_spki_sha256(&digest),
+            )
+        }
+        config::Credentials::PreSharedKey(PreSharedKey { identity, key, .. }) => (
+            Credentials::with_psk(identity, key, settings)?,
+            Cuid::from_spki_sha256(&identity.fingerprint()),
+        ),
+    })
+}
+
 impl OpensslConnector {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, Error> {
         let mut identities = BTreeMap::new();
@@ -71,23 +88,12 @@ impl OpensslConnector {
                     server: name.clone(),
                     error,
                 };
-                let pem = PemCredentials {
-                    certificate_chain: &server.credentials.certificate.pem,
-                    private_key: &server.credentials.private_key.pem,
-                    trust_anchors: &server.credentials.trust_anchors.pem,
-                };
-                let digest = dtls::spki_sha256(pem.certificate_chain).map_err(refused)?;
-                let credentials =
-                    Credentials::new(pem, SessionSettings::default()).map_err(refused)?;
+                let (credentials, cuid) = identity(&server.credentials).map_err(refused)?;
                 let association = AssociationId {
                     pvd: pvd.id.clone(),
                     server: name.clone(),
                 };
-                let identity = Identity {
-                    credentials,
-                    cuid: Cuid::from_spki_sha256(&digest),
-                };
-                identities.insert(association, identity);
+                identities.insert(association, Identity { credentials, cuid });
             }
         }
         Ok(Self {

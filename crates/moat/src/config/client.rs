@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use pvd::{InterfaceName, PvdId};
 
-use super::credentials::{self, Credentials, Role};
+use super::credentials::{self, Credentials};
 use super::error::{Problem, ProblemKind};
 use super::reader::{Diagnostics, Located, Place, Table, Value};
 use super::value::{self, HostName};
@@ -55,7 +55,7 @@ pub(crate) struct DotsServer {
     pub(crate) name: HostName,
     /// Where it is reached, at least one, in the order to try them.
     pub(crate) addresses: Vec<SocketAddr>,
-    /// What this client proves itself with, and whom it trusts, there.
+    /// What this client proves itself with there, and knows the server by.
     pub(crate) credentials: Credentials,
 }
 
@@ -279,7 +279,7 @@ fn read_server(
     let addresses = table
         .require("addresses", "[\"203.0.113.129\"]", diagnostics)
         .map(|list| server_addresses(list, sources, diagnostics));
-    let credentials = credentials::read(&mut table, Role::Client, folder, diagnostics);
+    let credentials = credentials::of_client(&mut table, folder, diagnostics);
     table.finish(diagnostics);
     Some(DotsServer {
         name: name?.value,

@@ -251,11 +251,40 @@ pub(crate) enum ProblemKind {
     #[error("is the same file as {other} (line {line}); give each its own")]
     SamePath { other: &'static str, line: usize },
 
+    // Credentials.
+    #[error(
+        "there are no credentials; write certificate, private_key and trust_anchors, or psk_identity and psk_key_file"
+    )]
+    NoCredentials,
+    #[error(
+        "there are credentials of both kinds; delete certificate, private_key and trust_anchors, or psk_identity and psk_key_file"
+    )]
+    CredentialsOfBothKinds,
+    #[error(
+        "{name} has no psk_identity, so it needs a certificate, and this server has none to answer with; \
+         write certificate, private_key and trust_anchors at the top, or psk_identity and psk_key_file here"
+    )]
+    CustomerWithoutCredentials { name: String },
+    #[error("{} is not a PSK identity: 1 to 128 octets without control characters; write it like home.example.net", Quoted(.text))]
+    NotAPskIdentity { text: String },
+    #[error("{} holds no pre-shared key: {why}; make one: moat pki psk IDENTITY", file.display())]
+    NoPreSharedKey { file: PathBuf, why: KeyProblem },
+    #[error("{} is open to other users of this machine (mode {mode:04o}); run: chmod 600 {}", file.display(), file.display())]
+    PreSharedKeyOpenToOthers { file: PathBuf, mode: u32 },
+    #[error(
+        "is the same key file as that of {other} (line {line}), so each can pass for the other; give each customer its own"
+    )]
+    KeyOfTwoCustomers { other: String, line: usize },
+
     // Files that are named in it.
     #[error("{} cannot be read: {source}; {}", file.display(), advice(source))]
     FileUnreadable { file: PathBuf, source: io::Error },
-    #[error("{} is longer than {limit} bytes; name a PEM file", file.display())]
-    FileTooLong { file: PathBuf, limit: u64 },
+    #[error("{} is longer than {limit} bytes; name {wanted}", file.display())]
+    FileTooLong {
+        file: PathBuf,
+        limit: u64,
+        wanted: &'static str,
+    },
     #[error("{} holds no certificate; name a PEM file with BEGIN CERTIFICATE in it", file.display())]
     NoCertificate { file: PathBuf },
     #[error("{} holds no private key; name a PEM file with BEGIN PRIVATE KEY in it", file.display())]
@@ -274,6 +303,10 @@ pub(crate) enum ProblemKind {
     },
     #[error("{} is not a CA's certificate, so nothing it issued can be verified; name the CA's", file.display())]
     NotACa { file: PathBuf },
+    #[error("{} has a key of {bits} bits, which can be broken; make one with P-256, or RSA of 2048 bits or more", file.display())]
+    WeakKey { file: PathBuf, bits: u32 },
+    #[error("{} has a key of {bits} bits, which can be broken, so nothing it issued is trusted; ask for a CA with P-256, or RSA of 2048 bits or more", file.display())]
+    WeakAuthority { file: PathBuf, bits: u32 },
     #[error("{} has expired ({not_after}); peers refuse it: renew it", file.display())]
     Expired { file: PathBuf, not_after: String },
     #[error("{} expires in less than {days} days ({not_after}); renew it before", file.display())]
@@ -304,6 +337,7 @@ impl ProblemKind {
             // These break one credential; the other provider of a client can still be asked.
             Self::WrongPurpose { .. }
             | Self::NotACa { .. }
+            | Self::WeakAuthority { .. }
             | Self::Expired { .. }
             | Self::NotYetValid { .. } => Severity::Error,
             _ => Severity::Fatal,
@@ -334,6 +368,15 @@ pub(crate) enum NameProblem {
     NotQualified,
     #[error("it has control characters, or spaces at an end")]
     NotPrintable,
+}
+
+/// Why a file holds no pre-shared key. Its content is never repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyProblem {
+    #[error("its content is neither hexadecimal nor base64")]
+    NotText,
+    #[error("its key has {octets} octets, and 16 to 256 are possible")]
+    Length { octets: usize },
 }
 
 fn example_prefix(text: &str) -> &'static str {

@@ -4,6 +4,7 @@
 
 mod client;
 mod credentials;
+mod customer;
 mod error;
 mod limits;
 mod mitigation;
@@ -27,6 +28,7 @@ use error::{ProblemKind, Severity};
 use reader::{Diagnostics, Located, Place, Table};
 
 pub(crate) use client::ClientConfig;
+pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use report::Report;
 pub(crate) use server::ServerConfig;

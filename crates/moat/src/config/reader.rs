@@ -130,6 +130,11 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
+    /// These keys could be here as well, though they are not.
+    pub(super) fn know(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// The value of a key that may be left out.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.known.push(key);

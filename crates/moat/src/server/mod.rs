@@ -27,7 +27,7 @@ use std::path::Path;
 use std::thread;
 
 use agent::server::{Customer, Customers};
-use dtls::{PemCredentials, SessionSettings};
+use dtls::SessionSettings;
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -39,7 +39,7 @@ use self::inputs::{Inputs, Waiting};
 use self::message::{ToAuthority, ToShard};
 use self::shard::Shard;
 use crate::clock;
-use crate::config::{self, ConfigError, ServerConfig};
+use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
 use crate::control;
 use crate::sessions;
 use crate::shutdown;
@@ -173,12 +173,9 @@ fn start_shards(
     inputs: &Inputs,
     messages: Vec<mpsc::UnboundedReceiver<ToShard>>,
 ) -> Result<(), Error> {
-    let credentials = dtls::ServerConfig::new(
-        PemCredentials {
-            certificate_chain: &config.credentials.certificate.pem,
-            private_key: &config.credentials.private_key.pem,
-            trust_anchors: &config.credentials.trust_anchors.pem,
-        },
+    let credentials = dtls::ServerConfig::with_psks(
+        config.certificate.as_ref().map(CertificateCredentials::pem),
+        &config.pre_shared_keys(),
         SessionSettings::default(),
     )?;
     let seed = clock::seed().map_err(|error| Error::System {
@@ -227,6 +224,10 @@ fn start_authority(
         .iter()
         .map(|customer| Customer {
             name: customer.name.clone(),
+            psk_identity: customer
+                .pre_shared_key
+                .as_ref()
+                .map(|key| key.identity.clone()),
             prefixes: customer.prefixes.clone(),
             max_mitigations: customer.max_mitigations,
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{Heartbeat, load_client};
+use super::super::{Credentials, Heartbeat, load_client};
 use super::{Folder, assert_told, invalid, with};
 
 pub(super) const CLIENT: &str = r#"state = "client.db"
@@ -72,7 +72,9 @@ fn a_whole_file_is_read() {
         fixed.dots[0].addresses[1],
         "203.0.113.129:4647".parse().unwrap()
     );
-    let credentials = &fixed.dots[0].credentials;
+    let Credentials::Certificate(credentials) = &fixed.dots[0].credentials else {
+        panic!("{:?}", fixed.dots[0].credentials)
+    };
     assert_eq!(
         credentials.private_key.path,
         folder.path().join("home-key.pem")

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod client;
 mod files;
+mod pre_shared_keys;
 mod server;
 
 use std::path::{Path, PathBuf};

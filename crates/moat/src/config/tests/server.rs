@@ -59,7 +59,7 @@ fn a_whole_file_is_read() {
         ]
     );
     assert_eq!(
-        config.credentials.certificate.path,
+        config.certificate.as_ref().unwrap().certificate.path,
         folder.path().join("dots.fixed.example.pem")
     );
     assert_eq!(config.state.to_str(), Some("/srv/server.db"));

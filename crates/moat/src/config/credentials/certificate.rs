@@ -1,8 +1,6 @@
 //! Certificates and keys that a configuration names: read, and looked at before a peer does.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,18 +10,25 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509ExtendedKeyUsage, X509KeyUsage, X509Ref};
 
-use super::error::ProblemKind;
-use super::reader::{Diagnostics, Located, Table};
-use super::value;
+use super::read_bounded;
+use crate::config::error::ProblemKind;
+use crate::config::reader::{Diagnostics, Located, Table};
+use crate::config::value;
 
 /// Longest PEM file that is read, in bytes: a long list of CAs is shorter.
 const MAX_PEM_BYTES: u64 = 4 << 20;
+
+/// The keys of a table that this reads.
+const KEYS: [&str; 3] = ["certificate", "private_key", "trust_anchors"];
+
+/// Bits of security that OpenSSL wants of every key at least: RSA with 2048 bits has them.
+const SECURITY_BITS: u32 = 112;
 
 /// An expiry is worth a warning this many days before.
 const EXPIRY_WARNING_DAYS: i32 = 30;
 
 /// A PEM file and its content. `Debug` shows the path alone: it may be a private key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct PemFile {
     /// Where it was read.
     pub(crate) path: PathBuf,
@@ -39,8 +44,8 @@ impl fmt::Debug for PemFile {
 
 /// What an agent proves itself with and verifies its peer against (RFC 9132 §7, §8). The key belongs to the
 /// certificate, and each file holds what it should.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
+#[derive(Debug, Clone)]
+pub(crate) struct CertificateCredentials {
     /// The agent's certificate, then any intermediate ones.
     pub(crate) certificate: PemFile,
     /// The key of the first certificate.
@@ -49,20 +54,35 @@ pub(crate) struct Credentials {
     pub(crate) trust_anchors: PemFile,
 }
 
+impl CertificateCredentials {
+    /// What sessions are made with.
+    pub(crate) fn pem(&self) -> dtls::PemCredentials<'_> {
+        dtls::PemCredentials {
+            certificate_chain: &self.certificate.pem,
+            private_key: &self.private_key.pem,
+            trust_anchors: &self.trust_anchors.pem,
+        }
+    }
+}
+
 /// What the certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::config) enum Role {
     Client,
     Server,
 }
 
-/// Reads `certificate`, `private_key` and `trust_anchors` of a table, and the files they name.
-pub(super) fn read(
+/// Reads the three keys of a table, and the files they name; `None` inside when none of them is there.
+pub(in crate::config) fn read(
     table: &mut Table<'_>,
     role: Role,
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
-) -> Option<Credentials> {
+) -> Option<Option<CertificateCredentials>> {
+    if !KEYS.iter().any(|key| table.has(key)) {
+        table.know(&KEYS);
+        return Some(None);
+    }
     let certificate = pem_file(table, "certificate", "\"cert.pem\"", folder, diagnostics);
     let private_key = pem_file(table, "private_key", "\"key.pem\"", folder, diagnostics);
     let trust_anchors = pem_file(table, "trust_anchors", "\"ca.pem\"", folder, diagnostics);
@@ -86,11 +106,11 @@ pub(super) fn read(
         );
         return None;
     }
-    Some(Credentials {
+    Some(Some(CertificateCredentials {
         certificate: certificate.value,
         private_key: private_key.value,
         trust_anchors: trust_anchors.value,
-    })
+    }))
 }
 
 fn pem_file(
@@ -104,31 +124,18 @@ fn pem_file(
     let path = text.parse("the name of a PEM file, in quotes", diagnostics, |text| {
         value::path(folder, text)
     })?;
-    let pem = read_bounded(&path.value);
+    let pem = read_bounded(&path.value, MAX_PEM_BYTES, "a PEM file");
     let Located { value: path, place } = path;
-    let kind = match pem {
-        Ok(pem) if pem.len() as u64 <= MAX_PEM_BYTES => {
-            return Some(Located {
-                value: PemFile { path, pem },
-                place,
-            });
+    match pem {
+        Ok((pem, _)) => Some(Located {
+            value: PemFile { path, pem },
+            place,
+        }),
+        Err(kind) => {
+            diagnostics.note(&place, kind);
+            None
         }
-        Ok(_) => ProblemKind::FileTooLong {
-            file: path,
-            limit: MAX_PEM_BYTES,
-        },
-        Err(source) => ProblemKind::FileUnreadable { file: path, source },
-    };
-    diagnostics.note(&place, kind);
-    None
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    File::open(path)?
-        .take(MAX_PEM_BYTES.saturating_add(1))
-        .read_to_end(&mut pem)?;
-    Ok(pem)
+    }
 }
 
 /// The first certificate of a file, once what a peer would hold against it is noted.
@@ -140,6 +147,15 @@ fn own_certificate(
     let certificates = certificates(file, diagnostics)?;
     for certificate in &certificates {
         note_validity(certificate, file, diagnostics);
+    }
+    if let Some(bits) = certificates.iter().find_map(weak_key) {
+        let file_path = file.value.path.clone();
+        let kind = ProblemKind::WeakKey {
+            file: file_path,
+            bits,
+        };
+        diagnostics.note(&file.place, kind);
+        return None;
     }
     let leaf = certificates.into_iter().next()?;
     // RFC 5280 §4.2.1.12: without the extension every purpose is allowed.
@@ -166,6 +182,12 @@ fn own_certificate(
     Some(leaf)
 }
 
+/// The length of a certificate's key in bits, when it is too short to be used.
+fn weak_key(certificate: &X509) -> Option<u32> {
+    let key = certificate.public_key().ok()?;
+    (key.security_bits() < SECURITY_BITS).then(|| key.bits())
+}
+
 fn anchors(file: &Located<PemFile>, diagnostics: &mut Diagnostics<'_>) -> Option<()> {
     for certificate in certificates(file, diagnostics)? {
         // RFC 5280 §4.2.1.3: a CA's key usage, when it is there, allows to sign certificates.
@@ -179,6 +201,14 @@ fn anchors(file: &Located<PemFile>, diagnostics: &mut Diagnostics<'_>) -> Option
                     file: file.value.path.clone(),
                 },
             );
+        }
+        if let Some(bits) = weak_key(&certificate) {
+            let file_path = file.value.path.clone();
+            let kind = ProblemKind::WeakAuthority {
+                file: file_path,
+                bits,
+            };
+            diagnostics.note(&file.place, kind);
         }
         note_validity(&certificate, file, diagnostics);
     }
