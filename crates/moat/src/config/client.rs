@@ -10,6 +10,7 @@ use pvd::{InterfaceName, PvdId};
 use super::credentials::{self, Credentials};
 use super::error::{Problem, ProblemKind};
 use super::reader::{Diagnostics, Located, Place, Table, Value};
+use super::transport::{self, Transports};
 use super::value::{self, HostName};
 use super::{Heartbeat, heartbeat, holds, note_doubles, prefixes, state_and_control, values};
 
@@ -55,6 +56,12 @@ pub(crate) struct DotsServer {
     pub(crate) name: HostName,
     /// Where it is reached, at least one, in the order to try them.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Over what to reach it at each of these addresses.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the daemons do not speak TCP yet")
+    )]
+    pub(crate) transports: Transports,
     /// What this client proves itself with there, and knows the server by.
     pub(crate) credentials: Credentials,
 }
@@ -279,11 +286,13 @@ fn read_server(
     let addresses = table
         .require("addresses", "[\"203.0.113.129\"]", diagnostics)
         .map(|list| server_addresses(list, sources, diagnostics));
+    let transports = transport::read(&mut table, diagnostics);
     let credentials = credentials::of_client(&mut table, folder, diagnostics);
     table.finish(diagnostics);
     Some(DotsServer {
         name: name?.value,
         addresses: addresses?,
+        transports: transports?,
         credentials: credentials?,
     })
 }

@@ -138,6 +138,8 @@ pub(crate) enum ProblemKind {
     EmptyList { wanted: &'static str },
     #[error("more than {limit} entries; a configuration has at most {limit} here")]
     TooManyEntries { limit: usize },
+    #[error("is the same as {other} (line {line}); delete one of the two")]
+    Twice { other: String, line: usize },
     #[error("{value} is out of range; write {wanted}")]
     OutOfRange { value: String, wanted: String },
     #[error("{} is not known here; write {wanted}", Quoted(.text))]

@@ -13,6 +13,7 @@ mod report;
 mod server;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod value;
 
 use std::fs::File;

@@ -15,6 +15,7 @@ use super::error::{Problem, ProblemKind};
 use super::limits::Limits;
 use super::mitigation;
 use super::reader::{Diagnostics, Table};
+use super::transport::{self, Transports};
 use super::value;
 use super::{Heartbeat, heartbeat, note_doubles, state_and_control, values};
 
@@ -35,6 +36,12 @@ pub(super) const OWN_KEYS: &[&str] = &[
 pub(crate) struct ServerConfig {
     /// Where it listens, at least one, no two alike (RFC 9132 §3).
     pub(crate) listen: Vec<SocketAddr>,
+    /// What it listens for at each of these addresses.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the daemons do not speak TCP yet")
+    )]
+    pub(crate) transports: Transports,
     /// What it proves itself with, and the authorities of its customers' certificates. Only left out when every
     /// customer has a pre-shared key.
     pub(crate) certificate: Option<CertificateCredentials>,
@@ -82,6 +89,7 @@ pub(super) fn read(
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<ServerConfig> {
     let listen = read_listen(&mut table, diagnostics);
+    let transports = transport::read(&mut table, diagnostics);
     let certificate = credentials::certificate(&mut table, Role::Server, folder, diagnostics);
     let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
     let files = state_and_control(&mut table, defaults, folder, diagnostics);
@@ -105,6 +113,7 @@ pub(super) fn read(
     let certificate = certificate?;
     Some(ServerConfig {
         listen: listen?,
+        transports: transports?,
         certificate,
         state,
         control,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dtls::Transport;
+
 use super::super::{Credentials, Heartbeat, load_client};
 use super::{Folder, assert_told, invalid, with};
 
@@ -29,6 +31,7 @@ addresses = ["198.51.100.1"]
 [[pvd.dots]]
 name = "dots.mobile.example"
 addresses = ["198.51.100.129"]
+transports = ["udp"]
 certificate = "home.pem"
 private_key = "home-key.pem"
 trust_anchors = "ca.pem"
@@ -85,7 +88,12 @@ fn a_whole_file_is_read() {
             .pem
             .starts_with(b"-----BEGIN PRIVATE KEY")
     );
+    assert_eq!(
+        fixed.dots[0].transports,
+        [Transport::Datagram, Transport::Stream].into()
+    );
     assert_eq!(mobile.interface, None);
+    assert_eq!(mobile.dots[0].transports, [Transport::Datagram].into());
 }
 
 /// Covers: S-022 (3600 recommended), S-056
@@ -283,6 +291,8 @@ id = "fixed.example"\n =>
     24:32: pvd[1].dots[0].addresses[1]: 198.51.100.129:4646 is in pvd[1].dots[0].addresses[0] already (line 24); delete one of the two
 "198.51.100.129" => "0.0.0.0"
     24:14: pvd[1].dots[0].addresses[0]: "0.0.0.0" is the unspecified address, which cannot be used here; write a unicast address of the network
+["udp"] => ["UDP"]
+    25:15: pvd[1].dots[0].transports[0]: "UDP" is not known here; write "udp" or "tcp"
 ["198.51.100.129"] => []
     24:13: pvd[1].dots[0].addresses: the list is empty; write at least one address, like "203.0.113.129"
 "dots.mobile.example" => "198.51.100.129"

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use agent::server::{Policy, SessionLimits};
+use dtls::Transport;
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
 use super::super::limits::Limits;
@@ -11,6 +12,7 @@ use super::super::{Heartbeat, load_server};
 use super::{Folder, assert_told, with};
 
 const SERVER: &str = r#"listen = ["203.0.113.129:4647", "[2001:db8:f::4646]", "::1"]
+transports = ["tcp"]
 certificate = "dots.fixed.example.pem"
 private_key = "dots.fixed.example-key.pem"
 trust_anchors = "ca.pem"
@@ -62,6 +64,7 @@ fn a_whole_file_is_read() {
         config.certificate.as_ref().unwrap().certificate.path,
         folder.path().join("dots.fixed.example.pem")
     );
+    assert_eq!(config.transports, [Transport::Stream].into());
     assert_eq!(config.state.to_str(), Some("/srv/server.db"));
     assert_eq!(config.control, folder.path().join("server.sock"));
     assert_eq!(config.max_lifetime.get(), 3600);
@@ -103,6 +106,10 @@ fn what_is_left_out_has_its_default() {
     let folder = Folder::new();
     let config = load_server(&folder.write(SHORT)).unwrap();
     assert_eq!(config.listen, ["[::]:4646".parse().unwrap()]);
+    assert_eq!(
+        config.transports,
+        [Transport::Datagram, Transport::Stream].into()
+    );
     assert_eq!(config.state.to_str(), Some("/var/lib/moat/server.db"));
     assert_eq!(config.control.to_str(), Some("/run/moat/server.sock"));
     assert_eq!(config.max_lifetime.get(), 86_400);
@@ -199,38 +206,46 @@ fn every_wrong_value_is_told() {
     1:40: listen[2]: [::1]:4646 is in listen[0] already (line 1); delete one of the two
 "203.0.113.129:4647" => 4646
     1:11: listen[0]: this is a whole number; write an address in quotes, like "[::]:4646"
+["tcp"] => []
+    2:14: transports: the list is empty; write at least one "udp" or "tcp"
+["tcp"] => ["tcp", "sctp"]
+    2:22: transports[1]: "sctp" is not known here; write "udp" or "tcp"
+["tcp"] => ["tcp", "udp", "tcp"]
+    2:29: transports[2]: is the same as transports[0] (line 2); delete one of the two
+["tcp"] => "tcp"
+    2:14: transports: this is a string; write a list, like ["udp", "tcp"]
 max_lifetime = 3600 => max_lifetime = -1
-    7:16: max_lifetime: -1 is out of range; write 1 to 4294967295 seconds
+    8:16: max_lifetime: -1 is out of range; write 1 to 4294967295 seconds
 max_lifetime = 3600 => max_lifetime = 1.5
-    7:16: max_lifetime: this is a decimal number; write a whole number, without quotes
+    8:16: max_lifetime: this is a decimal number; write a whole number, without quotes
 max_lifetime = 3600 => max_life = 3600
-    7:1: max_life: is not a key of this table; its keys are listen, certificate, private_key, trust_anchors, state, control, max_lifetime, limits, customer, mitigator, heartbeat
+    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, limits, customer, mitigator, heartbeat
 name = "Home" => name = " "
-    9:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
+    10:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
 name = "Home" => name = ""
-    9:8: customer[0].name: "" is not a name: it is empty; write it like home.example.net
+    10:8: customer[0].name: "" is not a name: it is empty; write it like home.example.net
 name = "Home" => name = "Branch.example"
-    13:8: customer[1].name: "branch.example" is used by customer[0].name already (line 9); give this one a name of its own
+    14:8: customer[1].name: "branch.example" is used by customer[0].name already (line 10); give this one a name of its own
 max_mitigations = 7 => max_mitigations = 0
-    11:19: customer[0].max_mitigations: 0 is out of range; write 1 to 100000
+    12:19: customer[0].max_mitigations: 0 is out of range; write 1 to 100000
 ["203.0.113.16/28"] => ["203.0.113.0/24"]
-    10:13: warning: customer[0].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/24 of customer[1].prefixes[0] (line 14): both customers can ask for its mitigation; if only one of them owns it, delete the other
+    11:13: warning: customer[0].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/24 of customer[1].prefixes[0] (line 15): both customers can ask for its mitigation; if only one of them owns it, delete the other
 ["203.0.113.16/28"] => ["203.0.113.0/28"]
-    14:13: warning: customer[1].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/28 of customer[0].prefixes[0] (line 10): both customers can ask for its mitigation; if only one of them owns it, delete the other
+    15:13: warning: customer[1].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/28 of customer[0].prefixes[0] (line 11): both customers can ask for its mitigation; if only one of them owns it, delete the other
 sessions = 5 => sessions = 0
-    16:12: limits.sessions: 0 is out of range; write 1 to 10000000
+    17:12: limits.sessions: 0 is out of range; write 1 to 10000000
 sessions = 5 => session = 5
-    16:1: limits.session: is not a key of this table; did you mean sessions?
+    17:1: limits.session: is not a key of this table; did you mean sessions?
 "moat_1" => "moat; flush ruleset"
-    20:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat
+    21:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat
 packets_per_second = 100 => action = "reject"
-    21:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
+    22:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
 packets_per_second = 100 => action = "drop"\nburst = 5
-    22:9: mitigator.nftables.burst: does nothing when action is "drop"; delete it, or write action = "limit-per-source"
+    23:9: mitigator.nftables.burst: does nothing when action is "drop"; delete it, or write action = "limit-per-source"
 packets_per_second = 100 => block_seconds = 0
-    21:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
+    22:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
 [mitigator.nftables] => [mitigator.bgp]
-    18:12: mitigator.bgp: is not a key of this table; its keys are nftables
+    19:12: mitigator.bgp: is not a key of this table; its keys are nftables
 "##,
     );
     assert_told(

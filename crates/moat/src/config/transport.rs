@@ -1,0 +1,40 @@
+//! `transports` of either file: what carries the sessions (RFC 9132 §4.3, §7).
+
+use std::collections::BTreeSet;
+
+use dtls::Transport;
+
+use super::error::ProblemKind;
+use super::note_doubles;
+use super::reader::{Diagnostics, Table};
+
+/// What carries the sessions: at least one, UDP before TCP.
+pub(crate) type Transports = BTreeSet<Transport>;
+
+const WANTED: &str = "\"udp\" or \"tcp\"";
+
+/// The list `transports`; both when there is none.
+pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Transports> {
+    let Some(list) = table.take("transports") else {
+        return Some(Transports::from([Transport::Datagram, Transport::Stream]));
+    };
+    let entries = list.filled_list("a list, like [\"udp\", \"tcp\"]", WANTED, diagnostics);
+    let mut complete = !entries.is_empty();
+    let mut transports = Vec::new();
+    for entry in entries {
+        let transport = entry.parse(WANTED, diagnostics, |text| match text {
+            "udp" => Ok(Transport::Datagram),
+            "tcp" => Ok(Transport::Stream),
+            _ => Err(ProblemKind::UnknownChoice {
+                text: text.to_owned(),
+                wanted: WANTED,
+            }),
+        });
+        complete &= transport.is_some();
+        transports.extend(transport);
+    }
+    note_doubles(&transports, diagnostics, |_, other, line| {
+        ProblemKind::Twice { other, line }
+    });
+    complete.then(|| transports.into_iter().map(|one| one.value).collect())
+}
