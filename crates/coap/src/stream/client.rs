@@ -91,6 +91,11 @@ impl Client {
         open.interest == Interest::Register
     }
 
+    /// The connection is over, and nothing is heard of any request again.
+    pub(super) fn forget_all(&mut self) {
+        self.open.clear();
+    }
+
     pub(super) fn on_response(&mut self, context: &mut Context, now: Instant, frame: Frame) {
         let token = frame.token;
         let Some(open) = self.open.get_mut(&token) else {

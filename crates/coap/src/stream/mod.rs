@@ -333,6 +333,7 @@ impl Stream {
     fn end(&mut self, cause: EndCause) {
         self.state = State::Over;
         self.requests.clear();
+        self.client.forget_all();
         self.end = Some(cause);
     }
 }

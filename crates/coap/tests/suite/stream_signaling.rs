@@ -153,6 +153,20 @@ fn after_a_release_the_connection_ends_with_the_last_answer() {
     bench.assert_over();
 }
 
+/// A request that was open when the connection ended does not time out after the end was told.
+#[test]
+fn the_end_is_the_last_event() {
+    let mut bench = Bench::new();
+    bench.send(put(Delivery::Confirmable));
+    bench.receive(&signal(Code::ABORT, &[]));
+    let cause = EndCause::Aborted;
+    assert_eq!(bench.events(), [Event::Ended { cause }]);
+    bench.now += TransmissionParameters::default().exchange_lifetime();
+    bench.endpoint.handle_timeout(bench.now);
+    bench.assert_silent();
+    assert_eq!(bench.endpoint.poll_timeout(), None);
+}
+
 /// RFC 8323 §5.2, §5.6.
 #[test]
 fn a_signal_that_cannot_be_processed_aborts() {
