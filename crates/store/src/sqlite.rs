@@ -2,6 +2,7 @@
 
 mod open;
 mod read;
+mod standing;
 mod write;
 
 use std::fmt;

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use agent::client::{self, RequestId};
-use agent::server;
+use agent::server::{self, Standing};
 use agent::server_selection::AssociationId;
 use common::{association, association_id, mitigation, mitigation_key, request, target};
 use dots::identifiers::Mid;
@@ -32,18 +32,26 @@ fn time() -> impl Strategy<Value = Option<u64>> {
     prop::option::of(number())
 }
 
+fn standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        Just(Standing::Parked),
+        Just(Standing::Deactivated),
+        number().prop_map(|started_unix| Standing::Active { started_unix }),
+    ]
+}
+
 fn mid() -> impl Strategy<Value = u32> {
     prop_oneof![0..3_u32, Just(u32::MAX)]
 }
 
 fn server_change() -> impl Strategy<Value = server::Change> {
-    let put = (name(), name(), mid(), any::<[u8; 32]>(), time(), time());
+    let put = (name(), name(), mid(), any::<[u8; 32]>(), standing(), time());
     prop_oneof![
-        put.prop_map(|(customer, cuid, mid, credential, started, expires)| {
+        put.prop_map(|(customer, cuid, mid, credential, standing, expires)| {
             let mut record = mitigation(cuid, mid);
             record.key.customer = customer.to_owned();
             record.credential = credential;
-            record.started_unix = started;
+            record.standing = standing;
             record.expires_unix = expires;
             server::Change::Put(record)
         }),

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use agent::client::{self, RequestId};
-use agent::server;
+use agent::server::{self, Standing};
 use common::{association, association_id, mitigation, mitigation_key, request, target};
 use dots::target::Target;
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ fn what_a_server_committed_is_there_after_reopening() -> Outcome {
     let mut store = SqliteStore::open(&path)?;
     assert_eq!(ServerStore::load(&mut store)?, []);
     let mut parked = mitigation("parked", u32::MAX);
-    parked.started_unix = None;
+    parked.standing = Standing::Parked;
     parked.expires_unix = None;
     let mut late = mitigation("late", 0);
     late.expires_unix = Some(u64::MAX);
@@ -297,19 +297,72 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
     drop(SqliteStore::open(&path)?);
-    Connection::open(&path)?.execute_batch("PRAGMA user_version = 2")?;
+    Connection::open(&path)?.execute_batch("PRAGMA user_version = 99")?;
     let error = SqliteStore::open(&path).err().ok_or("opened")?;
     assert!(
         matches!(
             error,
             StoreError::NewerFormat {
-                found: 2,
-                supported: 1,
+                found: 99,
+                supported: 2,
                 ..
             }
         ),
         "{error:?}"
     );
+    Ok(())
+}
+
+/// What an older version wrote, in the format it wrote it.
+#[test]
+fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let old = Connection::open(&path)?;
+    old.execute_batch(
+        "CREATE TABLE mitigation (
+             customer TEXT NOT NULL, cuid TEXT NOT NULL, mid INTEGER NOT NULL,
+             credential BLOB NOT NULL, request BLOB NOT NULL, started INTEGER, expires INTEGER,
+             PRIMARY KEY (customer, cuid, mid)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE association (
+             pvd TEXT NOT NULL, server TEXT NOT NULL,
+             cuid TEXT NOT NULL, reserved_mid INTEGER NOT NULL,
+             PRIMARY KEY (pvd, server)
+         ) STRICT, WITHOUT ROWID;
+         CREATE TABLE request (
+             id INTEGER NOT NULL, pvd TEXT NOT NULL, server TEXT NOT NULL,
+             mid INTEGER NOT NULL, target BLOB NOT NULL,
+             wanted_until INTEGER, withdrawing INTEGER NOT NULL,
+             PRIMARY KEY (id, pvd, server)
+         ) STRICT, WITHOUT ROWID;
+         PRAGMA application_id = 1297039700; PRAGMA user_version = 1;",
+    )?;
+    let active = mitigation("a", 1);
+    let mut parked = mitigation("b", 2);
+    parked.standing = Standing::Parked;
+    for record in [&active, &parked] {
+        old.execute(
+            "INSERT INTO mitigation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            rusqlite::params![
+                record.key.customer,
+                record.key.cuid.as_str(),
+                record.key.mid.0,
+                record.credential,
+                record.request.encode(),
+                record.standing.started_unix().map(u64::cast_signed),
+                record.expires_unix.map(u64::cast_signed),
+            ],
+        )?;
+    }
+    drop(old);
+    for _ in 0..2 {
+        let mut store = SqliteStore::open(&path)?;
+        assert_eq!(
+            ServerStore::load(&mut store)?,
+            [active.clone(), parked.clone()]
+        );
+    }
     Ok(())
 }
 
@@ -350,6 +403,14 @@ fn an_impossible_value_is_named() -> Outcome {
         (
             "UPDATE mitigation SET credential = x'00'",
             "impossible credential in table mitigation",
+        ),
+        (
+            "UPDATE mitigation SET standing = 9",
+            "impossible standing in table mitigation",
+        ),
+        (
+            "UPDATE mitigation SET started = NULL",
+            "impossible standing in table mitigation",
         ),
         (
             "UPDATE mitigation SET request = x'ff'",

@@ -2,52 +2,47 @@
 //! (RFC 9132 §4.4.1.3).
 
 use coap::{Code, OptionNumber, Response};
-use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
-use dots::mitigation::{
-    ConflictCause, ConflictInformation, ConflictScope, ConflictStatus, DroppedCounters, Granted,
-    MitigationRequest, Status,
-};
-use dots::target::{Target, TargetPrefix};
-use ipnet::IpNet;
+use dots::mitigation::{ConflictCause, ConflictInformation, Granted, MitigationRequest, Status};
 
-use super::mitigation::{Identity, Mitigation, MitigationKey, MitigationRecord, Phase};
+use super::lifecycle::Expiry;
+use super::outcome::Outcome;
 use super::prefix_index::outermost;
+use super::record::{Identity, MitigationKey, MitigationRecord, Standing};
 use super::request::conflict;
-use super::{Action, Change, Outcome, Server};
+use super::{Action, Server};
 use crate::content;
 use crate::time::Now;
 
-/// How many prefixes a `conflict-scope` names: enough to recognise the other request, and so few
-/// that a response fits the smallest datagram.
-const CONFLICTING_PREFIXES: usize = 4;
-
 impl Server {
+    /// The same request again: its lifetime begins anew.
     pub(super) fn refresh(
         &mut self,
         now: Now,
-        key: MitigationKey,
+        key: &MitigationKey,
         asked: &MitigationRequest,
-    ) -> Response {
-        let lifetime = self.grant(asked.lifetime);
-        let expiry = Expiry::after(now, lifetime);
-        self.mitigations.reschedule(&key, expiry.instant);
-        if let Some(mitigation) = self.mitigations.get_mut(&key) {
-            mitigation.record.expires_unix = expiry.unix;
-            mitigation.record.request.lifetime = asked.lifetime;
-            let record = mitigation.record.clone();
-            self.actions.push_back(Action::Persist(Change::Put(record)));
+    ) -> Result<Response, Response> {
+        let standing = self.mitigations.get(key).map(|known| known.record.standing);
+        if standing == Some(Standing::Deactivated) {
+            self.judge_deactivated(now, key)?;
+            self.reconsider_one(now, key);
         }
+        let lifetime = self.grant(asked.lifetime);
+        let key = key.clone();
+        if let Some(mitigation) = self.mitigations.get_mut(&key) {
+            mitigation.record.request.lifetime = asked.lifetime;
+        }
+        self.reschedule(&key, Expiry::after(now, lifetime));
         let granted = Granted {
             mid: key.mid,
             lifetime,
             conflict: None,
         };
-        self.actions
-            .push_back(Action::Decided(Outcome::Refreshed { key, lifetime }));
-        content::body(Code::CHANGED, granted.encode())
+        self.act(Action::Decided(Outcome::Refreshed { key, lifetime }));
+        Ok(content::body(Code::CHANGED, granted.encode()))
     }
 
+    /// A request that is new here.
     pub(super) fn create(
         &mut self,
         now: Now,
@@ -65,69 +60,39 @@ impl Server {
                 ..ConflictInformation::default()
             }));
         }
-        self.check_capacity(now, &key, replaced.len())?;
-        // Another client of the same addresses: both requests stand, and the new one is told
-        // (RFC 9132 §4.4.1.3). Filters of the two do not contradict each other.
-        let other = self.mitigations.of_another(&key, &nets);
-        let conflict = other.map(|other| ConflictInformation {
-            status: Some(ConflictStatus::RequestActive),
-            cause: Some(ConflictCause::OverlappingTargets),
-            scope: Some(self.conflict_scope(other, &nets, None)),
-            ..ConflictInformation::default()
-        });
-        let lifetime = self.grant(asked.lifetime);
-        self.accept(now, key.clone(), identity, asked, lifetime);
-        for older in replaced {
-            self.end(
-                now,
-                &identity.key(older),
-                Status::AttackMitigationTerminated,
-            );
-        }
-        let granted = Granted {
-            mid: key.mid,
-            lifetime,
-            conflict,
+        let rivals = match asked.trigger_mitigation {
+            true => self.judge(now, &key, &nets)?,
+            false => Vec::new(),
         };
-        self.actions
-            .push_back(Action::Decided(Outcome::Accepted { key, lifetime }));
-        Ok(content::body(Code::CREATED, granted.encode()))
-    }
-
-    fn accept(
-        &mut self,
-        now: Now,
-        key: MitigationKey,
-        identity: &Identity,
-        request: MitigationRequest,
-        lifetime: Lifetime,
-    ) {
+        self.check_capacity(now, &key, replaced.len())?;
+        let lifetime = self.grant(asked.lifetime);
         let expiry = Expiry::after(now, lifetime);
-        let immediate = request.trigger_mitigation;
         let record = MitigationRecord {
             key: key.clone(),
             credential: identity.credential,
-            started_unix: immediate.then_some(now.unix),
-            expires_unix: expiry.unix,
-            request,
-        };
-        self.actions
-            .push_back(Action::Persist(Change::Put(record.clone())));
-        if immediate {
-            let target = record.request.target.clone();
-            self.actions.push_back(Action::Enforce(key, target));
-            self.begin(identity.credential);
-        }
-        self.mitigations.insert(Mitigation {
-            record,
-            phase: if immediate {
-                Phase::Starting
-            } else {
-                Phase::Parked
+            standing: match asked.trigger_mitigation {
+                true => Standing::Active {
+                    started_unix: now.unix,
+                },
+                false => Standing::Parked,
             },
-            expires: expiry.instant,
-            dropped: DroppedCounters::default(),
-        });
+            expires_unix: expiry.unix,
+            request: asked,
+        };
+        self.admit(record, expiry.instant);
+        for older in replaced {
+            let older = identity.key(older);
+            self.end(now, &older, Status::AttackMitigationTerminated);
+        }
+        self.settle_conflicts(now, &key, &rivals);
+        let accepted = self.mitigations.get(&key);
+        let granted = Granted {
+            mid: key.mid,
+            lifetime,
+            conflict: accepted.and_then(|accepted| accepted.conflict(now)),
+        };
+        self.act(Action::Decided(Outcome::Accepted { key, lifetime }));
+        Ok(content::body(Code::CREATED, granted.encode()))
     }
 
     /// Whether there is room for a mitigation that takes the place of `replaced` others.
@@ -165,55 +130,12 @@ impl Server {
         response
     }
 
-    /// What `asked` has in common with another mitigation. The `mid` of another client, and what
-    /// only that one protects, is nobody else's business (RFC 9132 §3).
-    fn conflict_scope(
-        &self,
-        other: &MitigationKey,
-        asked: &[IpNet],
-        mid: Option<Mid>,
-    ) -> ConflictScope {
-        let theirs = self.mitigations.get(other).into_iter();
-        let theirs = theirs.flat_map(|other| outermost(&other.record.request.target.prefixes));
-        let common = theirs.flat_map(|their| {
-            let inner = asked.iter().filter_map(move |our| match () {
-                () if our.contains(&their) => Some(their),
-                () if their.contains(our) => Some(*our),
-                () => None,
-            });
-            inner.filter_map(|net| TargetPrefix::try_from(net).ok())
-        });
-        ConflictScope {
-            mid,
-            target: Target {
-                prefixes: common.take(CONFLICTING_PREFIXES).collect(),
-                ..Target::default()
-            },
-            ..ConflictScope::default()
-        }
-    }
-}
-
-/// The end of a lifetime on both clocks.
-struct Expiry {
-    instant: Option<std::time::Instant>,
-    unix: Option<u64>,
-}
-
-impl Expiry {
-    fn after(now: Now, lifetime: Lifetime) -> Self {
-        match lifetime {
-            Lifetime::Seconds(seconds) => {
-                let unix = now.unix.saturating_add(seconds.get().into());
-                Self {
-                    instant: Some(now.instant_of(unix)),
-                    unix: Some(unix),
-                }
-            }
-            Lifetime::Indefinite => Self {
-                instant: None,
-                unix: None,
-            },
+    /// The lifetime that policy grants for the one asked (RFC 9132 §4.4.1.1).
+    fn grant(&self, asked: Lifetime) -> Lifetime {
+        let longest = self.policy.max_lifetime;
+        match asked {
+            Lifetime::Seconds(seconds) => Lifetime::Seconds(seconds.min(longest)),
+            Lifetime::Indefinite => Lifetime::Seconds(longest),
         }
     }
 }

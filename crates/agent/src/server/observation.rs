@@ -13,7 +13,7 @@ use dots::identifiers::Mid;
 use dots::mitigation::MitigationStatus;
 
 use super::SessionId;
-use super::mitigation::Identity;
+use super::record::Identity;
 
 /// Observe sequence numbers have 24 bits (RFC 7641 §3.4).
 const SEQUENCE_MASK: u32 = 0x00ff_ffff;

@@ -3,12 +3,16 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::conflict::ConflictPolicy;
+
 /// What the operator of a server decides.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The longest lifetime granted, in seconds; also what an indefinite one becomes
     /// (RFC 9132 §4.4.1.1).
     pub max_lifetime: NonZeroU32,
+    /// What becomes of requests of different clients for the same addresses (RFC 9132 §4.4.1.3).
+    pub on_conflict: ConflictPolicy,
     /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
     pub notification_interval: Duration,
     /// How long an observer is not told again after it was; what changes meanwhile is told then.
@@ -39,6 +43,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_lifetime: NonZeroU32::MIN.saturating_add(86_399),
+            on_conflict: ConflictPolicy::Both,
             notification_interval: Duration::from_secs(15),
             notification_pause: Duration::from_secs(1),
             max_observations: 64,

@@ -5,75 +5,20 @@
 
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
 use dots::identifiers::Mid;
-use dots::lifetime::Lifetime;
 use dots::mitigation::{ConflictCause, ConflictInformation, MitigationRequest, Refusal, Status};
 use dots::path::{PathError, Resource};
 use dots::target::Target;
-use dtls::Peer;
 
-use super::mitigation::{Identity, MitigationKey};
+use super::clients::Client;
 use super::notification::represent;
 use super::observation::ObserverLimits;
-use super::{Action, Client, RequestBudget, Server, SessionId};
+use super::outcome::Outcome;
+use super::record::Identity;
+use super::request_budget::RequestBudget;
+use super::{Action, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
 use crate::time::Now;
-
-/// A decision of the server and its reason, one per request or event.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// A certificate is valid, but nobody here is called what it says.
-    NoCustomer {
-        /// The session.
-        session: SessionId,
-        /// Who it is.
-        peer: Peer,
-    },
-    /// A session was closed because its customer has so many already.
-    TooManySessions {
-        /// The session.
-        session: SessionId,
-        /// The customer.
-        customer: String,
-        /// How many it may have.
-        limit: usize,
-    },
-    /// A mitigation was accepted.
-    Accepted {
-        /// Which.
-        key: MitigationKey,
-        /// For how long.
-        lifetime: Lifetime,
-    },
-    /// A mitigation was prolonged.
-    Refreshed {
-        /// Which.
-        key: MitigationKey,
-        /// For how long.
-        lifetime: Lifetime,
-    },
-    /// A mitigation was withdrawn by its client.
-    Withdrawn {
-        /// Which.
-        key: MitigationKey,
-    },
-    /// A request was refused.
-    Refused {
-        /// The session it came on.
-        session: SessionId,
-        /// The customer, if the session belongs to one.
-        customer: Option<String>,
-        /// The code of the response.
-        code: Code,
-        /// The diagnostic payload; empty where the body is DOTS CBOR.
-        reason: String,
-    },
-    /// An efficacy update for an unknown mitigation was left unanswered (RFC 9132 §4.4.3).
-    Ignored {
-        /// Which it named.
-        key: MitigationKey,
-    },
-}
 
 /// For how many seconds a customer that asks too often is sent away at most.
 const LONGEST_WAIT: u64 = 3;
@@ -239,10 +184,7 @@ impl Server {
         };
         let asked = asked.map_err(|error| bad_request(&error.diagnostic()))?;
         self.check_scope(identity, &asked)?;
-        if self
-            .mitigations
-            .is_cuid_of_another(&identity.cuid, &identity.credential)
-        {
+        if self.mitigations.is_cuid_of_another(identity) {
             return Err(conflict(ConflictInformation {
                 cause: Some(ConflictCause::CuidCollision),
                 ..ConflictInformation::default()
@@ -257,7 +199,7 @@ impl Server {
                     "this mid is in use with other parameters; a changed request takes a higher mid",
                 ));
             }
-            return Ok(Some(self.refresh(now, key, &asked)));
+            return self.refresh(now, &key, &asked).map(Some);
         }
         self.create(now, key, identity, asked).map(Some)
     }

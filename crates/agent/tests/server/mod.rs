@@ -1,5 +1,6 @@
 //! The server, by what RFC 9132 says of it.
 
+mod conflicts;
 mod delete;
 mod efficacy;
 mod limits;

@@ -169,12 +169,10 @@ fn a_cuid_of_another_credential_is_a_collision_and_never_a_takeover() {
         Code::CREATED,
     );
     let before = rig.stored.clone();
-    // Of the same customer or another, for the same mid or another, as efficacy update or not.
+    // For the same mid or another.
     let attempts = [
         (SessionId(3), Ask::mitigate(1, &["203.0.113.7/32"], 60)),
         (SessionId(3), Ask::mitigate(2, &["203.0.113.99/32"], 60)),
-        (BRANCH, Ask::mitigate(1, &["203.0.113.200/32"], 60)),
-        (BRANCH, Ask::mitigate(2, &["198.51.100.7/32"], 60)),
     ];
     for (session, ask) in attempts {
         let response = rig.expect(session, ask, Code::CONFLICT);
@@ -203,6 +201,29 @@ fn a_cuid_of_another_credential_is_a_collision_and_never_a_takeover() {
     rig.establish(SessionId(4), "home", 1);
     rig.expect(
         SessionId(4),
+        Ask::mitigate(1, &["203.0.113.7/32"], 60),
+        Code::CHANGED,
+    );
+}
+
+/// Covers: X-010, S-034. A customer cannot keep another from a cuid, nor look at what is under it.
+#[test]
+fn a_cuid_of_another_customer_is_no_collision() {
+    let mut rig = Rig::new();
+    let ours = Ask::mitigate(1, &["203.0.113.7/32"], 60);
+    let theirs = Ask::mitigate(1, &["198.51.100.7/32"], 60);
+    rig.expect(HOME, ours, Code::CREATED);
+    rig.expect(BRANCH, Ask::get("mitigate/cuid=one"), Code::NOT_FOUND);
+    rig.expect(BRANCH, theirs, Code::CREATED);
+    rig.expect(
+        BRANCH,
+        Ask::delete("mitigate/cuid=one/mid=1"),
+        Code::DELETED,
+    );
+    let left: Vec<_> = rig.stored.keys().map(|key| key.customer.as_str()).collect();
+    assert_eq!(left, ["home"]);
+    rig.expect(
+        HOME,
         Ask::mitigate(1, &["203.0.113.7/32"], 60),
         Code::CHANGED,
     );

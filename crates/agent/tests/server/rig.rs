@@ -252,7 +252,11 @@ impl Rig {
                     self.enforced.insert(key, target);
                 }
                 Action::Withdraw(key) => {
-                    assert!(!self.stored.contains_key(&key), "stored, but not enforced");
+                    let is_promised = self
+                        .stored
+                        .get(&key)
+                        .is_some_and(|record| record.standing.is_in_force());
+                    assert!(!is_promised, "in force, but not enforced");
                     self.enforced.remove(&key);
                 }
                 Action::SetMitigating(session, is_mitigating) => {
@@ -262,11 +266,10 @@ impl Rig {
                 Action::Decided(outcome) => self.outcomes.push(outcome),
             }
         }
-        let parked = |record: &&MitigationRecord| record.started_unix.is_none();
         let due: BTreeSet<_> = self
             .stored
             .values()
-            .filter(|record| !parked(record))
+            .filter(|record| record.standing.is_in_force())
             .map(|record| &record.key)
             .collect();
         assert_eq!(self.enforced.keys().collect::<BTreeSet<_>>(), due);

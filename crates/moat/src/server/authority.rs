@@ -138,7 +138,10 @@ impl<S: ServerStore> Authority<S> {
             Outcome::Refused { code, .. } => {
                 *counters.refused.entry(code.to_string()).or_default() += 1;
             }
-            Outcome::NoCustomer { .. } | Outcome::TooManySessions { .. } => {}
+            Outcome::NoCustomer { .. }
+            | Outcome::TooManySessions { .. }
+            | Outcome::Deactivated { .. }
+            | Outcome::Reactivated { .. } => {}
         }
     }
 

@@ -35,6 +35,19 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             "mitigation withdrawn"
         ),
+        Outcome::Deactivated { key, retry_timer } => tracing::warn!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            retry_timer,
+            "mitigation deactivated: another client's request for the same addresses is in force"
+        ),
+        Outcome::Reactivated { key } => tracing::info!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            "mitigation in force again: the conflict is resolved"
+        ),
         Outcome::Refused {
             session,
             customer,

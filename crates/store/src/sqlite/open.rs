@@ -15,15 +15,21 @@ use crate::StoreError;
 const APPLICATION_ID: i32 = 0x4d4f_4154;
 
 /// The format this version writes, and the newest that it reads.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// How long to wait for a predecessor that is just being killed.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Format 1. Requests and targets are kept as the CBOR of a mitigation request, so that what a
+/// What makes each format of the one before; the first, of an empty file. A format that was released
+/// stays as it is.
+///
+/// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const SCHEMA: &str = "
+const MIGRATIONS: [(i32, &str); 2] = [
+    (
+        1,
+        "
 CREATE TABLE mitigation (
     customer TEXT NOT NULL, cuid TEXT NOT NULL, mid INTEGER NOT NULL,
     credential BLOB NOT NULL, request BLOB NOT NULL, started INTEGER, expires INTEGER,
@@ -40,7 +46,17 @@ CREATE TABLE request (
     wanted_until INTEGER, withdrawing INTEGER NOT NULL,
     PRIMARY KEY (id, pvd, server)
 ) STRICT, WITHOUT ROWID;
-";
+",
+    ),
+    // Mitigations have a standing: 0 parked, 1 active, 3 deactivated.
+    (
+        2,
+        "
+ALTER TABLE mitigation ADD COLUMN standing INTEGER NOT NULL DEFAULT 0;
+UPDATE mitigation SET standing = 1 WHERE started IS NOT NULL;
+",
+    ),
+];
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     make_private_file(path)?;
@@ -64,10 +80,13 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         .pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
         .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
         .map_err(failed("lock"))?;
-    if format == 0 {
-        create_schema(&mut connection).map_err(failed("initialise"))?;
+    // Damage is found before anything is built on it.
+    if format > 0 {
+        check(&connection, path)?;
     }
-    check(&connection, path)?;
+    if format < FORMAT {
+        migrate(&mut connection, format).map_err(failed("initialise"))?;
+    }
     Ok(connection)
 }
 
@@ -137,9 +156,12 @@ fn identify(connection: &Connection, path: &Path) -> Result<i32, StoreError> {
     }
 }
 
-fn create_schema(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Brings the file to the format of this version, or leaves it as it is.
+fn migrate(connection: &mut Connection, format: i32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    for (_, step) in MIGRATIONS.iter().filter(|(to, _)| *to > format) {
+        transaction.execute_batch(step)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()

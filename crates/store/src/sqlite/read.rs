@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use agent::client::{AssociationRecord, RequestId, RequestRecord};
-use agent::server::{MitigationKey, MitigationRecord};
+use agent::server::{MitigationKey, MitigationRecord, Standing};
 use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::classify;
+use super::{classify, standing};
 use crate::StoreError;
 
 pub(super) fn mitigations(
@@ -31,7 +31,7 @@ pub(super) fn mitigations(
             },
             credential: record.get("credential")?,
             request: record.request("request")?,
-            started_unix: record.optional_unsigned("started")?,
+            standing: record.standing()?,
             expires_unix: record.optional_unsigned("expires")?,
         })
     })
@@ -127,6 +127,16 @@ impl Record<'_> {
             pvd: self.parse("pvd")?,
             server: self.get("server")?,
         })
+    }
+
+    fn standing(&self) -> Result<Standing, StoreError> {
+        let started_unix = self.optional_unsigned("started")?;
+        match (self.get::<i64>("standing")?, started_unix) {
+            (standing::PARKED, None) => Ok(Standing::Parked),
+            (standing::ACTIVE, Some(started_unix)) => Ok(Standing::Active { started_unix }),
+            (standing::DEACTIVATED, None) => Ok(Standing::Deactivated),
+            _ => Err(self.impossible("standing")),
+        }
     }
 
     fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {

@@ -7,7 +7,7 @@ use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
-use super::classify;
+use super::{classify, standing};
 use crate::StoreError;
 
 /// Writes all changes, or none when one of them fails.
@@ -50,15 +50,16 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
     match change {
         server::Change::Put(record) => batch.run(
             "INSERT OR REPLACE INTO mitigation
-                 (customer, cuid, mid, credential, request, started, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                 (customer, cuid, mid, credential, request, standing, started, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 record.key.customer,
                 record.key.cuid.as_str(),
                 record.key.mid.0,
                 record.credential,
                 record.request.encode(),
-                record.started_unix.map(u64::cast_signed),
+                standing::of(record.standing),
+                record.standing.started_unix().map(u64::cast_signed),
                 record.expires_unix.map(u64::cast_signed),
             ],
         ),

@@ -6,7 +6,7 @@
 )]
 
 use agent::client::{AssociationRecord, RequestId, RequestRecord};
-use agent::server::{MitigationKey, MitigationRecord};
+use agent::server::{MitigationKey, MitigationRecord, Standing};
 use agent::server_selection::AssociationId;
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
@@ -40,7 +40,9 @@ pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
         key: mitigation_key(cuid, mid),
         credential: [7; 32],
         request: request.expect("a request"),
-        started_unix: Some(1_900_000_001),
+        standing: Standing::Active {
+            started_unix: 1_900_000_001,
+        },
         expires_unix: Some(1_900_003_600),
     }
 }

@@ -1,0 +1,114 @@
+//! What a server is told, and what it wants done.
+
+use std::collections::BTreeMap;
+
+use coap::{Exchange, Request, Response, Token};
+use dots::target::Target;
+use dtls::Peer;
+
+use super::outcome::Outcome;
+use super::record::{MitigationKey, MitigationRecord};
+use crate::session::Event;
+
+/// A session of a server, numbered by [`Sessions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl std::fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// What a server is told.
+#[derive(Debug)]
+pub enum Input {
+    /// A session was established with this authenticated peer.
+    Established(SessionId, Peer),
+    /// A request came.
+    Request {
+        /// On which session.
+        session: SessionId,
+        /// To be handed back with the response.
+        exchange: Exchange,
+        /// The token of the request.
+        token: Token,
+        /// The request.
+        request: Request,
+    },
+    /// A peer rejected a notification (RFC 7641 §3.6).
+    NotificationRejected(SessionId, Token),
+    /// The client is lost: nothing came for `missing-hb-allowed` heartbeats (RFC 9132 §4.7).
+    SessionLost(SessionId),
+    /// The client, or its session, ended in order.
+    SessionClosed(SessionId),
+    /// The mitigator enforces these.
+    Enforced(Vec<MitigationKey>),
+    /// What the mitigator has dropped so far: packets and bytes.
+    Dropped(BTreeMap<MitigationKey, (u64, u64)>),
+    /// The instant of [`Server::poll_timeout`] has come.
+    Timeout,
+}
+
+impl Input {
+    /// What an event of a session means to the server, if anything: a server asks its clients
+    /// nothing but heartbeats, so no response is for it.
+    pub fn from_event(session: SessionId, event: Event) -> Option<Self> {
+        match event {
+            Event::Established(peer) => Some(Self::Established(session, peer)),
+            Event::Request {
+                exchange,
+                token,
+                request,
+            } => Some(Self::Request {
+                session,
+                exchange,
+                token,
+                request,
+            }),
+            Event::NotificationRejected { token } => {
+                Some(Self::NotificationRejected(session, token))
+            }
+            Event::PeerSilent => Some(Self::SessionLost(session)),
+            Event::Closed(_) => Some(Self::SessionClosed(session)),
+            Event::Response { .. } | Event::RequestFailed { .. } => None,
+        }
+    }
+}
+
+/// What a server wants done, in this order.
+#[derive(Debug)]
+pub enum Action {
+    /// Make it durable before any later [`Action::Respond`] is carried out.
+    Persist(Change),
+    /// Answer a request.
+    Respond(SessionId, Exchange, Response),
+    /// Leave a request without an answer (RFC 9132 §4.4.3).
+    Ignore(SessionId, Exchange),
+    /// Tell an observer.
+    Notify(SessionId, Token, Response),
+    /// Have the mitigator stop traffic to this scope.
+    Enforce(MitigationKey, Target),
+    /// Have the mitigator let it pass again.
+    Withdraw(MitigationKey),
+    /// Whether the client of a session has a mitigation in force: the session then goes by the
+    /// other set of parameters (RFC 9132 §4.5).
+    SetMitigating(SessionId, bool),
+    /// End a session whose client is lost.
+    Close(SessionId),
+    /// A decision, for the log.
+    Decided(Outcome),
+}
+
+/// A change of what must survive a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most changes are the large one, and none lives long"
+)]
+pub enum Change {
+    /// A mitigation is promised, or its promise has changed.
+    Put(MitigationRecord),
+    /// A mitigation is over.
+    Delete(MitigationKey),
+}

@@ -1,0 +1,193 @@
+//! All mitigations of a server, indexed by client, scope and expiry.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use dots::identifiers::{Cuid, Mid};
+use dots::mitigation::MitigationRequest;
+use ipnet::IpNet;
+
+use super::mitigation::Mitigation;
+use super::prefix_index::{PrefixIndex, outermost};
+use super::record::{Identity, MitigationKey};
+
+/// Requests of which overlapping ones replace each other: those of one client, with the same
+/// `trigger-mitigation` (RFC 9132 §4.4.1.3).
+type Alternatives = (String, Cuid, bool);
+
+fn alternatives(key: &MitigationKey, request: &MitigationRequest) -> Alternatives {
+    (
+        key.customer.clone(),
+        key.cuid.clone(),
+        request.trigger_mitigation,
+    )
+}
+
+/// All mitigations of a server, indexed by scope and by expiry.
+#[derive(Debug, Default)]
+pub(super) struct Mitigations {
+    by_key: BTreeMap<MitigationKey, Mitigation>,
+    by_prefix: PrefixIndex<MitigationKey>,
+    by_client: BTreeMap<Alternatives, PrefixIndex<Mid>>,
+    by_expiry: BTreeSet<(Instant, MitigationKey)>,
+    /// The credential that uses a `cuid` of a customer, and for how many mitigations.
+    owner_of_cuid: BTreeMap<(String, Cuid), ([u8; 32], usize)>,
+    by_customer: BTreeMap<String, BTreeSet<MitigationKey>>,
+    accepted: u64,
+}
+
+impl Mitigations {
+    pub(super) fn get(&self, key: &MitigationKey) -> Option<&Mitigation> {
+        self.by_key.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &MitigationKey) -> Option<&mut Mitigation> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Mitigation> {
+        self.by_key.values()
+    }
+
+    /// Adds a mitigation, as the last one accepted.
+    pub(super) fn insert(&mut self, mut mitigation: Mitigation) {
+        let key = mitigation.record.key.clone();
+        self.accepted += 1;
+        mitigation.order = self.accepted;
+        self.remove(&key);
+        let request = &mitigation.record.request;
+        let own = self
+            .by_client
+            .entry(alternatives(&key, request))
+            .or_default();
+        for prefix in outermost(&request.target.prefixes) {
+            self.by_prefix.insert(prefix, key.clone());
+            own.insert(prefix, key.mid);
+        }
+        if let Some(at) = mitigation.expires {
+            self.by_expiry.insert((at, key.clone()));
+        }
+        self.owner_of_cuid
+            .entry((key.customer.clone(), key.cuid.clone()))
+            .or_insert((mitigation.record.credential, 0))
+            .1 += 1;
+        self.by_customer
+            .entry(key.customer.clone())
+            .or_default()
+            .insert(key.clone());
+        self.by_key.insert(key, mitigation);
+    }
+
+    pub(super) fn remove(&mut self, key: &MitigationKey) -> Option<Mitigation> {
+        let mitigation = self.by_key.remove(key)?;
+        let request = &mitigation.record.request;
+        if let Entry::Occupied(mut own) = self.by_client.entry(alternatives(key, request)) {
+            for prefix in outermost(&request.target.prefixes) {
+                self.by_prefix.remove(prefix, key);
+                own.get_mut().remove(prefix, &key.mid);
+            }
+            if own.get().is_empty() {
+                own.remove();
+            }
+        }
+        if let Some(at) = mitigation.expires {
+            self.by_expiry.remove(&(at, key.clone()));
+        }
+        let cuid = (key.customer.clone(), key.cuid.clone());
+        if let Entry::Occupied(mut owner) = self.owner_of_cuid.entry(cuid) {
+            owner.get_mut().1 -= 1;
+            if owner.get().1 == 0 {
+                owner.remove();
+            }
+        }
+        if let Some(keys) = self.by_customer.get_mut(&key.customer) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_customer.remove(&key.customer);
+            }
+        }
+        Some(mitigation)
+    }
+
+    /// Moves the expiry of a mitigation.
+    pub(super) fn reschedule(&mut self, key: &MitigationKey, expires: Option<Instant>) {
+        if let Some(mitigation) = self.by_key.get_mut(key) {
+            if let Some(at) = mitigation.expires {
+                self.by_expiry.remove(&(at, key.clone()));
+            }
+            if let Some(at) = expires {
+                self.by_expiry.insert((at, key.clone()));
+            }
+            mitigation.expires = expires;
+        }
+    }
+
+    /// The mitigations of one client by `mid`, or the one of this `mid`.
+    pub(super) fn of_client(
+        &self,
+        client: &Identity,
+        mid: Option<Mid>,
+    ) -> impl Iterator<Item = &Mitigation> {
+        let first = client.key(mid.unwrap_or(Mid(0)));
+        let last = client.key(mid.unwrap_or(Mid(u32::MAX)));
+        let credential = client.credential;
+        self.by_key
+            .range(first..=last)
+            .map(|(_, mitigation)| mitigation)
+            .filter(move |mitigation| mitigation.record.credential == credential)
+    }
+
+    /// The mitigations of all clients of a customer.
+    pub(super) fn of_customer(&self, customer: &str) -> impl Iterator<Item = &Mitigation> {
+        let keys = self.by_customer.get(customer).into_iter().flatten();
+        keys.filter_map(|key| self.by_key.get(key))
+    }
+
+    /// How many mitigations a customer has.
+    pub(super) fn count_of_customer(&self, customer: &str) -> usize {
+        self.by_customer.get(customer).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether another credential of the customer has mitigations under this `cuid`
+    /// (RFC 9132 §4.4.1.1).
+    pub(super) fn is_cuid_of_another(&self, client: &Identity) -> bool {
+        let cuid = (client.customer.clone(), client.cuid.clone());
+        self.owner_of_cuid
+            .get(&cuid)
+            .is_some_and(|(owner, _)| *owner != client.credential)
+    }
+
+    /// The mitigations of the same client that `asked`, by its key, is an alternative to and
+    /// shares an address with.
+    pub(super) fn replaced_by(
+        &self,
+        key: &MitigationKey,
+        asked: &MitigationRequest,
+        nets: &[IpNet],
+    ) -> BTreeSet<Mid> {
+        let own = self.by_client.get(&alternatives(key, asked)).into_iter();
+        own.flat_map(|own| nets.iter().flat_map(|net| own.overlapping(*net)))
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// The mitigations, whosesoever, that share an address with `nets`; one may come up again.
+    pub(super) fn overlapping(&self, nets: &[IpNet]) -> impl Iterator<Item = &Mitigation> {
+        nets.iter()
+            .flat_map(|net| self.by_prefix.overlapping(*net))
+            .flatten()
+            .filter_map(|key| self.by_key.get(key))
+    }
+
+    /// How many mitigations there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// The next mitigation to expire.
+    pub(super) fn next_expiry(&self) -> Option<(Instant, &MitigationKey)> {
+        self.by_expiry.first().map(|(at, key)| (*at, key))
+    }
+}

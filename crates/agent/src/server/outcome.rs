@@ -1,0 +1,77 @@
+//! The decisions of a server, for its log.
+
+use coap::Code;
+use dots::lifetime::Lifetime;
+use dtls::Peer;
+
+use super::interface::SessionId;
+use super::record::MitigationKey;
+
+/// A decision of the server and its reason, one per request or event.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A certificate is valid, but nobody here is called what it says.
+    NoCustomer {
+        /// The session.
+        session: SessionId,
+        /// Who it is.
+        peer: Peer,
+    },
+    /// A session was closed because its customer has so many already.
+    TooManySessions {
+        /// The session.
+        session: SessionId,
+        /// The customer.
+        customer: String,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A mitigation was accepted.
+    Accepted {
+        /// Which.
+        key: MitigationKey,
+        /// For how long.
+        lifetime: Lifetime,
+    },
+    /// A mitigation was prolonged.
+    Refreshed {
+        /// Which.
+        key: MitigationKey,
+        /// For how long.
+        lifetime: Lifetime,
+    },
+    /// A mitigation was withdrawn by its client.
+    Withdrawn {
+        /// Which.
+        key: MitigationKey,
+    },
+    /// A mitigation is not in force any more, because another client's request for the same
+    /// addresses is.
+    Deactivated {
+        /// Which.
+        key: MitigationKey,
+        /// After how many seconds its client may ask again.
+        retry_timer: u32,
+    },
+    /// A mitigation that was deactivated is in force again.
+    Reactivated {
+        /// Which.
+        key: MitigationKey,
+    },
+    /// A request was refused.
+    Refused {
+        /// The session it came on.
+        session: SessionId,
+        /// The customer, if the session belongs to one.
+        customer: Option<String>,
+        /// The code of the response.
+        code: Code,
+        /// The diagnostic payload; empty where the body is DOTS CBOR.
+        reason: String,
+    },
+    /// An efficacy update for an unknown mitigation was left unanswered (RFC 9132 §4.4.3).
+    Ignored {
+        /// Which it named.
+        key: MitigationKey,
+    },
+}
