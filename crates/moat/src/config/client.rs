@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use pvd::{InterfaceName, PvdId};
+use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketType};
 
-use super::credentials::{self, Credentials};
-use super::error::{Problem, ProblemKind};
-use super::reader::{Diagnostics, Located, Place, Table, Value};
-use super::transport::{self, Transports};
-use super::value::{self, HostName};
+use super::dots_server::{self, DotsServer};
+use super::error::Problem;
+use super::problem::ProblemKind;
+use super::reader::{Diagnostics, Located, Place, Table};
+use super::resolver;
+use super::value;
 use super::{Heartbeat, heartbeat, holds, note_doubles, prefixes, state_and_control, values};
 
 /// The keys that only a client's file has.
@@ -45,25 +49,14 @@ pub(crate) struct Pvd {
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
-    /// The DOTS servers of this network, in the order to try them.
-    pub(crate) dots: Vec<DotsServer>,
-}
-
-/// A DOTS server of a PvD.
-#[derive(Debug)]
-pub(crate) struct DotsServer {
-    /// Its reference identifier: the name its certificate must be for (RFC 9132 §7.1).
-    pub(crate) name: HostName,
-    /// Where it is reached, at least one, in the order to try them.
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// Over what to reach it at each of these addresses.
+    /// Whom names are looked up with in this PvD, in the order to try them.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "the daemons do not speak TCP yet")
+        expect(dead_code, reason = "the agent looks nothing up yet")
     )]
-    pub(crate) transports: Transports,
-    /// What this client proves itself with there, and knows the server by.
-    pub(crate) credentials: Credentials,
+    pub(crate) resolvers: Vec<SocketAddr>,
+    /// The DOTS servers of this network, in the order to try them.
+    pub(crate) dots: Vec<DotsServer>,
 }
 
 pub(super) fn read(
@@ -103,6 +96,7 @@ struct Draft {
     interface: Option<Option<InterfaceName>>,
     prefixes: Option<Vec<Located<IpNet>>>,
     addresses: Vec<Located<IpAddr>>,
+    resolvers: Option<Vec<Located<SocketAddr>>>,
     dots: Option<Vec<DotsServer>>,
 }
 
@@ -113,6 +107,7 @@ impl From<Draft> for Option<Pvd> {
             interface: draft.interface?,
             prefixes: values(draft.prefixes?),
             addresses: values(draft.addresses),
+            resolvers: values(draft.resolvers?),
             dots: draft.dots?,
         })
     }
@@ -180,7 +175,10 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
                 diagnostics,
                 value::interface,
             )
-            .map(|name| Some(name.value)),
+            .map(|name| {
+                note_missing_interface(&name, diagnostics);
+                Some(name.value)
+            }),
         None => Some(None),
     };
     let prefixes = prefixes(&mut table, diagnostics);
@@ -189,14 +187,32 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         prefixes.as_deref().unwrap_or_default(),
         diagnostics,
     );
-    let dots = read_servers(&mut table, &addresses, folder, diagnostics);
+    let dots = dots_server::read(&mut table, &addresses, folder, diagnostics);
+    let resolvers = resolver::of_pvd(&mut table, diagnostics);
+    for resolver in resolvers.iter().flatten() {
+        dots_server::note_family(resolver, &addresses, diagnostics);
+    }
     table.finish(diagnostics);
     Draft {
         id,
         interface,
         prefixes,
         addresses,
+        resolvers,
         dots,
+    }
+}
+
+/// Notes an interface that is not there: it may come up later, and it may be misspelt.
+fn note_missing_interface(name: &Located<InterfaceName>, diagnostics: &mut Diagnostics<'_>) {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None);
+    let found = socket.and_then(|socket| name_to_index(socket, name.value.as_str()));
+    if found == Err(Errno::NODEV) {
+        let name_only = name.value.to_string();
+        diagnostics.note(
+            &name.place,
+            ProblemKind::NoSuchInterface { name: name_only },
+        );
     }
 }
 
@@ -234,105 +250,6 @@ fn source_addresses(
         }
     });
     addresses
-}
-
-fn read_servers(
-    table: &mut Table<'_>,
-    sources: &[Located<IpAddr>],
-    folder: &Path,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Option<Vec<DotsServer>> {
-    let Some(list) = table.take("dots") else {
-        diagnostics.note(table.place(), ProblemKind::NoDotsServer);
-        return Some(Vec::new());
-    };
-    let mut names = Vec::new();
-    let mut servers = Some(Vec::new());
-    for value in list.list("a table for each server: [[pvd.dots]]", diagnostics) {
-        let server = read_server(value, sources, &mut names, folder, diagnostics);
-        servers = servers.zip(server).map(|(mut servers, server)| {
-            servers.push(server);
-            servers
-        });
-    }
-    note_doubles(&names, diagnostics, |name, other, line| {
-        ProblemKind::NameTwice {
-            name: name.to_string(),
-            other,
-            line,
-        }
-    });
-    servers
-}
-
-fn read_server(
-    value: Value<'_>,
-    sources: &[Located<IpAddr>],
-    names: &mut Vec<Located<HostName>>,
-    folder: &Path,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Option<DotsServer> {
-    let mut table = value.table("a table: [[pvd.dots]]", diagnostics)?;
-    let name = table
-        .require("name", "\"dots.example.net\"", diagnostics)
-        .and_then(|value| {
-            value.parse(
-                "a name in quotes, like \"dots.example.net\"",
-                diagnostics,
-                value::host_name,
-            )
-        });
-    names.extend(name.clone());
-    let addresses = table
-        .require("addresses", "[\"203.0.113.129\"]", diagnostics)
-        .map(|list| server_addresses(list, sources, diagnostics));
-    let transports = transport::read(&mut table, diagnostics);
-    let credentials = credentials::of_client(&mut table, folder, diagnostics);
-    table.finish(diagnostics);
-    Some(DotsServer {
-        name: name?.value,
-        addresses: addresses?,
-        transports: transports?,
-        credentials: credentials?,
-    })
-}
-
-fn server_addresses(
-    list: Value<'_>,
-    sources: &[Located<IpAddr>],
-    diagnostics: &mut Diagnostics<'_>,
-) -> Vec<SocketAddr> {
-    let entries = list.filled_list(
-        "a list, like [\"203.0.113.129\"]",
-        "address, like \"203.0.113.129\"",
-        diagnostics,
-    );
-    let mut addresses = Vec::new();
-    for value in entries {
-        let wanted = "an address in quotes, like \"203.0.113.129\"";
-        let Some(address) = value.parse(wanted, diagnostics, value::server_address) else {
-            continue;
-        };
-        let same_family =
-            |source: &Located<IpAddr>| source.value.is_ipv4() == address.value.is_ipv4();
-        if !sources.is_empty() && !sources.iter().any(same_family) {
-            diagnostics.note(
-                &address.place,
-                ProblemKind::NoSourceAddress {
-                    address: address.value.ip(),
-                },
-            );
-        }
-        addresses.push(address);
-    }
-    note_doubles(&addresses, diagnostics, |address, other, line| {
-        ProblemKind::AddressTwice {
-            what: address.to_string(),
-            other,
-            line,
-        }
-    });
-    values(addresses)
 }
 
 /// Notes what two PvDs share and should perhaps not; `earlier` is the one above in the file.

@@ -6,9 +6,10 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::credentials::{self, PreSharedKey, WrittenKey};
-use super::error::ProblemKind;
 use super::limits::{Limits, to_usize};
+use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
+use super::redirect::{self, Redirect};
 use super::value;
 use super::{note_doubles, prefixes, values};
 
@@ -20,6 +21,12 @@ pub(crate) struct Customer {
     pub(crate) name: String,
     /// What it may prove itself with instead of a certificate.
     pub(crate) pre_shared_key: Option<PreSharedKey>,
+    /// Where it is sent.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the agent redirects nobody yet")
+    )]
+    pub(crate) redirect: Option<Redirect>,
     /// What it owns and may ask mitigation for, at least one.
     pub(crate) prefixes: Vec<IpNet>,
     /// Most mitigations it may have at a time.
@@ -33,6 +40,7 @@ struct Draft {
     pre_shared_key: Option<Option<WrittenKey>>,
     prefixes: Option<Vec<Located<IpNet>>>,
     max_mitigations: Option<usize>,
+    redirect: Option<Option<Redirect>>,
 }
 
 /// Every `[[customer]]`. Those without a pre-shared key need `has_certificate` of the server.
@@ -84,6 +92,7 @@ pub(super) fn read(
         Some(Customer {
             name: draft.name?.value,
             pre_shared_key: draft.pre_shared_key?.map(|written| written.key),
+            redirect: draft.redirect?,
             prefixes: values(draft.prefixes?),
             max_mitigations: draft.max_mitigations?,
         })
@@ -116,6 +125,7 @@ fn read_customer(
         None => Some(limits.mitigations_per_customer),
     }
     .map(to_usize);
+    let redirect = redirect::read(&mut table, diagnostics);
     table.finish(diagnostics);
     Draft {
         place,
@@ -123,6 +133,7 @@ fn read_customer(
         pre_shared_key,
         prefixes,
         max_mitigations,
+        redirect,
     }
 }
 

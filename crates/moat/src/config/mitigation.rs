@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
-use super::error::ProblemKind;
+use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 use super::value;
 

@@ -3,13 +3,18 @@
 //! Unknown keys are refused, and every problem of a file is told at once, with its place and what to do.
 
 mod client;
+mod conduct;
 mod credentials;
 mod customer;
+mod dots_server;
 mod error;
 mod limits;
 mod mitigation;
+mod problem;
 mod reader;
+mod redirect;
 mod report;
+mod resolver;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -25,7 +30,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use error::{ProblemKind, Severity};
+use error::Severity;
+use problem::ProblemKind;
 use reader::{Diagnostics, Located, Place, Table};
 
 pub(crate) use client::ClientConfig;
@@ -37,6 +43,9 @@ pub(crate) use value::HostName;
 
 /// Longest configuration file, in bytes: a hundred thousand prefixes are shorter.
 const MAX_CONFIG_BYTES: u64 = 8 << 20;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` without its NUL (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
 
 /// Whose file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -72,7 +81,10 @@ pub(crate) struct Heartbeat {
 /// Everything that would keep the server from starting, at once.
 pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
     let text = read(file)?;
-    let (config, problems) = examine(file, &text, server::read);
+    let (config, problems) = examine(file, &text, |table, folder, diagnostics| {
+        refuse_other(&table, Daemon::Server, file, diagnostics)?;
+        server::read(table, folder, diagnostics)
+    });
     let (fatal, warnings) = by_severity(problems);
     match config {
         Some(config) if fatal.is_empty() => Ok(ServerConfig { warnings, ..config }),
@@ -86,7 +98,10 @@ pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
 /// Everything that would keep the client from starting, at once.
 pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
     let text = read(file)?;
-    let (config, problems) = examine(file, &text, client::read);
+    let (config, problems) = examine(file, &text, |table, folder, diagnostics| {
+        refuse_other(&table, Daemon::Client, file, diagnostics)?;
+        client::read(table, folder, diagnostics)
+    });
     let (fatal, warnings) = by_severity(problems);
     match config {
         Some(config) if fatal.is_empty() => Ok(ClientConfig { warnings, ..config }),
@@ -127,6 +142,31 @@ fn daemon_of(table: &Table<'_>) -> Option<Daemon> {
         std::cmp::Ordering::Less => Some(Daemon::Server),
         std::cmp::Ordering::Equal => None,
     }
+}
+
+/// Notes that the file is the other daemon's; `None` then, since everything in it would be wrong.
+fn refuse_other(
+    table: &Table<'_>,
+    daemon: Daemon,
+    file: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<()> {
+    let of_other = daemon_of(table).filter(|found| *found != daemon);
+    let Some(other) = of_other else {
+        return Some(());
+    };
+    let keys = match other {
+        Daemon::Client => client::OWN_KEYS,
+        Daemon::Server => server::OWN_KEYS,
+    };
+    let key = keys.iter().copied().find(|key| table.has(key))?;
+    let file = file.to_owned();
+    let kind = match other {
+        Daemon::Client => ProblemKind::FileOfAClient { key, file },
+        Daemon::Server => ProblemKind::FileOfAServer { key, file },
+    };
+    diagnostics.note(table.place(), kind);
+    None
 }
 
 fn examine<T>(
@@ -231,6 +271,14 @@ fn state_and_control(
     let state = path_or(table, "state", state, folder, diagnostics);
     let control = path_or(table, "control", control, folder, diagnostics);
     let (state, control) = (state?, control?);
+    let bytes = control.value.as_os_str().len();
+    if bytes > MAX_SOCKET_PATH {
+        let limit = MAX_SOCKET_PATH;
+        diagnostics.note(
+            &control.place,
+            ProblemKind::SocketPathTooLong { bytes, limit },
+        );
+    }
     if state.value == control.value {
         let line = diagnostics.line(&state.place);
         diagnostics.note(

@@ -10,7 +10,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, ProblemKind};
+use super::error::Problem;
+use super::problem::ProblemKind;
 
 /// Most entries that a list of the file may have.
 pub(super) const MAX_ENTRIES: usize = 100_000;
@@ -321,6 +322,10 @@ impl<'a> Value<'a> {
             }),
             None => self.wrong_type(wanted, diagnostics),
         }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn note(&self, kind: ProblemKind, diagnostics: &mut Diagnostics<'_>) {

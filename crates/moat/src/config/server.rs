@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use agent::server::Policy;
 use dtls::{PskIdentity, PskKey};
 use mitigator::nftables::NftablesConfig;
 
+use super::conduct::{self, Conduct};
 use super::credentials::{self, CertificateCredentials, Role};
 use super::customer::{self, Customer};
-use super::error::{Problem, ProblemKind};
+use super::error::Problem;
 use super::limits::Limits;
 use super::mitigation;
+use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
+use super::resolver::{self, Resolver};
 use super::transport::{self, Transports};
 use super::value;
 use super::{Heartbeat, heartbeat, note_doubles, state_and_control, values};
@@ -25,7 +27,12 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "certificate",
     "private_key",
     "trust_anchors",
+    "transports",
     "max_lifetime",
+    "on_conflict",
+    "terminating",
+    "attack_stopped_after",
+    "dns",
     "customer",
     "limits",
     "mitigator",
@@ -49,9 +56,14 @@ pub(crate) struct ServerConfig {
     pub(crate) state: PathBuf,
     /// The socket at which `moat sessions` and the like reach it.
     pub(crate) control: PathBuf,
-    /// The longest lifetime it grants, also to a request for an indefinite one; whole seconds, at least one
-    /// (RFC 9132 §4.4.1.1).
-    pub(crate) max_lifetime: NonZeroU32,
+    /// How it treats requests.
+    pub(crate) conduct: Conduct,
+    /// Whom it looks names up with. `None`: nobody, so requests that name hosts are refused.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the agent looks nothing up yet")
+    )]
+    pub(crate) resolver: Option<Resolver>,
     /// Who may ask. No two of the same name.
     pub(crate) customers: Vec<Customer>,
     /// What the network may make it hold.
@@ -68,7 +80,7 @@ impl ServerConfig {
     /// What the operator decided.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
-            max_lifetime: self.max_lifetime,
+            max_lifetime: self.conduct.max_lifetime,
             ..self.limits.policy()
         }
     }
@@ -93,10 +105,8 @@ pub(super) fn read(
     let certificate = credentials::certificate(&mut table, Role::Server, folder, diagnostics);
     let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
     let files = state_and_control(&mut table, defaults, folder, diagnostics);
-    let max_lifetime = match table.take("max_lifetime") {
-        Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
-        None => Some(86_400),
-    };
+    let conduct = conduct::read(&mut table, diagnostics);
+    let resolver = resolver::read(&mut table, diagnostics);
     let limits = Limits::read(&mut table, diagnostics);
     let customers = customer::read(
         &mut table,
@@ -117,7 +127,8 @@ pub(super) fn read(
         certificate,
         state,
         control,
-        max_lifetime: NonZeroU32::new(max_lifetime?)?,
+        conduct: conduct?,
+        resolver: resolver?,
         customers: customers?,
         limits: limits?,
         nftables: nftables?,

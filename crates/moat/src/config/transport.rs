@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use dtls::Transport;
 
-use super::error::ProblemKind;
 use super::note_doubles;
+use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 
 /// What carries the sessions: at least one, UDP before TCP.

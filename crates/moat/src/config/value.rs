@@ -3,12 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use dots::target::DomainName;
 use ipnet::IpNet;
 use mitigator::nftables::TableName;
 use pvd::{InterfaceName, PvdId};
 use serde::Serialize;
 
-use super::error::{NameProblem, ProblemKind};
+use super::problem::{NameProblem, ProblemKind};
 
 /// The port of the signal channel when none is written (RFC 9132 §3).
 pub(super) const SIGNAL_PORT: u16 = 4646;
@@ -70,6 +71,15 @@ impl std::fmt::Display for HostName {
 /// A host name, as a server's reference identifier is one (RFC 9132 §7.1).
 pub(super) fn host_name(text: &str) -> Result<HostName, ProblemKind> {
     HostName::parse(text).map_err(|why| not_a_name(text, why, "dots.example.net"))
+}
+
+/// A host name as DOTS messages carry it.
+pub(super) fn domain_name(text: &str) -> Result<DomainName, ProblemKind> {
+    const EXAMPLE: &str = "dots.example.net";
+    let name = HostName::parse(text).map_err(|why| not_a_name(text, why, EXAMPLE))?;
+    name.as_str()
+        .parse()
+        .map_err(|_| not_a_name(text, NameProblem::Address, EXAMPLE))
 }
 
 /// A PvD ID: a fully qualified domain name (RFC 8801 §2).
@@ -178,12 +188,12 @@ pub(super) fn host_address(text: &str) -> Result<IpAddr, ProblemKind> {
     Ok(address)
 }
 
-/// Where a DOTS server is reached, port 4646 when none is written. Loopback is allowed, for trying things.
-pub(super) fn server_address(text: &str) -> Result<SocketAddr, ProblemKind> {
-    let address = socket_address(text)?;
+/// Where a server is reached, with this port when none is written. Loopback is allowed, for trying things.
+pub(super) fn server_address(text: &str, port: u16) -> Result<SocketAddr, ProblemKind> {
+    let address = socket_address(text, port)?;
     refuse(text, special_address(address.ip()))?;
     if address.port() == 0 {
-        Err(ProblemKind::PortZero)
+        Err(ProblemKind::PortZero { port })
     } else {
         Ok(address)
     }
@@ -192,7 +202,7 @@ pub(super) fn server_address(text: &str) -> Result<SocketAddr, ProblemKind> {
 /// Where a server listens, port 4646 when none is written. 0.0.0.0 and :: mean every address of their family, and
 /// port 0 one that the system chooses.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, ProblemKind> {
-    let address = socket_address(text)?;
+    let address = socket_address(text, SIGNAL_PORT)?;
     let unicast = |address: &IpAddr| !address.is_unspecified();
     refuse(
         text,
@@ -224,10 +234,11 @@ fn loopback(address: IpAddr) -> Option<&'static str> {
     address.is_loopback().then_some("a loopback")
 }
 
-fn socket_address(text: &str) -> Result<SocketAddr, ProblemKind> {
-    let with_default_port = || Some(SocketAddr::new(parse_address(text)?, SIGNAL_PORT));
+fn socket_address(text: &str, port: u16) -> Result<SocketAddr, ProblemKind> {
+    let with_default_port = || Some(SocketAddr::new(parse_address(text)?, port));
     let not_one = || ProblemKind::NotASocketAddress {
         text: text.to_owned(),
+        port,
     };
     text.parse()
         .ok()

@@ -11,7 +11,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509ExtendedKeyUsage, X509KeyUsage, X509Ref};
 
 use super::read_bounded;
-use crate::config::error::ProblemKind;
+use crate::config::problem::ProblemKind;
 use crate::config::reader::{Diagnostics, Located, Table};
 use crate::config::value;
 

@@ -7,7 +7,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::error::ProblemKind;
+use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 
 pub(crate) use certificate::CertificateCredentials;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use dtls::{PskIdentity, PskKey};
 
 use super::read_bounded;
-use crate::config::error::{KeyProblem, ProblemKind};
+use crate::config::problem::{KeyProblem, ProblemKind};
 use crate::config::reader::{Diagnostics, Place, Table};
 use crate::config::value;
 

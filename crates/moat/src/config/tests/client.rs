@@ -15,7 +15,7 @@ interval = 60
 missing_allowed = 5
 [[pvd]]
 id = "fixed.example"
-interface = "fixed0"
+interface = "lo"
 prefixes = ["203.0.113.0/28", "2001:db8:f:100::/56"]
 addresses = ["203.0.113.1", "2001:db8:f:100::1"]
 [[pvd.dots]]
@@ -28,6 +28,7 @@ trust_anchors = "ca.pem"
 id = "mobile.example"
 prefixes = ["198.51.100.0/28"]
 addresses = ["198.51.100.1"]
+dns = ["198.51.100.53", "198.51.100.54:5353"]
 [[pvd.dots]]
 name = "dots.mobile.example"
 addresses = ["198.51.100.129"]
@@ -57,7 +58,7 @@ fn a_whole_file_is_read() {
         panic!("{:?}", config.pvds)
     };
     assert_eq!(fixed.id.as_str(), "fixed.example");
-    assert_eq!(fixed.interface.as_ref().unwrap().as_str(), "fixed0");
+    assert_eq!(fixed.interface.as_ref().unwrap().as_str(), "lo");
     assert_eq!(
         fixed.prefixes,
         [
@@ -92,6 +93,9 @@ fn a_whole_file_is_read() {
         fixed.dots[0].transports,
         [Transport::Datagram, Transport::Stream].into()
     );
+    assert!(fixed.resolvers.is_empty());
+    let resolvers: Vec<String> = mobile.resolvers.iter().map(ToString::to_string).collect();
+    assert_eq!(resolvers, ["198.51.100.53:53", "198.51.100.54:5353"]);
     assert_eq!(mobile.interface, None);
     assert_eq!(mobile.dots[0].transports, [Transport::Datagram].into());
 }
@@ -126,6 +130,8 @@ fn every_wrong_value_of_the_top_is_told() {
     1:9: state: the path is empty; write a file name
 "client.db" => "run/client.sock"
     2:11: control: is the same file as state (line 1); give each its own
+"run/client.sock" => "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.sock"
+    2:11: control: the path has 108 bytes, and a socket's path has at most 107; write a shorter one
 "client.db" => true
     1:9: state: this is true or false; write a file name, in quotes
 lifetime = 7200 => lifetime = 0
@@ -234,10 +240,17 @@ fn what_two_pvds_share_is_told() {
         ]
     );
     let id = "id = \"mobile.example\"\n";
-    let apart = with(&both, id, &format!("{id}interface = \"lte0\"\n"));
+    let missing = |name| {
+        format!(
+            "warning: pvd[1].interface: there is no interface {name} on this machine now; \
+             check the name (ip link shows them), or bring it up"
+        )
+    };
+    let apart = with(&both, id, &format!("{id}interface = \"lte9\"\n"));
     assert_eq!(
         folder.told(&apart),
         [
+            format!("x.toml:20:13: {}", missing("lte9")),
             format!("x.toml:21:32: {overlap}"),
             format!(
                 "x.toml:22:30: warning: {address}; only the interfaces tell the networks apart"
@@ -266,9 +279,17 @@ fn every_wrong_value_of_a_pvd_is_told() {
     8:6: pvd[0].id: "fixed.example." is not a name: it ends with a dot; write it like fixed.example
 id = "fixed.example"\n =>
     7:1: pvd[0].id: is missing; write id = "fixed.example"
-"fixed0" => "an-interface-too-long"
+"lo" => "not-there0"
+    9:13: warning: pvd[0].interface: there is no interface not-there0 on this machine now; check the name (ip link shows them), or bring it up
+"198.51.100.53" => "198.51.100.53", "198.51.100.53:53"
+    22:25: pvd[1].dns[1]: is the same as pvd[1].dns[0] (line 22); delete one of the two
+"198.51.100.53" => "dns.example"
+    22:8: pvd[1].dns[0]: "dns.example" is not an IP address with a port; write it like 203.0.113.1:53, [2001:db8::1]:53, or without the port for 53
+"198.51.100.53" => "2001:db8::53"
+    22:8: warning: pvd[1].dns[0]: 2001:db8::53 is an IPv6 address, and addresses of this PvD has none of that family to send from; add one
+"lo" => "an-interface-too-long"
     9:13: pvd[0].interface: "an-interface-too-long" is not an interface name: 1 to 15 characters without spaces and slashes; write it like eth0
-"fixed0" => "a/b"
+"lo" => "a/b"
     9:13: pvd[0].interface: "a/b" is not an interface name: 1 to 15 characters without spaces and slashes; write it like eth0
 "203.0.113.1" => "198.51.100.1"
     11:14: pvd[0].addresses[0]: 198.51.100.1 is in none of this PvD's prefixes (203.0.113.0/28, 2001:db8:f:100::/56); write an address of this network, or add its prefix
@@ -282,28 +303,28 @@ id = "fixed.example"\n =>
 "203.0.113.1" => "203.0.113.1", "203.0.113.1"
     11:29: pvd[0].addresses[1]: 203.0.113.1 is in pvd[0].addresses[0] already (line 11); delete one of the two
 "198.51.100.129" => "2001:db8::1"
-    24:14: warning: pvd[1].dots[0].addresses[0]: 2001:db8::1 is an IPv6 address, and addresses of this PvD has none of that family to send from; add one
+    25:14: warning: pvd[1].dots[0].addresses[0]: 2001:db8::1 is an IPv6 address, and addresses of this PvD has none of that family to send from; add one
 "198.51.100.129" => "198.51.100.129:0"
-    24:14: pvd[1].dots[0].addresses[0]: port 0 cannot be reached; leave the port out for 4646
+    25:14: pvd[1].dots[0].addresses[0]: port 0 cannot be reached; leave the port out for 4646
 "198.51.100.129" => "198.51.100.129:65536"
-    24:14: pvd[1].dots[0].addresses[0]: "198.51.100.129:65536" is not an IP address with a port; write it like 203.0.113.1:4646, [2001:db8::1]:4646, or without the port for 4646
+    25:14: pvd[1].dots[0].addresses[0]: "198.51.100.129:65536" is not an IP address with a port; write it like 203.0.113.1:4646, [2001:db8::1]:4646, or without the port for 4646
 "198.51.100.129" => "198.51.100.129", "198.51.100.129:4646"
-    24:32: pvd[1].dots[0].addresses[1]: 198.51.100.129:4646 is in pvd[1].dots[0].addresses[0] already (line 24); delete one of the two
+    25:32: pvd[1].dots[0].addresses[1]: 198.51.100.129:4646 is in pvd[1].dots[0].addresses[0] already (line 25); delete one of the two
 "198.51.100.129" => "0.0.0.0"
-    24:14: pvd[1].dots[0].addresses[0]: "0.0.0.0" is the unspecified address, which cannot be used here; write a unicast address of the network
+    25:14: pvd[1].dots[0].addresses[0]: "0.0.0.0" is the unspecified address, which cannot be used here; write a unicast address of the network
 ["udp"] => ["UDP"]
-    25:15: pvd[1].dots[0].transports[0]: "UDP" is not known here; write "udp" or "tcp"
+    26:15: pvd[1].dots[0].transports[0]: "UDP" is not known here; write "udp" or "tcp"
 ["198.51.100.129"] => []
-    24:13: pvd[1].dots[0].addresses: the list is empty; write at least one address, like "203.0.113.129"
+    25:13: pvd[1].dots[0].addresses: the list is empty; write at least one address, like "203.0.113.129"
 "dots.mobile.example" => "198.51.100.129"
-    23:8: pvd[1].dots[0].name: "198.51.100.129" is not a name: it is an IP address; write it like dots.example.net
+    24:8: pvd[1].dots[0].name: "198.51.100.129" is not a name: it is an IP address; write it like dots.example.net
 "dots.mobile.example" => 5
-    23:8: pvd[1].dots[0].name: this is a whole number; write a name in quotes, like "dots.example.net"
+    24:8: pvd[1].dots[0].name: this is a whole number; write a name in quotes, like "dots.example.net"
 name = "dots.mobile.example"\n =>
-    22:1: pvd[1].dots[0].name: is missing; write name = "dots.example.net"
+    23:1: pvd[1].dots[0].name: is missing; write name = "dots.example.net"
 [[pvd.dots]]\nname = "dots.mobile.example" => [[pvd.dot]]\nname = "dots.mobile.example"
     18:1: warning: pvd[1]: this PvD has no DOTS server, so its provider cannot be asked; add [[pvd.dots]]
-    22:7: pvd[1].dot: is not a key of this table; did you mean dots?
+    23:7: pvd[1].dot: is not a key of this table; did you mean dots?
 "##,
     );
 }
@@ -320,5 +341,5 @@ fn everything_is_told_at_once_and_in_order() {
     let error = load_client(&folder.write(&with(&text, "dots.mobile.example", "dots..example")))
         .unwrap_err();
     let lines: Vec<usize> = invalid(error).iter().map(|problem| problem.line).collect();
-    assert_eq!(lines, [3, 10, 23]);
+    assert_eq!(lines, [3, 10, 24]);
 }

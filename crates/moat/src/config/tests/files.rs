@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use openssl::asn1::Asn1Time;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::X509;
 
@@ -171,6 +172,57 @@ fn a_key_that_others_can_read_and_a_near_expiry_are_warnings() {
          (mode 0644); run: chmod 600 soon-key.pem"
     );
     assert!(folder.check(&text).is_ok());
+}
+
+/// A certificate that the CA of the folder signs, with an RSA key of this many bits.
+fn with_rsa(folder: &Folder, name: &str, bits: u32) {
+    let key = PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
+    let home = X509::from_pem(&fs::read(folder.path().join("home.pem")).unwrap()).unwrap();
+    let ca_key = fs::read(folder.path().join("ca-key.pem")).unwrap();
+    let mut certificate = X509::builder().unwrap();
+    certificate.set_pubkey(&key).unwrap();
+    certificate.set_not_before(home.not_before()).unwrap();
+    certificate.set_not_after(home.not_after()).unwrap();
+    certificate.set_issuer_name(home.issuer_name()).unwrap();
+    let ca_key = PKey::private_key_from_pem(&ca_key).unwrap();
+    certificate.sign(&ca_key, MessageDigest::sha256()).unwrap();
+    let pem = certificate.build().to_pem().unwrap();
+    fs::write(folder.path().join(format!("{name}.pem")), pem).unwrap();
+    let pem = key.private_key_to_pem_pkcs8().unwrap();
+    let file = folder.path().join(format!("{name}-key.pem"));
+    fs::write(&file, pem).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// OpenSSL refuses such keys, without a word that a person understands.
+#[test]
+fn a_key_that_can_be_broken_is_told() {
+    let folder = Folder::new();
+    with_rsa(&folder, "weak", 1024);
+    with_rsa(&folder, "strong", 2048);
+    assert!(
+        folder
+            .told(&naming("strong.pem", "strong-key.pem", "ca.pem"))
+            .is_empty()
+    );
+    let has = "weak.pem has a key of 1024 bits, which can be broken";
+    let own = naming("weak.pem", "weak-key.pem", "ca.pem");
+    assert_eq!(
+        folder.told(&own),
+        [format!(
+            "x.toml:15:15: pvd[0].dots[0].certificate: {has}; make one with P-256, or RSA of 2048 bits or more"
+        )]
+    );
+    assert!(load_client(&folder.write(&own)).is_err());
+    let anchor = naming("home.pem", "home-key.pem", "weak.pem");
+    assert_eq!(
+        folder.told(&anchor),
+        [format!(
+            "x.toml:17:17: pvd[0].dots[0].trust_anchors: {has}, so nothing it issued is trusted; \
+             ask for a CA with P-256, or RSA of 2048 bits or more"
+        )]
+    );
+    assert!(load_client(&folder.write(&anchor)).is_ok());
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn the_report_counts_and_json_carries_every_part() {
     assert_eq!(problem["key"], "pvd[0].color");
     assert_eq!(
         problem["message"],
-        "is not a key of this table; its keys are id, interface, prefixes, addresses, dots"
+        "is not a key of this table; its keys are id, interface, prefixes, addresses, dots, dns"
     );
 }
 

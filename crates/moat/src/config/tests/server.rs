@@ -1,5 +1,6 @@
 //! The file of `moat server`.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use agent::server::{Policy, SessionLimits};
 use dtls::Transport;
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
+use super::super::conduct::{Conduct, OnConflict};
 use super::super::limits::Limits;
-use super::super::{Heartbeat, load_server};
+use super::super::{ConfigError, Heartbeat, load_client, load_server};
+use super::client::CLIENT;
 use super::{Folder, assert_told, with};
 
 const SERVER: &str = r#"listen = ["203.0.113.129:4647", "[2001:db8:f::4646]", "::1"]
@@ -26,6 +29,10 @@ max_mitigations = 7
 [[customer]]
 name = "branch.example"
 prefixes = ["203.0.113.16/28"]
+[customer.redirect]
+server = "dots2.fixed.example"
+addresses = ["203.0.113.130"]
+ttl = 600
 [limits]
 sessions = 5
 mitigations_per_customer = 9
@@ -35,6 +42,9 @@ table = "moat_1"
 packets_per_second = 100
 [heartbeat]
 interval = 0
+[dns]
+servers = ["198.51.100.53", "[2001:db8::53]:8853"]
+tls_name = "dns.example.net"
 "#;
 
 const SHORT: &str = r#"certificate = "dots.fixed.example.pem"
@@ -67,7 +77,7 @@ fn a_whole_file_is_read() {
     assert_eq!(config.transports, [Transport::Stream].into());
     assert_eq!(config.state.to_str(), Some("/srv/server.db"));
     assert_eq!(config.control, folder.path().join("server.sock"));
-    assert_eq!(config.max_lifetime.get(), 3600);
+    assert_eq!(config.conduct.max_lifetime.get(), 3600);
     let customers: Vec<_> = config
         .customers
         .iter()
@@ -97,6 +107,18 @@ fn a_whole_file_is_read() {
     };
     assert_eq!(config.nftables, nftables);
     assert_eq!(config.heartbeat, None);
+    let resolver = config.resolver.unwrap();
+    let resolvers: Vec<String> = resolver.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(resolvers, ["198.51.100.53:853", "[2001:db8::53]:8853"]);
+    assert_eq!(resolver.tls_name.unwrap().as_str(), "dns.example.net");
+    let redirect = config.customers[1].redirect.as_ref().unwrap();
+    assert_eq!(redirect.server.as_str(), "dots2.fixed.example");
+    assert_eq!(
+        redirect.addresses,
+        ["203.0.113.130".parse::<IpAddr>().unwrap()]
+    );
+    assert_eq!(redirect.lifetime, Duration::from_secs(600));
+    assert_eq!(config.customers[0].redirect, None);
     assert!(config.warnings.is_empty());
 }
 
@@ -112,8 +134,16 @@ fn what_is_left_out_has_its_default() {
     );
     assert_eq!(config.state.to_str(), Some("/var/lib/moat/server.db"));
     assert_eq!(config.control.to_str(), Some("/run/moat/server.sock"));
-    assert_eq!(config.max_lifetime.get(), 86_400);
+    assert_eq!(config.conduct.max_lifetime.get(), 86_400);
     assert_eq!(config.limits, Limits::default());
+    let conduct = Conduct {
+        max_lifetime: NonZeroU32::new(86_400).unwrap(),
+        on_conflict: OnConflict::Both,
+        terminating: Duration::from_secs(120),
+        attack_stopped_after: Duration::from_secs(300),
+    };
+    assert_eq!(config.conduct, conduct);
+    assert_eq!(config.resolver, None);
     assert_eq!(config.customers[0].max_mitigations, 100);
     assert_eq!(
         config.heartbeat,
@@ -174,6 +204,34 @@ fn every_limit_reaches_the_agent() {
 }
 
 #[test]
+fn the_conduct_of_the_server_is_read() {
+    let folder = Folder::new();
+    let written = "on_conflict = \"last\"\nterminating = 0\nattack_stopped_after = 60\n";
+    let config = load_server(&folder.write(&format!("{written}{SHORT}"))).unwrap();
+    let conduct = Conduct {
+        max_lifetime: NonZeroU32::new(86_400).unwrap(),
+        on_conflict: OnConflict::Last,
+        terminating: Duration::ZERO,
+        attack_stopped_after: Duration::from_secs(60),
+    };
+    assert_eq!(config.conduct, conduct);
+}
+
+#[test]
+fn a_file_for_the_other_daemon_is_told_in_one_sentence() {
+    let folder = Folder::new();
+    let told = |error: ConfigError| folder.strip(&error);
+    assert_eq!(
+        told(load_server(&folder.write(CLIENT)).unwrap_err()),
+        "x.toml:1:1: this is a client's file, as it has pvd; start it with moat client --config x.toml"
+    );
+    assert_eq!(
+        told(load_client(&folder.write(SERVER)).unwrap_err()),
+        "x.toml:1:1: this is a server's file, as it has listen; start it with moat server --config x.toml"
+    );
+}
+
+#[test]
 fn dropping_everything_is_an_action() {
     let folder = Folder::new();
     let config = load_server(&folder.write(&format!("{SHORT}action = \"drop\"\n"))).unwrap();
@@ -219,7 +277,7 @@ max_lifetime = 3600 => max_lifetime = -1
 max_lifetime = 3600 => max_lifetime = 1.5
     8:16: max_lifetime: this is a decimal number; write a whole number, without quotes
 max_lifetime = 3600 => max_life = 3600
-    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, limits, customer, mitigator, heartbeat
+    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, on_conflict, terminating, attack_stopped_after, dns, limits, customer, mitigator, heartbeat
 name = "Home" => name = " "
     10:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
 name = "Home" => name = ""
@@ -232,20 +290,41 @@ max_mitigations = 7 => max_mitigations = 0
     11:13: warning: customer[0].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/24 of customer[1].prefixes[0] (line 15): both customers can ask for its mitigation; if only one of them owns it, delete the other
 ["203.0.113.16/28"] => ["203.0.113.0/28"]
     15:13: warning: customer[1].prefixes[0]: 203.0.113.0/28 overlaps 203.0.113.0/28 of customer[0].prefixes[0] (line 11): both customers can ask for its mitigation; if only one of them owns it, delete the other
+server = "dots2.fixed.example" => servers = "dots2.fixed.example"
+    16:1: customer[1].redirect.server: is missing; write server = "dots.example.net"
+    17:1: customer[1].redirect.servers: is not a key of this table; did you mean server?
+"dots2.fixed.example" => "203.0.113.130"
+    17:10: customer[1].redirect.server: "203.0.113.130" is not a name: it is an IP address; write it like dots.example.net
+["203.0.113.130"] => ["203.0.113.130:4646"]
+    18:14: customer[1].redirect.addresses[0]: "203.0.113.130:4646" is not an IP address; write it like 203.0.113.1 or 2001:db8::1
+["203.0.113.130"] => ["::2", "::3", "::4", "::5", "::6", "::7", "::8", "::9", "::a"]
+    18:13: customer[1].redirect.addresses: more than 8 entries; a configuration has at most 8 here
+ttl = 600 => ttl = 4294967296
+    19:7: customer[1].redirect.ttl: 4294967296 is out of range; write 0 to 4294967295 seconds
 sessions = 5 => sessions = 0
-    17:12: limits.sessions: 0 is out of range; write 1 to 10000000
+    21:12: limits.sessions: 0 is out of range; write 1 to 10000000
 sessions = 5 => session = 5
-    17:1: limits.session: is not a key of this table; did you mean sessions?
+    21:1: limits.session: is not a key of this table; did you mean sessions?
 "moat_1" => "moat; flush ruleset"
-    21:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat
+    25:9: mitigator.nftables.table: "moat; flush ruleset" is not a name for an nftables table: 1 to 32 of a-z, 0-9 and _, a letter first; write it like moat
 packets_per_second = 100 => action = "reject"
-    22:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
+    26:10: mitigator.nftables.action: "reject" is not known here; write "limit-per-source" or "drop"
 packets_per_second = 100 => action = "drop"\nburst = 5
-    23:9: mitigator.nftables.burst: does nothing when action is "drop"; delete it, or write action = "limit-per-source"
+    27:9: mitigator.nftables.burst: does nothing when action is "drop"; delete it, or write action = "limit-per-source"
 packets_per_second = 100 => block_seconds = 0
-    22:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
+    26:17: mitigator.nftables.block_seconds: 0 is out of range; write 1 to 86400 seconds
+max_lifetime = 3600 => on_conflict = "none"
+    8:15: on_conflict: "none" is not known here; write "both", "first" or "last"
+max_lifetime = 3600 => terminating = 301
+    8:15: terminating: 301 is out of range; write 0 to 300 seconds
+max_lifetime = 3600 => attack_stopped_after = 0
+    8:24: attack_stopped_after: 0 is out of range; write 1 to 86400 seconds
+"198.51.100.53" => "resolver"
+    30:12: dns.servers[0]: "resolver" is not an IP address with a port; write it like 203.0.113.1:853, [2001:db8::1]:853, or without the port for 853
+servers = ["198.51.100.53", "[2001:db8::53]:8853"] =>
+    29:1: dns.servers: is missing; write servers = ["203.0.113.53"]
 [mitigator.nftables] => [mitigator.bgp]
-    19:12: mitigator.bgp: is not a key of this table; its keys are nftables
+    23:12: mitigator.bgp: is not a key of this table; its keys are nftables
 "##,
     );
     assert_told(

@@ -1,0 +1,68 @@
+//! How the server treats requests once it has taken them: how long, in which order, and when they end.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::problem::ProblemKind;
+use super::reader::{Diagnostics, Table};
+
+/// What becomes of requests of two customers for the same addresses (RFC 9132 §4.4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnConflict {
+    /// Both are in force.
+    Both,
+    /// The first stays, the second is refused.
+    First,
+    /// The second takes the place of the first.
+    Last,
+}
+
+/// How the server treats requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Conduct {
+    /// The longest lifetime it grants, also to a request for an indefinite one; whole seconds (RFC 9132 §4.4.1.1).
+    pub(crate) max_lifetime: NonZeroU32,
+    /// What becomes of requests of two customers for the same addresses.
+    pub(crate) on_conflict: OnConflict,
+    /// How long a mitigation goes on after its withdrawal, at most 300 s (RFC 9132 §4.4.4).
+    pub(crate) terminating: Duration,
+    /// How long nothing is dropped before an attack counts as over (RFC 9132 §4.4.2, status 3).
+    pub(crate) attack_stopped_after: Duration,
+}
+
+/// Reads what is written of it at the top of a server's file.
+pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Conduct> {
+    let max_lifetime = match table.take("max_lifetime") {
+        Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
+        None => Some(86_400),
+    };
+    let choices = "\"both\", \"first\" or \"last\"";
+    let on_conflict = match table.take("on_conflict") {
+        Some(value) => value
+            .parse(choices, diagnostics, |text| match text {
+                "both" => Ok(OnConflict::Both),
+                "first" => Ok(OnConflict::First),
+                "last" => Ok(OnConflict::Last),
+                _ => Err(ProblemKind::UnknownChoice {
+                    text: text.to_owned(),
+                    wanted: choices,
+                }),
+            })
+            .map(|choice| choice.value),
+        None => Some(OnConflict::Both),
+    };
+    let terminating = match table.take("terminating") {
+        Some(value) => value.number(0..=300, " seconds", diagnostics),
+        None => Some(120),
+    };
+    let attack_stopped_after = match table.take("attack_stopped_after") {
+        Some(value) => value.number(1..=86_400, " seconds", diagnostics),
+        None => Some(300),
+    };
+    Some(Conduct {
+        max_lifetime: NonZeroU32::new(max_lifetime?)?,
+        on_conflict: on_conflict?,
+        terminating: Duration::from_secs(terminating?.into()),
+        attack_stopped_after: Duration::from_secs(attack_stopped_after?.into()),
+    })
+}
