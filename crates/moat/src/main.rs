@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod clock;
 mod config;
+mod connection;
 mod control;
 mod lab;
 mod pki;

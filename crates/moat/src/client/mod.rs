@@ -201,14 +201,20 @@ impl Daemon {
                     source,
                     remote,
                 } => {
-                    if let Err(error) = self.paths.open(path, interface.as_ref(), source, remote) {
+                    if let Err(error) = self.paths.open(
+                        path,
+                        dtls::Transport::Datagram,
+                        interface.as_ref(),
+                        source,
+                        remote,
+                    ) {
                         let now = clock::now();
                         self.agent
                             .handle_path_failure(now, path, &error.to_string());
                     }
                 }
                 Action::Transmit(path, datagram) => {
-                    if let Err(error) = self.paths.send(path, &datagram) {
+                    if let Err(error) = self.paths.send(path, datagram) {
                         let now = clock::now();
                         self.agent
                             .handle_path_failure(now, path, &error.to_string());

@@ -7,11 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use agent::client::PathId;
+use dtls::Transport;
 use pvd::InterfaceName;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::connection::{self, Connection};
 
 /// Largest datagram taken; a DTLS record is never longer than 2^14 bytes and some.
 const MAX_DATAGRAM: usize = 64 * 1024;
@@ -19,16 +22,30 @@ const MAX_DATAGRAM: usize = 64 * 1024;
 /// What a socket gives.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// A datagram.
+    /// A datagram; of a connection, a chunk, which is empty where the connection has ended.
     Datagram(PathId, Vec<u8>),
     /// The socket is of no use, as when the peer's port is closed.
     Failed(PathId, io::Error),
 }
 
+#[derive(Debug)]
+enum Path {
+    Datagram(Arc<UdpSocket>, JoinHandle<()>),
+    Stream(Connection),
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        if let Self::Datagram(_, reader) = self {
+            reader.abort();
+        }
+    }
+}
+
 /// All sockets that are open.
 #[derive(Debug)]
 pub(super) struct Paths {
-    open: BTreeMap<PathId, (Arc<UdpSocket>, JoinHandle<()>)>,
+    open: BTreeMap<PathId, Path>,
     incoming: mpsc::Sender<Incoming>,
 }
 
@@ -40,29 +57,52 @@ impl Paths {
         }
     }
 
-    /// Opens a socket and begins to read from it.
+    /// Opens a socket and begins to read from it. A connection is there later; what is sent before
+    /// waits.
     pub(super) fn open(
         &mut self,
         path: PathId,
+        transport: Transport,
         interface: Option<&InterfaceName>,
         source: Option<IpAddr>,
         remote: SocketAddr,
     ) -> io::Result<()> {
-        let socket = Arc::new(connect(interface, source, remote)?);
-        let reader =
-            tokio::task::spawn_local(read(path, Arc::clone(&socket), self.incoming.clone()));
-        self.open.insert(path, (socket, reader));
+        let opened = match transport {
+            Transport::Datagram => {
+                let socket = bound((Type::DGRAM, Protocol::UDP), interface, source, remote)?;
+                socket.connect(&remote.into())?;
+                let socket = Arc::new(UdpSocket::from_std(socket.into())?);
+                let reader = read(path, Arc::clone(&socket), self.incoming.clone());
+                Path::Datagram(socket, tokio::task::spawn_local(reader))
+            }
+            Transport::Stream => {
+                let socket = bound((Type::STREAM, Protocol::TCP), interface, source, remote)?;
+                // Messages are small and wait for no others.
+                socket.set_tcp_nodelay(true)?;
+                let connecting = TcpSocket::from_std_stream(socket.into()).connect(remote);
+                let into = move |incoming| match incoming {
+                    connection::Incoming::Chunk(chunk) => Incoming::Datagram(path, chunk),
+                    connection::Incoming::Failed(error) => Incoming::Failed(path, error),
+                };
+                Path::Stream(Connection::spawn(connecting, self.incoming.clone(), into))
+            }
+        };
+        self.open.insert(path, opened);
         Ok(())
     }
 
-    /// Sends a datagram. One that the system has no room for is lost, as on the way; an error
-    /// means that the path cannot be used. The kernel is asked directly: before its first event,
-    /// the runtime takes a socket for one that cannot be written to.
-    pub(super) fn send(&self, path: PathId, datagram: &[u8]) -> io::Result<()> {
-        let Some((socket, _)) = self.open.get(&path) else {
-            return Ok(());
+    /// Sends a datagram, or the next chunk of a connection. A datagram that the system has no room
+    /// for is lost, as on the way; an error means that the path cannot be used. The kernel is asked
+    /// directly: before its first event, the runtime takes a socket for one that cannot be written to.
+    pub(super) fn send(&self, path: PathId, octets: Vec<u8>) -> io::Result<()> {
+        let socket = match self.open.get(&path) {
+            Some(Path::Datagram(socket, _)) => socket,
+            Some(Path::Stream(connection)) => {
+                return connection.send(octets).map_err(io::Error::other);
+            }
+            None => return Ok(()),
         };
-        match SockRef::from(&**socket).send(datagram) {
+        match SockRef::from(&**socket).send(&octets) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
@@ -70,22 +110,18 @@ impl Paths {
     }
 
     pub(super) fn close(&mut self, path: PathId) {
-        if let Some((_, reader)) = self.open.remove(&path) {
-            reader.abort();
-        }
+        self.open.remove(&path);
     }
 }
 
-fn connect(
+/// A socket that leaves by this interface and from this address.
+fn bound(
+    (kind, protocol): (Type, Protocol),
     interface: Option<&InterfaceName>,
     source: Option<IpAddr>,
     remote: SocketAddr,
-) -> io::Result<UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(remote),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
+) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(remote), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     if let Some(interface) = interface {
         socket.bind_device(Some(interface.as_str().as_bytes()))?;
@@ -93,8 +129,7 @@ fn connect(
     if let Some(source) = source {
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
-    socket.connect(&remote.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket)
 }
 
 async fn read(path: PathId, socket: Arc<UdpSocket>, incoming: mpsc::Sender<Incoming>) {

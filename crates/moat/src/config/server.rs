@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use agent::server::Policy;
-use dtls::{PskIdentity, PskKey};
+use dtls::{PskIdentity, PskKey, Transport};
 use mitigator::nftables::NftablesConfig;
 
 use super::conduct::{self, Conduct};
@@ -44,10 +44,6 @@ pub(crate) struct ServerConfig {
     /// Where it listens, at least one, no two alike (RFC 9132 §3).
     pub(crate) listen: Vec<SocketAddr>,
     /// What it listens for at each of these addresses.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the daemons do not speak TCP yet")
-    )]
     pub(crate) transports: Transports,
     /// What it proves itself with, and the authorities of its customers' certificates. Only left out when every
     /// customer has a pre-shared key.
@@ -77,6 +73,14 @@ pub(crate) struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// Each address with each transport: a socket each.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (SocketAddr, Transport)> {
+        self.listen.iter().flat_map(|address| {
+            let transports = self.transports.iter();
+            transports.map(|transport| (*address, *transport))
+        })
+    }
+
     /// What the operator decided.
     pub(crate) fn policy(&self) -> Policy {
         Policy {

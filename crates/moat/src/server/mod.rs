@@ -27,7 +27,7 @@ use std::path::Path;
 use std::thread;
 
 use agent::server::{Customer, Customers};
-use dtls::SessionSettings;
+use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
 use tokio::sync::{mpsc, oneshot};
@@ -37,7 +37,7 @@ use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
 use self::message::{ToAuthority, ToShard};
-use self::shard::Shard;
+use self::shard::{DatagramShard, Shard, StreamShard};
 use crate::clock;
 use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
 use crate::control;
@@ -57,10 +57,12 @@ pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}, {transport}: {error}")]
     Listen {
         /// Which.
         address: SocketAddr,
+        /// UDP or TCP.
+        transport: &'static str,
         /// What the system said.
         error: std::io::Error,
     },
@@ -113,11 +115,8 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     })?;
     let (inputs, waiting) = inputs::queue();
     let (failed, mut failure) = mpsc::channel(1);
-    let (shards, messages): (Vec<_>, Vec<_>) = config
-        .listen
-        .iter()
-        .map(|_| mpsc::unbounded_channel())
-        .unzip();
+    let (shards, messages): (Vec<_>, Vec<_>) =
+        config.sockets().map(|_| mpsc::unbounded_channel()).unzip();
     let authority = start_authority(&config, waiting, &inputs, shards.clone())?;
     // Whoever is answered finds in force what was promised before.
     start_shards(&config, &inputs, messages)?;
@@ -184,17 +183,13 @@ fn start_shards(
     })?;
     let limits = config.limits.session_limits();
     let parameters = sessions::of_server(config.heartbeat);
-    for (number, (address, messages)) in config.listen.iter().zip(messages).enumerate() {
-        let socket = shard::bind(*address).map_err(|error| Error::Listen {
-            address: *address,
-            error,
-        })?;
+    let count = messages.len() as u64;
+    for (number, ((address, transport), messages)) in (0..).zip(config.sockets().zip(messages)) {
         let shard = Shard {
-            acceptor: dtls::Acceptor::new(credentials.clone(), &seed, clock::now().monotonic),
             sessions: agent::server::Sessions::new(
                 parameters.clone(),
                 limits,
-                (number as u64, config.listen.len() as u64),
+                (number, count),
                 clock::short_seed().map_err(|error| Error::System {
                     what: "get randomness",
                     error: error.into(),
@@ -203,10 +198,29 @@ fn start_shards(
             inputs: inputs.clone(),
             counters: ShardCounters::default(),
         };
-        thread::Builder::new()
-            .name(format!("shard {number}"))
-            .spawn(move || shard.run(socket, messages))
-            .map_err(system("start a thread"))?;
+        let credentials = credentials.clone();
+        let refused = |error| Error::Listen {
+            address,
+            transport: match transport {
+                Transport::Datagram => "UDP",
+                Transport::Stream => "TCP",
+            },
+            error,
+        };
+        let thread = thread::Builder::new().name(format!("shard {number}"));
+        let started = match transport {
+            Transport::Datagram => {
+                let socket = shard::bind(address).map_err(refused)?;
+                let acceptor = dtls::Acceptor::new(credentials, &seed, clock::now().monotonic);
+                let shard = DatagramShard { shard, acceptor };
+                thread.spawn(move || shard.run(socket, messages))
+            }
+            Transport::Stream => {
+                let listener = shard::listen(address).map_err(refused)?;
+                thread.spawn(move || StreamShard::new(shard, credentials).run(listener, messages))
+            }
+        };
+        started.map_err(system("start a thread"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! One socket and the sessions on it, on a thread of its own.
+//! DTLS over one UDP socket.
 //!
 //! ```text
 //! datagram --> session of that peer --> events --> authority
@@ -7,22 +7,20 @@
 //! ```
 
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use agent::server::{Flow, Input, SessionOutput, Sessions};
-use agent::session::Event;
-use dtls::{Accept, Acceptor, CloseReason, OpensslSession};
+use agent::server::Flow;
+use dtls::{Accept, Acceptor};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Protocol, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::counters::ShardCounters;
-use super::inputs::Inputs;
-use super::message::{ToAuthority, ToShard};
+use super::{Outgoing, Shard};
 use crate::client::sleep_until;
 use crate::clock;
+use crate::server::message::ToShard;
 
 /// Datagrams taken with one system call.
 const BATCH: usize = 32;
@@ -33,42 +31,32 @@ const SOCKET_BUFFER: usize = 4 << 20;
 /// Bytes of a DTLS record before its message; those differ when the message is repeated.
 const RECORD_HEADER: usize = 13;
 
-/// The sessions of one socket.
+/// The sessions of one UDP socket.
 #[derive(Debug)]
-pub(super) struct Shard {
-    pub(super) acceptor: Acceptor,
-    pub(super) sessions: Sessions<OpensslSession>,
-    pub(super) inputs: Inputs,
-    pub(super) counters: ShardCounters,
+pub(in crate::server) struct DatagramShard {
+    pub(in crate::server) shard: Shard,
+    pub(in crate::server) acceptor: Acceptor,
 }
 
-/// Binds a socket. One for `[::]` takes IPv4 as well.
-pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::DGRAM,
-        Some(Protocol::UDP),
-    )?;
-    if let IpAddr::V6(ip) = address.ip() {
-        socket.set_only_v6(!ip.is_unspecified())?;
-    }
+/// Binds a socket.
+///
+/// # Errors
+/// Those of the system, as when another program has the address.
+pub(in crate::server) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = super::bound(address, (Type::DGRAM, Protocol::UDP))?;
     // The kernel grants what it may; less only means more loss in a burst.
     let _granted = socket.set_recv_buffer_size(SOCKET_BUFFER);
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
     Ok(socket.into())
 }
 
-impl Shard {
+impl DatagramShard {
     /// Runs until the server stops.
-    pub(super) fn run(mut self, socket: std::net::UdpSocket, messages: UnboundedReceiver<ToShard>) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let result = runtime.and_then(|runtime| runtime.block_on(self.serve(socket, messages)));
-        if let Err(error) = result {
-            tracing::error!(%error, "a socket of the server has stopped");
-        }
+    pub(in crate::server) fn run(
+        mut self,
+        socket: std::net::UdpSocket,
+        messages: UnboundedReceiver<ToShard>,
+    ) {
+        super::run(self.serve(socket, messages));
     }
 
     async fn serve(
@@ -87,12 +75,13 @@ impl Shard {
                     self.receive(&socket, &state, &mut buffers);
                 }
                 message = messages.recv() => match message {
-                    Some(message) => self.on_message(message),
+                    Some(message) => {
+                        self.shard.counters = self.shard.counters.with_door(self.acceptor.counters());
+                        self.shard.on_message(message);
+                    }
                     None => return Ok(()),
                 },
-                () = sleep_until(self.sessions.poll_timeout()) => {
-                    self.sessions.handle_timeout(clock::now().monotonic);
-                }
+                () = sleep_until(self.shard.sessions.poll_timeout()) => self.shard.on_timeout(),
             }
         }
     }
@@ -137,69 +126,28 @@ impl Shard {
         // until the newcomer is established: it may be a replay (RFC 6347 §4.2.8).
         let opening = datagram.get(RECORD_HEADER..).unwrap_or_default();
         let begins = dtls::is_initial_client_hello(datagram)
-            && self.sessions.is_new_opening(remote, opening);
-        if self.sessions.has_remote(remote) && !begins {
-            self.sessions.handle_datagram(now, remote, datagram);
+            && self.shard.sessions.is_new_opening(remote, opening);
+        if self.shard.sessions.has_remote(remote) && !begins {
+            self.shard.sessions.handle_datagram(now, remote, datagram);
             return;
         }
         match self.acceptor.handle_datagram(now, flow.remote, datagram) {
             Accept::Dropped(_) => {}
             Accept::Reply(reply) => send(socket, state, flow, reply),
             Accept::Session(session) => {
-                if let Err(error) = self.sessions.insert(now, flow, *session, opening) {
-                    self.counters.sessions_refused += 1;
-                    tracing::debug!(%error, "a session was refused");
+                let sessions = &mut self.shard.sessions;
+                if let Err(error) = sessions.insert(now, flow, *session, opening) {
+                    self.shard.refused(&error);
                 }
             }
         }
     }
 
-    fn on_message(&mut self, message: ToShard) {
-        let now = clock::now().monotonic;
-        match message {
-            ToShard::Respond(session, exchange, response) => {
-                self.sessions.respond(now, session, exchange, response);
-            }
-            ToShard::Ignore(session, exchange) => self.sessions.ignore(now, session, exchange),
-            ToShard::Notify(session, token, response) => {
-                self.sessions.notify(now, session, &token, response);
-            }
-            ToShard::SetMitigating(session, is_mitigating) => {
-                self.sessions.set_mitigating(now, session, is_mitigating);
-            }
-            ToShard::Close(session) => self.sessions.close(now, session),
-            ToShard::Count(answer) => {
-                let counters = self.counters.with_door(self.acceptor.counters());
-                // A caller that has gone away needs no answer.
-                let _gone = answer.send(counters);
-            }
-        }
-    }
-
-    fn count(&mut self, event: &Event) {
-        match event {
-            Event::Established(_) => self.counters.sessions_established += 1,
-            Event::Closed(CloseReason::Local | CloseReason::PeerClosed) => {}
-            Event::Closed(_) => self.counters.sessions_failed += 1,
-            _ => {}
-        }
-    }
-
-    /// Sends what the sessions have to say, and tells the authority what they learnt.
+    /// Sends what the sessions have to say.
     fn transmit(&mut self, socket: &UdpSocket, state: &UdpSocketState) {
-        while let Some(output) = self.sessions.poll_output() {
-            match output {
-                SessionOutput::Transmit(flow, datagram) => send(socket, state, flow, &datagram),
-                SessionOutput::Event(session, event) => {
-                    super::log::session(session, &event);
-                    self.count(&event);
-                    let Some(input) = Input::from_event(session, event) else {
-                        continue;
-                    };
-                    if self.inputs.send(ToAuthority::Input(input)).is_err() {
-                        self.counters.requests_dropped += 1;
-                    }
-                }
+        while let Some(outgoing) = self.shard.poll_outgoing() {
+            if let Outgoing::Transmit(flow, datagram) = outgoing {
+                send(socket, state, flow, &datagram);
             }
         }
     }

@@ -1,0 +1,130 @@
+//! The sessions of one socket, on a thread of its own: what UDP and TCP have in common.
+//!
+//! ```text
+//! peer --datagram, chunk--> Sessions --events--> authority
+//!      <-------Outgoing------  ^---ToShard---------'
+//! ```
+
+mod datagram;
+mod stream;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use agent::server::{Flow, Input, SessionId, SessionOutput, Sessions};
+use agent::session::Event;
+use dtls::{CloseReason, OpensslSession};
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub(super) use self::datagram::{DatagramShard, bind};
+pub(super) use self::stream::{StreamShard, listen};
+use super::counters::ShardCounters;
+use super::inputs::Inputs;
+use super::log;
+use super::message::{ToAuthority, ToShard};
+use crate::clock;
+
+/// The sessions of one socket, the way to the authority, and what was counted.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) sessions: Sessions<OpensslSession>,
+    pub(super) inputs: Inputs,
+    pub(super) counters: ShardCounters,
+}
+
+/// What leaves the sessions towards their peers.
+enum Outgoing {
+    Transmit(Flow, Vec<u8>),
+    Closed(SessionId),
+}
+
+impl Shard {
+    fn on_message(&mut self, message: ToShard) {
+        let now = clock::now().monotonic;
+        match message {
+            ToShard::Respond(session, exchange, response) => {
+                self.sessions.respond(now, session, exchange, response);
+            }
+            ToShard::Ignore(session, exchange) => self.sessions.ignore(now, session, exchange),
+            ToShard::Notify(session, token, response) => {
+                self.sessions.notify(now, session, &token, response);
+            }
+            ToShard::SetMitigating(session, is_mitigating) => {
+                self.sessions.set_mitigating(now, session, is_mitigating);
+            }
+            ToShard::Close(session) => self.sessions.close(now, session),
+            ToShard::Count(answer) => {
+                // A caller that has gone away needs no answer.
+                let _gone = answer.send(self.counters);
+            }
+        }
+    }
+
+    fn on_timeout(&mut self) {
+        self.sessions.handle_timeout(clock::now().monotonic);
+    }
+
+    /// What is to be sent next. On the way, the authority is told what the sessions learnt.
+    fn poll_outgoing(&mut self) -> Option<Outgoing> {
+        while let Some(output) = self.sessions.poll_output() {
+            let (session, event) = match output {
+                SessionOutput::Transmit(flow, octets) => {
+                    return Some(Outgoing::Transmit(flow, octets));
+                }
+                SessionOutput::Event(session, event) => (session, event),
+            };
+            log::session(session, &event);
+            self.count(&event);
+            let is_closed = matches!(event, Event::Closed(_));
+            if let Some(input) = Input::from_event(session, event)
+                && self.inputs.send(ToAuthority::Input(input)).is_err()
+            {
+                self.counters.requests_dropped += 1;
+            }
+            if is_closed {
+                return Some(Outgoing::Closed(session));
+            }
+        }
+        None
+    }
+
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Established(_) => self.counters.sessions_established += 1,
+            Event::Closed(CloseReason::Local | CloseReason::PeerClosed) => {}
+            Event::Closed(_) => self.counters.sessions_failed += 1,
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, error: &agent::server::TooManySessions) {
+        self.counters.sessions_refused += 1;
+        tracing::debug!(%error, "a session was refused");
+    }
+}
+
+/// Runs a shard until the server stops.
+fn run(serve: impl Future<Output = io::Result<()>>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let local = tokio::task::LocalSet::new();
+    if let Err(error) = runtime.and_then(|runtime| local.block_on(&runtime, serve)) {
+        tracing::error!(%error, "a socket of the server has stopped");
+    }
+}
+
+/// A socket bound to an address. One for `[::]` takes IPv4 as well.
+fn bound(address: SocketAddr, (kind, protocol): (Type, Protocol)) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if let IpAddr::V6(ip) = address.ip() {
+        socket.set_only_v6(!ip.is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    if kind == Type::STREAM {
+        // Connections that have ended keep nobody from listening again after a restart.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

@@ -1,0 +1,179 @@
+//! TLS over the TCP connections of one listener (RFC 8323 §8.2).
+//!
+//! ```text
+//! accept --> Connection --chunk--> session of that connection
+//!    \-> closed at once, where a limit is met
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::time::Duration;
+
+use agent::server::{Flow, SessionId};
+use dtls::ServerConfig;
+use socket2::{Protocol, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use super::{Outgoing, Shard};
+use crate::client::sleep_until;
+use crate::clock;
+use crate::connection::{Connection, Incoming};
+use crate::server::message::ToShard;
+
+/// Connections that the kernel holds until they are taken.
+const BACKLOG: i32 = 1024;
+/// Chunks that wait for the sessions; the connections wait behind them.
+const QUEUE: usize = 256;
+/// How long to wait when the system has no room for one more connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+
+/// The sessions of one TCP listener.
+pub(in crate::server) struct StreamShard {
+    shard: Shard,
+    credentials: ServerConfig,
+    connections: BTreeMap<SessionId, (SocketAddr, Connection)>,
+    by_remote: BTreeMap<SocketAddr, SessionId>,
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// Those of the system, as when another program has the address.
+pub(in crate::server) fn listen(address: SocketAddr) -> io::Result<StdListener> {
+    let socket = super::bound(address, (Type::STREAM, Protocol::TCP))?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl StreamShard {
+    /// No connection yet.
+    pub(in crate::server) fn new(shard: Shard, credentials: ServerConfig) -> Self {
+        Self {
+            shard,
+            credentials,
+            connections: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until the server stops.
+    pub(in crate::server) fn run(
+        mut self,
+        listener: StdListener,
+        messages: UnboundedReceiver<ToShard>,
+    ) {
+        super::run(self.serve(listener, messages));
+    }
+
+    async fn serve(
+        &mut self,
+        listener: StdListener,
+        mut messages: UnboundedReceiver<ToShard>,
+    ) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let (chunks, mut incoming) = mpsc::channel(QUEUE);
+        loop {
+            self.transmit();
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, remote)) => self.on_connection(stream, remote, &chunks),
+                    Err(error) if is_of_one_peer(&error) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(NO_ROOM).await;
+                    }
+                },
+                Some((id, received)) = incoming.recv() => self.on_incoming(id, received),
+                message = messages.recv() => match message {
+                    Some(message) => self.shard.on_message(message),
+                    None => return Ok(()),
+                },
+                () = sleep_until(self.shard.sessions.poll_timeout()) => self.shard.on_timeout(),
+            }
+        }
+    }
+
+    fn on_connection(
+        &mut self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        chunks: &mpsc::Sender<(SessionId, Incoming)>,
+    ) {
+        // Messages are small and wait for no others.
+        let _slower = stream.set_nodelay(true);
+        let now = clock::now().monotonic;
+        let session = match self.credentials.accept_stream(now) {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!(%error, "a session could not be begun");
+                return;
+            }
+        };
+        let flow = Flow {
+            remote,
+            local: None,
+        };
+        match self.shard.sessions.insert(now, flow, session, &[]) {
+            Ok(id) => {
+                self.shard.counters.handshakes_begun += 1;
+                let opened = async move { Ok(stream) };
+                let connection = Connection::spawn(opened, chunks.clone(), move |it| (id, it));
+                self.connections.insert(id, (remote, connection));
+                self.by_remote.insert(remote, id);
+            }
+            Err(error) => self.shard.refused(&error),
+        }
+    }
+
+    fn on_incoming(&mut self, id: SessionId, incoming: Incoming) {
+        // What a connection gave before it was ended is for nobody.
+        let Some((remote, _)) = self.connections.get(&id) else {
+            return;
+        };
+        let chunk = match incoming {
+            Incoming::Chunk(chunk) => chunk,
+            // To the session a broken connection is one that has ended.
+            Incoming::Failed(_) => Vec::new(),
+        };
+        let now = clock::now().monotonic;
+        self.shard.sessions.handle_datagram(now, *remote, &chunk);
+    }
+
+    /// Sends what the sessions have to say, and ends the connections of those that are over.
+    fn transmit(&mut self) {
+        while let Some(outgoing) = self.shard.poll_outgoing() {
+            match outgoing {
+                Outgoing::Transmit(flow, chunk) => self.send(flow.remote, chunk),
+                Outgoing::Closed(id) => {
+                    if let Some((remote, _)) = self.connections.remove(&id) {
+                        self.by_remote.remove(&remote);
+                    }
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, remote: SocketAddr, chunk: Vec<u8>) {
+        let id = self.by_remote.get(&remote);
+        let Some((id, (_, connection))) = id.and_then(|id| Some((id, self.connections.get(id)?)))
+        else {
+            return;
+        };
+        if let Err(error) = connection.send(chunk) {
+            tracing::debug!(%remote, %error, "a session is given up");
+            let now = clock::now().monotonic;
+            self.shard.sessions.close(now, *id);
+        }
+    }
+}
+
+/// Whether an error of `accept` concerns the connection that was to be accepted alone.
+fn is_of_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, NetworkDown};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | NetworkDown
+    )
+}
