@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -48,7 +49,14 @@ struct Shown {
 struct Libcoap<'a> {
     program: &'a str,
     site: &'a Site,
+    scheme: &'a str,
     remote: &'a str,
+}
+
+/// How libcoap shows responses: over TCP there are no message types, and it shows the first.
+struct Kinds {
+    to_non: &'static str,
+    to_con: &'static str,
 }
 
 impl Libcoap<'_> {
@@ -58,7 +66,8 @@ impl Libcoap<'_> {
         let mut command = Command::new("stdbuf");
         command
             .args(["-oL", self.program])
-            .args(["-v", "6", "-o", "/dev/null"])
+            .args(["-v", "6", "-o"])
+            .arg(self.output())
             .arg("-c")
             .arg(identity.certificate)
             .arg("-j")
@@ -68,10 +77,36 @@ impl Libcoap<'_> {
             .arg("-R")
             .arg(&identity.trust_anchor)
             .args(arguments)
-            .arg(format!("coaps://{}/{path}", self.remote))
+            .arg(format!("{}://{}/{path}", self.scheme, self.remote))
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         command
+    }
+
+    /// Where the client writes the body of the last response.
+    fn output(&self) -> PathBuf {
+        self.site.path().join("output")
+    }
+
+    fn kinds(&self) -> Kinds {
+        match self.scheme {
+            "coaps" => Kinds {
+                to_non: "NON",
+                to_con: "ACK",
+            },
+            _ => Kinds {
+                to_non: "CON",
+                to_con: "CON",
+            },
+        }
+    }
+
+    /// The body of a GET that the client puts together of blocks of 16 octets.
+    fn get_in_blocks(&self, path: &str) -> Outcome<Vec<u8>> {
+        drop(fs::remove_file(self.output()));
+        let mut command = self.command(&["-B", "5", "-b", "16"], path);
+        assert!(command.output()?.status.success());
+        Ok(fs::read(self.output())?)
     }
 
     fn start(&self, arguments: &[&str], path: &str) -> Outcome<Conversation> {
@@ -164,23 +199,29 @@ fn only(payload: &[u8]) -> Outcome<MitigationStatus> {
     }
 }
 
-/// The life of RFC 9132's example. Covers: S-001, S-006, S-007, S-023, S-025, S-026, S-039, S-044,
-/// S-049 with a foreign implementation.
+/// The life of RFC 9132's example, over DTLS and TLS. Covers: S-001, S-002, S-003, S-004, S-006,
+/// S-007, S-023, S-025, S-026, S-039, S-044, S-049, B-001, B-002, with a foreign implementation.
 fn example_lives_with(program: &'static str) -> Outcome {
     let site = Site::new()?;
     let _server = site.start()?;
     let path = mitigate_path(CUID, 123);
-    for remote in [SERVER_V4, SERVER_V6] {
+    let ways = ["coaps", "coaps+tcp"]
+        .into_iter()
+        .flat_map(|scheme| [SERVER_V4, SERVER_V6].map(|remote| (scheme, remote)));
+    for (scheme, remote) in ways {
+        println!("{program} by {scheme} to {remote}");
         let client = Libcoap {
             program,
             site: &site,
+            scheme,
             remote,
         };
+        let kinds = client.kinds();
         let gate = Gate::shut(site.path())?;
         let response = client.put(EXAMPLE, &path)?;
         assert_eq!(
             (response.kind.as_str(), response.code.as_str()),
-            ("NON", "2.01")
+            (kinds.to_non, "2.01")
         );
         assert_eq!(response.payload, GRANTED);
 
@@ -199,7 +240,7 @@ fn example_lives_with(program: &'static str) -> Outcome {
         let response = client.ask(&[], &path)?;
         assert_eq!(
             (response.kind.as_str(), response.code.as_str()),
-            ("ACK", "2.05")
+            (kinds.to_con, "2.05")
         );
         let status = only(&response.payload)?;
         assert_eq!(status.mid, Mid(123));
@@ -208,7 +249,14 @@ fn example_lives_with(program: &'static str) -> Outcome {
         assert_eq!(status.target.port_ranges.len(), 3);
         assert!((3500..=3600).contains(&status.lifetime.to_number()));
 
-        let response = client.ask(&["-N", "-m", "delete"], &path)?;
+        let in_blocks = only(&client.get_in_blocks(&path)?)?;
+        assert_eq!(
+            (in_blocks.mid, in_blocks.target),
+            (status.mid, status.target)
+        );
+
+        // Nobody else is asked, so that one hop is enough.
+        let response = client.ask(&["-N", "-H", "1", "-m", "delete"], &path)?;
         assert_eq!(response.code, "2.02");
         assert_eq!(response.payload, b"");
         let status = observer.status()?;
@@ -223,7 +271,7 @@ fn example_lives_with(program: &'static str) -> Outcome {
         let response = client.put(HEARTBEAT, ".well-known/dots/hb")?;
         assert_eq!(
             (response.kind.as_str(), response.code.as_str()),
-            ("NON", "2.04")
+            (kinds.to_non, "2.04")
         );
         assert_eq!(response.payload, b"");
     }

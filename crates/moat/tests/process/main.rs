@@ -9,3 +9,4 @@ mod hostile;
 mod libcoap;
 mod random;
 mod support;
+mod tls;

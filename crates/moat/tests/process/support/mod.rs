@@ -19,7 +19,7 @@ pub(crate) use self::legit::{Legit, assert_no_secret_in};
 pub(crate) use self::namespace::isolated;
 pub(crate) use self::peer::{NoSession, Peer};
 pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};
-pub(crate) use self::site::{SERVER_NAME, SERVER_V4, SERVER_V6, Site};
+pub(crate) use self::site::{Identity, SERVER_NAME, SERVER_V4, SERVER_V6, Site};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
