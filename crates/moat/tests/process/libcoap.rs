@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
@@ -49,8 +50,35 @@ struct Shown {
 struct Libcoap<'a> {
     program: &'a str,
     site: &'a Site,
+    proof: Proof,
     scheme: &'a str,
     remote: &'a str,
+}
+
+/// What the client proves itself with.
+#[derive(Clone, Copy, Debug)]
+enum Proof {
+    Certificate,
+    PreSharedKey,
+}
+
+const KEY_IDENTITY: &str = "home-router";
+const KEY: &str = "correct horse battery staple";
+
+/// A site whose customer `home` has a pre-shared key as well.
+fn site_with_key() -> Outcome<Site> {
+    let site = Site::new()?;
+    let key = site.path().join("home.psk");
+    let hex: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
+    fs::write(&key, hex)?;
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
+    let file = site.path().join("server.toml");
+    let with_key = fs::read_to_string(&file)?.replace(
+        "name = \"home\"",
+        &format!("name = \"home\"\npsk_identity = \"{KEY_IDENTITY}\"\npsk_key_file = \"home.psk\""),
+    );
+    fs::write(file, with_key)?;
+    Ok(site)
 }
 
 /// How libcoap shows responses: over TCP there are no message types, and it shows the first.
@@ -61,21 +89,30 @@ struct Kinds {
 
 impl Libcoap<'_> {
     fn command(&self, arguments: &[&str], path: &str) -> Command {
-        let identity = self.site.identity("pki", "home");
         // Line by line, also into a pipe.
         let mut command = Command::new("stdbuf");
         command
             .args(["-oL", self.program])
             .args(["-v", "6", "-o"])
-            .arg(self.output())
-            .arg("-c")
-            .arg(identity.certificate)
-            .arg("-j")
-            .arg(identity.private_key)
-            .arg("-C")
-            .arg(&identity.trust_anchor)
-            .arg("-R")
-            .arg(&identity.trust_anchor)
+            .arg(self.output());
+        match self.proof {
+            Proof::Certificate => {
+                let identity = self.site.identity("pki", "home");
+                command
+                    .arg("-c")
+                    .arg(identity.certificate)
+                    .arg("-j")
+                    .arg(identity.private_key)
+                    .arg("-C")
+                    .arg(&identity.trust_anchor)
+                    .arg("-R")
+                    .arg(&identity.trust_anchor);
+            }
+            Proof::PreSharedKey => {
+                command.args(["-u", KEY_IDENTITY, "-k", KEY]);
+            }
+        }
+        command
             .args(arguments)
             .arg(format!("{}://{}/{path}", self.scheme, self.remote))
             .stdin(Stdio::null())
@@ -201,18 +238,19 @@ fn only(payload: &[u8]) -> Outcome<MitigationStatus> {
 
 /// The life of RFC 9132's example, over DTLS and TLS. Covers: S-001, S-002, S-003, S-004, S-006,
 /// S-007, S-023, S-025, S-026, S-039, S-044, S-049, B-001, B-002, with a foreign implementation.
-fn example_lives_with(program: &'static str) -> Outcome {
-    let site = Site::new()?;
+fn example_lives_with(program: &'static str, proof: Proof) -> Outcome {
+    let site = site_with_key()?;
     let _server = site.start()?;
     let path = mitigate_path(CUID, 123);
     let ways = ["coaps", "coaps+tcp"]
         .into_iter()
         .flat_map(|scheme| [SERVER_V4, SERVER_V6].map(|remote| (scheme, remote)));
     for (scheme, remote) in ways {
-        println!("{program} by {scheme} to {remote}");
+        println!("{program} with {proof:?} by {scheme} to {remote}");
         let client = Libcoap {
             program,
             site: &site,
+            proof,
             scheme,
             remote,
         };
@@ -281,14 +319,30 @@ fn example_lives_with(program: &'static str) -> Outcome {
 #[test]
 fn libcoap_with_openssl_requests_follows_and_withdraws_the_example() -> Outcome {
     isolated(&["coap-client-openssl"], || {
-        example_lives_with("coap-client-openssl")
+        example_lives_with("coap-client-openssl", Proof::Certificate)
     })
 }
 
 #[test]
 fn libcoap_with_gnutls_requests_follows_and_withdraws_the_example() -> Outcome {
     isolated(&["coap-client-gnutls"], || {
-        example_lives_with("coap-client-gnutls")
+        example_lives_with("coap-client-gnutls", Proof::Certificate)
+    })
+}
+
+///
+#[test]
+fn libcoap_with_openssl_and_a_key_requests_follows_and_withdraws_the_example() -> Outcome {
+    isolated(&["coap-client-openssl"], || {
+        example_lives_with("coap-client-openssl", Proof::PreSharedKey)
+    })
+}
+
+///
+#[test]
+fn libcoap_with_gnutls_and_a_key_requests_follows_and_withdraws_the_example() -> Outcome {
+    isolated(&["coap-client-gnutls"], || {
+        example_lives_with("coap-client-gnutls", Proof::PreSharedKey)
     })
 }
 
