@@ -59,7 +59,7 @@ enum Command {
     Explain(ExplainArgs),
     /// Show the sessions
     Sessions(AskArgs),
-    /// Make certificates to try things with
+    /// Make certificates, or pre-shared keys, to try things with
     Pki(PkiArgs),
     /// Look at configuration files
     #[command(subcommand)]

@@ -3,27 +3,18 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use agent::server::ConflictPolicy;
+
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
-
-/// What becomes of requests of two customers for the same addresses (RFC 9132 §4.4.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnConflict {
-    /// Both are in force.
-    Both,
-    /// The first stays, the second is refused.
-    First,
-    /// The second takes the place of the first.
-    Last,
-}
 
 /// How the server treats requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Conduct {
     /// The longest lifetime it grants, also to a request for an indefinite one; whole seconds (RFC 9132 §4.4.1.1).
     pub(crate) max_lifetime: NonZeroU32,
-    /// What becomes of requests of two customers for the same addresses.
-    pub(crate) on_conflict: OnConflict,
+    /// What becomes of requests of different clients for the same addresses (RFC 9132 §4.4.1.3).
+    pub(crate) on_conflict: ConflictPolicy,
     /// How long a mitigation goes on after its withdrawal, at most 300 s (RFC 9132 §4.4.4).
     pub(crate) terminating: Duration,
     /// How long nothing is dropped before an attack counts as over (RFC 9132 §4.4.2, status 3).
@@ -40,16 +31,16 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
     let on_conflict = match table.take("on_conflict") {
         Some(value) => value
             .parse(choices, diagnostics, |text| match text {
-                "both" => Ok(OnConflict::Both),
-                "first" => Ok(OnConflict::First),
-                "last" => Ok(OnConflict::Last),
+                "both" => Ok(ConflictPolicy::Both),
+                "first" => Ok(ConflictPolicy::First),
+                "last" => Ok(ConflictPolicy::Last),
                 _ => Err(ProblemKind::UnknownChoice {
                     text: text.to_owned(),
                     wanted: choices,
                 }),
             })
             .map(|choice| choice.value),
-        None => Some(OnConflict::Both),
+        None => Some(ConflictPolicy::Both),
     };
     let terminating = match table.take("terminating") {
         Some(value) => value.number(0..=300, " seconds", diagnostics),

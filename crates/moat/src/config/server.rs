@@ -85,6 +85,7 @@ impl ServerConfig {
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             max_lifetime: self.conduct.max_lifetime,
+            on_conflict: self.conduct.on_conflict,
             ..self.limits.policy()
         }
     }

@@ -53,11 +53,8 @@ impl Pair {
 
     /// Nothing is made when a file would be replaced without `--force`.
     pub(super) fn refuse_existing(&self, force: bool) -> Result<(), PkiError> {
-        let there = |file: &&PathBuf| !force && file.symlink_metadata().is_ok();
-        let existing = [&self.certificate, &self.private_key]
-            .into_iter()
-            .find(there);
-        existing.map_or(Ok(()), |file| Err(PkiError::Exists(file.clone())))
+        refuse_existing(&self.certificate, force)?;
+        refuse_existing(&self.private_key, force)
     }
 
     pub(super) fn write(&self, made: &Made, force: bool) -> Result<(), PkiError> {
@@ -72,6 +69,15 @@ impl Pair {
     }
 }
 
+/// Nothing is made when this file would be replaced without `--force`.
+pub(super) fn refuse_existing(file: &Path, force: bool) -> Result<(), PkiError> {
+    if !force && file.symlink_metadata().is_ok() {
+        Err(PkiError::Exists(file.to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
 pub(super) fn make_folder(dir: &Path) -> Result<(), PkiError> {
     std::fs::create_dir_all(dir).map_err(|source| PkiError::File {
         file: dir.to_owned(),
@@ -80,7 +86,7 @@ pub(super) fn make_folder(dir: &Path) -> Result<(), PkiError> {
     })
 }
 
-fn write(file: &Path, content: &[u8], mode: u32, force: bool) -> Result<(), PkiError> {
+pub(super) fn write(file: &Path, content: &[u8], mode: u32, force: bool) -> Result<(), PkiError> {
     let dir = file
         .parent()
         .filter(|dir| !dir.as_os_str().is_empty())

@@ -1,10 +1,11 @@
 //! `moat pki`: a small certification authority to try things with.
 //!
 //! `init` makes a CA in a folder, `issue` certificates that it signs: EC P-256, SHA-256, and the extensions that
-//! RFC 5280 wants of a CA and of the two ends of a DOTS session (RFC 9132 §7.1, §8).
+//! RFC 5280 wants of a CA and of the two ends of a DOTS session (RFC 9132 §7.1, §8). `psk` makes a key that both ends have.
 
 mod certificate;
 mod files;
+mod pre_shared_key;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use serde::Serialize;
 use crate::config::HostName;
 use certificate::{Made, Purpose, Validity};
 use files::Pair;
+pub(crate) use pre_shared_key::PskArgs;
+use pre_shared_key::WrittenKey;
 
 /// Longest common name (RFC 5280 appendix A.1, ub-common-name).
 const MAX_COMMON_NAME: usize = 64;
@@ -27,13 +30,15 @@ const MAX_COMMON_NAME: usize = 64;
 /// A hundred years: no date of a certificate leaves the years it can write.
 const MAX_DAYS: i64 = 36_500;
 
-/// Makes a CA and certificates to try things with.
+/// Makes certificates, or keys, to try things with.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PkiCommand {
     /// Make a CA: DIR/ca.pem (for everybody who shall trust it) and DIR/ca-key.pem (for nobody else)
     Init(InitArgs),
     /// Issue a certificate for a server or a client: DIR/NAME.pem and DIR/NAME-key.pem
     Issue(IssueArgs),
+    /// Make a pre-shared key instead of certificates: DIR/IDENTITY.psk, the same file for both ends
+    Psk(PskArgs),
 }
 
 /// What `moat pki init` is told.
@@ -116,13 +121,32 @@ pub(crate) enum PkiError {
     #[error("cannot print the result: {0}")]
     Print(#[source] io::Error),
     /// OpenSSL refused.
-    #[error("OpenSSL could not make the certificate: {0}")]
+    #[error("OpenSSL could not make it: {0}")]
     Openssl(#[from] ErrorStack),
 }
 
 /// What was made.
 #[derive(Debug, Serialize)]
-pub(crate) struct Written {
+#[serde(untagged)]
+pub(crate) enum Written {
+    /// A certificate with its key.
+    Certificate(WrittenCertificate),
+    /// A pre-shared key.
+    Key(WrittenKey),
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(certificate) => certificate.fmt(f),
+            Self::Key(key) => key.fmt(f),
+        }
+    }
+}
+
+/// A certificate and its key.
+#[derive(Debug, Serialize)]
+pub(crate) struct WrittenCertificate {
     /// The name in the certificate.
     pub(crate) name: String,
     /// The certificate's file, PEM, readable by all.
@@ -135,7 +159,7 @@ pub(crate) struct Written {
     next: String,
 }
 
-impl fmt::Display for Written {
+impl fmt::Display for WrittenCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "wrote {}", self.certificate.display())?;
         writeln!(f, "wrote {} (keep it secret)", self.private_key.display())?;
@@ -170,6 +194,7 @@ pub(crate) fn make(command: PkiCommand) -> Result<Written, PkiError> {
     match &command {
         PkiCommand::Init(args) => init(args),
         PkiCommand::Issue(args) => issue(args),
+        PkiCommand::Psk(args) => pre_shared_key::make(args).map(Written::Key),
     }
 }
 
@@ -228,13 +253,13 @@ fn written(name: &str, files: Pair, made: &Made, next: String) -> Result<Written
         certificate,
         private_key,
     } = files;
-    Ok(Written {
+    Ok(Written::Certificate(WrittenCertificate {
         name: name.to_owned(),
         certificate,
         private_key,
         not_after: made.not_after()?,
         next,
-    })
+    }))
 }
 
 fn parse_host_name(text: &str) -> Result<HostName, String> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use clap::Parser;
 use tempfile::TempDir;
 
-use super::{PkiCommand, PkiError, Written, make};
+use super::{PkiCommand, PkiError, Written, WrittenCertificate, make};
 
 #[derive(Debug, Parser)]
 struct Pki {
@@ -19,6 +19,14 @@ struct Pki {
 /// Runs `moat pki` with these arguments; `DIR` is the folder.
 fn pki(dir: &Path, line: &str) -> Result<Written, PkiError> {
     make(parse(dir, line).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The certificate that it makes.
+fn certificate(dir: &Path, line: &str) -> WrittenCertificate {
+    match pki(dir, line).unwrap() {
+        Written::Certificate(certificate) => certificate,
+        other => panic!("{other}"),
+    }
 }
 
 fn parse(dir: &Path, line: &str) -> Result<PkiCommand, clap::Error> {
@@ -167,15 +175,11 @@ fn the_extensions_are_those_of_rfc_5280() {
 #[test]
 fn a_certificate_ends_with_its_ca() {
     let dir = tempfile::tempdir().unwrap();
-    let ca = pki(dir.path(), "init --dir DIR --name Short --days 10").unwrap();
-    assert_eq!(
-        pki(dir.path(), "issue --dir DIR --client home")
-            .unwrap()
-            .not_after,
-        ca.not_after
-    );
-    let short = pki(dir.path(), "issue --dir DIR --client guest --days 5").unwrap();
-    assert!((ca.not_after - short.not_after - 5 * 86_400).abs() < 60);
+    let ends = |line| certificate(dir.path(), line).not_after;
+    let ca = ends("init --dir DIR --name Short --days 10");
+    assert_eq!(ends("issue --dir DIR --client home"), ca);
+    let short = ends("issue --dir DIR --client guest --days 5");
+    assert!((ca - short - 5 * 86_400).abs() < 60);
 }
 
 #[test]
@@ -200,7 +204,7 @@ fn a_name_too_long_for_a_common_name_is_in_the_alternative_name_alone() {
 #[test]
 fn keys_are_readable_by_their_owner_alone_and_certificates_by_all() {
     let dir = ca();
-    let made = pki(dir.path(), "issue --dir DIR --client home").unwrap();
+    let made = certificate(dir.path(), "issue --dir DIR --client home");
     let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;
     assert_eq!(
         (mode(&made.certificate), mode(&made.private_key)),

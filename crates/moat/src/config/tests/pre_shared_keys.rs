@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::super::{Credentials, load_client, load_server};
 use super::{Folder, with};
+use crate::pki::{self, PkiCommand, PskArgs, Written};
 
 const HEXADECIMAL: &str = "000102030405060708090a0b0c0d0e0f10111213 14151617\n18191A1B1C1D1E1F\n";
 const BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
@@ -167,6 +168,56 @@ fn credentials_that_are_missing_or_too_many_are_told() {
           here"
         ]
     );
+}
+
+/// What `moat pki psk` prints is what both files need.
+#[test]
+fn a_key_that_moat_made_is_read_on_both_sides() {
+    let folder = Folder::new();
+    let make = |force| {
+        let args = PskArgs {
+            identity: dtls::PskIdentity::new("up/link \"1\"").unwrap(),
+            dir: folder.path().join("keys"),
+            force,
+        };
+        pki::make(PkiCommand::Psk(args))
+    };
+    let made = make(false).unwrap();
+    let file = folder.path().join("keys/up_link__1_.psk");
+    let key = fs::read_to_string(&file).unwrap();
+    assert_eq!(key.len(), 65);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let (text, json) = (made.to_string(), serde_json::to_string(&made).unwrap());
+    assert!(!text.contains(key.trim()) && !json.contains(key.trim()));
+    assert!(matches!(made, Written::Key(_)));
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
+    let with_lines = |text| {
+        let text = with(
+            text,
+            "psk_identity = \"Home 1\"\n",
+            &format!("{}\n", lines[0]),
+        );
+        with(
+            &text,
+            "psk_key_file = \"home.psk\"\n",
+            &format!("{}\n", lines[1]),
+        )
+    };
+    assert_eq!(folder.told(&with_lines(CLIENT)), [""; 0]);
+    fs::copy(&file, folder.path().join("branch.psk")).unwrap();
+    assert_eq!(folder.told(&with_lines(SERVER)), [""; 0]);
+    // Nothing is replaced by accident.
+    assert!(
+        make(false)
+            .unwrap_err()
+            .to_string()
+            .contains("exists already")
+    );
+    make(true).unwrap();
+    assert_ne!(fs::read_to_string(&file).unwrap(), key);
 }
 
 #[test]

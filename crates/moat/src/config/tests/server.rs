@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use agent::server::{Policy, SessionLimits};
+use agent::server::{ConflictPolicy, Policy, SessionLimits};
 use dtls::Transport;
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
-use super::super::conduct::{Conduct, OnConflict};
+use super::super::conduct::Conduct;
 use super::super::limits::Limits;
 use super::super::{ConfigError, Heartbeat, load_client, load_server};
 use super::client::CLIENT;
@@ -138,7 +138,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.limits, Limits::default());
     let conduct = Conduct {
         max_lifetime: NonZeroU32::new(86_400).unwrap(),
-        on_conflict: OnConflict::Both,
+        on_conflict: ConflictPolicy::Both,
         terminating: Duration::from_secs(120),
         attack_stopped_after: Duration::from_secs(300),
     };
@@ -210,11 +210,12 @@ fn the_conduct_of_the_server_is_read() {
     let config = load_server(&folder.write(&format!("{written}{SHORT}"))).unwrap();
     let conduct = Conduct {
         max_lifetime: NonZeroU32::new(86_400).unwrap(),
-        on_conflict: OnConflict::Last,
+        on_conflict: ConflictPolicy::Last,
         terminating: Duration::ZERO,
         attack_stopped_after: Duration::from_secs(60),
     };
     assert_eq!(config.conduct, conduct);
+    assert_eq!(config.policy().on_conflict, ConflictPolicy::Last);
 }
 
 #[test]
