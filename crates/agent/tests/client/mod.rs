@@ -10,3 +10,6 @@ mod resumption;
 mod rig;
 mod sessions;
 mod withdrawing;
+
+pub(crate) use replies::Asked;
+pub(crate) use rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
