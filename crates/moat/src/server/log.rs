@@ -3,6 +3,8 @@
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
 
+use crate::words;
+
 pub(super) fn decided(outcome: &Outcome) {
     match outcome {
         Outcome::NoCustomer { session, peer } => {
@@ -19,14 +21,14 @@ pub(super) fn decided(outcome: &Outcome) {
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            ?lifetime,
+            lifetime = words::of_lifetime(*lifetime),
             "mitigation accepted"
         ),
         Outcome::Refreshed { key, lifetime } => tracing::info!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            ?lifetime,
+            lifetime = words::of_lifetime(*lifetime),
             "mitigation prolonged"
         ),
         Outcome::Withdrawn { key } => tracing::info!(
