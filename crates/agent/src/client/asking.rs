@@ -37,17 +37,20 @@ impl<S: dtls::Session> Association<S> {
                 is_wanted
             });
             let said: BTreeSet<(RequestId, Want)> = live.pending.values().copied().collect();
-            for (id, part) in parts {
-                let Some(want) = part.wants(now).filter(|want| !said.contains(&(*id, *want)))
-                else {
-                    continue;
-                };
+            let mut unsaid: Vec<_> = parts
+                .iter()
+                .filter_map(|(id, part)| Some((part.wants(now)?, *id, part)))
+                .filter(|(want, id, _)| !said.contains(&(*id, *want)))
+                .collect();
+            // Who asks for help does not wait for those who ask how it goes.
+            unsaid.sort_by_key(|(want, id, _)| (*want == Want::Observe, *id));
+            for (want, id, part) in unsaid {
                 let Some(request) = exchange::request(now, &self.cuid, part, want) else {
                     continue;
                 };
                 match live.session.send_request(now.monotonic, request) {
                     Ok(token) => {
-                        live.pending.insert(token, (*id, want));
+                        live.pending.insert(token, (id, want));
                     }
                     // There will be room when others are answered.
                     Err(coap::SendError::TooManyOutstanding { .. }) => break,
