@@ -7,8 +7,8 @@ use dots::mitigation::{ConflictCause, Refusal};
 use dtls::{AlertCode, CloseReason, Role};
 
 use crate::support::{
-    CUID, Daemon, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_V4, Site,
-    assert_no_secret_in, body, delete, get, isolated, mitigate_path, put, scope,
+    CUID, Daemon, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_V4, Site, assert_no_secret_in,
+    body, delete, get, isolated, mitigate_path, put, scope,
 };
 
 /// Another client identifier.

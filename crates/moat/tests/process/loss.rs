@@ -65,7 +65,9 @@ fn all_are_accepted(site: &Site, count: usize, within: Duration) -> Outcome<Vec<
             }
             let target = format!("{}/32", address(number));
             let made = Instant::now();
-            let answer = site.mitigate(&address(number)).and_then(|view| Request::of(&view));
+            let answer = site
+                .mitigate(&address(number))
+                .and_then(|view| Request::of(&view));
             let request = answer.map_err(|error| error.to_string())?;
             let mut times = times.lock().map_err(|_| "a caller panicked")?;
             times.made.insert(target, made);
@@ -95,7 +97,10 @@ fn all_are_accepted(site: &Site, count: usize, within: Duration) -> Outcome<Vec<
         Ok(())
     })
     .map_err(|error: Box<dyn std::error::Error>| error)?;
-    Ok(times.into_inner().map_err(|_| "a caller panicked")?.delays())
+    Ok(times
+        .into_inner()
+        .map_err(|_| "a caller panicked")?
+        .delays())
 }
 
 /// Each request of the client is one mitigation of the server, with its number and target.
