@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use agent::Now;
-use agent::server::{Action, Customer, Customers, Input, MitigationKey, Policy, Server, SessionId};
+use agent::server::{
+    Action, Customer, Customers, Input, MitigationKey, Policy, Server, SessionId, Snapshot,
+};
 use agent::session::Negotiation;
 use coap::Message;
 use dots::configuration::AcceptableConfiguration;
@@ -40,7 +42,7 @@ impl Provider {
             unix: EPOCH,
         };
         let mut provider = Self {
-            server: Server::new(now, customers, Policy::default(), []),
+            server: Server::new(now, customers, Policy::default(), Snapshot::default()),
             start: line.now,
             line,
             enforced: BTreeMap::new(),

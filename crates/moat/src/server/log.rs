@@ -50,6 +50,24 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             "mitigation in force again: the conflict is resolved"
         ),
+        Outcome::AddressNotOwned { key, name, address } => tracing::warn!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            %name,
+            %address,
+            "a name of a mitigation stands for an address that its customer does not own"
+        ),
+        Outcome::NotResolved { name, error } => {
+            tracing::warn!(%name, %error, "a name of a mitigation cannot be resolved again");
+        }
+        Outcome::Moved { key, name } => tracing::info!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            %name,
+            "a name of a mitigation stands for other addresses"
+        ),
         Outcome::Refused {
             session,
             customer,
