@@ -52,6 +52,8 @@ pub struct Sessions<S> {
     shares: Shares,
     by_timeout: BTreeSet<(Instant, SessionId)>,
     outputs: VecDeque<SessionOutput>,
+    /// Messages that were no CoAP, of sessions that are over.
+    malformed_before: u64,
     seeds: fastrand::Rng,
 }
 
@@ -91,6 +93,7 @@ impl<S: dtls::Session> Sessions<S> {
             shares: Shares::default(),
             by_timeout: BTreeSet::new(),
             outputs: VecDeque::new(),
+            malformed_before: 0,
             seeds: fastrand::Rng::with_seed(seed),
         }
     }
@@ -98,6 +101,12 @@ impl<S: dtls::Session> Sessions<S> {
     /// How many sessions there are, those still in their handshake included.
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// How many messages were no CoAP, in all sessions so far.
+    pub fn malformed_messages(&self) -> u64 {
+        let now = |held: &Held<S>| held.session.malformed_messages();
+        self.malformed_before + self.by_id.values().map(now).sum::<u64>()
     }
 
     /// Whether there is none.
@@ -324,6 +333,7 @@ impl<S: dtls::Session> Sessions<S> {
         let Some(held) = self.by_id.remove(&id) else {
             return;
         };
+        self.malformed_before += held.session.malformed_messages();
         if let Some(at) = held.timeout {
             self.by_timeout.remove(&(at, id));
         }

@@ -125,6 +125,11 @@ impl<S: dtls::Session> SignalSession<S> {
         self.endpoint.round_trip_estimate()
     }
 
+    /// How many messages of the peer were no CoAP.
+    pub fn malformed_messages(&self) -> u64 {
+        self.endpoint.counters().malformed
+    }
+
     /// What resumes the secured session later, at a client.
     pub fn resumption(&self) -> Option<S::Resumption> {
         self.secured.resumption()

@@ -9,7 +9,7 @@ use agent::server::{
 use agent::session::{Event, SessionParameters};
 use dtls::CloseReason;
 
-use crate::world::{self, BYE, ClearSession, HANDSHAKE, WELCOME, seconds};
+use crate::world::{self, BYE, ClearSession, DATA, HANDSHAKE, WELCOME, seconds};
 
 const LIMITS: SessionLimits = SessionLimits {
     sessions: 6,
@@ -222,6 +222,20 @@ fn a_session_that_is_over_is_gone_with_its_timers() {
     let told = events(&mut table);
     let last = &told.last().unwrap().1;
     assert!(matches!(last, Event::Closed(CloseReason::PeerClosed)));
+}
+
+/// What a session saw is not forgotten with it.
+#[test]
+fn messages_that_are_no_coap_are_counted() {
+    let (now, mut table) = sessions();
+    for remote in ["192.0.2.1:1", "192.0.2.2:1"] {
+        establish(&mut table, now, remote);
+        table.handle_datagram(now, address(remote), &[DATA, 0xff]);
+    }
+    table.handle_datagram(now, address("192.0.2.1:1"), &[DATA, 0x40, 1]);
+    assert_eq!(table.malformed_messages(), 3);
+    table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]);
+    assert_eq!((table.len(), table.malformed_messages()), (1, 3));
 }
 
 /// Covers: S-069, S-070. Each is woken for itself; a peer that is silent is lost, after 15

@@ -54,8 +54,12 @@ impl Shard {
             }
             ToShard::Close(session) => self.sessions.close(now, session),
             ToShard::Count(answer) => {
+                let counted = ShardCounters {
+                    malformed_messages: self.sessions.malformed_messages(),
+                    ..self.counters
+                };
                 // A caller that has gone away needs no answer.
-                let _gone = answer.send(self.counters);
+                let _gone = answer.send(counted);
             }
         }
     }
