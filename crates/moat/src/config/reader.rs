@@ -36,6 +36,9 @@ pub(super) struct Diagnostics<'a> {
     text: &'a str,
     line_starts: Vec<usize>,
     problems: Vec<(usize, Problem)>,
+    /// Every key that some table can have, without the numbers of list entries: `pvd.dots.name`.
+    #[cfg(test)]
+    pub(super) keys: BTreeSet<String>,
 }
 
 impl<'a> Diagnostics<'a> {
@@ -46,6 +49,8 @@ impl<'a> Diagnostics<'a> {
             text,
             line_starts: std::iter::once(0).chain(line_starts).collect(),
             problems: Vec::new(),
+            #[cfg(test)]
+            keys: BTreeSet::new(),
         }
     }
 
@@ -169,6 +174,12 @@ impl<'a> Table<'a> {
 
     /// Notes the keys that nobody took.
     pub(super) fn finish(self, diagnostics: &mut Diagnostics<'_>) {
+        #[cfg(test)]
+        diagnostics.keys.extend(self.known.iter().map(|key| {
+            let path = self.path(key);
+            let numbers = |part: &str| part.split('[').next().unwrap_or_default().to_owned();
+            path.split('.').map(numbers).collect::<Vec<_>>().join(".")
+        }));
         for (key, _) in self.entries {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {

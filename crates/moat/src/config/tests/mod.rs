@@ -4,6 +4,7 @@ mod arbitrary;
 mod client;
 mod files;
 mod pre_shared_keys;
+mod reference;
 mod server;
 
 use std::path::{Path, PathBuf};
