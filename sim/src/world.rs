@@ -8,14 +8,16 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use agent::Now;
-use agent::client::{self, AssociationRecord, Client, Connector, PathId, RequestRecord};
+use agent::client::{
+    self, AssociationRecord, Client, Connection, Connector, PathId, RequestRecord,
+};
 use agent::server::{
     self, Customer, Customers, Flow, MitigationKey, MitigationRecord, Server, SessionLimits,
-    SessionOutput, Sessions, Snapshot,
+    SessionOutput, Sessions,
 };
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
-use dots::identifiers::Cuid;
+use dots::identifiers::{Cuid, Mid};
 use dtls::{Credential, Peer};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
@@ -37,10 +39,11 @@ impl Connector for PlaintextConnector {
     fn connect(
         &mut self,
         now: Instant,
-        association: &AssociationId,
+        _: &AssociationId,
+        connection: Connection<'_>,
         _: Option<&()>,
     ) -> Result<PlaintextSession, dtls::ConfigError> {
-        Ok(PlaintextSession::client(now, peer(&association.server)))
+        Ok(PlaintextSession::client(now, peer(connection.server_name)))
     }
 
     fn cuid(&self, _: &AssociationId) -> Cuid {
@@ -93,7 +96,7 @@ pub struct ClientStore {
     /// What it knows of its servers.
     pub associations: BTreeMap<AssociationId, AssociationRecord>,
     /// What it asked for and has not seen the end of.
-    pub requests: BTreeMap<(client::RequestId, AssociationId), RequestRecord>,
+    pub requests: BTreeMap<(client::RequestId, AssociationId, Mid), RequestRecord>,
 }
 
 /// Everything there is.
@@ -148,6 +151,7 @@ impl World {
                 dots_servers: vec![DotsServer {
                     name: server_name.clone(),
                     addresses: addresses.clone(),
+                    transports: [pvd::Transport::Udp].into(),
                 }],
                 learned: Learned::Configuration,
             });
@@ -311,12 +315,11 @@ impl World {
                     .insert(record.association.clone(), record);
             }
             client::Action::Persist(client::Change::PutRequest(record)) => {
-                self.client_store
-                    .requests
-                    .insert((record.id, record.association.clone()), record);
+                let key = (record.id, record.association.clone(), record.mid);
+                self.client_store.requests.insert(key, record);
             }
-            client::Action::Persist(client::Change::DeleteRequest(id, association)) => {
-                self.client_store.requests.remove(&(id, association));
+            client::Action::Persist(client::Change::DeleteRequest(id, association, mid)) => {
+                self.client_store.requests.remove(&(id, association, mid));
             }
             client::Action::Noted(_) => {}
         }
@@ -339,12 +342,7 @@ impl Provider {
             address,
             prefixes: prefixes.to_vec(),
             sessions: sessions(seed),
-            server: Server::new(
-                now,
-                Customers::default(),
-                server::Policy::default(),
-                Snapshot::default(),
-            ),
+            server: Server::new(now, Customers::default(), server::Policy::default(), []),
             store,
             enforced: BTreeSet::new(),
             enforcing: BTreeMap::new(),
@@ -364,11 +362,8 @@ impl Provider {
         }]
         .into_iter()
         .collect();
-        let snapshot = Snapshot {
-            mitigations: self.store.values().cloned().collect(),
-            ..Snapshot::default()
-        };
-        self.server = Server::new(now, customers, server::Policy::default(), snapshot);
+        let records: Vec<MitigationRecord> = self.store.values().cloned().collect();
+        self.server = Server::new(now, customers, server::Policy::default(), records);
         self.sessions = sessions(seed.wrapping_add(self.restarts));
         // What the kernel filters outlives the process; the mitigator then reconciles.
         self.enforced = self
@@ -473,9 +468,6 @@ impl Provider {
                 self.sessions
                     .notify(now.monotonic, session, &token, response);
             }
-            // Nobody here asks for names, or sets anything up over a data channel.
-            server::Action::Persist(server::Change::PutResources(..))
-            | server::Action::Resolve(_) => {}
             server::Action::Enforce(key, _) => {
                 self.enforced.insert(key.clone());
                 self.enforcing

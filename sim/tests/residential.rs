@@ -34,7 +34,7 @@ fn mitigate(world: &mut World, prefixes: &[&str]) -> RequestId {
     let now = world.now();
     world
         .client
-        .mitigate(now, &target(prefixes), lifetime(3600))
+        .mitigate(now, &target(prefixes), lifetime(3600), true)
         .unwrap()
 }
 
@@ -121,7 +121,7 @@ fn a_lifetime_longer_than_granted_is_refreshed_until_it_is_over() {
         let wanted = lifetime(3 * 86_400);
         let id = world
             .client
-            .mitigate(now, &target(&["203.0.113.7/32"]), wanted)
+            .mitigate(now, &target(&["203.0.113.7/32"]), wanted, true)
             .unwrap();
         let done = world.run_until(day / 24, |world| in_force(world, id, &[FIXED]));
         assert!(done, "seed {seed}");

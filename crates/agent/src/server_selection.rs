@@ -95,6 +95,11 @@ pub enum Reason {
     NoDotsServer,
     /// No PvD assigned the target, and no other server may be asked instead.
     AssignedByNobody,
+    /// Only parts of the target were assigned by anybody; nobody can be asked for the rest.
+    PartlyAssigned {
+        /// The parts.
+        assigned: Vec<IpNet>,
+    },
 }
 
 impl Reason {
@@ -103,7 +108,10 @@ impl Reason {
         match self {
             Self::SameProvider { .. } => "RFC 9284 §5.4",
             Self::NoDotsServer => "RFC 9284 §4",
-            Self::Assigned { .. } | Self::AssignedNone | Self::AssignedByNobody => "RFC 9284 §5.1",
+            Self::Assigned { .. }
+            | Self::AssignedNone
+            | Self::AssignedByNobody
+            | Self::PartlyAssigned { .. } => "RFC 9284 §5.1",
         }
     }
 }
@@ -123,6 +131,11 @@ impl fmt::Display for Reason {
             }
             Self::NoDotsServer => formatter.write_str("it names no DOTS server"),
             Self::AssignedByNobody => formatter.write_str("no provider assigned it"),
+            Self::PartlyAssigned { assigned } => {
+                let parts: Vec<String> = assigned.iter().map(ToString::to_string).collect();
+                let parts = parts.join(", ");
+                write!(formatter, "only {parts} of it was assigned by any provider")
+            }
         }
     }
 }
@@ -137,10 +150,16 @@ pub fn select(target: &Target, pvds: &PvdSet, sessions: &impl SessionStates) -> 
     let mut parts: BTreeMap<&PvdId, Vec<Reason>> = BTreeMap::new();
     for prefix in &target.prefixes {
         let assignments = pvds.assignments(prefix.net());
-        if assignments.is_empty() {
+        let found: Vec<IpNet> = assignments.iter().map(|found| found.part).collect();
+        let assigned = IpNet::aggregate(&found);
+        if assigned != [prefix.net()] {
             selection.unprotected.push(Unprotected {
                 prefix: *prefix,
-                reason: Reason::AssignedByNobody,
+                reason: if assigned.is_empty() {
+                    Reason::AssignedByNobody
+                } else {
+                    Reason::PartlyAssigned { assigned }
+                },
             });
         }
         for found in assignments {
@@ -255,189 +274,4 @@ fn not_asked(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use pvd::{DotsServer, Learned, ProvisioningDomain};
-    use std::net::{IpAddr, Ipv4Addr};
-
-    struct AllDown;
-
-    impl SessionStates for AllDown {
-        fn is_established(&self, _: &AssociationId) -> bool {
-            false
-        }
-    }
-
-    struct Only(&'static str);
-
-    impl SessionStates for Only {
-        fn is_established(&self, association: &AssociationId) -> bool {
-            association.server == self.0
-        }
-    }
-
-    fn domain(id: &str, prefixes: &[&str], servers: &[&str]) -> ProvisioningDomain {
-        ProvisioningDomain {
-            id: id.parse().unwrap(),
-            interface: None,
-            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-            addresses: vec![],
-            dots_servers: servers
-                .iter()
-                .map(|name| DotsServer {
-                    name: (*name).to_owned(),
-                    addresses: vec![],
-                })
-                .collect(),
-            learned: Learned::Configuration,
-        }
-    }
-
-    fn home() -> PvdSet {
-        let mut set = PvdSet::default();
-        let fixed = ["203.0.113.0/28", "2001:db8:f:100::/56"];
-        set.insert(domain("fixed.example", &fixed, &["dots.fixed.example"]));
-        let mobile = ["198.51.100.0/28", "2001:db8:a:100::/56"];
-        set.insert(domain("mobile.example", &mobile, &["dots.mobile.example"]));
-        set
-    }
-
-    fn target(prefixes: &[&str]) -> Target {
-        Target {
-            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-            ..Target::default()
-        }
-    }
-
-    fn asked(selection: &Selection) -> Vec<(String, Vec<String>)> {
-        selection
-            .asked
-            .iter()
-            .map(|asked| {
-                let prefixes = asked.target.prefixes.iter().map(ToString::to_string);
-                (asked.association.server.clone(), prefixes.collect())
-            })
-            .collect()
-    }
-
-    /// Covers: M-005, M-006
-    #[test]
-    fn the_server_of_the_assigning_network_is_asked_and_no_other() {
-        let selection = select(&target(&["203.0.113.7/32"]), &home(), &AllDown);
-        let fixed = "dots.fixed.example".to_owned();
-        assert_eq!(
-            asked(&selection),
-            [(fixed, vec!["203.0.113.7/32".to_owned()])]
-        );
-        assert_eq!(
-            selection.not_asked,
-            [NotAsked {
-                pvd: "mobile.example".parse().unwrap(),
-                server: Some("dots.mobile.example".to_owned()),
-                reason: Reason::AssignedNone,
-            }]
-        );
-    }
-
-    /// Covers: M-007, M-008, M-027
-    #[test]
-    fn an_attack_on_both_networks_is_split_between_their_servers() {
-        let both = target(&["203.0.113.7/32", "198.51.100.7/32", "2001:db8:a:100::7/128"]);
-        let selection = select(&both, &home(), &AllDown);
-        assert_eq!(
-            asked(&selection),
-            [
-                (
-                    "dots.fixed.example".to_owned(),
-                    vec!["203.0.113.7/32".to_owned()]
-                ),
-                (
-                    "dots.mobile.example".to_owned(),
-                    vec![
-                        "198.51.100.7/32".to_owned(),
-                        "2001:db8:a:100::7/128".to_owned()
-                    ]
-                ),
-            ]
-        );
-        assert!(selection.not_asked.is_empty());
-    }
-
-    /// Covers: M-006
-    #[test]
-    fn what_nobody_assigned_goes_to_nobody() {
-        let selection = select(&target(&["192.0.2.1/32"]), &home(), &AllDown);
-        assert!(selection.asked.is_empty());
-        assert_eq!(selection.not_asked.len(), 2);
-        assert_eq!(selection.unprotected[0].reason, Reason::AssignedByNobody);
-    }
-
-    /// Covers: M-023, M-026
-    #[test]
-    fn one_server_of_a_provider_is_asked_preferably_one_with_a_session() {
-        let mut set = PvdSet::default();
-        let servers = ["one.example", "two.example"];
-        set.insert(domain("fixed.example", &["203.0.113.0/28"], &servers));
-        set.insert(domain("other.example", &["198.51.100.0/28"], &[]));
-        let both = target(&["203.0.113.7/32", "198.51.100.7/32"]);
-        assert_eq!(asked(&select(&both, &set, &AllDown))[0].0, "one.example");
-        let selection = select(&both, &set, &Only("two.example"));
-        assert_eq!(asked(&selection)[0].0, "two.example");
-        assert_eq!(
-            selection.not_asked[0].reason,
-            Reason::SameProvider {
-                asked: "two.example".to_owned()
-            }
-        );
-        assert_eq!(selection.not_asked[1].reason, Reason::NoDotsServer);
-        assert_eq!(
-            selection.unprotected[0].prefix.to_string(),
-            "198.51.100.7/32"
-        );
-    }
-
-    fn prefix() -> impl Strategy<Value = IpNet> {
-        (0u32..64, 20u8..=32).prop_map(|(host, length)| {
-            let address = IpAddr::V4(Ipv4Addr::from(0xcb00_0000 | (host << 6)));
-            IpNet::new(address, length).unwrap().trunc()
-        })
-    }
-
-    proptest! {
-        /// Covers: M-005, M-006, M-008
-        #[test]
-        fn no_target_goes_to_a_pvd_that_did_not_assign_it_and_every_pvd_has_a_reason(
-            assigned in proptest::collection::vec(
-                proptest::collection::vec(prefix(), 1..4), 1..5),
-            targets in proptest::collection::vec(prefix(), 1..5),
-        ) {
-            let mut set = PvdSet::default();
-            for (number, prefixes) in assigned.iter().enumerate() {
-                let mut each = domain(&format!("pvd{number}.example"), &[], &["dots.example"]);
-                each.prefixes.clone_from(prefixes);
-                set.insert(each);
-            }
-            let wanted = Target {
-                prefixes: targets.iter().map(|net| TargetPrefix::try_from(*net).unwrap()).collect(),
-                ..Target::default()
-            };
-            let selection = select(&wanted, &set, &AllDown);
-            for asked in &selection.asked {
-                let owner = set.get(&asked.association.pvd).unwrap();
-                prop_assert!(!asked.target.prefixes.is_empty());
-                for prefix in &asked.target.prefixes {
-                    prop_assert!(owner.prefixes.iter().any(|own| own.contains(&prefix.net())));
-                    prop_assert!(targets.iter().any(|target| target.contains(&prefix.net())));
-                }
-            }
-            prop_assert_eq!(selection.asked.len() + selection.not_asked.len(), assigned.len());
-            for target in &targets {
-                let touched = assigned.iter().flatten()
-                    .any(|own| own.contains(target) || target.contains(own));
-                let left = selection.unprotected.iter().any(|left| left.prefix.net() == *target);
-                prop_assert_eq!(touched, !left);
-            }
-        }
-    }
-}
+mod tests;

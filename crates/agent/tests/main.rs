@@ -5,7 +5,6 @@
 #![cfg(test)]
 
 mod client;
-mod peers;
 mod server;
 mod session;
 mod world;

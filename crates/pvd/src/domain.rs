@@ -1,5 +1,6 @@
 //! The schema of a provisioning domain, whatever carrier brought it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -44,6 +45,28 @@ pub struct DotsServer {
     pub name: String,
     /// Where it listens, in order of preference.
     pub addresses: Vec<SocketAddr>,
+    /// What it listens with.
+    pub transports: BTreeSet<Transport>,
+}
+
+impl DotsServer {
+    /// A server that listens with both transports, as RFC 9132 §3 wants it.
+    pub fn new(name: String, addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            name,
+            addresses,
+            transports: BTreeSet::from([Transport::Udp, Transport::Tcp]),
+        }
+    }
+}
+
+/// What carries a signal channel session (RFC 9132 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// DTLS over UDP.
+    Udp,
+    /// TLS over TCP.
+    Tcp,
 }
 
 /// The carrier that brought a PvD.

@@ -12,6 +12,6 @@ pub mod domain;
 pub mod identifier;
 pub mod set;
 
-pub use domain::{DotsServer, InterfaceName, Learned, ProvisioningDomain};
+pub use domain::{DotsServer, InterfaceName, Learned, ProvisioningDomain, Transport};
 pub use identifier::{IdentifierError, PvdId};
 pub use set::{Assignment, PvdSet};

@@ -71,7 +71,7 @@ fn client_change() -> impl Strategy<Value = client::Change> {
         mid(),
         prefix,
         time(),
-        any::<bool>(),
+        any::<[bool; 2]>(),
     );
     prop_oneof![
         (association_name(), name(), mid()).prop_map(|(name, cuid, mid)| {
@@ -80,17 +80,18 @@ fn client_change() -> impl Strategy<Value = client::Change> {
             record.cuid = common::cuid(cuid);
             client::Change::PutAssociation(record)
         }),
-        put.prop_map(|(id, name, mid, prefix, wanted_until, withdrawing)| {
+        put.prop_map(|(id, name, mid, prefix, wanted_until, flags)| {
             let mut record = request(id, "");
             record.association = name;
             record.mid = Mid(mid);
             record.target = target(prefix);
             record.wanted_until_unix = wanted_until;
-            record.withdrawing = withdrawing;
+            [record.withdrawing, record.trigger_mitigation] = flags;
             client::Change::PutRequest(record)
         }),
-        (number(), association_name())
-            .prop_map(|(id, name)| client::Change::DeleteRequest(RequestId(id), name)),
+        (number(), association_name(), mid()).prop_map(|(id, name, mid)| {
+            client::Change::DeleteRequest(RequestId(id), name, Mid(mid))
+        }),
     ]
 }
 
@@ -115,7 +116,6 @@ proptest! {
                 match change {
                     server::Change::Put(record) => model.insert(record.key.clone(), record),
                     server::Change::Delete(key) => model.remove(&key),
-                    server::Change::PutResources(..) => unreachable!("not among the changes"),
                 };
             }
             if reopen {
@@ -123,8 +123,7 @@ proptest! {
                 file = SqliteStore::open(&path).expect("the store again");
             }
             let kept = ServerStore::load(&mut file).expect("the records");
-            let expected = model.values().cloned().collect::<Vec<_>>();
-            prop_assert_eq!(kept.mitigations, expected);
+            prop_assert_eq!(kept, model.values().cloned().collect::<Vec<_>>());
         }
     }
 
@@ -142,10 +141,11 @@ proptest! {
                         associations.insert(record.association.clone(), record);
                     }
                     client::Change::PutRequest(record) => {
-                        requests.insert((record.id, record.association.clone()), record);
+                        let key = (record.id, record.association.clone(), record.mid);
+                        requests.insert(key, record);
                     }
-                    client::Change::DeleteRequest(id, association) => {
-                        requests.remove(&(id, association));
+                    client::Change::DeleteRequest(id, association, mid) => {
+                        requests.remove(&(id, association, mid));
                     }
                 }
             }

@@ -8,12 +8,14 @@
 
 use std::collections::BTreeSet;
 
-use coap::{Code, Token};
-use dots::identifiers::Cuid;
+use coap::{Code, Response, Token};
+use dots::identifiers::{Cuid, Mid};
 
+use super::PathId;
 use super::association::{Association, Effect};
-use super::part::{Part, State, Want};
-use super::{PathId, RequestId, exchange};
+use super::exchange::{self, PutAnswer, SHORTEST_PAUSE};
+use super::part::Want;
+use super::state::{End, Pause, State};
 use crate::time::Now;
 
 /// The class of the response codes 5.xx.
@@ -22,35 +24,30 @@ const SERVER_ERROR: u8 = 5;
 impl<S: dtls::Session> Association<S> {
     /// Says over every session that is up what the parts want and have not said there yet.
     pub(super) fn send_wants(&mut self, now: Now) {
-        for live in &mut self.sessions {
-            if live.established.is_none() {
-                continue;
-            }
+        for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
             // A request that nobody waits for any more is not repeated.
             let parts = &self.parts;
-            live.pending.retain(|token, (id, want)| {
-                let part = parts.get(id);
-                let is_wanted = part.is_some_and(|part| part.wants(now) == Some(*want));
+            live.pending.retain(|token, (mid, want)| {
+                let part = parts.get(mid);
+                let is_wanted = part.is_some_and(|part| part.wants(now).any(|each| each == *want));
                 if !is_wanted {
                     live.session.cancel(token);
                 }
                 is_wanted
             });
-            let said: BTreeSet<(RequestId, Want)> = live.pending.values().copied().collect();
-            let mut unsaid: Vec<_> = parts
+            let said: BTreeSet<(Mid, Want)> = live.pending.values().copied().collect();
+            let wants = parts
                 .iter()
-                .filter_map(|(id, part)| Some((part.wants(now)?, *id, part)))
-                .filter(|(want, id, _)| !said.contains(&(*id, *want)))
-                .collect();
-            // Who asks for help does not wait for those who ask how it goes.
-            unsaid.sort_by_key(|(want, id, _)| (*want == Want::Observe, *id));
-            for (want, id, part) in unsaid {
-                let Some(request) = exchange::request(now, &self.cuid, part, want) else {
+                .flat_map(|(mid, part)| part.wants(now).map(move |want| (*mid, part, want)))
+                .filter(|(mid, _, want)| !said.contains(&(*mid, *want)));
+            for (mid, part, want) in wants {
+                let form = (want, self.filters_content);
+                let Some(request) = exchange::request(now, &self.cuid, part, form) else {
                     continue;
                 };
                 match live.session.send_request(now.monotonic, request) {
                     Ok(token) => {
-                        live.pending.insert(token, (id, want));
+                        live.pending.insert(token, (mid, want));
                     }
                     // There will be room when others are answered.
                     Err(coap::SendError::TooManyOutstanding { .. }) => break,
@@ -63,11 +60,12 @@ impl<S: dtls::Session> Association<S> {
     /// The peer rejected a request. It is not asked again at once, for it may do so for ever.
     pub(super) fn on_request_failed(&mut self, now: Now, path: PathId, token: Token) {
         let pending = self.live(path).and_then(|live| live.pending.remove(&token));
-        let Some((id, want)) = pending else { return };
-        if let Some(part) = self.parts.get_mut(&id) {
+        let Some((mid, want)) = pending else { return };
+        if let Some(part) = self.parts.get_mut(&mid) {
             match want {
-                Want::Put | Want::Delete => part.postpone(now, exchange::SHORTEST_PAUSE),
+                Want::Put | Want::Delete => part.postpone(now, SHORTEST_PAUSE, Pause::Rejected),
                 Want::Observe => part.observe_later(now),
+                Want::Update(_) => part.updated(),
             }
         }
     }
@@ -77,58 +75,106 @@ impl<S: dtls::Session> Association<S> {
         now: Now,
         path: PathId,
         token: Token,
-        response: &coap::Response,
+        response: &Response,
     ) {
         let Some(live) = self.live(path) else {
             return;
         };
-        let Some((id, want)) = live.pending.get(&token).copied() else {
+        let Some((mid, want)) = live.pending.get(&token).copied() else {
             return;
         };
+        live.has_answered = true;
         let goes_on = want == Want::Observe && response.options.observe().is_some();
         if !goes_on {
             live.pending.remove(&token);
         }
-        let Some(part) = self.parts.get_mut(&id) else {
-            return;
-        };
-        let before = part.state.clone();
         match want {
-            Want::Put => match exchange::put_answer(response) {
-                exchange::PutAnswer::Granted(granted) => {
-                    part.granted(now, granted.lifetime);
-                    self.replace_older(id);
+            Want::Put => self.on_put_answer(now, mid, response),
+            Want::Observe => self.on_status(now, mid, goes_on, response),
+            Want::Update(_) => self.on_update_answer(now, mid, response),
+            Want::Delete => {
+                if let Some(part) = self.parts.get_mut(&mid) {
+                    if response.code.class() == SERVER_ERROR {
+                        part.postpone(now, exchange::max_age(response), Pause::Busy);
+                    } else {
+                        part.deleted();
+                    }
                 }
-                exchange::PutAnswer::Refused { code, diagnostic } => part.refused(code, diagnostic),
-                exchange::PutAnswer::Later(pause) => part.postpone(now, pause),
-                exchange::PutAnswer::CuidCollision => return self.change_cuid(now),
-            },
-            Want::Observe => {
-                if !goes_on {
-                    part.observe_later(now);
-                }
-                observed(now, part, response);
             }
-            Want::Delete if response.code.class() == SERVER_ERROR => {
-                part.postpone(now, exchange::max_age(response));
-            }
-            Want::Delete => part.deleted(),
-        }
-        if self.parts.get(&id).is_some_and(|part| part.state != before) {
-            self.effects.push_back(Effect::Changed(id));
         }
     }
 
-    /// What a granted request overlaps, the server has deleted (RFC 9132 §4.4.1.3).
-    fn replace_older(&mut self, granted: RequestId) {
-        let Some(newer) = self.parts.get(&granted).cloned() else {
+    fn on_put_answer(&mut self, now: Now, mid: Mid, response: &Response) {
+        let answer = exchange::put_answer(response);
+        if matches!(answer, PutAnswer::CuidCollision) {
+            return self.change_cuid(now);
+        }
+        let Some(part) = self.parts.get_mut(&mid) else {
             return;
         };
-        for (id, part) in &mut self.parts {
-            let older = part.mid < newer.mid && !part.is_over();
-            if older && part.target.overlaps(&newer.target) {
-                part.replace();
-                self.effects.push_back(Effect::Changed(*id));
+        match answer {
+            PutAnswer::Granted(granted) => {
+                part.granted(now, granted);
+                self.replace_older(mid);
+            }
+            PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
+            PutAnswer::Refused {
+                code,
+                diagnostic,
+                conflict,
+            } => part.refused(code, diagnostic, conflict),
+            PutAnswer::Later(pause, reason) => part.postpone(now, pause, reason),
+            PutAnswer::CuidCollision => {}
+        }
+    }
+
+    /// RFC 9132 §4.4.3. The server's own view decides how the part stands, which the observation
+    /// tells; an update that it does not take is not repeated.
+    fn on_update_answer(&mut self, now: Now, mid: Mid, response: &Response) {
+        let Some(part) = self.parts.get_mut(&mid) else {
+            return;
+        };
+        match exchange::put_answer(response) {
+            PutAnswer::Granted(granted) => part.granted(now, granted),
+            PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
+            _ => part.updated(),
+        }
+    }
+
+    /// A status, in a response or a notification (RFC 9132 §4.4.2).
+    fn on_status(&mut self, now: Now, mid: Mid, goes_on: bool, response: &Response) {
+        let Some(part) = self.parts.get_mut(&mid) else {
+            return;
+        };
+        let refuses_query = matches!(response.code, Code::BAD_REQUEST | Code::BAD_OPTION);
+        if refuses_query && self.filters_content {
+            // It may be the query that this server does not understand.
+            self.filters_content = false;
+            return;
+        }
+        if !goes_on {
+            part.observe_later(now);
+        }
+        if let Some(report) = exchange::report(response) {
+            if let Some(status) = report.0.iter().find(|status| status.mid == part.mid) {
+                part.observed(now, status);
+            }
+        } else if response.code == Code::NOT_FOUND {
+            part.lost(now);
+        }
+    }
+
+    /// What a granted request overlaps, the server has deleted, if both are of one kind
+    /// (RFC 9132 §4.4.1.3).
+    fn replace_older(&mut self, granted: Mid) {
+        let Some(newer) = self.parts.get(&granted).map(|part| part.wish.clone()) else {
+            return;
+        };
+        for (_, part) in self.parts.range_mut(..granted) {
+            let is_same_kind = part.wish.trigger_mitigation == newer.trigger_mitigation;
+            let is_other = part.wish.request != newer.request;
+            if is_same_kind && is_other && part.wish.target.overlaps(&newer.target) {
+                part.end(End::Replaced { by: newer.request });
             }
         }
     }
@@ -145,23 +191,11 @@ impl<S: dtls::Session> Association<S> {
             }
         }
         for part in self.parts.values_mut() {
-            // What is withdrawn stays withdrawn.
-            if !part.is_over() && part.state != State::Withdrawing {
+            // What is withdrawn stays withdrawn, and what is to wait for a retry-timer waits.
+            if part.is_going() && !matches!(part.state, State::Deactivated { .. }) {
                 part.ask_again(now);
-                part.postpone(now, exchange::SHORTEST_PAUSE);
+                part.postpone(now, SHORTEST_PAUSE, Pause::CuidCollision);
             }
         }
-    }
-}
-
-fn observed(now: Now, part: &mut Part, response: &coap::Response) {
-    if let Some(report) = exchange::report(response) {
-        if let Some(status) = report.0.iter().find(|status| status.mid == part.mid) {
-            part.observed(now, status);
-        }
-    } else if response.code == Code::NOT_FOUND && part.is_active() {
-        // The server does not have it any more, but it is still wanted.
-        part.ask_again(now);
-        part.postpone(now, exchange::SHORTEST_PAUSE);
     }
 }

@@ -6,13 +6,18 @@ use coap::{Code, Delivery, OptionNumber, Options, Request, Response};
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::{ConflictCause, ConflictInformation, Granted, MitigationReport, Refusal};
 use dots::path::Resource;
+use dots::query::Content;
 
 use super::part::{Part, Want};
+use super::state::Pause;
 use crate::content;
 use crate::time::Now;
 
 /// How long to wait before asking again when the server does not say (RFC 7252 §5.10.5).
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+/// The longest that a server can put a request off: what is longer leaves a network unprotected at
+/// the word of a server that may be out of its mind.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest pause before a server is asked the same again (RFC 9132 §4.4).
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(3);
 /// Longest diagnostic of a peer that is kept, in characters.
@@ -23,21 +28,46 @@ const LONGEST_DIAGNOSTIC: usize = 200;
 pub(super) enum PutAnswer {
     Granted(Granted),
     CuidCollision,
-    Refused { code: Code, diagnostic: String },
-    Later(Duration),
+    /// Not to be asked for again before `retry` is over.
+    Deactivated {
+        retry: Duration,
+        conflict: ConflictInformation,
+    },
+    Refused {
+        code: Code,
+        diagnostic: String,
+        conflict: Option<ConflictInformation>,
+    },
+    Later(Duration, Pause),
 }
 
 /// The message that says what a part wants.
-pub(super) fn request(now: Now, cuid: &Cuid, part: &Part, want: Want) -> Option<Request> {
+/// `filters_content`: of a status, only what changes is asked for (RFC 9132 §4.4.2).
+pub(super) fn request(
+    now: Now,
+    cuid: &Cuid,
+    part: &Part,
+    (want, filters_content): (Want, bool),
+) -> Option<Request> {
     let mut options = Options::default();
     content::push_path(&mut options, &resource(cuid, part.mid));
     let (method, payload) = match want {
         Want::Put => {
             content::push_format(&mut options);
-            (Code::PUT, part.body(now)?.encode())
+            (Code::PUT, part.body(now, None)?.encode())
+        }
+        Want::Update(status) => {
+            content::push_format(&mut options);
+            // An empty value: only if there is such a request (RFC 9132 §4.4.3).
+            options.push(OptionNumber::IF_MATCH, &[]);
+            (Code::PUT, part.body(now, Some(status))?.encode())
         }
         Want::Observe => {
             options.push_uint(OptionNumber::OBSERVE, 0);
+            if filters_content {
+                let query = Content::NonConfig.query();
+                options.push(OptionNumber::URI_QUERY, query.as_bytes());
+            }
             (Code::GET, Vec::new())
         }
         Want::Delete => (Code::DELETE, Vec::new()),
@@ -65,22 +95,29 @@ pub(super) fn put_answer(response: &Response) -> PutAnswer {
         Code::CREATED | Code::CHANGED => match Granted::decode(&response.payload) {
             Ok(granted) => PutAnswer::Granted(granted),
             // It is accepted, but for how long cannot be read: ask again soon.
-            Err(_) => PutAnswer::Later(SHORTEST_PAUSE),
+            Err(_) => PutAnswer::Later(SHORTEST_PAUSE, Pause::Unreadable),
         },
-        Code::CONFLICT => {
-            match Refusal::decode(&response.payload).map(|refusal| refusal.conflict) {
-                Ok(conflict) if conflict.cause == Some(ConflictCause::CuidCollision) => {
-                    PutAnswer::CuidCollision
-                }
-                Ok(conflict) => PutAnswer::Refused {
-                    code: Code::CONFLICT,
-                    diagnostic: describe(&conflict),
-                },
-                Err(_) => refused(response),
-            }
-        }
-        Code::SERVICE_UNAVAILABLE => PutAnswer::Later(max_age(response)),
+        Code::CONFLICT => match Refusal::decode(&response.payload) {
+            Ok(refusal) => conflict_answer(refusal.conflict),
+            Err(_) => refused(response),
+        },
+        Code::SERVICE_UNAVAILABLE => PutAnswer::Later(max_age(response), Pause::Busy),
         _ => refused(response),
+    }
+}
+
+fn conflict_answer(conflict: ConflictInformation) -> PutAnswer {
+    match (conflict.cause, conflict.retry_timer) {
+        (Some(ConflictCause::CuidCollision), _) => PutAnswer::CuidCollision,
+        (_, Some(seconds)) => PutAnswer::Deactivated {
+            retry: Duration::from_secs(seconds.into()),
+            conflict,
+        },
+        (_, None) => PutAnswer::Refused {
+            code: Code::CONFLICT,
+            diagnostic: describe(&conflict),
+            conflict: Some(conflict),
+        },
     }
 }
 
@@ -91,7 +128,8 @@ pub(super) fn report(response: &Response) -> Option<MitigationReport> {
         .flatten()
 }
 
-/// How long a 5.03 asks to wait; never less than the pause that protects the server.
+/// How long a 5.03 asks to wait; never less than the pause that protects the server, nor
+/// more than [`LONGEST_PAUSE`].
 pub(super) fn max_age(response: &Response) -> Duration {
     response
         .options
@@ -99,13 +137,14 @@ pub(super) fn max_age(response: &Response) -> Duration {
         .map_or(DEFAULT_MAX_AGE, |seconds| {
             Duration::from_secs(seconds.into())
         })
-        .max(SHORTEST_PAUSE)
+        .clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }
 
 fn refused(response: &Response) -> PutAnswer {
     PutAnswer::Refused {
         code: response.code,
         diagnostic: diagnostic(response),
+        conflict: None,
     }
 }
 
@@ -130,9 +169,5 @@ fn describe(conflict: &ConflictInformation) -> String {
         .and_then(|scope| scope.mid)
         .map(|mid| format!(" (mid {mid})"))
         .unwrap_or_default();
-    let retry = conflict
-        .retry_timer
-        .map(|seconds| format!("; it may be tried again in {seconds} s"))
-        .unwrap_or_default();
-    format!("{cause}{with}{retry}")
+    format!("{cause}{with}")
 }

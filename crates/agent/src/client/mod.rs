@@ -9,37 +9,51 @@
 //!
 //! Every server of every PvD has an association, and none waits for another (RFC 9284 §5.1).
 
+mod action;
 mod asking;
 mod association;
 mod exchange;
+mod mids;
 mod part;
-mod setup;
+mod race;
+mod report;
+mod requests;
+mod sessions;
+mod state;
+mod telling;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
-use dots::lifetime::Lifetime;
-use dots::mitigation::DroppedCounters;
-use dots::target::Target;
-use pvd::{InterfaceName, PvdSet};
+use dtls::Transport;
+use pvd::PvdSet;
 
-pub use self::association::SessionState;
+pub use self::action::{Action, AssociationRecord, Change, Note, Refusal, RequestRecord};
 use self::association::{Association, Effect};
-use self::part::Part;
-pub use self::part::{End, State};
-use crate::server_selection::{self, AssociationId, Selection, SessionStates};
+use self::part::{Part, Wish};
+pub use self::report::{PartReport, RequestReport, SessionReport, SessionState};
+pub use self::state::{End, Pause, State, Waiting};
+use crate::server_selection::{AssociationId, Selection, SessionStates};
 use crate::session::SessionParameters;
 use crate::time::Now;
+
+/// What a session is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection<'a> {
+    /// What carries it.
+    pub transport: Transport,
+    /// The name that the server's certificate must carry (RFC 9132 §7.1).
+    pub server_name: &'a str,
+}
 
 /// Opens secured sessions with the credentials of the right PvD (RFC 9284 §5.1).
 pub trait Connector {
     /// What it opens.
     type Session: dtls::Session;
 
-    /// Begins a session with a server, or resumes the last one.
+    /// Begins a session with a server, or resumes the last one that went over this transport.
     ///
     /// # Errors
     /// When the credentials or the name cannot be used.
@@ -47,6 +61,7 @@ pub trait Connector {
         &mut self,
         now: Instant,
         association: &AssociationId,
+        connection: Connection<'_>,
         resumption: Option<&<Self::Session as dtls::Session>::Resumption>,
     ) -> Result<Self::Session, dtls::ConfigError>;
 
@@ -70,136 +85,6 @@ impl fmt::Display for RequestId {
         write!(formatter, "{}", self.0)
     }
 }
-
-/// What the client wants done, in this order.
-#[derive(Debug)]
-pub enum Action {
-    /// Open a socket towards `remote`.
-    OpenPath {
-        /// How the socket is called from now on.
-        path: PathId,
-        /// Bind it to this interface.
-        interface: Option<InterfaceName>,
-        /// Bind it to this address.
-        source: Option<IpAddr>,
-        /// Connect it to this one.
-        remote: SocketAddr,
-    },
-    /// Send a datagram.
-    Transmit(PathId, Vec<u8>),
-    /// Close a socket.
-    ClosePath(PathId),
-    /// Make it durable.
-    Persist(Change),
-    /// Something to log.
-    Noted(Note),
-}
-
-/// A change of what must survive a restart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// What is known about a server.
-    PutAssociation(AssociationRecord),
-    /// A part of a request is wanted, or is being withdrawn.
-    PutRequest(RequestRecord),
-    /// A part of a request is over.
-    DeleteRequest(RequestId, AssociationId),
-}
-
-/// What a client must remember about a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AssociationRecord {
-    /// The server.
-    pub association: AssociationId,
-    /// The client's identifier there; another one than the credentials give after a collision.
-    pub cuid: Cuid,
-    /// No mid from here on was ever used.
-    pub reserved_mid: Mid,
-}
-
-/// What a client must remember about a part of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestRecord {
-    /// The request.
-    pub id: RequestId,
-    /// The server that was asked.
-    pub association: AssociationId,
-    /// Its number there.
-    pub mid: Mid,
-    /// What was asked.
-    pub target: Target,
-    /// Until when it is wanted, in seconds since 1970; `None`: until it is withdrawn.
-    pub wanted_until_unix: Option<u64>,
-    /// It was withdrawn, and the server may not know yet.
-    pub withdrawing: bool,
-}
-
-/// What happened, for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// A session came up.
-    SessionUp(AssociationId, SocketAddr),
-    /// A session or an attempt ended.
-    SessionDown(AssociationId, String),
-    /// A part of a request changed its state.
-    Request(RequestId, AssociationId, Mid, State),
-}
-
-/// Why a request could not be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// No server may be asked to protect any of the targets.
-    #[error("no DOTS server can protect any of these targets")]
-    NobodyToAsk(Selection),
-    /// The client has as many requests as it may.
-    #[error("there are {0} requests already, which is the limit; withdraw one first")]
-    TooManyRequests(usize),
-    /// There is no such request.
-    #[error("there is no request {0}; `moat status` lists them")]
-    NoSuchRequest(RequestId),
-}
-
-/// How a request stands.
-#[derive(Clone, Debug)]
-pub struct RequestReport {
-    /// Its number.
-    pub id: RequestId,
-    /// What became of it at each server that was asked.
-    pub parts: Vec<PartReport>,
-    /// Who was not asked and what nobody protects. Empty after a restart of the client.
-    pub selection: Selection,
-}
-
-/// How a request stands at one server.
-#[derive(Clone, Debug)]
-pub struct PartReport {
-    /// The server.
-    pub association: AssociationId,
-    /// The request's number there.
-    pub mid: Mid,
-    /// What that server protects.
-    pub target: Target,
-    /// How far it has come.
-    pub state: State,
-    /// What the server says it dropped.
-    pub dropped: DroppedCounters,
-}
-
-/// How the session with one server stands.
-#[derive(Clone, Debug)]
-pub struct SessionReport {
-    /// The server.
-    pub association: AssociationId,
-    /// The client's identifier there.
-    pub cuid: Cuid,
-    /// The session.
-    pub state: SessionState,
-    /// The smoothed round-trip time, once known.
-    pub round_trip: Option<Duration>,
-}
-
-/// Finished requests that are kept for people to look at.
-const FINISHED_KEPT: usize = 32;
 
 /// The DOTS client.
 #[derive(Debug)]
@@ -272,88 +157,27 @@ impl<C: Connector> Client<C> {
         self.next_request = self.next_request.max(RequestId(record.id.0 + 1));
         let Some(association) = self.associations.get_mut(&record.association) else {
             // Its PvD is not configured any more: the server lets it expire.
-            let gone = Change::DeleteRequest(record.id, record.association);
+            let gone = Change::DeleteRequest(record.id, record.association, record.mid);
             self.actions.push_back(Action::Persist(gone));
             return;
         };
-        let lifetime = match record.wanted_until_unix {
-            None => Lifetime::Indefinite,
-            Some(at) => {
-                let left = u32::try_from(at.saturating_sub(now.unix)).unwrap_or(u32::MAX);
-                Lifetime::Seconds(left.try_into().unwrap_or(std::num::NonZeroU32::MIN))
-            }
+        let wish = Wish {
+            request: record.id,
+            target: record.target,
+            trigger_mitigation: record.trigger_mitigation,
+            until: record.wanted_until_unix.map(|at| now.instant_of(at)),
         };
-        let mut part = Part::new(now, record.mid, record.target, lifetime);
+        let mut part = Part::new(now, record.mid, wish);
         if record.withdrawing {
             part.withdraw(now);
         }
-        association.restore(record.id, part);
+        association.restore(part);
         self.selections.entry(record.id).or_default();
-    }
-
-    /// Who would be asked to protect `target`, without asking.
-    pub fn explain(&self, target: &Target) -> Selection {
-        server_selection::select(target, &self.pvds, self)
     }
 
     /// The PvDs the client lives in.
     pub fn pvds(&self) -> &PvdSet {
         &self.pvds
-    }
-
-    /// Asks the right servers to protect `target`. The same target again prolongs the request.
-    ///
-    /// # Errors
-    /// [`Refusal`], when nobody can be asked or too much was asked already.
-    pub fn mitigate(
-        &mut self,
-        now: Now,
-        target: &Target,
-        lifetime: Lifetime,
-    ) -> Result<RequestId, Refusal> {
-        let selection = self.explain(target);
-        if selection.asked.is_empty() {
-            return Err(Refusal::NobodyToAsk(selection));
-        }
-        let id = match self.request_for(&selection) {
-            Some(id) => id,
-            None => self.new_request_id()?,
-        };
-        for asked in &selection.asked {
-            let Some(association) = self.associations.get_mut(&asked.association) else {
-                continue;
-            };
-            if let Some(part) = association.parts.get_mut(&id) {
-                part.prolong(now, lifetime);
-            } else {
-                let mid = association.take_mid();
-                let part = Part::new(now, mid, asked.target.clone(), lifetime);
-                association.parts.insert(id, part);
-            }
-            association.effects.push_back(Effect::Changed(id));
-        }
-        self.selections.insert(id, selection);
-        self.settle(now);
-        Ok(id)
-    }
-
-    /// Withdraws a request at every server that was asked.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchRequest`].
-    pub fn withdraw(&mut self, now: Now, id: RequestId) -> Result<(), Refusal> {
-        let mut found = false;
-        for association in self.associations.values_mut() {
-            if let Some(part) = association.parts.get_mut(&id)
-                && !part.is_over()
-            {
-                found = true;
-                part.withdraw(now);
-                association.effects.push_back(Effect::Changed(id));
-            }
-        }
-        self.settle(now);
-        found.then_some(()).ok_or(Refusal::NoSuchRequest(id))
     }
 
     /// A datagram came in on a socket.
@@ -401,102 +225,6 @@ impl<C: Connector> Client<C> {
             .min()
     }
 
-    /// Whether every server that was asked has answered.
-    pub fn is_settled(&self, id: RequestId) -> bool {
-        self.parts_of(id).all(|(_, part)| part.is_settled())
-    }
-
-    /// How one request stands.
-    pub fn request(&self, id: RequestId) -> Option<RequestReport> {
-        let selection = self.selections.get(&id)?.clone();
-        let parts = self
-            .parts_of(id)
-            .map(|(association, part)| PartReport {
-                association: association.clone(),
-                mid: part.mid,
-                target: part.target.clone(),
-                state: part.state.clone(),
-                dropped: part.dropped,
-            })
-            .collect();
-        Some(RequestReport {
-            id,
-            parts,
-            selection,
-        })
-    }
-
-    /// All requests, the last finished ones included, oldest first.
-    pub fn requests(&self) -> Vec<RequestReport> {
-        self.selections
-            .keys()
-            .filter_map(|id| self.request(*id))
-            .collect()
-    }
-
-    /// How the session with each server stands.
-    pub fn sessions(&self) -> Vec<SessionReport> {
-        self.associations
-            .values()
-            .map(|association| SessionReport {
-                association: association.id.clone(),
-                cuid: association.cuid.clone(),
-                state: association.state(),
-                round_trip: association.round_trip_estimate(),
-            })
-            .collect()
-    }
-
-    fn parts_of(&self, id: RequestId) -> impl Iterator<Item = (&AssociationId, &Part)> {
-        self.associations
-            .iter()
-            .filter_map(move |(name, association)| Some((name, association.parts.get(&id)?)))
-    }
-
-    /// The request that asks the same servers for the same, if one is going on.
-    fn request_for(&self, selection: &Selection) -> Option<RequestId> {
-        self.selections.keys().copied().find(|id| {
-            let same = selection.asked.iter().all(|asked| {
-                self.associations
-                    .get(&asked.association)
-                    .and_then(|association| association.parts.get(id))
-                    .is_some_and(|part| {
-                        let going = !part.is_over() && part.state != State::Withdrawing;
-                        going && part.target == asked.target
-                    })
-            });
-            same && self.parts_of(*id).count() == selection.asked.len()
-        })
-    }
-
-    fn new_request_id(&mut self) -> Result<RequestId, Refusal> {
-        let finished = self.forget_finished();
-        if self.selections.len() - finished >= self.max_requests {
-            return Err(Refusal::TooManyRequests(self.max_requests));
-        }
-        let id = self.next_request;
-        self.next_request = RequestId(id.0 + 1);
-        Ok(id)
-    }
-
-    /// Forgets all but the last finished requests; returns how many of these are kept.
-    fn forget_finished(&mut self) -> usize {
-        let finished: Vec<RequestId> = self
-            .selections
-            .keys()
-            .copied()
-            .filter(|id| self.parts_of(*id).all(|(_, part)| part.is_over()))
-            .collect();
-        let surplus = finished.len().saturating_sub(FINISHED_KEPT);
-        for id in finished.iter().take(surplus) {
-            self.selections.remove(id);
-            for association in self.associations.values_mut() {
-                association.parts.remove(id);
-            }
-        }
-        finished.len() - surplus
-    }
-
     fn association_of(&mut self, path: PathId) -> Option<&mut Association<C::Session>> {
         self.associations
             .values_mut()
@@ -513,66 +241,37 @@ impl<C: Connector> Client<C> {
     /// Passes on what associations want done. What changed in a part is remembered after its
     /// datagrams have left: an attack does not wait for a disk, and a mid is reserved already.
     fn take_effects(&mut self, now: Now) {
-        let mut changed = BTreeSet::new();
         for association in self.associations.values_mut() {
             while let Some(effect) = association.effects.pop_front() {
-                let action = match effect {
+                let id = || association.id.clone();
+                self.actions.push_back(match effect {
                     Effect::Open {
                         path,
                         interface,
-                        source,
-                        remote,
+                        candidate,
                     } => Action::OpenPath {
                         path,
+                        transport: candidate.transport,
                         interface,
-                        source,
-                        remote,
+                        source: candidate.source,
+                        remote: candidate.address,
                     },
-                    Effect::Transmit(path, datagram) => Action::Transmit(path, datagram),
+                    Effect::Transmit(path, octets) => Action::Transmit(path, octets),
                     Effect::Close(path) => Action::ClosePath(path),
                     Effect::Remember => {
-                        Action::Persist(Change::PutAssociation(AssociationRecord {
-                            association: association.id.clone(),
-                            cuid: association.cuid.clone(),
-                            reserved_mid: association.reserved_mid,
-                        }))
+                        Action::Persist(Change::PutAssociation(association.record()))
                     }
-                    Effect::Session(Ok(remote)) => {
-                        Action::Noted(Note::SessionUp(association.id.clone(), remote))
-                    }
-                    Effect::Session(Err(reason)) => {
-                        Action::Noted(Note::SessionDown(association.id.clone(), reason))
-                    }
-                    Effect::Changed(id) => {
-                        changed.insert((id, association.id.clone()));
-                        continue;
-                    }
-                };
-                self.actions.push_back(action);
+                    Effect::Session(Ok(remote)) => Action::Noted(Note::SessionUp(id(), remote)),
+                    Effect::Session(Err(why)) => Action::Noted(Note::SessionDown(id(), why)),
+                });
             }
         }
-        for (id, name) in changed {
-            let association = self.associations.get(&name);
-            if let Some(part) = association.and_then(|association| association.parts.get(&id)) {
-                let change = change_of(now, id, &name, part);
-                self.actions.push_back(Action::Persist(change));
-                let note = Note::Request(id, name, part.mid, part.state.clone());
-                self.actions.push_back(Action::Noted(note));
-            }
+        for association in self.associations.values_mut() {
+            let telling = &mut association.telling;
+            let (changes, notes) = telling.news(now, &association.id, &association.parts);
+            self.actions
+                .extend(changes.into_iter().map(Action::Persist));
+            self.actions.extend(notes.into_iter().map(Action::Noted));
         }
     }
-}
-
-fn change_of(now: Now, id: RequestId, association: &AssociationId, part: &Part) -> Change {
-    if part.is_over() {
-        return Change::DeleteRequest(id, association.clone());
-    }
-    Change::PutRequest(RequestRecord {
-        id,
-        association: association.clone(),
-        mid: part.mid,
-        target: part.target.clone(),
-        wanted_until_unix: part.wanted_until_unix(now),
-        withdrawing: part.state == State::Withdrawing,
-    })
 }

@@ -1,9 +1,11 @@
-//! The part of a request that goes to one server, as a state machine (RFC 9132 §4.4).
+//! The part of a request that goes to one server under one mid, as a state machine (RFC 9132 §4.4).
 //!
 //! ```text
 //! Asking --2.01, 2.04--> Accepted --refresh due, expired before the wish--> Asking (same mid)
 //!   |  \--4.xx-------> Refused        |  \--status 6, expiry with the wish--> Ended
 //!   |   \--5.03------> Asking, later  |
+//!   |    \--4.09, retry-timer--> Deactivated <--status 7, retry-timer-- Accepted
+//!   |            Asking <--retry-timer over--'
 //!   \------------- withdraw --------> Withdrawing --2.02, or all has expired--> Ended
 //! ```
 //!
@@ -15,90 +17,89 @@ use std::time::{Duration, Instant};
 
 use coap::Code;
 use dots::identifiers::Mid;
-use dots::lifetime::Lifetime;
-use dots::mitigation::{DroppedCounters, MitigationRequest, MitigationStatus, Status};
+use dots::lifetime::{Lifetime, RemainingLifetime};
+use dots::mitigation::{
+    AttackStatus, ConflictInformation, DroppedCounters, Granted, MitigationRequest,
+    MitigationStatus, Status,
+};
 use dots::target::Target;
 
+use super::exchange::SHORTEST_PAUSE;
+use super::state::{End, Pause, State};
+use super::{RequestId, RequestRecord};
+use crate::server_selection::AssociationId;
 use crate::time::Now;
 
 /// How often a server that does not notify is asked how a mitigation stands.
 const POLLING: Duration = Duration::from_secs(15);
-
-/// How far a part has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The server has not answered yet.
-    Asking,
-    /// The server accepted it, and this is the last status it gave.
-    Accepted(Status),
-    /// The server refused it.
-    Refused {
-        /// Its response code.
-        code: Code,
-        /// Its diagnostic payload.
-        diagnostic: String,
-    },
-    /// The server has been asked to stop.
-    Withdrawing,
-    /// Nothing is in force any more, and this is why.
-    Ended(End),
-}
-
-/// Why a mitigation is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It was withdrawn here.
-    Withdrawn,
-    /// Its lifetime ran out.
-    Expired,
-    /// The server ended it.
-    ByServer(Status),
-    /// A newer request of this client took its place (RFC 9132 §4.4.1.3).
-    Replaced,
-}
+/// How long an efficacy update is repeated. A server that does not know the request leaves it
+/// without an answer (RFC 9132 §4.4.3).
+const EFFICACY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a part wants to say to its server now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Want {
     Put,
     Observe,
+    /// An efficacy update (RFC 9132 §4.4.3).
+    Update(AttackStatus),
     Delete,
 }
 
-/// One request at one server.
+/// What the person wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) request: RequestId,
+    pub(super) target: Target,
+    /// False: only once the signal channel session is lost (RFC 9132 §4.4.1.1).
+    pub(super) trigger_mitigation: bool,
+    /// `None`: until it is withdrawn.
+    pub(super) until: Option<Instant>,
+}
+
+/// One request at one server, under one mid.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) mid: Mid,
-    pub(super) target: Target,
+    pub(super) wish: Wish,
     pub(super) state: State,
     pub(super) dropped: DroppedCounters,
-    /// Until when the person wants it; `None`: until it is withdrawn.
-    wanted_until: Option<Instant>,
+    /// What the server last said it conflicts with.
+    pub(super) conflict: Option<ConflictInformation>,
     /// When the server ends it without a refresh.
-    expires: Option<Instant>,
+    pub(super) expires: Option<Instant>,
     /// When to ask again; `None`: no refresh is needed.
     refresh: Option<Instant>,
-    /// Not before this instant, because the server is busy (RFC 9132 §4.4.3: Max-Age).
-    not_before: Option<Instant>,
+    /// When the server last granted it.
+    granted_at: Option<Instant>,
+    /// Not before this instant.
+    pub(super) pause: Option<(Instant, Pause)>,
     /// Not to be looked at before this instant, because the server does not notify.
     observe_after: Option<Instant>,
+    /// What the server is to be told of the success, and until when that is tried.
+    efficacy: Option<(AttackStatus, Instant)>,
     /// Since when an answer is awaited.
     pub(super) asking_since: Instant,
+    /// Withdrawn only to be asked for again under a new number (RFC 9132 §4.4.1.1).
+    pub(super) is_renumbered: bool,
 }
 
 impl Part {
-    pub(super) fn new(now: Now, mid: Mid, target: Target, lifetime: Lifetime) -> Self {
+    pub(super) fn new(now: Now, mid: Mid, wish: Wish) -> Self {
         Self {
             mid,
-            target,
+            wish,
             state: State::Asking,
             dropped: DroppedCounters::default(),
-            wanted_until: until(now.monotonic, lifetime),
+            conflict: None,
             expires: None,
             refresh: None,
-            not_before: None,
+            granted_at: None,
+            pause: None,
             observe_after: None,
+            efficacy: None,
             asking_since: now.monotonic,
+            is_renumbered: false,
         }
     }
 
@@ -113,56 +114,96 @@ impl Part {
 
     /// Whether the server is being asked something it has not answered.
     pub(super) fn awaits_answer(&self) -> bool {
-        !self.is_settled() && self.not_before.is_none()
+        !self.is_settled() && self.pause.is_none()
     }
 
-    /// Whether traffic is, or may be, filtered for this part.
-    pub(super) fn is_active(&self) -> bool {
+    /// Whether the server has it on its books.
+    fn is_accepted(&self) -> bool {
         matches!(self.state, State::Accepted(_))
     }
 
-    /// The person asks for the same again: from now, for `lifetime`.
-    pub(super) fn prolong(&mut self, now: Now, lifetime: Lifetime) {
-        self.wanted_until = until(now.monotonic, lifetime);
-        self.ask_again(now);
+    /// Whether it is wanted, and not being withdrawn.
+    pub(super) fn is_going(&self) -> bool {
+        !self.is_over() && self.state != State::Withdrawing
+    }
+
+    /// Whether it is being withdrawn for good.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.state == State::Withdrawing && !self.is_renumbered
+    }
+
+    /// Whether there is an attack, as far as this part tells: a preconfigured request is none
+    /// until the server has started it.
+    pub(super) fn is_under_attack(&self) -> bool {
+        let is_started = match self.state {
+            State::Accepted(status) => !matches!(
+                status,
+                Status::AttackMitigationSignalLoss | Status::AttackMitigationWithdrawn
+            ),
+            _ => false,
+        };
+        !self.is_over() && (self.wish.trigger_mitigation || is_started)
+    }
+
+    /// The person asks for the same again, until another instant.
+    pub(super) fn prolong(&mut self, now: Now, until: Option<Instant>) {
+        self.wish.until = until;
+        if !matches!(self.state, State::Deactivated { .. }) {
+            self.ask_again(now);
+        }
     }
 
     /// The server is to be asked (again), as after it lost the request.
     pub(super) fn ask_again(&mut self, now: Now) {
         self.state = State::Asking;
         self.asking_since = now.monotonic;
-        self.not_before = None;
+        self.pause = None;
         self.observe_after = None;
+        self.efficacy = None;
     }
 
     pub(super) fn withdraw(&mut self, now: Now) {
         if !self.is_over() {
             self.state = State::Withdrawing;
+            self.is_renumbered = false;
             self.asking_since = now.monotonic;
-            self.not_before = None;
+            self.pause = None;
         }
     }
 
-    pub(super) fn replace(&mut self) {
+    pub(super) fn end(&mut self, end: End) {
         if !self.is_over() {
-            self.state = State::Ended(End::Replaced);
+            self.state = State::Ended(end);
         }
     }
 
-    /// What to ask the server for, if anything.
-    pub(super) fn wants(&self, now: Now) -> Option<Want> {
-        if self.not_before.is_some_and(|at| at > now.monotonic) {
-            return None;
+    /// The server is to be told whether the mitigation works. It decides what follows; nothing is
+    /// withdrawn on our own view (RFC 9132 §4.4.2.2). Returns whether there is a mitigation.
+    pub(super) fn report_efficacy(&mut self, now: Now, status: AttackStatus) -> bool {
+        if self.is_accepted() {
+            self.efficacy = Some((status, now.monotonic + EFFICACY_PATIENCE));
         }
-        match self.state {
-            State::Asking => Some(Want::Put),
-            State::Accepted(_) if self.refresh.is_some_and(|at| at <= now.monotonic) => {
-                Some(Want::Put)
+        self.is_accepted()
+    }
+
+    /// What to tell or ask the server now.
+    pub(super) fn wants(&self, now: Now) -> impl Iterator<Item = Want> + use<> {
+        let [mut first, mut second] = [None, None];
+        if self.pause.is_none_or(|(at, _)| at <= now.monotonic) {
+            let observe = self.observe_after.is_none().then_some(Want::Observe);
+            match self.state {
+                State::Asking => first = Some(Want::Put),
+                State::Accepted(_) => {
+                    first = self.efficacy.map(|(status, _)| Want::Update(status));
+                    second = observe;
+                }
+                // The server may bring it back into force before it is asked again.
+                State::Deactivated { .. } if self.granted_at.is_some() => first = observe,
+                State::Withdrawing => first = Some(Want::Delete),
+                State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
             }
-            State::Accepted(_) => self.observe_after.is_none().then_some(Want::Observe),
-            State::Withdrawing => Some(Want::Delete),
-            State::Refused { .. } | State::Ended(_) => None,
         }
+        first.into_iter().chain(second)
     }
 
     /// When the part changes by itself.
@@ -170,9 +211,11 @@ impl Part {
         let pending = !self.is_over();
         [
             self.ends_at(),
+            self.retry_at(),
             self.refresh,
-            self.not_before,
+            self.pause.map(|(at, _)| at),
             self.observe_after,
+            self.efficacy.map(|(_, at)| at),
         ]
         .into_iter()
         .flatten()
@@ -180,91 +223,149 @@ impl Part {
         .min()
     }
 
+    fn retry_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Deactivated { retry } => Some(retry),
+            _ => None,
+        }
+    }
+
     /// When the state comes to its end without the server.
     fn ends_at(&self) -> Option<Instant> {
         match self.state {
-            State::Asking => self.wanted_until,
+            State::Asking | State::Deactivated { .. } => self.wish.until,
             State::Accepted(_) => self.expires,
             // By then the server has let it expire, whether it ever hears of the withdrawal.
-            State::Withdrawing => self.expires.max(self.wanted_until),
+            State::Withdrawing => self.expires.max(self.wish.until),
             State::Refused { .. } | State::Ended(_) => None,
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         let past = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
-        if past(self.not_before) {
-            self.not_before = None;
+        if past(self.pause.map(|(at, _)| at)) {
+            self.pause = None;
             self.asking_since = now.monotonic;
         }
         if past(self.observe_after) {
             self.observe_after = None;
         }
+        if past(self.efficacy.map(|(_, at)| at)) {
+            self.efficacy = None;
+        }
         if past(self.ends_at()) {
             match self.state {
-                State::Accepted(_) if !self.is_wish_over(now.monotonic) => self.ask_again(now),
+                State::Accepted(_) if !self.is_wish_over(now.monotonic) => self.renew(now),
                 State::Withdrawing => self.state = State::Ended(End::Withdrawn),
                 _ => self.state = State::Ended(End::Expired),
             }
         }
         if past(self.refresh) {
             self.refresh = None;
-            if self.is_active() {
-                self.ask_again(now);
+            if self.is_accepted() {
+                self.renew(now);
             }
         }
+        if past(self.retry_at()) {
+            self.ask_again(now);
+        }
+    }
+
+    /// Asks again for what comes to its end, but not more often than a server is asked anything.
+    fn renew(&mut self, now: Now) {
+        self.ask_again(now);
+        let earliest = self.granted_at.map(|at| at + SHORTEST_PAUSE);
+        self.pause = earliest
+            .filter(|at| *at > now.monotonic)
+            .map(|at| (at, Pause::ShortLived));
     }
 
     /// Whether what is wanted ends, to the second, at `end`: both ends count whole seconds.
     fn is_wish_over(&self, end: Instant) -> bool {
-        self.wanted_until
+        self.wish
+            .until
             .is_some_and(|wanted| end + Duration::from_secs(2) >= wanted)
     }
 
     /// The body of the PUT: what is wanted, for as long as it is still wanted.
-    pub(super) fn body(&self, now: Now) -> Option<MitigationRequest> {
-        let lifetime = match self.wanted_until {
+    pub(super) fn body(
+        &self,
+        now: Now,
+        efficacy: Option<AttackStatus>,
+    ) -> Option<MitigationRequest> {
+        let lifetime = match self.wish.until {
             None => Lifetime::Indefinite,
             Some(at) => Lifetime::Seconds(NonZeroU32::new(now.seconds_until(at))?),
         };
-        MitigationRequest::new(self.target.clone(), lifetime, true, None).ok()
+        let (target, trigger) = (self.wish.target.clone(), self.wish.trigger_mitigation);
+        MitigationRequest::new(target, lifetime, trigger, efficacy).ok()
     }
 
-    /// 2.01 or 2.04: the server granted this lifetime, which may be shorter than asked
+    /// 2.01 or 2.04: the server granted a lifetime, which may be shorter than asked
     /// (RFC 9132 §4.4.1.1). The request is then prolonged at half of it.
-    pub(super) fn granted(&mut self, now: Now, lifetime: Lifetime) {
+    pub(super) fn granted(&mut self, now: Now, granted: Granted) {
         if matches!(self.state, State::Withdrawing | State::Ended(_)) {
             return;
         }
-        self.expires = until(now.monotonic, lifetime);
+        self.granted_at = Some(now.monotonic);
+        self.efficacy = None;
+        self.conflict = granted.conflict;
+        self.expires = until(now, granted.lifetime);
         let enough = self
             .expires
             .is_none_or(|granted| self.is_wish_over(granted));
         self.refresh = match self.expires {
             Some(at) if !enough => {
-                Some(now.monotonic + at.saturating_duration_since(now.monotonic) / 2)
+                let half = at.saturating_duration_since(now.monotonic) / 2;
+                Some(now.monotonic + half.max(SHORTEST_PAUSE))
             }
             _ => None,
         };
-        if !matches!(self.state, State::Accepted(_)) {
-            self.state = State::Accepted(Status::AttackMitigationInProgress);
+        if !self.is_accepted() {
+            self.state = State::Accepted(if self.wish.trigger_mitigation {
+                Status::AttackMitigationInProgress
+            } else {
+                Status::AttackMitigationSignalLoss
+            });
         }
     }
 
-    pub(super) fn refused(&mut self, code: Code, diagnostic: String) {
+    pub(super) fn refused(
+        &mut self,
+        code: Code,
+        diagnostic: String,
+        conflict: Option<ConflictInformation>,
+    ) {
         if self.state == State::Asking {
             self.state = State::Refused { code, diagnostic };
+            self.conflict = conflict;
         }
     }
 
-    /// 5.03, or an answer that makes no sense: ask again after a while.
-    pub(super) fn postpone(&mut self, now: Now, pause: Duration) {
-        self.not_before = Some(now.monotonic + pause);
+    /// The server does not enforce it because of a conflict (RFC 9132 §4.4.1.3, §4.4.2.1).
+    pub(super) fn deactivated(&mut self, now: Now, retry: Duration, conflict: ConflictInformation) {
+        if self.is_going() {
+            self.state = State::Deactivated {
+                retry: now.monotonic + retry.max(SHORTEST_PAUSE),
+            };
+            self.refresh = None;
+            self.conflict = Some(conflict);
+        }
+    }
+
+    /// Ask again after a while.
+    pub(super) fn postpone(&mut self, now: Now, pause: Duration, reason: Pause) {
+        self.pause = Some((now.monotonic + pause, reason));
     }
 
     /// The server does not notify: look again after a while (RFC 9132 §4.4.2.2).
     pub(super) fn observe_later(&mut self, now: Now) {
         self.observe_after = Some(now.monotonic + POLLING);
+    }
+
+    /// The efficacy update was answered, or is of no use.
+    pub(super) fn updated(&mut self) {
+        self.efficacy = None;
     }
 
     /// 2.02.
@@ -274,33 +375,72 @@ impl Part {
         }
     }
 
+    /// The server does not have it any more, but it is still wanted.
+    pub(super) fn lost(&mut self, now: Now) {
+        if self.is_accepted() {
+            self.ask_again(now);
+            self.postpone(now, SHORTEST_PAUSE, Pause::ShortLived);
+        } else {
+            self.observe_later(now);
+        }
+    }
+
     /// The status in a GET response or a notification (RFC 9132 §4.4.2).
     pub(super) fn observed(&mut self, now: Now, status: &MitigationStatus) {
-        if !matches!(self.state, State::Accepted(_)) {
+        if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
             return;
         }
         self.dropped = status.counters;
-        self.state = match status.status {
-            ended @ (Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn) => {
-                State::Ended(End::ByServer(ended))
-            }
-            going => State::Accepted(going),
-        };
-        if let dots::lifetime::RemainingLifetime::Seconds(left) = status.lifetime {
+        self.conflict.clone_from(&status.conflict);
+        if let RemainingLifetime::Seconds(left) = status.lifetime {
             self.expires = Some(now.monotonic + Duration::from_secs(left.into()));
         }
+        let retry = status.conflict.as_ref().and_then(|it| it.retry_timer);
+        self.state = match (status.status, retry) {
+            (Status::AttackMitigationWithdrawn, Some(_)) if self.retry_at().is_some() => return,
+            (Status::AttackMitigationWithdrawn, Some(seconds)) => {
+                let retry = Duration::from_secs(seconds.into());
+                let conflict = status.conflict.clone().unwrap_or_default();
+                return self.deactivated(now, retry, conflict);
+            }
+            // A preconfigured request that an immediate one overlaps goes back to being parked.
+            (parked @ Status::AttackMitigationWithdrawn, None) if !self.wish.trigger_mitigation => {
+                State::Accepted(parked)
+            }
+            (
+                ended @ (Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn),
+                None,
+            )
+            | (ended @ Status::AttackMitigationTerminated, Some(_)) => {
+                State::Ended(End::ByServer(ended))
+            }
+            (going, _) => State::Accepted(going),
+        };
     }
 
-    /// How long the person still wants it, for the store: seconds since 1970.
-    pub(super) fn wanted_until_unix(&self, now: Now) -> Option<u64> {
-        self.wanted_until
-            .map(|at| now.unix + u64::from(now.seconds_until(at)))
+    /// What the store has to know of it: nothing once it is over.
+    pub(super) fn record(&self, now: Now, association: &AssociationId) -> Option<RequestRecord> {
+        (!self.is_over()).then(|| RequestRecord {
+            id: self.wish.request,
+            association: association.clone(),
+            mid: self.mid,
+            target: self.wish.target.clone(),
+            trigger_mitigation: self.wish.trigger_mitigation,
+            wanted_until_unix: self
+                .wish
+                .until
+                .map(|at| now.unix + u64::from(now.seconds_until(at))),
+            withdrawing: self.is_withdrawn(),
+        })
     }
 }
 
-fn until(now: Instant, lifetime: Lifetime) -> Option<Instant> {
+/// When `lifetime` is over; `None`: never.
+pub(super) fn until(now: Now, lifetime: Lifetime) -> Option<Instant> {
     match lifetime {
-        Lifetime::Seconds(seconds) => Some(now + Duration::from_secs(seconds.get().into())),
+        Lifetime::Seconds(seconds) => {
+            Some(now.monotonic + Duration::from_secs(seconds.get().into()))
+        }
         Lifetime::Indefinite => None,
     }
 }

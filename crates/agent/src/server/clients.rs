@@ -94,6 +94,5 @@ impl Server {
             }
         }
         self.observations.forget_session(session);
-        self.forget_waiting(session);
     }
 }

@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use super::lifecycle::Expiry;
 use super::mitigation::Mitigation;
 use super::outcome::Outcome;
+use super::prefix_index::outermost;
 use super::record::{MitigationKey, Standing};
 use super::request::conflict;
 use super::{Action, Change, Server};
@@ -88,7 +89,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return Ok(());
         };
-        let nets = mitigation.nets();
+        let nets = outermost(mitigation.prefixes());
         let Some(refusal) = self.refuse_for(now, self.rivals(key, &nets), &nets) else {
             return Ok(());
         };
@@ -127,7 +128,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
-        let nets = mitigation.nets();
+        let nets = outermost(mitigation.prefixes());
         match self.judge(now, key, &nets) {
             Ok(rivals) => {
                 self.bring_into_force(now, key);
@@ -167,7 +168,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
-        let nets = mitigation.nets();
+        let nets = outermost(mitigation.prefixes());
         let is_deactivated = mitigation.record.standing == Standing::Deactivated;
         let winner = self.rivals(key, &nets).next();
         let winner = winner.map(|winner| winner.record.key.clone());
@@ -204,7 +205,7 @@ impl Server {
         mid: Option<Mid>,
     ) -> ConflictScope {
         let theirs = self.mitigations.get(other).into_iter();
-        let theirs = theirs.flat_map(|other| other.nets());
+        let theirs = theirs.flat_map(|other| outermost(other.prefixes()));
         let common = theirs.flat_map(|their| {
             let inner = asked.iter().filter_map(move |our| match () {
                 () if our.contains(&their) => Some(their),
@@ -278,7 +279,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
-        let scope = self.conflict_scope(other, &mitigation.nets(), None);
+        let scope = self.conflict_scope(other, &outermost(mitigation.prefixes()), None);
         if let Some(mitigation) = self.mitigations.get_mut(key) {
             mitigation.conflict = Some(ConflictInformation {
                 status: Some(status),

@@ -50,7 +50,9 @@ fn a_number_is_reserved_before_it_is_sent() {
     let mut rig = Rig::new();
     let lifetime = dots::lifetime::Lifetime::RECOMMENDED;
     let target = super::rig::target(&[FIXED_HOST]);
-    rig.client.mitigate(rig.now(), &target, lifetime).unwrap();
+    rig.client
+        .mitigate(rig.now(), &target, lifetime, true)
+        .unwrap();
     let first = rig.client.poll_action();
     assert!(
         matches!(

@@ -2,6 +2,7 @@
 
 mod answers;
 mod asking;
+mod happy_eyeballs;
 mod hostile;
 mod mids;
 mod observing;
@@ -9,7 +10,5 @@ mod replies;
 mod resumption;
 mod rig;
 mod sessions;
+mod wire;
 mod withdrawing;
-
-pub(crate) use replies::Asked;
-pub(crate) use rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};

@@ -126,11 +126,13 @@ fn a_notification_that_says_nothing_new_is_neither_stored_nor_noted() {
     let mut rig = Rig::new();
     let (id, get) = rig.granted(600, 600);
     rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 600);
+    rig.advance(seconds(3));
     let (persisted, notes) = (rig.persisted, rig.notes.len());
     for number in 2..100 {
         rig.status(&get, Some(number), Status::AttackSuccessfullyMitigated, 600);
     }
     assert_eq!((rig.persisted, rig.notes.len()), (persisted, notes));
+    rig.advance(seconds(3));
     rig.status(&get, Some(100), Status::AttackStopped, 600);
     let noted = rig.notes.last();
     assert!(
@@ -149,4 +151,39 @@ fn observations_that_are_over_are_not_counted() {
         assert!(matches!(rig.state(id), State::Ended(_)), "round {round}");
     }
     rig.mitigate(&[FIXED_HOST], 600);
+}
+
+/// A server that changes its mind all the time fills no log and no disk, and its
+/// last word is noted all the same.
+#[test]
+fn of_a_status_that_flickers_one_is_noted_every_3_s() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(6000, 6000);
+    let (persisted, notes) = (rig.persisted, rig.notes.len());
+    for number in 1..=1000 {
+        let status = if number % 2 == 0 {
+            Status::AttackStopped
+        } else {
+            Status::AttackSuccessfullyMitigated
+        };
+        rig.status(&get, Some(number), status, 6000);
+        rig.advance(std::time::Duration::from_millis(9));
+    }
+    assert_eq!(rig.persisted, persisted);
+    assert!(rig.notes.len() <= notes + 4, "{:?}", rig.notes);
+    rig.advance(seconds(3));
+    assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
+    let noted = rig.notes.last();
+    assert!(
+        matches!(
+            noted,
+            Some(Note::Request(
+                _,
+                _,
+                _,
+                State::Accepted(Status::AttackStopped)
+            ))
+        ),
+        "{noted:?}"
+    );
 }

@@ -14,6 +14,7 @@ use dots::path::Resource;
 use dots::target::Target;
 
 use super::rig::Rig;
+use super::wire;
 use crate::world::{DATA, EPOCH};
 
 /// A request that reached a server, each copy for itself.
@@ -54,7 +55,8 @@ impl Rig {
 
     /// A message from a server to the client.
     pub(crate) fn send(&mut self, path: PathId, message: &Message) {
-        self.inject(path, &[&[DATA][..], &message.encode()].concat());
+        let octets = wire::encode(&self.paths[&path], message);
+        self.inject(path, &[&[DATA][..], &octets].concat());
         self.settle();
     }
 

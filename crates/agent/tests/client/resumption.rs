@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use agent::Now;
-use agent::client::{Action, Client, Connector, PathId};
+use agent::client::{Action, Client, Connection, Connector, PathId};
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
@@ -76,6 +76,7 @@ impl Connector for Numbering {
         &mut self,
         now: Instant,
         _: &AssociationId,
+        _: Connection<'_>,
         resumption: Option<&u32>,
     ) -> Result<Numbered, dtls::ConfigError> {
         let mut resumed = self.resumed.borrow_mut();
@@ -120,6 +121,7 @@ impl Bench {
             dots_servers: vec![DotsServer {
                 name: "dots.fixed.example".to_owned(),
                 addresses: vec!["192.0.2.1:4646".parse().unwrap()],
+                transports: [pvd::Transport::Udp].into(),
             }],
             learned: Learned::Configuration,
         });

@@ -5,19 +5,21 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::client::{
-    Action, AssociationRecord, Change, Client, Connector, Note, PartReport, PathId, RequestId,
-    RequestRecord, State,
+    Action, AssociationRecord, Change, Client, Connection, Connector, Note, PartReport, PathId,
+    RequestId, RequestRecord, State,
 };
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use coap::{Code, Message, MessageType};
-use dots::identifiers::Cuid;
+use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
 use dots::mitigation::Status;
 use dots::target::Target;
+use dtls::Transport;
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
 use super::replies::Asked;
+use super::wire;
 use crate::world::{self, BYE, ClearSession, DATA, EPOCH, HELLO, WELCOME, seconds};
 
 /// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
@@ -55,9 +57,14 @@ impl Connector for Clear {
         &mut self,
         now: Instant,
         _: &AssociationId,
+        connection: Connection<'_>,
         _: Option<&()>,
     ) -> Result<Self::Session, dtls::ConfigError> {
-        Ok(ClearSession::new(now, world::peer("server", 9)))
+        let peer = world::peer(connection.server_name, 9);
+        Ok(match connection.transport {
+            Transport::Datagram => ClearSession::new(now, peer),
+            Transport::Stream => ClearSession::over_stream(now, peer),
+        })
     }
 
     fn cuid(&self, association: &AssociationId) -> Cuid {
@@ -81,6 +88,7 @@ pub(crate) struct Opened {
 
 pub(crate) struct Rig {
     pub(crate) client: Client<Clear>,
+    transports: Vec<pvd::Transport>,
     start: Instant,
     pub(crate) elapsed: Duration,
     pub(crate) behaviour: BTreeMap<String, Behaviour>,
@@ -96,11 +104,11 @@ pub(crate) struct Rig {
     pub(crate) notes: Vec<Note>,
     pub(crate) persisted: usize,
     pub(crate) associations: BTreeMap<AssociationId, AssociationRecord>,
-    pub(crate) requests: BTreeMap<(RequestId, AssociationId), RequestRecord>,
+    pub(crate) requests: BTreeMap<(RequestId, AssociationId, Mid), RequestRecord>,
     pub(super) next_id: u16,
 }
 
-fn pvds() -> PvdSet {
+fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     let domain =
         |id: &str, prefix: &str, addresses: &[&str], servers: &[&str]| ProvisioningDomain {
             id: id.parse().unwrap(),
@@ -110,6 +118,7 @@ fn pvds() -> PvdSet {
             dots_servers: vec![DotsServer {
                 name: format!("dots.{id}"),
                 addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
+                transports: transports.iter().copied().collect(),
             }],
             learned: Learned::Configuration,
         };
@@ -136,6 +145,11 @@ pub(crate) const MAX_REQUESTS: usize = 5;
 impl Rig {
     /// All servers are up, and the client has not begun.
     pub(crate) fn idle() -> Self {
+        Self::over(&[pvd::Transport::Udp])
+    }
+
+    /// The same with servers that listen with these transports; over TCP, none answers.
+    pub(crate) fn over(transports: &[pvd::Transport]) -> Self {
         let start = world::origin();
         let mut rig = Self {
             client: Self::client(
@@ -143,8 +157,10 @@ impl Rig {
                     monotonic: start,
                     unix: EPOCH,
                 },
+                transports,
                 (vec![], vec![]),
             ),
+            transports: transports.to_vec(),
             start,
             elapsed: Duration::ZERO,
             behaviour: BTreeMap::new(),
@@ -173,12 +189,17 @@ impl Rig {
         rig
     }
 
-    fn client(now: Now, known: (Vec<AssociationRecord>, Vec<RequestRecord>)) -> Client<Clear> {
+    fn client(
+        now: Now,
+        transports: &[pvd::Transport],
+        known: (Vec<AssociationRecord>, Vec<RequestRecord>),
+    ) -> Client<Clear> {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
-        Client::new(now, Clear(parameters), pvds(), known, MAX_REQUESTS, 7)
+        let pvds = pvds(transports);
+        Client::new(now, Clear(parameters), pvds, known, MAX_REQUESTS, 7)
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -197,7 +218,7 @@ impl Rig {
         let known = self.associations.values().cloned().collect();
         let requests = self.requests.values().cloned().collect();
         self.paths.clear();
-        self.client = Self::client(self.now(), (known, requests));
+        self.client = Self::client(self.now(), &self.transports, (known, requests));
         self.advance(Duration::ZERO);
     }
 
@@ -226,18 +247,23 @@ impl Rig {
             match action {
                 Action::OpenPath {
                     path,
+                    transport,
                     interface,
                     source,
                     remote,
                 } => {
+                    let remote = match transport {
+                        Transport::Datagram => remote.to_string(),
+                        Transport::Stream => format!("{}{remote}", wire::TCP),
+                    };
                     self.opened.push(Opened {
                         at: self.elapsed,
                         path,
-                        remote: remote.to_string(),
+                        remote: remote.clone(),
                         source: source.map(|source| source.to_string()),
                         interface: interface.map(|interface| interface.to_string()),
                     });
-                    let before = self.paths.insert(path, remote.to_string());
+                    let before = self.paths.insert(path, remote);
                     assert_eq!(before, None, "a path opened twice");
                 }
                 Action::Transmit(path, datagram) => self.deliver(path, &datagram),
@@ -251,11 +277,11 @@ impl Rig {
                             self.associations.insert(record.association.clone(), record);
                         }
                         Change::PutRequest(record) => {
-                            let key = (record.id, record.association.clone());
+                            let key = (record.id, record.association.clone(), record.mid);
                             self.requests.insert(key, record);
                         }
-                        Change::DeleteRequest(id, association) => {
-                            self.requests.remove(&(id, association));
+                        Change::DeleteRequest(id, association, mid) => {
+                            self.requests.remove(&(id, association, mid));
                         }
                     }
                 }
@@ -266,7 +292,8 @@ impl Rig {
 
     fn deliver(&mut self, path: PathId, datagram: &[u8]) {
         let remote = self.paths.get(&path).expect("an open path").clone();
-        let behaviour = self.behaviour[&remote];
+        let behaviour = self.behaviour.get(&remote).copied();
+        let behaviour = behaviour.unwrap_or(Behaviour::Down);
         if behaviour == Behaviour::Down {
             return;
         }
@@ -276,14 +303,23 @@ impl Rig {
                     let now = self.now();
                     self.client.handle_path_failure(now, path, "port closed");
                 }
-                Behaviour::Up => self.inject(path, &[WELCOME]),
+                Behaviour::Up => {
+                    self.inject(path, &[WELCOME]);
+                    if remote.starts_with(wire::TCP) {
+                        self.inject(path, &wire::capabilities());
+                    }
+                }
                 Behaviour::Slamming => {
                     self.inject(path, &[WELCOME]);
                     self.inject(path, &[BYE]);
                 }
                 Behaviour::Saturated | Behaviour::Down => {}
             },
-            Some((&DATA, message)) => self.take_message(path, Message::decode(message).unwrap()),
+            Some((&DATA, message)) => {
+                if let Some(message) = wire::decode(&remote, message) {
+                    self.take_message(path, message);
+                }
+            }
             _ => {}
         }
     }
@@ -316,7 +352,8 @@ impl Rig {
     pub(crate) fn mitigate(&mut self, prefixes: &[&str], lifetime: u32) -> RequestId {
         let target = target(prefixes);
         let lifetime = Lifetime::from_number(lifetime.into()).unwrap();
-        let id = self.client.mitigate(self.now(), &target, lifetime).unwrap();
+        let asked = self.client.mitigate(self.now(), &target, lifetime, true);
+        let id = asked.unwrap();
         self.settle();
         id
     }

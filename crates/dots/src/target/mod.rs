@@ -158,8 +158,7 @@ impl Target {
                 .any(|alias| other.aliases.contains(alias))
     }
 
-    /// How many entries the longest of the lists has.
-    pub fn longest_list(&self) -> usize {
+    pub(crate) fn longest_list(&self) -> usize {
         let lengths = [
             self.prefixes.len(),
             self.port_ranges.len(),

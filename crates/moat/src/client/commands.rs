@@ -10,9 +10,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
-use crate::control::{
-    self, Answer, Call, Command, Failure, RequestView, SelectionView, SessionView,
-};
+use crate::control::{Answer, Call, Command, Failure, RequestView, SelectionView, SessionView};
 use crate::words;
 
 /// Commands whose answer waits for servers.
@@ -53,18 +51,15 @@ impl Commands {
                 .target(&targets, &ports, &protocols, lifetime.as_deref())
                 .and_then(|(target, lifetime)| {
                     agent
-                        .mitigate(now, &target, lifetime)
+                        .mitigate(now, &target, lifetime, true)
                         .map_err(|refusal| refused(&refusal))
                 }),
             Command::Withdraw { request } => {
                 let id = RequestId(request);
-                match agent.request(id).as_ref().and_then(control::end) {
-                    Some(end) => Err(Answer::failure(&format!("request {id} has ended: {end}"))),
-                    None => agent
-                        .withdraw(now, id)
-                        .map(|()| id)
-                        .map_err(|refusal| refused(&refusal)),
-                }
+                agent
+                    .withdraw(now, id)
+                    .map(|()| id)
+                    .map_err(|refusal| refused(&refusal))
             }
             Command::Status => Err(Answer::of(&json!({
                 "requests": agent.requests().iter().map(RequestView::new).collect::<Vec<_>>(),
@@ -110,11 +105,18 @@ impl Commands {
         lifetime: Option<&str>,
     ) -> Result<(Target, Lifetime), Answer> {
         let read = || -> Result<(Target, Lifetime), words::Error> {
-            let lifetime = match lifetime {
-                Some(text) => words::lifetime(text)?,
-                None => words::lifetime(&self.default_lifetime.as_secs().to_string())?,
-            };
-            Ok((words::target(targets, ports, protocols)?, lifetime))
+            Ok((
+                Target {
+                    prefixes: words::each(targets, words::prefix)?,
+                    port_ranges: words::each(ports, words::port_range)?,
+                    protocols: words::each(protocols, words::protocol)?,
+                    ..Target::default()
+                },
+                match lifetime {
+                    Some(text) => words::lifetime(text)?,
+                    None => words::lifetime(&self.default_lifetime.as_secs().to_string())?,
+                },
+            ))
         };
         let (target, lifetime) = read().map_err(|error| Answer::failure(&error))?;
         if target.prefixes.is_empty() {
@@ -128,7 +130,7 @@ fn refused(refusal: &Refusal) -> Answer {
     let reason = refusal.to_string();
     let selection = match refusal {
         Refusal::NobodyToAsk(selection) => Some(SelectionView::new(selection)),
-        Refusal::TooManyRequests(_) | Refusal::NoSuchRequest(_) => None,
+        _ => None,
     };
     Answer::Error(Failure { reason, selection })
 }

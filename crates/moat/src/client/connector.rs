@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use agent::client::Connector;
+use agent::client::{Connection, Connector};
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
-use dtls::{ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings};
+use dtls::{
+    ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings, Transport,
+};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
 use super::Error;
@@ -51,12 +53,20 @@ pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
                 .map(|server| DotsServer {
                     name: server.name.to_string(),
                     addresses: server.addresses.clone(),
+                    transports: server.transports.iter().map(transport).collect(),
                 })
                 .collect(),
             learned: Learned::Configuration,
         });
     }
     set
+}
+
+fn transport(configured: &Transport) -> pvd::Transport {
+    match configured {
+        Transport::Datagram => pvd::Transport::Udp,
+        Transport::Stream => pvd::Transport::Tcp,
+    }
 }
 
 /// What opens sessions, and the cuid that follows from it (RFC 9132 §4.4.1.1).
@@ -110,6 +120,7 @@ impl Connector for OpensslConnector {
         &mut self,
         now: Instant,
         association: &AssociationId,
+        connection: Connection<'_>,
         resumption: Option<&ResumptionState>,
     ) -> Result<OpensslSession, dtls::ConfigError> {
         let identity =
@@ -118,9 +129,11 @@ impl Connector for OpensslConnector {
                 .ok_or_else(|| dtls::ConfigError::ServerName {
                     name: association.server.clone(),
                 })?;
-        identity
-            .credentials
-            .connect(now, &association.server, resumption)
+        let name = connection.server_name;
+        match connection.transport {
+            Transport::Datagram => identity.credentials.connect(now, name, resumption),
+            Transport::Stream => identity.credentials.connect_stream(now, name, resumption),
+        }
     }
 
     fn cuid(&self, association: &AssociationId) -> Cuid {

@@ -197,17 +197,14 @@ impl Daemon {
             match action {
                 Action::OpenPath {
                     path,
+                    transport,
                     interface,
                     source,
                     remote,
                 } => {
-                    if let Err(error) = self.paths.open(
-                        path,
-                        dtls::Transport::Datagram,
-                        interface.as_ref(),
-                        source,
-                        remote,
-                    ) {
+                    let interface = interface.as_ref();
+                    if let Err(error) = self.paths.open(path, transport, interface, source, remote)
+                    {
                         let now = clock::now();
                         self.agent
                             .handle_path_failure(now, path, &error.to_string());
@@ -243,6 +240,13 @@ impl Daemon {
 
 fn log(note: &Note) {
     match note {
+        Note::Conflict(id, association, mid, Some(conflict)) => {
+            let cause = conflict.cause.map(|cause| cause.to_string());
+            tracing::warn!(request = %id, pvd = %association.pvd, server = association.server, %mid, cause, retry_after = conflict.retry_timer, "conflict");
+        }
+        Note::Conflict(id, association, mid, None) => {
+            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, "no conflict any more");
+        }
         Note::SessionUp(association, remote) => {
             tracing::info!(pvd = %association.pvd, server = association.server, %remote, "session established");
         }
@@ -250,8 +254,7 @@ fn log(note: &Note) {
             tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
         }
         Note::Request(id, association, mid, state) => {
-            let state = control::status(state);
-            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, "request");
+            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, ?state, "request");
         }
     }
 }

@@ -18,10 +18,6 @@ pub(crate) struct DotsServer {
     /// Where it is reached, at least one, in the order to try them.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Over what to reach it at each of these addresses.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the daemons do not speak TCP yet")
-    )]
     pub(crate) transports: Transports,
     /// What this client proves itself with there, and knows the server by.
     pub(crate) credentials: Credentials,

@@ -5,10 +5,7 @@ use agent::server::MitigationKey;
 use agent::server_selection::{Asked, NotAsked, Selection, Unprotected};
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::MitigationStatus;
-use dots::target::Target;
 use serde::{Deserialize, Serialize};
-
-use crate::words;
 
 /// A request of the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,12 +32,6 @@ pub(crate) struct AskedView {
     pub(crate) mid: Option<u32>,
     /// What it is asked to protect.
     pub(crate) targets: Vec<String>,
-    /// Only these ports and ranges; every one when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) ports: Vec<String>,
-    /// Only these protocols; every one when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) protocols: Vec<String>,
     /// How far it has come; absent in an explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<String>,
@@ -134,12 +125,6 @@ pub(crate) struct MitigationView {
     pub(crate) mid: u32,
     /// What is protected.
     pub(crate) targets: Vec<String>,
-    /// Only these ports and ranges; every one when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) ports: Vec<String>,
-    /// Only these protocols; every one when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) protocols: Vec<String>,
     /// How far it has come.
     pub(crate) status: String,
     /// Seconds that are left; absent: no end.
@@ -172,49 +157,25 @@ impl RequestView {
     }
 }
 
-/// Everything that a target names: prefixes, names, URIs, aliases.
-fn targets(target: &Target) -> Vec<String> {
-    let prefixes = target.prefixes.iter().map(ToString::to_string);
-    let fqdns = target.fqdns.iter().map(ToString::to_string);
-    let uris = target.uris.iter().map(ToString::to_string);
-    let aliases = target.aliases.iter().map(ToString::to_string);
-    prefixes.chain(fqdns).chain(uris).chain(aliases).collect()
-}
-
-fn ports(target: &Target) -> Vec<String> {
-    target.port_ranges.iter().map(ToString::to_string).collect()
-}
-
-fn protocols(target: &Target) -> Vec<String> {
-    let names = target.protocols.iter().copied();
-    names.map(words::name_of).collect()
-}
-
-/// How a request came to its end at each server; `None` while it goes on at one of them.
-pub(crate) fn end(report: &RequestReport) -> Option<String> {
-    let is_over = |part: &PartReport| matches!(part.state, State::Ended(_) | State::Refused { .. });
-    let at = |part: &PartReport| format!("{}: {}", part.association.server, status(&part.state));
-    let ends: Vec<String> = report.parts.iter().map(at).collect();
-    report.parts.iter().all(is_over).then(|| ends.join(", "))
-}
-
 impl AskedView {
     fn of_part(part: &PartReport, why: Option<(String, Option<String>)>) -> Self {
         let (reason, section) = why.unwrap_or_else(|| ("asked before a restart".to_owned(), None));
-        let (reason, section) = match &part.state {
-            // Its own words, which no section stands behind.
+        let reason = match &part.state {
             State::Refused { code, diagnostic } => {
-                (format!("the server refused: {code} {diagnostic}"), None)
+                format!("the server refused: {code} {diagnostic}")
             }
-            _ => (reason, section),
+            _ => reason,
         };
         Self {
             pvd: part.association.pvd.to_string(),
             server: part.association.server.clone(),
             mid: Some(part.mid.0),
-            targets: targets(&part.target),
-            ports: ports(&part.target),
-            protocols: protocols(&part.target),
+            targets: part
+                .target
+                .prefixes
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             status: Some(status(&part.state)),
             reason,
             section,
@@ -233,9 +194,12 @@ impl AskedView {
             pvd: asked.association.pvd.to_string(),
             server: asked.association.server.clone(),
             mid: None,
-            targets: targets(&asked.target),
-            ports: ports(&asked.target),
-            protocols: protocols(&asked.target),
+            targets: asked
+                .target
+                .prefixes
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             status: None,
             reason: reasons.join("; "),
             section: asked
@@ -275,16 +239,17 @@ fn unprotected(entry: &Unprotected) -> UnprotectedView {
     }
 }
 
-/// How far a part has come, in words.
-pub(crate) fn status(state: &State) -> String {
+fn status(state: &State) -> String {
     match state {
         State::Asking => "asking".to_owned(),
         State::Accepted(status) => status.to_string(),
         State::Refused { .. } => "refused".to_owned(),
+        State::Deactivated { .. } => "deactivated by a conflict".to_owned(),
         State::Withdrawing => "withdrawing".to_owned(),
         State::Ended(End::Withdrawn) => "withdrawn".to_owned(),
         State::Ended(End::Expired) => "expired".to_owned(),
-        State::Ended(End::Replaced) => "replaced".to_owned(),
+        State::Ended(End::Replaced { by }) => format!("replaced by request {by}"),
+        State::Ended(End::Moved { to }) => format!("moved to {to}"),
         State::Ended(End::ByServer(status)) => format!("ended by the server: {status}"),
     }
 }
@@ -293,7 +258,9 @@ impl SessionView {
     /// How the session with a server stands.
     pub(crate) fn new(report: &SessionReport) -> Self {
         let (state, remote, reason) = match &report.state {
-            SessionState::Established { remote, .. } => ("established", Some(*remote), None),
+            SessionState::Established { remote, .. } => {
+                ("established", Some(*remote), report.trouble.clone())
+            }
             SessionState::Connecting { remote } => ("connecting", Some(*remote), None),
             SessionState::Down { reason, .. } => ("down", None, reason.clone()),
         };
@@ -318,9 +285,12 @@ impl MitigationView {
             customer: key.customer.clone(),
             cuid: key.cuid.to_string(),
             mid: key.mid.0,
-            targets: targets(&status.target),
-            ports: ports(&status.target),
-            protocols: protocols(&status.target),
+            targets: status
+                .target
+                .prefixes
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             status: status.status.to_string(),
             lifetime: match status.lifetime {
                 RemainingLifetime::Seconds(seconds) => Some(seconds),

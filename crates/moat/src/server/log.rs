@@ -3,8 +3,6 @@
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
 
-use crate::words;
-
 pub(super) fn decided(outcome: &Outcome) {
     match outcome {
         Outcome::NoCustomer { session, peer } => {
@@ -21,14 +19,14 @@ pub(super) fn decided(outcome: &Outcome) {
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            lifetime = words::of_lifetime(*lifetime),
+            ?lifetime,
             "mitigation accepted"
         ),
         Outcome::Refreshed { key, lifetime } => tracing::info!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            lifetime = words::of_lifetime(*lifetime),
+            ?lifetime,
             "mitigation prolonged"
         ),
         Outcome::Withdrawn { key } => tracing::info!(
@@ -49,24 +47,6 @@ pub(super) fn decided(outcome: &Outcome) {
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             "mitigation in force again: the conflict is resolved"
-        ),
-        Outcome::AddressNotOwned { key, name, address } => tracing::warn!(
-            customer = key.customer,
-            cuid = ?key.cuid.as_str(),
-            mid = %key.mid,
-            %name,
-            %address,
-            "a name of a mitigation stands for an address that its customer does not own"
-        ),
-        Outcome::NotResolved { name, error } => {
-            tracing::warn!(%name, %error, "a name of a mitigation cannot be resolved again");
-        }
-        Outcome::Moved { key, name } => tracing::info!(
-            customer = key.customer,
-            cuid = ?key.cuid.as_str(),
-            mid = %key.mid,
-            %name,
-            "a name of a mitigation stands for other addresses"
         ),
         Outcome::Refused {
             session,

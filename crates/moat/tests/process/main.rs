@@ -7,7 +7,6 @@
 mod crash;
 mod hostile;
 mod libcoap;
-mod loss;
 mod random;
 mod support;
 mod tls;

@@ -56,22 +56,19 @@ ALTER TABLE mitigation ADD COLUMN standing INTEGER NOT NULL DEFAULT 0;
 UPDATE mitigation SET standing = 1 WHERE started IS NOT NULL;
 ",
     ),
-    // What mitigations protect, where that is not what was asked: as a request without aliases and
-    // URIs, and the addresses of its names, one name a line. What clients have set up.
+    // A server may be asked for a large request in several messages, each with its mid.
     (
         3,
         "
-ALTER TABLE mitigation ADD COLUMN scope BLOB;
-ALTER TABLE mitigation ADD COLUMN addresses TEXT;
-CREATE TABLE alias (
-    customer TEXT NOT NULL, cuid TEXT NOT NULL, name TEXT NOT NULL, target BLOB NOT NULL,
-    PRIMARY KEY (customer, cuid, name)
+CREATE TABLE part (
+    id INTEGER NOT NULL, pvd TEXT NOT NULL, server TEXT NOT NULL,
+    mid INTEGER NOT NULL, target BLOB NOT NULL,
+    wanted_until INTEGER, withdrawing INTEGER NOT NULL,
+    PRIMARY KEY (id, pvd, server, mid)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE accept_list (
-    customer TEXT NOT NULL, cuid TEXT NOT NULL, position INTEGER NOT NULL,
-    name TEXT NOT NULL, type TEXT, prefixes TEXT NOT NULL,
-    PRIMARY KEY (customer, cuid, position)
-) STRICT, WITHOUT ROWID;
+INSERT INTO part SELECT id, pvd, server, mid, target, wanted_until, withdrawing FROM request;
+DROP TABLE request;
+ALTER TABLE part RENAME TO request;
 ",
     ),
 ];

@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use agent::client::{AssociationRecord, RequestId, RequestRecord};
-use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
+use agent::server::{MitigationKey, MitigationRecord, Standing};
 use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::{classify, scope, standing};
+use super::{classify, standing};
 use crate::StoreError;
 
 pub(super) fn mitigations(
@@ -30,7 +30,6 @@ pub(super) fn mitigations(
                 mid: Mid(record.get("mid")?),
             },
             credential: record.get("credential")?,
-            scope: record.scope()?,
             request: record.request("request")?,
             standing: record.standing()?,
             expires_unix: record.optional_unsigned("expires")?,
@@ -62,14 +61,16 @@ pub(super) fn requests(
     // `id < 0` first puts the upper half of the unsigned range last.
     let table = Table {
         name: "request",
-        select: "SELECT * FROM request ORDER BY id < 0, id, pvd, server",
+        select: "SELECT * FROM request ORDER BY id < 0, id, pvd, server, mid",
     };
     table.read(connection, path, |record| {
+        let request = record.request("target")?;
         Ok(RequestRecord {
             id: RequestId(record.get::<i64>("id")?.cast_unsigned()),
             association: record.association()?,
             mid: Mid(record.get("mid")?),
-            target: record.request("target")?.target,
+            target: request.target,
+            trigger_mitigation: request.trigger_mitigation,
             wanted_until_unix: record.optional_unsigned("wanted_until")?,
             withdrawing: record.get("withdrawing")?,
         })
@@ -78,13 +79,13 @@ pub(super) fn requests(
 
 /// A table, and how to read it in the order of its keys.
 #[derive(Clone, Copy)]
-pub(super) struct Table {
-    pub(super) name: &'static str,
-    pub(super) select: &'static str,
+struct Table {
+    name: &'static str,
+    select: &'static str,
 }
 
 impl Table {
-    pub(super) fn read<T>(
+    fn read<T>(
         self,
         connection: &Connection,
         path: &Path,
@@ -103,14 +104,14 @@ impl Table {
 }
 
 /// One row, and what an error about it must name.
-pub(super) struct Record<'a> {
+struct Record<'a> {
     row: &'a Row<'a>,
     table: &'static str,
     path: &'a Path,
 }
 
 impl Record<'_> {
-    pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
         self.row.get(column).map_err(|_| self.impossible(column))
     }
 
@@ -118,10 +119,7 @@ impl Record<'_> {
         Ok(self.get::<Option<i64>>(column)?.map(i64::cast_unsigned))
     }
 
-    pub(super) fn parse<T: std::str::FromStr>(
-        &self,
-        column: &'static str,
-    ) -> Result<T, StoreError> {
+    fn parse<T: std::str::FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
         text.parse().map_err(|_| self.impossible(column))
     }
@@ -143,19 +141,7 @@ impl Record<'_> {
         }
     }
 
-    /// What the mitigation protects; where no column says so, what was asked.
-    fn scope(&self) -> Result<Scope, StoreError> {
-        if self.get::<Option<Vec<u8>>>("scope")?.is_none() {
-            let asked = self.request("request")?.target;
-            return Scope::new(&asked, None).map_err(|_| self.impossible("scope"));
-        }
-        let addresses: Option<String> = self.get("addresses")?;
-        let target = self.request("scope")?.target;
-        scope::from_columns(target, addresses.as_deref())
-            .ok_or_else(|| self.impossible("addresses"))
-    }
-
-    pub(super) fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {
+    fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {
         let body: Vec<u8> = self.get(column)?;
         MitigationRequest::decode(&body).map_err(|source| StoreError::Request {
             path: self.path.to_owned(),
@@ -165,7 +151,7 @@ impl Record<'_> {
         })
     }
 
-    pub(super) fn impossible(&self, column: &'static str) -> StoreError {
+    fn impossible(&self, column: &'static str) -> StoreError {
         StoreError::Value {
             path: self.path.to_owned(),
             table: self.table,

@@ -7,7 +7,7 @@ use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
-use super::{classify, resources, scope, standing};
+use super::{classify, standing};
 use crate::StoreError;
 
 /// Writes all changes, or none when one of them fails.
@@ -37,7 +37,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    pub(super) fn run(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
+    fn run(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
@@ -48,30 +48,21 @@ impl Batch<'_> {
 
 pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), StoreError> {
     match change {
-        server::Change::Put(record) => {
-            let (scope, addresses) = scope::columns(record);
-            batch.run(
-                "INSERT OR REPLACE INTO mitigation
-                 (customer, cuid, mid, credential, request, standing, started, expires,
-                  scope, addresses)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                params![
-                    record.key.customer,
-                    record.key.cuid.as_str(),
-                    record.key.mid.0,
-                    record.credential,
-                    record.request.encode(),
-                    standing::of(record.standing),
-                    record.standing.started_unix().map(u64::cast_signed),
-                    record.expires_unix.map(u64::cast_signed),
-                    scope,
-                    addresses,
-                ],
-            )
-        }
-        server::Change::PutResources(client, resources) => {
-            resources::write(batch, client, resources)
-        }
+        server::Change::Put(record) => batch.run(
+            "INSERT OR REPLACE INTO mitigation
+                 (customer, cuid, mid, credential, request, standing, started, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                record.key.customer,
+                record.key.cuid.as_str(),
+                record.key.mid.0,
+                record.credential,
+                record.request.encode(),
+                standing::of(record.standing),
+                record.standing.started_unix().map(u64::cast_signed),
+                record.expires_unix.map(u64::cast_signed),
+            ],
+        ),
         server::Change::Delete(key) => batch.run(
             "DELETE FROM mitigation WHERE customer = ?1 AND cuid = ?2 AND mid = ?3",
             params![key.customer, key.cuid.as_str(), key.mid.0],
@@ -93,13 +84,13 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
         ),
         client::Change::PutRequest(record) => {
             let target = record.target.clone();
-            let body = MitigationRequest::new(target, Lifetime::Indefinite, true, None).map_err(
-                |source| StoreError::Target {
+            let trigger = record.trigger_mitigation;
+            let body = MitigationRequest::new(target, Lifetime::Indefinite, trigger, None)
+                .map_err(|source| StoreError::Target {
                     path: batch.path.to_owned(),
                     id: record.id,
                     source,
-                },
-            )?;
+                })?;
             batch.run(
                 "INSERT OR REPLACE INTO request
                      (id, pvd, server, mid, target, wanted_until, withdrawing)
@@ -115,12 +106,13 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                 ],
             )
         }
-        client::Change::DeleteRequest(id, association) => batch.run(
-            "DELETE FROM request WHERE id = ?1 AND pvd = ?2 AND server = ?3",
+        client::Change::DeleteRequest(id, association, mid) => batch.run(
+            "DELETE FROM request WHERE id = ?1 AND pvd = ?2 AND server = ?3 AND mid = ?4",
             params![
                 id.0.cast_signed(),
                 association.pvd.as_str(),
-                association.server
+                association.server,
+                mid.0,
             ],
         ),
     }

@@ -1,0 +1,118 @@
+//! What the client wants done, stored and logged.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dots::identifiers::{Cuid, Mid};
+use dots::mitigation::{ConflictInformation, RequestError};
+use dots::target::Target;
+use dtls::Transport;
+use pvd::InterfaceName;
+
+use super::{PathId, RequestId, State};
+use crate::server_selection::{AssociationId, Selection};
+
+/// What the client wants done, in this order.
+#[derive(Debug)]
+pub enum Action {
+    /// Open a socket towards `remote`.
+    OpenPath {
+        /// How the socket is called from now on.
+        path: PathId,
+        /// UDP, or a TCP connection: what is sent before that is there waits.
+        transport: Transport,
+        /// Bind it to this interface.
+        interface: Option<InterfaceName>,
+        /// Bind it to this address.
+        source: Option<IpAddr>,
+        /// Connect it to this one.
+        remote: SocketAddr,
+    },
+    /// Send a datagram, or the next chunk of a stream.
+    Transmit(PathId, Vec<u8>),
+    /// Close a socket.
+    ClosePath(PathId),
+    /// Make it durable.
+    Persist(Change),
+    /// Something to log.
+    Noted(Note),
+}
+
+/// A change of what must survive a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What is known about a server.
+    PutAssociation(AssociationRecord),
+    /// A part of a request is wanted, or is being withdrawn.
+    PutRequest(RequestRecord),
+    /// A part of a request is over.
+    DeleteRequest(RequestId, AssociationId, Mid),
+}
+
+/// What a client must remember about a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssociationRecord {
+    /// The server.
+    pub association: AssociationId,
+    /// The client's identifier there; another one than the credentials give after a collision.
+    pub cuid: Cuid,
+    /// No mid from here on was ever used.
+    pub reserved_mid: Mid,
+}
+
+/// What a client must remember about a part of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The request.
+    pub id: RequestId,
+    /// The server that was asked.
+    pub association: AssociationId,
+    /// Its number there. A request that is too large for one message has several.
+    pub mid: Mid,
+    /// What was asked under this number.
+    pub target: Target,
+    /// False: only to be started once the session is lost (RFC 9132 §4.4.1.1).
+    pub trigger_mitigation: bool,
+    /// Until when it is wanted, in seconds since 1970; `None`: until it is withdrawn.
+    pub wanted_until_unix: Option<u64>,
+    /// It was withdrawn, and the server may not know yet.
+    pub withdrawing: bool,
+}
+
+/// What happened, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A session came up.
+    SessionUp(AssociationId, SocketAddr),
+    /// A session or an attempt ended.
+    SessionDown(AssociationId, String),
+    /// A part of a request changed its state.
+    Request(RequestId, AssociationId, Mid, State),
+    /// The server reports another conflict of a part than before; `None`: none any more
+    /// (RFC 9132 §4.4.2.1).
+    Conflict(RequestId, AssociationId, Mid, Option<ConflictInformation>),
+}
+
+/// Why a request could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No server may be asked to protect any of the targets.
+    #[error("no DOTS server can protect any of these targets")]
+    NobodyToAsk(Selection),
+    /// No message can express it.
+    #[error("{association} cannot be asked for this: {error}")]
+    Unsayable {
+        /// The server.
+        association: AssociationId,
+        /// Why not.
+        error: RequestError,
+    },
+    /// The client has as many requests as it may.
+    #[error("there are {0} requests already, which is the limit; withdraw one first")]
+    TooManyRequests(usize),
+    /// There is no such request.
+    #[error("there is no request {0} going on; `moat status` lists them")]
+    NoSuchRequest(RequestId),
+    /// No server mitigates for it, so there is no efficacy to tell of.
+    #[error("no server has accepted request {0}; `moat status` shows how it stands")]
+    NoSuchMitigation(RequestId),
+}

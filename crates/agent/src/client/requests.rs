@@ -1,0 +1,221 @@
+//! The requests of a client: made, withdrawn, reported.
+
+use dots::lifetime::Lifetime;
+use dots::mitigation::{AttackStatus, MitigationRequest};
+use dots::target::Target;
+
+use super::association::Association;
+use super::part::{self, Part, Wish};
+use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
+use crate::server_selection::{self, AssociationId, Selection};
+use crate::time::Now;
+
+/// Finished requests that are kept for people to look at.
+const FINISHED_KEPT: usize = 32;
+
+impl<C: Connector> Client<C> {
+    /// Who would be asked to protect `target`, without asking.
+    pub fn explain(&self, target: &Target) -> Selection {
+        server_selection::select(target, &self.pvds, self)
+    }
+
+    /// Asks the right servers to protect `target`: at once, or without `trigger_mitigation` when
+    /// the session with them is lost (RFC 9132 §4.4.1.1). The same again prolongs the request.
+    ///
+    /// # Errors
+    /// [`Refusal`], when nobody can be asked or too much was asked already.
+    pub fn mitigate(
+        &mut self,
+        now: Now,
+        target: &Target,
+        lifetime: Lifetime,
+        trigger_mitigation: bool,
+    ) -> Result<RequestId, Refusal> {
+        let selection = self.explain(target);
+        if selection.asked.is_empty() {
+            return Err(Refusal::NobodyToAsk(selection));
+        }
+        for asked in &selection.asked {
+            MitigationRequest::new(asked.target.clone(), lifetime, true, None).map_err(
+                |error| Refusal::Unsayable {
+                    association: asked.association.clone(),
+                    error,
+                },
+            )?;
+        }
+        let until = part::until(now, lifetime);
+        if let Some(id) = self.request_for(&selection, trigger_mitigation) {
+            for association in self.associations.values_mut() {
+                for part in association.parts.values_mut() {
+                    if part.wish.request == id {
+                        part.prolong(now, until);
+                    }
+                }
+            }
+            self.selections.insert(id, selection);
+            self.settle(now);
+            return Ok(id);
+        }
+        let id = self.new_request_id()?;
+        for asked in &selection.asked {
+            if let Some(association) = self.associations.get_mut(&asked.association) {
+                let wish = Wish {
+                    request: id,
+                    target: asked.target.clone(),
+                    trigger_mitigation,
+                    until,
+                };
+                association.add(now, wish);
+            }
+        }
+        self.selections.insert(id, selection);
+        self.settle(now);
+        Ok(id)
+    }
+
+    /// Withdraws a request at every server that was asked.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRequest`].
+    pub fn withdraw(&mut self, now: Now, id: RequestId) -> Result<(), Refusal> {
+        let mut found = false;
+        for association in self.associations.values_mut() {
+            for part in association.parts.values_mut() {
+                if part.wish.request == id && !part.is_over() {
+                    found = true;
+                    part.withdraw(now);
+                }
+            }
+        }
+        self.settle(now);
+        found.then_some(()).ok_or(Refusal::NoSuchRequest(id))
+    }
+
+    /// Tells the servers that mitigate for a request whether that helps (RFC 9132 §4.4.3).
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchMitigation`], when no server has accepted the request.
+    pub fn report_efficacy(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        status: AttackStatus,
+    ) -> Result<(), Refusal> {
+        let mut found = false;
+        for association in self.associations.values_mut() {
+            for part in association.parts.values_mut() {
+                if part.wish.request == id {
+                    found |= part.report_efficacy(now, status);
+                }
+            }
+        }
+        self.settle(now);
+        found.then_some(()).ok_or(Refusal::NoSuchMitigation(id))
+    }
+
+    /// Whether every server that was asked has answered.
+    pub fn is_settled(&self, id: RequestId) -> bool {
+        self.parts_of(id).all(|(_, part)| part.is_settled())
+    }
+
+    /// How one request stands.
+    pub fn request(&self, id: RequestId) -> Option<RequestReport> {
+        let selection = self.selections.get(&id)?.clone();
+        let parts = self
+            .parts_of(id)
+            .map(|(association, part)| PartReport {
+                association: association.id.clone(),
+                mid: part.mid,
+                target: part.wish.target.clone(),
+                trigger_mitigation: part.wish.trigger_mitigation,
+                state: part.state.clone(),
+                waiting: association.waiting(part),
+                expires: part.expires,
+                wanted_until: part.wish.until,
+                conflict: part.conflict.clone(),
+                dropped: part.dropped,
+            })
+            .collect();
+        Some(RequestReport {
+            id,
+            parts,
+            selection,
+        })
+    }
+
+    /// All requests, the last finished ones included, oldest first.
+    pub fn requests(&self) -> Vec<RequestReport> {
+        self.selections
+            .keys()
+            .filter_map(|id| self.request(*id))
+            .collect()
+    }
+
+    /// How the session with each server stands.
+    pub fn sessions(&self) -> Vec<SessionReport> {
+        self.associations
+            .values()
+            .map(|association| SessionReport {
+                association: association.id.clone(),
+                cuid: association.cuid.clone(),
+                state: association.state(),
+                trouble: association.trouble(),
+                round_trip: association.round_trip_estimate(),
+            })
+            .collect()
+    }
+
+    fn parts_of(&self, id: RequestId) -> impl Iterator<Item = (&Association<C::Session>, &Part)> {
+        self.associations.values().flat_map(move |association| {
+            association
+                .parts_of(id)
+                .map(move |part| (association, part))
+        })
+    }
+
+    /// The request that asks the same servers for the same, if one is going on.
+    fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
+        let wanted: Vec<(&AssociationId, &Target)> = selection
+            .asked
+            .iter()
+            .map(|asked| (&asked.association, &asked.target))
+            .collect();
+        self.selections.keys().copied().find(|id| {
+            let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
+            let is_going = self.parts_of(*id).all(|(_, part)| going(part));
+            let asked: Vec<_> = self
+                .parts_of(*id)
+                .map(|(association, part)| (&association.id, &part.wish.target))
+                .collect();
+            is_going && asked == wanted
+        })
+    }
+
+    fn new_request_id(&mut self) -> Result<RequestId, Refusal> {
+        let finished = self.forget_finished();
+        if self.selections.len() - finished >= self.max_requests {
+            return Err(Refusal::TooManyRequests(self.max_requests));
+        }
+        let id = self.next_request;
+        self.next_request = RequestId(id.0 + 1);
+        Ok(id)
+    }
+
+    /// Forgets all but the last finished requests; returns how many of these are kept.
+    fn forget_finished(&mut self) -> usize {
+        let finished: Vec<RequestId> = self
+            .selections
+            .keys()
+            .copied()
+            .filter(|id| self.parts_of(*id).all(|(_, part)| part.is_over()))
+            .collect();
+        let surplus = finished.len().saturating_sub(FINISHED_KEPT);
+        for id in finished.iter().take(surplus) {
+            self.selections.remove(id);
+            for association in self.associations.values_mut() {
+                association.forget(*id);
+            }
+        }
+        finished.len() - surplus
+    }
+}

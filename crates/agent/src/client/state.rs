@@ -1,0 +1,112 @@
+//! How far a part of a request has come, and what it waits for.
+
+use std::fmt;
+use std::time::Instant;
+
+use coap::Code;
+use dots::mitigation::Status;
+
+use super::RequestId;
+use crate::server_selection::AssociationId;
+
+/// How far a part has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The server has not answered yet.
+    Asking,
+    /// The server accepted it, and this is the last status it gave.
+    Accepted(Status),
+    /// It is not in force because of a conflict, and is asked for again then (RFC 9132 §4.4.1.3).
+    Deactivated {
+        /// When the server's `retry-timer` is over.
+        retry: Instant,
+    },
+    /// The server refused it.
+    Refused {
+        /// Its response code.
+        code: Code,
+        /// Its diagnostic payload.
+        diagnostic: String,
+    },
+    /// The server has been asked to stop.
+    Withdrawing,
+    /// Nothing is in force any more, and this is why.
+    Ended(End),
+}
+
+/// Why a mitigation is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was withdrawn here.
+    Withdrawn,
+    /// Its lifetime ran out.
+    Expired,
+    /// The server ended it.
+    ByServer(Status),
+    /// A newer request of this client took its place, because both name a common address; ports
+    /// and protocols do not matter (RFC 9132 §4.4.1.3).
+    Replaced {
+        /// The newer request.
+        by: RequestId,
+    },
+    /// The server sent it to one that had just been contacted; another of the same PvD is asked
+    /// instead (RFC 9132 §4.6).
+    Moved {
+        /// The other server.
+        to: AssociationId,
+    },
+}
+
+/// Why a part that asks has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// There is no session with the server.
+    NoSession {
+        /// Why the last attempt or session ended.
+        reason: Option<String>,
+        /// When the next attempt begins; `None`: one is under way, or there is no usable address.
+        retry: Option<Instant>,
+    },
+    /// It has been sent, and no answer has come.
+    Unanswered {
+        /// Since when it is sent over the present session.
+        since: Instant,
+    },
+    /// It is not sent before this instant.
+    Paused {
+        /// The instant.
+        until: Instant,
+        /// Why not.
+        reason: Pause,
+    },
+}
+
+/// Why a server is left in peace for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It said so: 5.03 with Max-Age (RFC 9132 §4.4.3).
+    Busy,
+    /// It rejected the message.
+    Rejected,
+    /// It accepted, but for how long cannot be read.
+    Unreadable,
+    /// Another client of the server has the cuid; a fresh one is tried (RFC 9132 §4.4.1.3).
+    CuidCollision,
+    /// It does not know the request any more, or grants very short lifetimes.
+    ShortLived,
+    /// It wanted the request to go where it cannot (RFC 9132 §4.6).
+    Redirected,
+}
+
+impl fmt::Display for Pause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Busy => "the server is busy and said when to ask again",
+            Self::Rejected => "the server rejected the message",
+            Self::Unreadable => "the answer of the server cannot be read",
+            Self::CuidCollision => "another client uses the same cuid; a fresh one is tried",
+            Self::ShortLived => "the server ends it early",
+            Self::Redirected => "the server redirects to one that cannot be used",
+        })
+    }
+}
