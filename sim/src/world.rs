@@ -13,7 +13,7 @@ use agent::client::{
 };
 use agent::server::{
     self, Customer, Customers, Flow, MitigationKey, MitigationRecord, Server, SessionLimits,
-    SessionOutput, Sessions,
+    SessionOutput, Sessions, Snapshot,
 };
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
@@ -342,7 +342,12 @@ impl Provider {
             address,
             prefixes: prefixes.to_vec(),
             sessions: sessions(seed),
-            server: Server::new(now, Customers::default(), server::Policy::default(), []),
+            server: Server::new(
+                now,
+                Customers::default(),
+                server::Policy::default(),
+                Snapshot::default(),
+            ),
             store,
             enforced: BTreeSet::new(),
             enforcing: BTreeMap::new(),
@@ -362,8 +367,11 @@ impl Provider {
         }]
         .into_iter()
         .collect();
-        let records: Vec<MitigationRecord> = self.store.values().cloned().collect();
-        self.server = Server::new(now, customers, server::Policy::default(), records);
+        let snapshot = Snapshot {
+            mitigations: self.store.values().cloned().collect(),
+            ..Snapshot::default()
+        };
+        self.server = Server::new(now, customers, server::Policy::default(), snapshot);
         self.sessions = sessions(seed.wrapping_add(self.restarts));
         // What the kernel filters outlives the process; the mitigator then reconciles.
         self.enforced = self
@@ -468,6 +476,9 @@ impl Provider {
                 self.sessions
                     .notify(now.monotonic, session, &token, response);
             }
+            // Nobody here asks for names, or sets anything up over a data channel.
+            server::Action::Persist(server::Change::PutResources(..))
+            | server::Action::Resolve(_) => {}
             server::Action::Enforce(key, _) => {
                 self.enforced.insert(key.clone());
                 self.enforcing

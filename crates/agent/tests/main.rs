@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod client;
+mod peers;
 mod server;
 mod session;
 mod world;

@@ -213,6 +213,7 @@ impl Client {
         // While an observation is renewed, this may be a notification that crossed the request.
         let renewing = open.freshest.is_some() && observe.is_some();
         let round_trip = open.sample(now).filter(|_| !renewing);
+        let since_first = open.since_first(now).filter(|_| !renewing);
         match (open.interest, observe) {
             (Interest::Register, Some(value)) => {
                 if !open.admit_notification(value, now) {
@@ -229,15 +230,13 @@ impl Client {
             _ => open.freshest = None,
         }
 
-        if let Some(sample) = round_trip {
-            self.round_trip.sample(sample);
-        }
         if open.freshest.is_some() {
             open.settle();
         } else {
             self.open.remove(&token);
             self.remember_closed(context, token);
         }
+        self.on_answered(context, now, round_trip, since_first);
         let response = Response {
             code: message.code,
             options: message.options,
@@ -249,6 +248,26 @@ impl Client {
             round_trip,
         });
         Verdict::Accept
+    }
+
+    /// The path is as fast as it was with this answer, for all requests that wait: what they have
+    /// not heard was lost.
+    fn on_answered(
+        &mut self,
+        context: &Context,
+        now: Instant,
+        sample: Option<Duration>,
+        since_first: Option<Duration>,
+    ) {
+        match (sample, since_first) {
+            (Some(sample), _) => self.round_trip.sample(sample),
+            (None, Some(since_first)) => self.round_trip.bound(since_first),
+            (None, None) => return,
+        }
+        let wait = self.round_trip.first_interval(&context.parameters);
+        for open in self.open.values_mut() {
+            open.hasten(now, wait);
+        }
     }
 
     /// A notification nobody waits for is rejected, so that the server drops us from its list (RFC

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use crate::identifier::MessageId;
 use crate::message::set_message_id;
 use crate::observation::{Freshest, Interest};
+use crate::parameters::after;
 use crate::retransmission::Retransmission;
 
 /// Message IDs of one request that are remembered. Older copies are no longer under way.
@@ -46,8 +47,23 @@ impl OpenRequest {
 
     /// Time since the request, if it is unanswered and only one copy can be answered (Karn's rule).
     pub(crate) fn sample(&self, now: Instant) -> Option<Duration> {
+        self.since_first(now).filter(|_| self.copies == 1)
+    }
+
+    /// Time since the first copy, if none is answered.
+    pub(crate) fn since_first(&self, now: Instant) -> Option<Duration> {
         let unanswered = !matches!(self.phase, Phase::Acknowledged { .. } | Phase::Observing);
-        (unanswered && self.copies == 1).then(|| now.saturating_duration_since(self.first_sent))
+        unanswered.then(|| now.saturating_duration_since(self.first_sent))
+    }
+
+    /// What is known of the path has changed: the next copy goes out within `wait`.
+    pub(crate) fn hasten(&mut self, now: Instant, wait: Duration) {
+        if let Phase::Repeating { next, interval } = &mut self.phase
+            && wait < *interval
+        {
+            *interval = wait;
+            *next = after(now, wait).min(*next);
+        }
     }
 
     /// Whether a notification is to be delivered. While a registration is unanswered, one as old as

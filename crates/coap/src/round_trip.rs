@@ -10,7 +10,8 @@ const SMOOTHING: u32 = 8;
 /// Only requests sent once give samples, for otherwise it is unknown which copy was answered
 /// (Karn's rule). The other half of that rule keeps a wait that had to grow for the requests that
 /// follow, until there is a new sample: a path that became slower than the waits would give no
-/// samples at all.
+/// samples at all. Where much is lost and nothing is slow, samples are rare, too, so that every
+/// response tells something: no round trip is longer than the time since the first copy.
 #[derive(Debug, Default)]
 pub(crate) struct RoundTrip {
     smoothed: Option<Duration>,
@@ -28,6 +29,12 @@ impl RoundTrip {
             None => sample,
             Some(old) => (old.saturating_mul(SMOOTHING - 1).saturating_add(sample)) / SMOOTHING,
         });
+    }
+
+    /// One of several copies was answered, so long after the first was sent. Who waits as long as
+    /// that hears an answer that comes.
+    pub(crate) fn bound(&mut self, since_first: Duration) {
+        self.backed_off = self.backed_off.min(since_first);
     }
 
     /// The wait before a Non-confirmable request is sent a second time.
@@ -128,6 +135,22 @@ mod tests {
         round_trip.next_interval(wait, &PARAMETERS());
         assert_eq!(round_trip.first_interval(&PARAMETERS()), millis(600));
         round_trip.sample(millis(100));
+        assert_eq!(round_trip.first_interval(&PARAMETERS()), millis(400));
+    }
+
+    #[test]
+    fn a_wait_that_had_to_grow_is_as_long_as_an_answer_took_at_most() {
+        let mut round_trip = RoundTrip::default();
+        round_trip.sample(millis(100));
+        let mut wait = round_trip.first_interval(&PARAMETERS());
+        for _ in 0..10 {
+            wait = round_trip.next_interval(wait, &PARAMETERS());
+        }
+        round_trip.bound(millis(5000));
+        assert_eq!(round_trip.first_interval(&PARAMETERS()), millis(3000));
+        round_trip.bound(millis(900));
+        assert_eq!(round_trip.first_interval(&PARAMETERS()), millis(900));
+        round_trip.bound(millis(10));
         assert_eq!(round_trip.first_interval(&PARAMETERS()), millis(400));
     }
 

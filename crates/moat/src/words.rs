@@ -1,7 +1,7 @@
 //! The words in which people name targets, ports, protocols and lifetimes.
 
 use dots::lifetime::Lifetime;
-use dots::target::{PortRange, Protocol, TargetPrefix};
+use dots::target::{PortRange, Protocol, Target, TargetPrefix};
 
 /// A word that was not understood: what it was, what is wrong, how to say it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,9 @@ pub(crate) enum Error {
         "{0:?} is no protocol: write udp, tcp, icmp, icmpv6, sctp, dccp, gre, esp, or a number from 0 to 255"
     )]
     Protocol(String),
+    /// Ports of a protocol that has none.
+    #[error("{0} has no ports; leave out the ports, or name another protocol")]
+    NoPorts(String),
     /// Not a lifetime.
     #[error("{0:?} is no lifetime: write seconds, 1 or more, or `indefinite`")]
     Lifetime(String),
@@ -41,11 +44,15 @@ const PROTOCOLS: &[(&str, u8)] = &[
     ("sctp", 132),
 ];
 
+/// Protocols with ports (RFC 9132 §4.4.1.1 names the first four), by number; 136 is UDP-Lite.
+const WITH_PORTS: &[u8] = &[6, 17, 33, 132, 136];
+
+fn has_ports(protocol: Protocol) -> bool {
+    WITH_PORTS.contains(&protocol.0)
+}
+
 /// Reads every word with `read`.
-pub(crate) fn each<T>(
-    words: &[String],
-    read: impl Fn(&str) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
+fn each<T>(words: &[String], read: impl Fn(&str) -> Result<T, Error>) -> Result<Vec<T>, Error> {
     words.iter().map(|word| read(word)).collect()
 }
 
@@ -82,6 +89,41 @@ pub(crate) fn protocol(word: &str) -> Result<Protocol, Error> {
         .ok_or_else(|| Error::Protocol(word.to_owned()))
 }
 
+/// What is to be protected: all of the prefixes, on these ports and protocols.
+pub(crate) fn target(
+    prefixes: &[String],
+    ports: &[String],
+    protocols: &[String],
+) -> Result<Target, Error> {
+    let target = Target {
+        prefixes: each(prefixes, prefix)?,
+        port_ranges: each(ports, port_range)?,
+        protocols: each(protocols, protocol)?,
+        ..Target::default()
+    };
+    let without_ports = target.protocols.iter().find(|asked| !has_ports(**asked));
+    match without_ports {
+        Some(protocol) if !target.port_ranges.is_empty() => Err(Error::NoPorts(name_of(*protocol))),
+        _ => Ok(target),
+    }
+}
+
+/// The name of a protocol, or its number.
+pub(crate) fn name_of(protocol: Protocol) -> String {
+    PROTOCOLS
+        .iter()
+        .find(|(_, number)| *number == protocol.0)
+        .map_or_else(|| protocol.to_string(), |(name, _)| (*name).to_owned())
+}
+
+/// A lifetime as people read it.
+pub(crate) fn of_lifetime(lifetime: Lifetime) -> String {
+    match lifetime {
+        Lifetime::Seconds(seconds) => format!("{seconds} s"),
+        Lifetime::Indefinite => "indefinite".to_owned(),
+    }
+}
+
 /// Seconds, or `indefinite`.
 pub(crate) fn lifetime(word: &str) -> Result<Lifetime, Error> {
     if word == "indefinite" {
@@ -111,6 +153,24 @@ mod tests {
             lifetime("60").unwrap(),
             Lifetime::Seconds(60.try_into().unwrap())
         );
+    }
+
+    #[test]
+    fn ports_go_with_protocols_that_have_them() {
+        let words = |words: &[&str]| -> Vec<String> {
+            words.iter().map(|word| (*word).to_owned()).collect()
+        };
+        let with =
+            |ports, protocols| target(&words(&["203.0.113.7"]), &words(ports), &words(protocols));
+        for protocols in [&[][..], &["tcp"], &["17", "sctp", "dccp"]] {
+            assert!(with(&["53"], protocols).is_ok(), "{protocols:?}");
+        }
+        assert!(with(&[], &["icmp", "udp"]).is_ok());
+        assert_eq!(
+            with(&["53"], &["udp", "icmp"]),
+            Err(Error::NoPorts("icmp".to_owned()))
+        );
+        assert_eq!(with(&["53"], &["2"]), Err(Error::NoPorts("2".to_owned())));
     }
 
     /// Covers: S-018, S-020, S-022

@@ -10,7 +10,7 @@ mod error;
 mod sqlite;
 
 use agent::client::{AssociationRecord, RequestRecord};
-use agent::server::MitigationRecord;
+use agent::server::Snapshot;
 
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
@@ -26,11 +26,11 @@ pub struct ClientSnapshot {
 
 /// Durable state of a server.
 pub trait ServerStore: Send {
-    /// What a server must take up again after a restart, in the order of the keys.
+    /// What a server must take up again after a restart.
     ///
     /// # Errors
     /// When the state cannot be read or does not decode.
-    fn load(&mut self) -> Result<Vec<MitigationRecord>, StoreError>;
+    fn load(&mut self) -> Result<Snapshot, StoreError>;
 
     /// Makes all changes, in order, or none of them. They survive a crash of the process and of the
     /// machine once this has returned; the price is one fsync for the batch, whatever its length.

@@ -2,13 +2,15 @@
 
 mod open;
 mod read;
+mod resources;
+mod scope;
 mod standing;
 mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use agent::server::MitigationRecord;
+use agent::server::Snapshot;
 use rusqlite::{Connection, ErrorCode};
 
 use crate::{ClientSnapshot, ClientStore, ServerStore, StoreError};
@@ -49,8 +51,11 @@ impl SqliteStore {
 }
 
 impl ServerStore for SqliteStore {
-    fn load(&mut self) -> Result<Vec<MitigationRecord>, StoreError> {
-        read::mitigations(&self.connection, &self.path)
+    fn load(&mut self) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot {
+            mitigations: read::mitigations(&self.connection, &self.path)?,
+            resources: resources::read(&self.connection, &self.path)?,
+        })
     }
 
     fn commit(&mut self, changes: &[agent::server::Change]) -> Result<(), StoreError> {

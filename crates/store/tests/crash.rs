@@ -25,7 +25,7 @@ const LAST: &str = "c0";
 
 /// The last batch that is kept; none is 0.
 fn last_batch(store: &mut SqliteStore) -> Result<u32, StoreError> {
-    let kept = store.load()?;
+    let kept = store.load()?.mitigations;
     let of_last = kept
         .iter()
         .filter(|record| record.key.cuid.as_str() == LAST);
@@ -100,7 +100,7 @@ fn after_kill_9_every_acknowledged_batch_is_there_and_none_in_part() -> Outcome 
             last >= acknowledged,
             "batch {acknowledged} was acknowledged, {last} is the last one kept"
         );
-        let mitigations = store.load()?;
+        let mitigations = store.load()?.mitigations;
         let kept: Vec<_> = mitigations
             .iter()
             .map(|record| record.key.clone())

@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use agent::client::{self, RequestId};
-use agent::server::{self, Standing};
-use common::{association, association_id, mitigation, mitigation_key, request, target};
+use agent::server::{self, AcceptList, Alias, ClientKey, ClientResources, Standing};
+use common::{association, association_id, mitigation, mitigation_key, request, snapshot, target};
 use dots::identifiers::Mid;
 use dots::target::Target;
 use rusqlite::Connection;
@@ -22,7 +22,7 @@ fn what_a_server_committed_is_there_after_reopening() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
     let mut store = SqliteStore::open(&path)?;
-    assert_eq!(ServerStore::load(&mut store)?, []);
+    assert_eq!(ServerStore::load(&mut store)?, snapshot([]));
     let mut parked = mitigation("parked", u32::MAX);
     parked.standing = Standing::Parked;
     parked.expires_unix = None;
@@ -41,7 +41,7 @@ fn what_a_server_committed_is_there_after_reopening() -> Outcome {
     let mut store = SqliteStore::open(&path)?;
     assert_eq!(
         ServerStore::load(&mut store)?,
-        [mitigation("a", 2), late, parked]
+        snapshot([mitigation("a", 2), late, parked])
     );
     Ok(())
 }
@@ -107,7 +107,7 @@ fn a_put_replaces_and_a_delete_removes() -> Outcome {
             server::Change::Delete(mitigation_key("never", 9)),
         ],
     )?;
-    assert_eq!(ServerStore::load(&mut store)?, [changed]);
+    assert_eq!(ServerStore::load(&mut store)?, snapshot([changed]));
 
     ClientStore::commit(
         &mut store,
@@ -192,10 +192,13 @@ fn a_batch_that_fails_in_the_middle_leaves_nothing() -> Outcome {
             ..
         })
     ));
-    assert_eq!(ServerStore::load(&mut store)?, [mitigation("a", 1)]);
+    assert_eq!(
+        ServerStore::load(&mut store)?,
+        snapshot([mitigation("a", 1)])
+    );
     // And the store goes on working.
     ServerStore::commit(&mut store, &batch[1..2])?;
-    assert_eq!(ServerStore::load(&mut store)?.len(), 2);
+    assert_eq!(ServerStore::load(&mut store)?.mitigations.len(), 2);
     Ok(())
 }
 
@@ -213,7 +216,7 @@ fn a_commit_is_in_the_log_when_it_returns() -> Outcome {
     fs::write(directory.path().join("copy.db-wal"), log)?;
     assert_eq!(
         ServerStore::load(&mut SqliteStore::open(&copy)?)?,
-        [mitigation("a", 1)]
+        snapshot([mitigation("a", 1)])
     );
     Ok(())
 }
@@ -257,7 +260,12 @@ fn a_second_opener_is_refused_and_does_not_break_the_lock() -> Outcome {
     }
     ServerStore::commit(&mut first, &[server::Change::Put(mitigation("a", 1))])?;
     drop(first);
-    assert_eq!(ServerStore::load(&mut SqliteStore::open(&path)?)?.len(), 1);
+    assert_eq!(
+        ServerStore::load(&mut SqliteStore::open(&path)?)?
+            .mitigations
+            .len(),
+        1
+    );
     Ok(())
 }
 
@@ -309,12 +317,81 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 3,
+                supported: 4,
                 ..
             }
         ),
         "{error:?}"
     );
+    Ok(())
+}
+
+/// Covers: S-028, S-019. What aliases and names stood for outlives what they stand for now.
+#[test]
+fn the_scope_of_a_mitigation_is_kept_as_it_was_authorised() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let mut named = mitigation("a", 1);
+    named.request.target.aliases = vec!["shop".parse()?];
+    named.request.target.fqdns = vec!["www.example".parse()?, "old.example".parse()?];
+    named.scope.fixed.prefixes.push("2001:db8::/64".parse()?);
+    named.scope.names = [
+        (
+            "www.example".parse()?,
+            vec!["203.0.113.9/32".parse()?, "2001:db8::9/128".parse()?],
+        ),
+        ("old.example".parse()?, vec![]),
+    ]
+    .into();
+    // All that is left of this one is a name.
+    let mut moved = mitigation("b", 1);
+    moved.scope.fixed.prefixes.clear();
+    moved.scope.names = [("www.example".parse()?, vec![])].into();
+    let batch = [&named, &moved].map(|record| server::Change::Put(record.clone()));
+    ServerStore::commit(&mut SqliteStore::open(&path)?, &batch)?;
+    let mut store = SqliteStore::open(&path)?;
+    assert_eq!(ServerStore::load(&mut store)?, snapshot([named, moved]));
+    Ok(())
+}
+
+/// Covers: S-027, S-036
+#[test]
+fn what_a_client_has_set_up_is_kept_until_it_is_replaced() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let client = |cuid: &str| ClientKey {
+        customer: "home".to_owned(),
+        cuid: common::cuid(cuid),
+    };
+    let alias = Alias::new(Target {
+        uris: vec!["https://www.example/shop".parse()?],
+        ..target("203.0.113.7/32")
+    })?;
+    let list = |name: &str, acl_type: Option<&str>| -> Result<AcceptList, Box<dyn Error>> {
+        Ok(AcceptList {
+            name: name.parse()?,
+            acl_type: acl_type.map(str::parse).transpose()?,
+            prefixes: vec!["203.0.113.0/25".parse()?, "2001:db8::/64".parse()?],
+        })
+    };
+    let lists = vec![list("z", Some("ipv4-acl-type"))?, list("a", None)?];
+    let aliases = [("shop".parse()?, alias.clone()), ("all".parse()?, alias)];
+    let full = ClientResources::new(aliases.into(), lists)?;
+    let lists_alone = ClientResources::new([].into(), vec![list("only", None)?])?;
+    let put = |cuid: &str, resources: &ClientResources| {
+        server::Change::PutResources(client(cuid), resources.clone())
+    };
+    let mut store = SqliteStore::open(&path)?;
+    ServerStore::commit(&mut store, &[put("a", &full), put("b", &lists_alone)])?;
+    drop(store);
+    let mut store = SqliteStore::open(&path)?;
+    let kept = ServerStore::load(&mut store)?.resources;
+    let expected = [(client("a"), full), (client("b"), lists_alone.clone())];
+    assert_eq!(kept, expected.into());
+    let nothing = ClientResources::default();
+    ServerStore::commit(&mut store, &[put("a", &lists_alone), put("b", &nothing)])?;
+    let kept = ServerStore::load(&mut store)?.resources;
+    assert_eq!(kept, [(client("a"), lists_alone)].into());
     Ok(())
 }
 
@@ -365,7 +442,7 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
         let mut store = SqliteStore::open(&path)?;
         assert_eq!(
             ServerStore::load(&mut store)?,
-            [active.clone(), parked.clone()]
+            snapshot([active.clone(), parked.clone()])
         );
     }
     Ok(())
@@ -408,6 +485,26 @@ fn an_impossible_value_is_named() -> Outcome {
         (
             "UPDATE mitigation SET credential = x'00'",
             "impossible credential in table mitigation",
+        ),
+        (
+            "UPDATE mitigation SET scope = x'ff'",
+            "a scope in table mitigation that does not decode",
+        ),
+        (
+            "UPDATE mitigation SET scope = request, addresses = 'www.example 192.0.2.1'",
+            "impossible addresses in table mitigation",
+        ),
+        (
+            "INSERT INTO alias SELECT customer, cuid, '', request FROM mitigation",
+            "impossible name in table alias",
+        ),
+        (
+            "INSERT INTO alias SELECT customer, cuid, 'x', x'ff' FROM mitigation",
+            "a target in table alias that does not decode",
+        ),
+        (
+            "INSERT INTO accept_list VALUES ('home', 'a', 0, 'x', NULL, 'nonsense')",
+            "impossible prefixes in table accept_list",
         ),
         (
             "UPDATE mitigation SET standing = 9",

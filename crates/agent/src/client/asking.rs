@@ -36,11 +36,14 @@ impl<S: dtls::Session> Association<S> {
                 is_wanted
             });
             let said: BTreeSet<(Mid, Want)> = live.pending.values().copied().collect();
-            let wants = parts
+            let mut unsaid: Vec<_> = parts
                 .iter()
-                .flat_map(|(mid, part)| part.wants(now).map(move |want| (*mid, part, want)))
-                .filter(|(mid, _, want)| !said.contains(&(*mid, *want)));
-            for (mid, part, want) in wants {
+                .flat_map(|(mid, part)| part.wants(now).map(move |want| (want, *mid, part)))
+                .filter(|(want, mid, _)| !said.contains(&(*mid, *want)))
+                .collect();
+            // Who asks for help does not wait for those who ask how it goes.
+            unsaid.sort_by_key(|(want, mid, _)| (*want == Want::Observe, *mid));
+            for (want, mid, part) in unsaid {
                 let form = (want, self.filters_content);
                 let Some(request) = exchange::request(now, &self.cuid, part, form) else {
                     continue;

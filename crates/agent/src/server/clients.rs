@@ -94,5 +94,6 @@ impl Server {
             }
         }
         self.observations.forget_session(session);
+        self.forget_waiting(session);
     }
 }

@@ -20,7 +20,6 @@ use ipnet::IpNet;
 use super::lifecycle::Expiry;
 use super::mitigation::Mitigation;
 use super::outcome::Outcome;
-use super::prefix_index::outermost;
 use super::record::{MitigationKey, Standing};
 use super::request::conflict;
 use super::{Action, Change, Server};
@@ -89,7 +88,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return Ok(());
         };
-        let nets = outermost(mitigation.prefixes());
+        let nets = mitigation.nets();
         let Some(refusal) = self.refuse_for(now, self.rivals(key, &nets), &nets) else {
             return Ok(());
         };
@@ -128,7 +127,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
-        let nets = outermost(mitigation.prefixes());
+        let nets = mitigation.nets();
         match self.judge(now, key, &nets) {
             Ok(rivals) => {
                 self.bring_into_force(now, key);
@@ -168,7 +167,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
-        let nets = outermost(mitigation.prefixes());
+        let nets = mitigation.nets();
         let is_deactivated = mitigation.record.standing == Standing::Deactivated;
         let winner = self.rivals(key, &nets).next();
         let winner = winner.map(|winner| winner.record.key.clone());
@@ -205,7 +204,7 @@ impl Server {
         mid: Option<Mid>,
     ) -> ConflictScope {
         let theirs = self.mitigations.get(other).into_iter();
-        let theirs = theirs.flat_map(|other| outermost(other.prefixes()));
+        let theirs = theirs.flat_map(|other| other.nets());
         let common = theirs.flat_map(|their| {
             let inner = asked.iter().filter_map(move |our| match () {
                 () if our.contains(&their) => Some(their),
@@ -279,7 +278,7 @@ impl Server {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
-        let scope = self.conflict_scope(other, &outermost(mitigation.prefixes()), None);
+        let scope = self.conflict_scope(other, &mitigation.nets(), None);
         if let Some(mitigation) = self.mitigations.get_mut(key) {
             mitigation.conflict = Some(ConflictInformation {
                 status: Some(status),

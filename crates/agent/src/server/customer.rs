@@ -23,10 +23,10 @@ impl Customer {
     /// The first of `prefixes` that does not lie in what the customer owns.
     pub(super) fn first_unowned<'a>(
         &self,
-        prefixes: &'a [TargetPrefix],
+        prefixes: impl IntoIterator<Item = &'a TargetPrefix>,
     ) -> Option<&'a TargetPrefix> {
         prefixes
-            .iter()
+            .into_iter()
             .find(|asked| !self.prefixes.iter().any(|own| own.contains(&asked.net())))
     }
 }

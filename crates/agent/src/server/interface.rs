@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use coap::{Exchange, Request, Response, Token};
-use dots::target::Target;
+use dots::target::{DomainName, Target};
 use dtls::Peer;
 
 use super::outcome::Outcome;
 use super::record::{MitigationKey, MitigationRecord};
+use super::resolution::{Resolution, ResolutionError};
+use super::resources::{ClientKey, ClientResources};
 use crate::session::Event;
 
 /// A session of a server, numbered by [`Sessions`].
@@ -46,7 +48,11 @@ pub enum Input {
     Enforced(Vec<MitigationKey>),
     /// What the mitigator has dropped so far: packets and bytes.
     Dropped(BTreeMap<MitigationKey, (u64, u64)>),
-    /// The instant of [`Server::poll_timeout`] has come.
+    /// What a resolver found, asked by [`Action::Resolve`].
+    Resolved(DomainName, Result<Resolution, ResolutionError>),
+    /// What a client has set up over the data channel, in place of what it had.
+    SetResources(ClientKey, ClientResources),
+    /// The instant of [`Server::poll_timeout`](super::Server::poll_timeout) has come.
     Timeout,
 }
 
@@ -78,6 +84,10 @@ impl Input {
 
 /// What a server wants done, in this order.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most actions belong to a change, and none lives long"
+)]
 pub enum Action {
     /// Make it durable before any later [`Action::Respond`] is carried out.
     Persist(Change),
@@ -87,7 +97,9 @@ pub enum Action {
     Ignore(SessionId, Exchange),
     /// Tell an observer.
     Notify(SessionId, Token, Response),
-    /// Have the mitigator stop traffic to this scope.
+    /// Find the addresses of this name; [`Input::Resolved`] is awaited for a few seconds.
+    Resolve(DomainName),
+    /// Have the mitigator stop traffic to this scope, in place of what it was for the same key.
     Enforce(MitigationKey, Target),
     /// Have the mitigator let it pass again.
     Withdraw(MitigationKey),
@@ -111,4 +123,6 @@ pub enum Change {
     Put(MitigationRecord),
     /// A mitigation is over.
     Delete(MitigationKey),
+    /// What a client has set up, in place of what it had; nothing, if it is empty.
+    PutResources(ClientKey, ClientResources),
 }

@@ -7,7 +7,6 @@ use dots::lifetime::{Lifetime, RemainingLifetime};
 use dots::mitigation::{DroppedCounters, MitigationStatus, Status};
 
 use super::mitigation::{Mitigation, Progress};
-use super::prefix_index::outermost;
 use super::record::{MitigationKey, MitigationRecord, Standing};
 use super::{Action, Change, Server};
 use crate::time::Now;
@@ -54,10 +53,12 @@ impl Server {
     pub(super) fn admit(&mut self, record: MitigationRecord, expires: Option<Instant>) {
         self.act(Action::Persist(Change::Put(record.clone())));
         if record.standing.is_in_force() {
-            let target = record.request.target.clone();
+            let target = record.scope.target();
             self.act(Action::Enforce(record.key.clone(), target));
             self.begin(record.credential);
         }
+        let names = record.scope.names.keys();
+        self.resolutions.use_names(&record.key, names, |_| None);
         self.mitigations.insert(Mitigation::new(record, expires));
     }
 
@@ -73,7 +74,7 @@ impl Server {
         mitigation.dropped = DroppedCounters::default();
         let record = mitigation.record.clone();
         let client = mitigation.client();
-        let target = record.request.target.clone();
+        let target = record.scope.target();
         self.act(Action::Persist(Change::Put(record)));
         self.act(Action::Enforce(key.clone(), target));
         self.begin(client.credential);
@@ -109,6 +110,8 @@ impl Server {
         let Some(mitigation) = self.mitigations.remove(key) else {
             return;
         };
+        let names = mitigation.record.scope.names.keys();
+        self.resolutions.release(key, names);
         self.act(Action::Persist(Change::Delete(key.clone())));
         if mitigation.is_in_force() {
             self.act(Action::Withdraw(key.clone()));
@@ -123,7 +126,7 @@ impl Server {
         self.observations
             .mark(now.monotonic, &client, key.mid, Some(&last));
         if mitigation.conflict.is_some() {
-            self.reconsider(now, &outermost(mitigation.prefixes()));
+            self.reconsider(now, &mitigation.nets());
         }
     }
 

@@ -11,7 +11,8 @@ use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{
     ConflictInformation, ConflictStatus, DroppedCounters, MitigationStatus, Status,
 };
-use dots::target::{Target, TargetPrefix};
+use dots::target::Target;
+use ipnet::IpNet;
 
 use super::conflict::DEACTIVATED_GRACE;
 use super::record::{Identity, MitigationRecord, Standing};
@@ -67,9 +68,9 @@ impl Mitigation {
         self.record.standing.is_in_force()
     }
 
-    /// The prefixes it protects.
-    pub(super) fn prefixes(&self) -> &[TargetPrefix] {
-        &self.record.request.target.prefixes
+    /// The outermost prefixes that it protects, in order.
+    pub(super) fn nets(&self) -> Vec<IpNet> {
+        self.record.scope.nets()
     }
 
     /// The entry of a GET response or a notification (RFC 9132 §4.4.2).

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::MitigationRequest;
+use dots::target::{AliasName, DomainName, Target};
 use ipnet::IpNet;
 
 use super::mitigation::Mitigation;
-use super::prefix_index::{PrefixIndex, outermost};
+use super::prefix_index::PrefixIndex;
 use super::record::{Identity, MitigationKey};
+use super::scope::Scope;
 
 /// Requests of which overlapping ones replace each other: those of one client, with the same
 /// `trigger-mitigation` (RFC 9132 §4.4.1.3).
@@ -24,12 +26,45 @@ fn alternatives(key: &MitigationKey, request: &MitigationRequest) -> Alternative
     )
 }
 
+/// What the alternatives protect.
+#[derive(Debug, Default)]
+struct Own {
+    prefixes: PrefixIndex<Mid>,
+    names: BTreeMap<Named, BTreeSet<Mid>>,
+}
+
+impl Own {
+    fn remove_name(&mut self, name: Named, mid: Mid) {
+        if let Entry::Occupied(mut mids) = self.names.entry(name) {
+            mids.get_mut().remove(&mid);
+            if mids.get().is_empty() {
+                mids.remove();
+            }
+        }
+    }
+}
+
+/// What two requests share, whatever addresses it stands for (RFC 9132 §4.4.1.3).
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    /// An FQDN, or the host of a URI.
+    Name(DomainName),
+    Alias(AliasName),
+}
+
+impl Named {
+    fn all(asked: &Target, scope: &Scope) -> impl Iterator<Item = Self> {
+        let names = scope.names.keys().cloned().map(Self::Name);
+        names.chain(asked.aliases.iter().cloned().map(Self::Alias))
+    }
+}
+
 /// All mitigations of a server, indexed by scope and by expiry.
 #[derive(Debug, Default)]
 pub(super) struct Mitigations {
     by_key: BTreeMap<MitigationKey, Mitigation>,
     by_prefix: PrefixIndex<MitigationKey>,
-    by_client: BTreeMap<Alternatives, PrefixIndex<Mid>>,
+    by_client: BTreeMap<Alternatives, Own>,
     by_expiry: BTreeSet<(Instant, MitigationKey)>,
     /// The credential that uses a `cuid` of a customer, and for how many mitigations.
     owner_of_cuid: BTreeMap<(String, Cuid), ([u8; 32], usize)>,
@@ -52,18 +87,30 @@ impl Mitigations {
 
     /// Adds a mitigation, as the last one accepted.
     pub(super) fn insert(&mut self, mut mitigation: Mitigation) {
-        let key = mitigation.record.key.clone();
+        self.remove(&mitigation.record.key);
         self.accepted += 1;
         mitigation.order = self.accepted;
-        self.remove(&key);
-        let request = &mitigation.record.request;
-        let own = self
-            .by_client
-            .entry(alternatives(&key, request))
-            .or_default();
-        for prefix in outermost(&request.target.prefixes) {
+        self.put(mitigation);
+    }
+
+    /// Changes what a mitigation protects.
+    pub(super) fn rescope(&mut self, key: &MitigationKey, scope: Scope) {
+        if let Some(mut mitigation) = self.remove(key) {
+            mitigation.record.scope = scope;
+            self.put(mitigation);
+        }
+    }
+
+    fn put(&mut self, mitigation: Mitigation) {
+        let key = mitigation.record.key.clone();
+        let own = alternatives(&key, &mitigation.record.request);
+        let own = self.by_client.entry(own).or_default();
+        for prefix in mitigation.nets() {
             self.by_prefix.insert(prefix, key.clone());
-            own.insert(prefix, key.mid);
+            own.prefixes.insert(prefix, key.mid);
+        }
+        for name in Named::all(&mitigation.record.request.target, &mitigation.record.scope) {
+            own.names.entry(name).or_default().insert(key.mid);
         }
         if let Some(at) = mitigation.expires {
             self.by_expiry.insert((at, key.clone()));
@@ -83,11 +130,14 @@ impl Mitigations {
         let mitigation = self.by_key.remove(key)?;
         let request = &mitigation.record.request;
         if let Entry::Occupied(mut own) = self.by_client.entry(alternatives(key, request)) {
-            for prefix in outermost(&request.target.prefixes) {
+            for prefix in mitigation.nets() {
                 self.by_prefix.remove(prefix, key);
-                own.get_mut().remove(prefix, &key.mid);
+                own.get_mut().prefixes.remove(prefix, &key.mid);
             }
-            if own.get().is_empty() {
+            for name in Named::all(&request.target, &mitigation.record.scope) {
+                own.get_mut().remove_name(name, key.mid);
+            }
+            if own.get().prefixes.is_empty() && own.get().names.is_empty() {
                 own.remove();
             }
         }
@@ -159,18 +209,21 @@ impl Mitigations {
     }
 
     /// The mitigations of the same client that `asked`, by its key, is an alternative to and
-    /// shares an address with.
+    /// shares an address, a name or an alias with.
     pub(super) fn replaced_by(
         &self,
         key: &MitigationKey,
         asked: &MitigationRequest,
-        nets: &[IpNet],
+        scope: &Scope,
     ) -> BTreeSet<Mid> {
-        let own = self.by_client.get(&alternatives(key, asked)).into_iter();
-        own.flat_map(|own| nets.iter().flat_map(|net| own.overlapping(*net)))
-            .flatten()
-            .copied()
-            .collect()
+        let Some(own) = self.by_client.get(&alternatives(key, asked)) else {
+            return BTreeSet::new();
+        };
+        let nets = scope.nets();
+        let by_prefix = nets.iter().flat_map(|net| own.prefixes.overlapping(*net));
+        let names = Named::all(&asked.target, scope);
+        let by_name = names.filter_map(|name| own.names.get(&name));
+        by_prefix.chain(by_name).flatten().copied().collect()
     }
 
     /// The mitigations, whosesoever, that share an address with `nets`; one may come up again.

@@ -32,8 +32,12 @@ mod prefix_index;
 mod record;
 mod request;
 mod request_budget;
+mod resolution;
+mod resources;
+mod scope;
 mod session_limits;
 mod sessions;
+mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -52,9 +56,22 @@ pub use self::outcome::Outcome;
 pub use self::policy::Policy;
 pub use self::record::{MitigationKey, MitigationRecord, Standing};
 use self::request_budget::RequestBudget;
+use self::resolution::Resolutions;
+pub use self::resolution::{Resolution, ResolutionError};
+pub use self::resources::{AcceptList, Alias, ClientKey, ClientResources, ResourcesError};
+pub use self::scope::{Scope, ScopeError};
 pub use self::session_limits::{SessionLimits, TooManySessions};
 pub use self::sessions::{Flow, SessionOutput, Sessions};
 use crate::time::Now;
+
+/// What a server takes up again after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What was promised, in the order of the keys.
+    pub mitigations: Vec<MitigationRecord>,
+    /// What clients have set up.
+    pub resources: BTreeMap<ClientKey, ClientResources>,
+}
 
 /// The DOTS server.
 #[derive(Debug)]
@@ -64,6 +81,8 @@ pub struct Server {
     clients: BTreeMap<SessionId, Client>,
     sessions_of_customer: BTreeMap<String, usize>,
     mitigations: Mitigations,
+    resources: BTreeMap<ClientKey, ClientResources>,
+    resolutions: Resolutions,
     attacks: Attacks,
     observations: Observations,
     next_notification: Option<Instant>,
@@ -73,28 +92,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server as the store left it; `records` are in force at once.
-    pub fn new(
-        now: Now,
-        customers: Customers,
-        policy: Policy,
-        records: impl IntoIterator<Item = MitigationRecord>,
-    ) -> Self {
+    /// A server as the store left it; what was in force is so at once.
+    pub fn new(now: Now, customers: Customers, policy: Policy, snapshot: Snapshot) -> Self {
         let mut server = Self {
             customers,
             policy,
             clients: BTreeMap::new(),
             sessions_of_customer: BTreeMap::new(),
             mitigations: Mitigations::default(),
+            resources: snapshot.resources,
+            resolutions: Resolutions::default(),
             attacks: Attacks::default(),
             observations: Observations::default(),
             next_notification: None,
             budgets: BTreeMap::new(),
             actions: VecDeque::new(),
         };
-        for record in records {
+        for record in snapshot.mitigations {
             server.restore(now, record);
         }
+        server.follow_names(now);
         let deactivated = server.mitigations.iter();
         let deactivated = deactivated.filter(|each| each.record.standing == Standing::Deactivated);
         let deactivated: Vec<_> = deactivated.map(|each| each.record.key.clone()).collect();
@@ -114,6 +131,7 @@ impl Server {
                 token,
                 request,
             } => self.on_request(now, session, exchange, token, &request),
+            Input::Resolved(name, result) => self.on_resolved(now, &name, result),
             Input::NotificationRejected(session, token) => {
                 self.observations.deregister((session, token));
             }
@@ -121,6 +139,7 @@ impl Server {
             Input::SessionClosed(session) => self.forget(session),
             Input::Enforced(keys) => self.on_enforced(now, &keys),
             Input::Dropped(dropped) => self.on_dropped(dropped),
+            Input::SetResources(client, resources) => self.set_resources(client, resources),
             Input::Timeout => self.on_timeout(now),
         }
         self.tell_observers(now);
@@ -138,17 +157,21 @@ impl Server {
             .then_some(self.next_notification)
             .flatten();
         let due = self.observations.next_due();
-        [expiry, notification, due].into_iter().flatten().min()
+        let resolution = self.resolutions.next_due();
+        [expiry, notification, due, resolution]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The scopes that the mitigator should be enforcing.
-    pub fn enforced_scopes(&self) -> impl Iterator<Item = (&MitigationKey, &Target)> {
+    pub fn enforced_scopes(&self) -> impl Iterator<Item = (&MitigationKey, Target)> {
         self.mitigations
             .iter()
             .filter(|mitigation| mitigation.is_in_force())
             .map(|mitigation| {
                 let record = &mitigation.record;
-                (&record.key, &record.request.target)
+                (&record.key, record.scope.target())
             })
     }
 
@@ -168,6 +191,7 @@ impl Server {
             let key = key.clone();
             self.end(now, &key, Status::AttackMitigationTerminated);
         }
+        self.resolve_again(now);
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {
             self.remind_observers(now);
         }

@@ -70,7 +70,9 @@ pub(super) fn represent(
             "there is no such mitigation of this client",
         ));
     }
-    let prefixes = found.iter().map(|each| each.prefixes().len());
+    let prefixes = found
+        .iter()
+        .map(|each| each.record.request.target.prefixes.len());
     let shortest = entries * SHORTEST_ENTRY;
     let shortest_with_scope = shortest + prefixes.sum::<usize>() * SHORTEST_PREFIX;
     // What cannot fit is not even put together.

@@ -1,11 +1,15 @@
 //! The decisions of a server, for its log.
 
+use std::net::IpAddr;
+
 use coap::Code;
 use dots::lifetime::Lifetime;
+use dots::target::DomainName;
 use dtls::Peer;
 
 use super::interface::SessionId;
 use super::record::MitigationKey;
+use super::resolution::ResolutionError;
 
 /// A decision of the server and its reason, one per request or event.
 #[derive(Clone, Debug)]
@@ -57,6 +61,30 @@ pub enum Outcome {
     Reactivated {
         /// Which.
         key: MitigationKey,
+    },
+    /// A name of a mitigation was resolved to an address that its customer does not own; that
+    /// address is left out (RFC 9132 §4.4.1.1).
+    AddressNotOwned {
+        /// Of which mitigation.
+        key: MitigationKey,
+        /// The name.
+        name: DomainName,
+        /// The first such address.
+        address: IpAddr,
+    },
+    /// A name of a mitigation could not be resolved again; what it stood for stays in force.
+    NotResolved {
+        /// The name.
+        name: DomainName,
+        /// Why.
+        error: ResolutionError,
+    },
+    /// A name of a mitigation stands for other addresses, which are in force now.
+    Moved {
+        /// Which mitigation.
+        key: MitigationKey,
+        /// The name.
+        name: DomainName,
     },
     /// A request was refused.
     Refused {

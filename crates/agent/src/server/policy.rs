@@ -21,8 +21,17 @@ pub struct Policy {
     pub max_observations: usize,
     /// How many observations the sessions of one customer may hold together.
     pub max_observations_of_customer: usize,
-    /// How many prefixes, port ranges and protocols one request may name altogether.
+    /// How many prefixes, port ranges, protocols and names one request may name altogether, its
+    /// aliases included.
     pub max_targets: usize,
+    /// How many names one request may name, in its aliases and URIs too.
+    pub max_names: usize,
+    /// How many requests of all customers may wait for names to be resolved.
+    pub max_waiting: usize,
+    /// How many requests of one customer may.
+    pub max_waiting_of_customer: usize,
+    /// How long a request waits for its names, and a name for its resolver.
+    pub resolution_limit: Duration,
     /// The largest body of a response, in bytes; it goes block by block (RFC 9132 §4.4.2).
     pub max_body: usize,
     /// The largest body of a notification, in bytes, which has to fit one datagram (RFC 9132 §7.3).
@@ -49,6 +58,10 @@ impl Default for Policy {
             max_observations: 64,
             max_observations_of_customer: 256,
             max_targets: 256,
+            max_names: 8,
+            max_waiting: 256,
+            max_waiting_of_customer: 16,
+            resolution_limit: Duration::from_secs(5),
             max_body: 64 * 1024,
             max_notification: 1024,
             max_mitigations: 100_000,

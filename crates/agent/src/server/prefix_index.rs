@@ -56,8 +56,9 @@ impl<K: Ord> PrefixIndex<K> {
 }
 
 /// The prefixes that are in no other of the list, each once and in order: the same addresses.
-pub(super) fn outermost(prefixes: &[TargetPrefix]) -> Vec<IpNet> {
-    let mut nets: Vec<IpNet> = prefixes.iter().map(|prefix| prefix.net().trunc()).collect();
+pub(super) fn outermost<'a>(prefixes: impl IntoIterator<Item = &'a TargetPrefix>) -> Vec<IpNet> {
+    let prefixes = prefixes.into_iter();
+    let mut nets: Vec<IpNet> = prefixes.map(|prefix| prefix.net().trunc()).collect();
     // By address and then by length: what is inside a prefix follows it.
     nets.sort_unstable();
     nets.dedup_by(|next, kept| kept.contains(&*next));

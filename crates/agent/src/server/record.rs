@@ -8,6 +8,8 @@
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::MitigationRequest;
 
+use super::scope::Scope;
+
 /// What identifies a mitigation at a server: the client identity and its number (RFC 9132 §4.4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MitigationKey {
@@ -54,6 +56,8 @@ pub struct MitigationRecord {
     pub credential: [u8; 32],
     /// What was asked.
     pub request: MitigationRequest,
+    /// What that protects.
+    pub scope: Scope,
     /// Whether it is in force.
     pub standing: Standing,
     /// When it ends without a refresh, in seconds since 1970; `None`: never.

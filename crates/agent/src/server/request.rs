@@ -5,9 +5,8 @@
 
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
 use dots::identifiers::Mid;
-use dots::mitigation::{ConflictCause, ConflictInformation, MitigationRequest, Refusal, Status};
+use dots::mitigation::{ConflictInformation, Refusal, Status};
 use dots::path::{PathError, Resource};
-use dots::target::Target;
 
 use super::clients::Client;
 use super::notification::represent;
@@ -15,6 +14,7 @@ use super::observation::ObserverLimits;
 use super::outcome::Outcome;
 use super::record::Identity;
 use super::request_budget::RequestBudget;
+use super::waiting::Pending;
 use super::{Action, Server, SessionId};
 use crate::content;
 use crate::session::resource_of;
@@ -23,8 +23,16 @@ use crate::time::Now;
 /// For how many seconds a customer that asks too often is sent away at most.
 const LONGEST_WAIT: u64 = 3;
 
-/// Either an answer in accord with the request, or a refusal.
-type Answer = Result<Response, Response>;
+/// What comes of a request that is not refused.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// This.
+    Respond(Response),
+    /// Nothing (RFC 9132 §4.4.3).
+    Ignore,
+    /// It is decided once its names are resolved.
+    Wait(Box<Pending>),
+}
 
 impl Server {
     pub(super) fn on_request(
@@ -35,20 +43,25 @@ impl Server {
         token: Token,
         request: &Request,
     ) {
-        let answer = match self.answer(now, session, token, request) {
-            Ok(None) => {
-                self.actions.push_back(Action::Ignore(session, exchange));
-                return;
-            }
-            Ok(Some(response)) => response,
-            Err(refusal) => {
-                self.actions
-                    .push_back(Action::Decided(self.refusal(session, &refusal)));
-                refusal
-            }
-        };
-        self.actions
-            .push_back(Action::Respond(session, exchange, answer));
+        match self.answer(now, session, token, request) {
+            Ok(Answer::Respond(response)) => self.respond(session, exchange, Ok(response)),
+            Ok(Answer::Ignore) => self.act(Action::Ignore(session, exchange)),
+            Ok(Answer::Wait(pending)) => self.wait(now, session, exchange, *pending),
+            Err(refusal) => self.respond(session, exchange, Err(refusal)),
+        }
+    }
+
+    pub(super) fn respond(
+        &mut self,
+        session: SessionId,
+        exchange: Exchange,
+        answer: Result<Response, Response>,
+    ) {
+        let response = answer.unwrap_or_else(|refusal| {
+            self.act(Action::Decided(self.refusal(session, &refusal)));
+            refusal
+        });
+        self.act(Action::Respond(session, exchange, response));
     }
 
     fn refusal(&self, session: SessionId, response: &Response) -> Outcome {
@@ -74,7 +87,7 @@ impl Server {
         session: SessionId,
         token: Token,
         request: &Request,
-    ) -> Result<Option<Response>, Response> {
+    ) -> Result<Answer, Response> {
         let client = self.authorised(session)?;
         self.check_budget(now, &client.0)?;
         match resource_of(request) {
@@ -111,13 +124,13 @@ impl Server {
         request: &Request,
         identity: &Identity,
         mid: Option<Mid>,
-    ) -> Result<Option<Response>, Response> {
+    ) -> Result<Answer, Response> {
         match (request.method, mid) {
             (Code::GET, mid) => self
                 .on_get(now, (session, token), request, identity, mid)
-                .map(Some),
+                .map(Answer::Respond),
             (Code::PUT, Some(mid)) => self.on_put(now, request, identity, mid),
-            (Code::DELETE, Some(mid)) => Ok(Some(self.on_delete(now, identity, mid))),
+            (Code::DELETE, Some(mid)) => Ok(Answer::Respond(self.on_delete(now, identity, mid))),
             (Code::PUT | Code::DELETE, None) => Err(bad_request("the Uri-Path lacks mid")),
             _ => Err(content::diagnostic(
                 Code::METHOD_NOT_ALLOWED,
@@ -159,85 +172,6 @@ impl Server {
         })
     }
 
-    /// RFC 9132 §4.4.1.3.
-    fn on_put(
-        &mut self,
-        now: Now,
-        request: &Request,
-        identity: &Identity,
-        mid: Mid,
-    ) -> Result<Option<Response>, Response> {
-        content::check_format(request)?;
-        let key = identity.key(mid);
-        let is_update = request.options.get_first(OptionNumber::IF_MATCH).is_some();
-        let asked = match self.mitigations.get(&key) {
-            Some(existing) if is_update => MitigationRequest::decode_efficacy_update(
-                &request.payload,
-                existing.record.request.lifetime,
-            ),
-            None if is_update => {
-                self.actions
-                    .push_back(Action::Decided(Outcome::Ignored { key }));
-                return Ok(None);
-            }
-            _ => MitigationRequest::decode(&request.payload),
-        };
-        let asked = asked.map_err(|error| bad_request(&error.diagnostic()))?;
-        self.check_scope(identity, &asked)?;
-        if self.mitigations.is_cuid_of_another(identity) {
-            return Err(conflict(ConflictInformation {
-                cause: Some(ConflictCause::CuidCollision),
-                ..ConflictInformation::default()
-            }));
-        }
-        if let Some(existing) = self.mitigations.get(&key) {
-            let before = &existing.record.request;
-            if !is_same(&before.target, &asked.target)
-                || before.trigger_mitigation != asked.trigger_mitigation
-            {
-                return Err(bad_request(
-                    "this mid is in use with other parameters; a changed request takes a higher mid",
-                ));
-            }
-            return self.refresh(now, &key, &asked).map(Some);
-        }
-        self.create(now, key, identity, asked).map(Some)
-    }
-
-    /// What this server can protect, and this client may ask for (RFC 9132 §4.4.1.1).
-    fn check_scope(&self, identity: &Identity, asked: &MitigationRequest) -> Result<(), Response> {
-        let target = &asked.target;
-        if let Some(alias) = target.aliases.first() {
-            return Err(bad_request(&format!(
-                "alias-name \"{alias}\" was not created by this client"
-            )));
-        }
-        if !target.fqdns.is_empty() || !target.uris.is_empty() {
-            return Err(bad_request(
-                "this server resolves no names; name the resources by target-prefix",
-            ));
-        }
-        let named = target.prefixes.len() + target.port_ranges.len() + target.protocols.len();
-        if named > self.policy.max_targets {
-            return Err(bad_request(&format!(
-                "one request may name at most {} prefixes, ports and protocols",
-                self.policy.max_targets
-            )));
-        }
-        let customer = self.customers.get(&identity.customer);
-        let unowned = match customer {
-            Some(customer) => customer.first_unowned(&target.prefixes),
-            None => target.prefixes.first(),
-        };
-        match unowned {
-            Some(prefix) => Err(bad_request(&format!(
-                "target-prefix {prefix} is not within the prefixes of customer {}",
-                identity.customer
-            ))),
-            None => Ok(()),
-        }
-    }
-
     /// RFC 9132 §4.4.2, with Observe of §4.4.2.1.
     fn on_get(
         &mut self,
@@ -246,7 +180,7 @@ impl Server {
         request: &Request,
         identity: &Identity,
         mid: Option<Mid>,
-    ) -> Answer {
+    ) -> Result<Response, Response> {
         let observer = (session, token);
         let observe = request.options.observe();
         if observe == Some(1) {
@@ -281,6 +215,7 @@ impl Server {
 
     /// RFC 9132 §4.4.4: 2.02 also for what was never there.
     fn on_delete(&mut self, now: Now, identity: &Identity, mid: Mid) -> Response {
+        self.withdraw_waiting(identity, mid);
         let key = identity.key(mid);
         let is_own = self
             .mitigations
@@ -295,19 +230,7 @@ impl Server {
     }
 }
 
-/// Whether two targets are the same, in whatever order they name it.
-fn is_same(one: &Target, other: &Target) -> bool {
-    let in_order = |target: &Target| {
-        let mut target = target.clone();
-        target.prefixes.sort_unstable();
-        target.port_ranges.sort_unstable();
-        target.protocols.sort_unstable();
-        target
-    };
-    in_order(one) == in_order(other)
-}
-
-fn bad_request(text: &str) -> Response {
+pub(super) fn bad_request(text: &str) -> Response {
     content::diagnostic(Code::BAD_REQUEST, text)
 }
 

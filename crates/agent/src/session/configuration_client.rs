@@ -18,6 +18,8 @@ use crate::content;
 
 /// How long a configuration is valid when the server does not say (RFC 9132 §4.5.3).
 const DEFAULT_MAX_AGE: u32 = 60;
+/// However short-lived a configuration is said to be, it is not read more often.
+const SHORTEST_REFRESH: Duration = Duration::from_secs(15);
 /// A Max-Age that never ends (RFC 9132 §4.5.3).
 const FOREVER: u32 = u32::MAX;
 /// How often a wish is put to a server that refuses it.
@@ -153,9 +155,9 @@ impl ConfigurationClient {
 
     fn settle(&mut self, now: Instant, max_age: u32) {
         self.state = State::Settled;
-        // Before it is over, and never more often than the default.
-        let lifetime = Duration::from_secs(max_age.max(DEFAULT_MAX_AGE).into());
-        self.refresh = (max_age != FOREVER).then(|| now + lifetime.mul_f64(0.9));
+        // Before it is over (RFC 9132 §4.5.3).
+        let wait = Duration::from_secs(max_age.into()).mul_f64(0.9);
+        self.refresh = (max_age != FOREVER).then(|| now + wait.max(SHORTEST_REFRESH));
     }
 
     fn get(&self) -> Request {

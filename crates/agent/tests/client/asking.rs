@@ -1,8 +1,9 @@
 //! How the right servers are asked (RFC 9132 §4.4.1, RFC 9284 §5.1).
 
 use agent::client::{Refusal, State};
-use coap::{Code, Message, MessageType};
+use coap::{Code, Message, MessageType, OptionNumber, Options};
 use dots::lifetime::Lifetime;
+use dots::mitigation::Status;
 
 use super::rig::{
     Behaviour, FIXED_HOST, FIXED4, FIXED6, MAX_REQUESTS, MOBILE_HOST, MOBILE4, Rig, target,
@@ -257,4 +258,23 @@ fn a_request_of_the_server_is_refused() {
         rig.send(path, &message);
         assert_eq!(rig.answered.pop().unwrap().code, code);
     }
+}
+
+/// Covers: S-037. Under loss, places for requests are few, and questions would hold them all.
+#[test]
+fn who_asks_for_help_is_served_before_those_who_ask_how_it_goes() {
+    let mut rig = Rig::new();
+    rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.one(Code::PUT);
+    rig.grant(&put, 600);
+    let get = rig.one(Code::GET);
+    rig.status(&get, None, Status::AttackMitigationInProgress, 600);
+    rig.mitigate(&["203.0.113.9/32"], 600);
+    let put = rig.one(Code::PUT);
+    let max_age = |options: &mut Options| options.push_uint(OptionNumber::MAX_AGE, 15);
+    rig.answer(&put, Code::SERVICE_UNAVAILABLE, max_age, b"busy");
+    // Both are due in the same instant.
+    rig.advance(seconds(15));
+    let asked: Vec<_> = rig.take().iter().map(|asked| asked.message.code).collect();
+    assert_eq!(asked, [Code::PUT, Code::GET]);
 }

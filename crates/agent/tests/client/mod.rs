@@ -12,3 +12,6 @@ mod rig;
 mod sessions;
 mod wire;
 mod withdrawing;
+
+pub(crate) use replies::Asked;
+pub(crate) use rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};

@@ -1,10 +1,12 @@
 //! The server, by what RFC 9132 says of it.
 
+mod aliases;
 mod conflicts;
 mod delete;
 mod efficacy;
 mod limits;
 mod loss;
+mod names;
 mod observers;
 mod overlap;
 mod paths;

@@ -148,7 +148,7 @@ fn each_fault_of_a_body_is_a_bad_request_and_changes_nothing() {
             "JSON names",
             b"{\"ietf-dots-signal-channel:mitigation-scope\":{}}".to_vec(),
         ),
-        // Nobody made an alias, and names are not resolved here.
+        // Nobody made an alias.
         (
             "foreign alias",
             cbor::scope(&[(ALIAS, cbor::texts(&["https1"])), hour()]),
@@ -158,16 +158,24 @@ fn each_fault_of_a_body_is_a_bad_request_and_changes_nothing() {
             cbor::scope(&[(ALIAS, cbor::texts(&[""])), hour()]),
         ),
         (
-            "name",
-            cbor::scope(&[(FQDN, cbor::texts(&["www.example.com"])), hour()]),
+            "empty name",
+            cbor::scope(&[owned(), (FQDN, cbor::texts(&[""])), hour()]),
         ),
         (
-            "URI",
-            cbor::scope(&[(URI, cbor::texts(&["https://www.example.com"])), hour()]),
+            "URI without a host",
+            cbor::scope(&[(URI, cbor::texts(&["https:shop"])), hour()]),
         ),
         (
-            "owned prefix and a name",
-            cbor::scope(&[owned(), (FQDN, cbor::texts(&["www.example.com"])), hour()]),
+            "URI with an address that is not owned",
+            cbor::scope(&[(URI, cbor::texts(&["https://192.0.2.1/"])), hour()]),
+        ),
+        (
+            "a name and a prefix that is not owned",
+            cbor::scope(&[
+                (PREFIX, cbor::texts(&["192.0.2.1/32"])),
+                (FQDN, cbor::texts(&["www.example.com"])),
+                hour(),
+            ]),
         ),
     ];
     let mut rig = Rig::new();

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::server::{
-    Action, Change, Customer, Customers, Input, MitigationKey, MitigationRecord, Outcome, Policy,
-    Server, SessionId,
+    Action, Change, ClientKey, ClientResources, Customer, Customers, Input, MitigationKey,
+    MitigationRecord, Outcome, Policy, Server, SessionId, Snapshot,
 };
 use coap::{
     Code, Endpoint, Event, Limits, Message, MessageId, MessageType, OptionNumber, Options,
@@ -32,7 +32,14 @@ pub(crate) struct Rig {
     pub(crate) wall_offset: i64,
     policy: Policy,
     pub(crate) stored: BTreeMap<MitigationKey, MitigationRecord>,
+    pub(crate) resources: BTreeMap<ClientKey, ClientResources>,
     pub(crate) enforced: BTreeMap<MitigationKey, Target>,
+    /// The names that a resolver is asked for, since the last look.
+    pub(crate) asked_names: Vec<String>,
+    /// Requests that were left unanswered.
+    pub(crate) ignored: usize,
+    /// The further answers to one input: those to requests that had to wait.
+    pub(crate) late: Vec<Response>,
     pub(crate) notified: Vec<(SessionId, Token, Response)>,
     pub(crate) closed: Vec<SessionId>,
     /// Which sessions were last told that their client is, or is not, under attack.
@@ -84,14 +91,18 @@ impl Rig {
                 },
                 customers(),
                 policy.clone(),
-                [],
+                Snapshot::default(),
             ),
             start: world::origin(),
             elapsed: Duration::ZERO,
             wall_offset: 0,
             policy,
             stored: BTreeMap::new(),
+            resources: BTreeMap::new(),
             enforced: BTreeMap::new(),
+            asked_names: Vec::new(),
+            ignored: 0,
+            late: Vec::new(),
             notified: Vec::new(),
             closed: Vec::new(),
             mitigating: BTreeMap::new(),
@@ -119,12 +130,15 @@ impl Rig {
 
     /// The server process dies and starts with what is stored; no session survives.
     pub(crate) fn restart(&mut self) {
-        let records: Vec<_> = self.stored.values().cloned().collect();
-        self.server = Server::new(self.now(), customers(), self.policy.clone(), records);
+        let snapshot = Snapshot {
+            mitigations: self.stored.values().cloned().collect(),
+            resources: self.resources.clone(),
+        };
+        self.server = Server::new(self.now(), customers(), self.policy.clone(), snapshot);
         self.enforced = self
             .server
             .enforced_scopes()
-            .map(|(key, target)| (key.clone(), target.clone()))
+            .map(|(key, target)| (key.clone(), target))
             .collect();
         self.take_actions();
     }
@@ -177,12 +191,14 @@ impl Rig {
         else {
             panic!("not a request that reaches an application");
         };
-        self.input(Input::Request {
+        let answer = self.input(Input::Request {
             session,
             exchange,
             token,
             request,
-        })
+        });
+        assert!(self.late.is_empty(), "two answers to one request");
+        answer
     }
 
     /// A request that has to be answered.
@@ -216,6 +232,7 @@ impl Rig {
                 Action::Respond(..) => "respond",
                 Action::Ignore(..) => "ignore",
                 Action::Notify(..) => "notify",
+                Action::Resolve(_) => "resolve",
                 Action::Enforce(..) => "enforce",
                 Action::Withdraw(_) => "withdraw",
                 Action::SetMitigating(..) => "set-mitigating",
@@ -239,9 +256,16 @@ impl Rig {
                             "{mid} is promised, not stored"
                         );
                     }
-                    assert!(response.replace(answer).is_none(), "two answers");
+                    match response {
+                        None => response = Some(answer),
+                        Some(_) => self.late.push(answer),
+                    }
                 }
-                Action::Ignore(..) => {}
+                Action::Ignore(..) => self.ignored += 1,
+                Action::Persist(Change::PutResources(client, resources)) => {
+                    self.resources.insert(client, resources);
+                }
+                Action::Resolve(name) => self.asked_names.push(name.to_string()),
                 Action::Notify(session, token, notification) => {
                     check(&notification);
                     assert!(notification.payload.len() <= policy().max_notification);

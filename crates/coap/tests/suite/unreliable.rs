@@ -62,6 +62,27 @@ fn with_an_estimate_repetition_starts_at_four_round_trips_and_slows_to_three_sec
     assert_eq!(times, [400, 1000, 1900, 3250, 5275, 8275]);
 }
 
+/// Covers: S-037, S-038. On a path that loses much and is slow in nothing, waits that grew are no
+/// use to anybody.
+#[test]
+fn an_answer_to_one_request_hastens_the_others() {
+    let mut bench = Bench::new();
+    teach_round_trip(&mut bench, 100);
+    bench.start = bench.now;
+    bench.send(put(Delivery::NonRepeated));
+    assert_eq!(bench.run_until(seconds(6)).len(), 5);
+    let (token, _) = bench.send(put(Delivery::NonRepeated));
+    bench.advance(millis(200));
+    let answer = response_message(NON, MessageId(1), token, response(Code::CREATED));
+    bench.receive(&answer);
+    let times: Vec<_> = bench
+        .run_until(millis(7500))
+        .iter()
+        .map(|(at, _)| at.as_millis())
+        .collect();
+    assert_eq!(times, [6650, 7325], "and not at 8275");
+}
+
 /// Covers: S-038. Several requests share the one datagram every 3 s, each in its turn.
 #[test]
 fn requests_without_answer_together_keep_to_one_datagram_every_three_seconds() {

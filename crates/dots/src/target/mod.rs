@@ -158,7 +158,8 @@ impl Target {
                 .any(|alias| other.aliases.contains(alias))
     }
 
-    pub(crate) fn longest_list(&self) -> usize {
+    /// How many entries the longest of the lists has.
+    pub fn longest_list(&self) -> usize {
         let lengths = [
             self.prefixes.len(),
             self.port_ranges.len(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{DomainName, TargetError, TargetPrefix};
+use super::{DomainName, Protocol, TargetError, TargetPrefix};
 use crate::decimal;
 use crate::identifiers::serde_as_text;
 use crate::limits;
@@ -72,6 +72,19 @@ impl TargetUri {
             "coaps" | "coaps+tcp" => Some(5684),
             _ => None,
         })
+    }
+}
+
+impl TargetUri {
+    /// The protocols that its scheme runs over, where the scheme is known (RFC 9132 §4.4.1.1).
+    pub fn protocols(&self) -> &'static [Protocol] {
+        match self.scheme.as_str() {
+            "ftp" | "ssh" | "sftp" | "http" | "https" | "ws" | "wss" | "ldap" | "ldaps"
+            | "sips" | "coap+tcp" | "coaps+tcp" => &[Protocol::TCP],
+            "coap" | "coaps" => &[Protocol::UDP],
+            "dns" | "rtsp" | "sip" => &[Protocol::TCP, Protocol::UDP],
+            _ => &[],
+        }
     }
 }
 

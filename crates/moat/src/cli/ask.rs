@@ -1,13 +1,14 @@
 //! Commands that a daemon carries out.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{AskArgs, EXIT_NO, failed, show};
+use super::{AskArgs, EXIT_FAILED, failed, show};
 use crate::control::{
     CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView, SessionView,
     call,
@@ -85,8 +86,9 @@ pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
         Status::Client { requests } => show::requests(requests),
         Status::Server { mitigations } => show::mitigations(mitigations),
     };
+    let on_a_screen = watch && !ask.json.json && std::io::stdout().is_terminal();
     loop {
-        if watch && !ask.json.json {
+        if on_a_screen {
             // Clears the screen and goes to its top left corner (ECMA-48 ED, CUP).
             print!("\x1b[2J\x1b[H");
         }
@@ -108,19 +110,14 @@ fn answered<T: DeserializeOwned>(
     let value = match call(&ask.control, command) {
         Ok(value) => value,
         Err(CallError::Refused(failure)) => {
-            if ask.json.json {
-                show::json(&serde_json::json!({ "error": failure }));
-            } else {
-                eprintln!("moat: {}", failure.reason);
-                failure.selection.iter().for_each(show::selection);
-            }
-            return ExitCode::from(EXIT_NO);
+            show::failure(&failure, ask.json.json);
+            return ExitCode::from(EXIT_FAILED);
         }
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&error, EXIT_FAILED, ask.json.json),
     };
     let view = match T::deserialize(&value) {
         Ok(view) => view,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&error, EXIT_FAILED, ask.json.json),
     };
     if ask.json.json {
         show::json(&value);
@@ -130,6 +127,6 @@ fn answered<T: DeserializeOwned>(
     if is_yes(&view) {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(EXIT_NO)
+        ExitCode::from(EXIT_FAILED)
     }
 }

@@ -1,229 +1,83 @@
-//! The command line: what can be said, and where it goes.
+//! The command line: what was said goes to those who do it, and what became of it to the caller.
 
+mod args;
 mod ask;
 mod show;
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::bench;
-use crate::config;
-use crate::control::Command as ControlCommand;
-use crate::lab;
-use crate::pki::{self, PkiCommand};
-use crate::{client, server};
+use self::args::{
+    AskArgs, BenchCommand, Cli, Command, ConfigCommand, JsonArgs, LabCommand, MitigateArgs,
+};
+use crate::control::{Command as ControlCommand, Failure};
+use crate::{bench, client, config, lab, pki, server, words};
 
-/// Where the client's control socket is when nobody says otherwise.
-const DEFAULT_CONTROL: &str = "/run/moat/client.sock";
-
-/// Exit code: the answer is no (refused, a check failed).
-const EXIT_NO: u8 = 1;
-/// Exit code: it could not be tried (wrong words, no daemon, no permission).
-const EXIT_COULD_NOT: u8 = 2;
-
-/// Asks the right provider to stop a DDoS attack, and stops it
-///
-/// moat is a DOTS agent (RFC 9132) for networks with several ways to the internet: each provider
-/// is asked to protect only the addresses that it assigned (RFC 9284).
-///
-/// Exit codes: 0 done, 1 refused or failed, 2 could not be tried.
-#[derive(Debug, Parser)]
-#[command(name = "moat", version)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Prove it: build a multihomed network in namespaces, attack it, have the attack dropped
-    #[command(subcommand)]
-    Lab(LabCommand),
-    /// Measure what the server costs, beside others on the same machine
-    #[command(subcommand)]
-    Bench(BenchCommand),
-    /// Run the client: keeps a session with the DOTS server of each provider
-    Client(DaemonArgs),
-    /// Run the server: takes requests of customers and drops the attacks
-    Server(DaemonArgs),
-    /// Ask the right providers to protect TARGET
-    Mitigate(MitigateArgs),
-    /// Withdraw a request
-    Withdraw(WithdrawArgs),
-    /// Show all requests (of a client) or mitigations (of a server)
-    Status(StatusArgs),
-    /// Show who would be asked to protect TARGET, who would not, and why
-    Explain(ExplainArgs),
-    /// Show the sessions
-    Sessions(AskArgs),
-    /// Make certificates, or pre-shared keys, to try things with
-    Pki(PkiArgs),
-    /// Look at configuration files
-    #[command(subcommand)]
-    Config(ConfigCommand),
-    #[command(hide = true)]
-    BenchInside(bench::InsideArgs),
-    #[command(hide = true, subcommand)]
-    BenchHelper(bench::HelperCommand),
-    #[command(hide = true)]
-    LabInside(lab::InsideArgs),
-    #[command(hide = true)]
-    LabTraffic(lab::traffic::Args),
-}
-
-#[derive(Debug, Subcommand)]
-enum LabCommand {
-    /// List the scenarios
-    List(JsonArgs),
-    /// Run a scenario; exits 0 only if the attack was dropped where it should be
-    Run(LabRunArgs),
-}
-
-#[derive(Debug, Subcommand)]
-enum BenchCommand {
-    /// The signal channel: round trips, handshakes, durable requests, memory, floods of ClientHellos
-    Signal(bench::SignalArgs),
-}
-
-#[derive(Debug, Args)]
-struct LabRunArgs {
-    /// Name of the scenario, as `moat lab list` shows it
-    scenario: String,
-    #[command(flatten)]
-    json: JsonArgs,
-    /// Keep the network for a look until Enter or Ctrl-C
-    #[arg(long)]
-    keep: bool,
-}
-
-#[derive(Debug, Args)]
-struct JsonArgs {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct DaemonArgs {
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct AskArgs {
-    /// Control socket of the daemon
-    #[arg(long, value_name = "PATH", env = "MOAT_CONTROL", default_value = DEFAULT_CONTROL)]
-    control: PathBuf,
-    #[command(flatten)]
-    json: JsonArgs,
-}
-
-#[derive(Debug, Args)]
-struct MitigateArgs {
-    /// Address or prefix under attack
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<String>,
-    /// Only these ports under attack, as in 53 or 8000-8080
-    #[arg(long = "port", value_name = "PORT")]
-    ports: Vec<String>,
-    /// Only these protocols, as in udp, tcp or a number
-    #[arg(long = "protocol", value_name = "PROTOCOL")]
-    protocols: Vec<String>,
-    /// Seconds, or `indefinite`; it is prolonged until then
-    #[arg(long, value_name = "SECONDS")]
-    lifetime: Option<String>,
-    #[command(flatten)]
-    ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-struct WithdrawArgs {
-    /// Number of the request, as `moat mitigate` and `moat status` show it
-    request: u64,
-    #[command(flatten)]
-    ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-struct StatusArgs {
-    /// Go on, showing it again every second
-    #[arg(long)]
-    watch: bool,
-    #[command(flatten)]
-    ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-struct ExplainArgs {
-    /// Address or prefix
-    #[arg(required = true, value_name = "TARGET")]
-    targets: Vec<String>,
-    #[command(flatten)]
-    ask: AskArgs,
-}
-
-#[derive(Debug, Args)]
-struct PkiArgs {
-    #[command(subcommand)]
-    command: PkiCommand,
-    /// Print JSON
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Check a client's or a server's file, and all that it names
-    Check {
-        /// Configuration file (TOML)
-        file: PathBuf,
-        #[command(flatten)]
-        json: JsonArgs,
-    },
-}
+/// Exit code: refused, failed, or not done yet.
+const EXIT_FAILED: u8 = 1;
+/// Exit code: wrong use or configuration.
+const EXIT_WRONG: u8 = 2;
 
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    match cli.command {
         Command::Lab(LabCommand::List(JsonArgs { json })) => show::scenarios(json),
-        Command::Lab(LabCommand::Run(args)) => code(lab::run(&lab::RunOptions {
+        Command::Lab(LabCommand::Run(args)) => lab::run(&lab::RunOptions {
             scenario: args.scenario,
             json: args.json.json,
             keep: args.keep,
-        })),
-        Command::Bench(BenchCommand::Signal(args)) => code(bench::run(&args)),
+        })
+        .unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json.json)),
+        Command::Bench(BenchCommand::Signal(args)) => {
+            bench::run(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, false))
+        }
         Command::BenchInside(args) => bench::inside(&args),
         Command::BenchHelper(command) => bench::helper(&command),
         Command::LabInside(args) => lab::inside(&args),
-        Command::LabTraffic(args) => done(lab::traffic::main(&args)),
+        Command::LabTraffic(args) => done(lab::traffic::main(&args), |_| EXIT_FAILED, false),
         Command::Client(args) => {
             log_to_stderr();
-            done(client::run(&args.config))
+            done(client::run(&args.config), code_of_client, false)
         }
         Command::Server(args) => {
             log_to_stderr();
-            done(server::run(&args.config))
+            done(server::run(&args.config), code_of_server, false)
         }
-        Command::Mitigate(args) => ask::mitigate(
-            &args.ask,
-            &ControlCommand::Mitigate {
-                targets: args.targets,
-                ports: args.ports,
-                protocols: args.protocols,
-                lifetime: args.lifetime,
-            },
-        ),
+        Command::Mitigate(args) => mitigate(args),
         Command::Withdraw(args) => ask::withdraw(&args.ask, args.request),
         Command::Status(args) => ask::status(&args.ask, args.watch),
         Command::Explain(args) => ask::explain(&args.ask, args.targets),
         Command::Sessions(args) => ask::sessions(&args),
-        Command::Pki(args) => done(pki::run(args.command, args.json)),
+        Command::Pki(args) => done(
+            pki::run(args.command, args.json),
+            |_| EXIT_FAILED,
+            args.json,
+        ),
         Command::Config(ConfigCommand::Check { file, json }) => check(&file, json.json),
     }
+}
+
+fn mitigate(args: MitigateArgs) -> ExitCode {
+    let json = args.ask.json.json;
+    // What has no sense needs no daemon to say so.
+    if let Err(error) = words::target(&args.targets, &args.ports, &args.protocols) {
+        return failed(&error, EXIT_WRONG, json);
+    }
+    let command = ControlCommand::Mitigate {
+        targets: args.targets,
+        ports: args.ports,
+        protocols: args.protocols,
+        lifetime: args.lifetime,
+    };
+    ask::mitigate(&args.ask, &command)
 }
 
 /// Daemons log to stderr, one line an event; `RUST_LOG` says how much.
@@ -236,7 +90,7 @@ fn log_to_stderr() {
         .init();
 }
 
-fn check(file: &std::path::Path, json: bool) -> ExitCode {
+fn check(file: &Path, json: bool) -> ExitCode {
     match config::check(file) {
         Ok(report) => {
             if json {
@@ -247,22 +101,60 @@ fn check(file: &std::path::Path, json: bool) -> ExitCode {
             if report.is_ok() {
                 ExitCode::SUCCESS
             } else {
-                ExitCode::from(EXIT_NO)
+                ExitCode::from(EXIT_WRONG)
             }
         }
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, EXIT_WRONG, json),
     }
 }
 
-fn done<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
-    code(result.map(|()| ExitCode::SUCCESS))
+fn code_of_client(error: &client::Error) -> u8 {
+    match error {
+        client::Error::Config(_) | client::Error::Credentials { .. } => EXIT_WRONG,
+        _ => EXIT_FAILED,
+    }
 }
 
-fn code<E: std::error::Error>(result: Result<ExitCode, E>) -> ExitCode {
-    result.unwrap_or_else(|error| failed(&error))
+fn code_of_server(error: &server::Error) -> u8 {
+    match error {
+        server::Error::Config(_) | server::Error::Credentials(_) => EXIT_WRONG,
+        _ => EXIT_FAILED,
+    }
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("moat: {error}");
-    ExitCode::from(EXIT_COULD_NOT)
+fn done<E: Error>(result: Result<(), E>, code: impl FnOnce(&E) -> u8, json: bool) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, code(&error), json),
+    }
+}
+
+/// Says what went wrong: to people, or to a program.
+fn failed(error: &dyn Error, code: u8, json: bool) -> ExitCode {
+    let failure = Failure {
+        reason: error.to_string(),
+        selection: None,
+    };
+    show::failure(&failure, json);
+    ExitCode::from(code)
+}
+
+/// Says that a command line is wrong, or shows the help that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+        let text = error.to_string();
+        let sentence = text.split("\n\n").next().unwrap_or_default();
+        let failure = Failure {
+            reason: sentence.trim_start_matches("error: ").trim().to_owned(),
+            selection: None,
+        };
+        show::failure(&failure, true);
+    } else if let Err(error) = error.print() {
+        eprintln!("moat: {error}");
+    }
+    if error.use_stderr() {
+        ExitCode::from(EXIT_WRONG)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

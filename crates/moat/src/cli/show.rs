@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::control::{
-    AskedView, MitigationView, NotAskedView, RequestView, SelectionView, ServerSessionView,
-    SessionView, UnprotectedView,
+    AskedView, Failure, MitigationView, NotAskedView, RequestView, SelectionView,
+    ServerSessionView, SessionView, UnprotectedView,
 };
 use crate::lab;
 
@@ -16,6 +16,16 @@ pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => println!("{text}"),
         Err(error) => eprintln!("moat: the answer is no JSON: {error}"),
+    }
+}
+
+/// Says why a command came to nothing: to people on stderr, to a program on stdout.
+pub(super) fn failure(failure: &Failure, as_json: bool) {
+    if as_json {
+        json(&json!({ "error": failure }));
+    } else {
+        eprintln!("moat: {}", failure.reason);
+        failure.selection.iter().for_each(selection);
     }
 }
 
@@ -79,7 +89,7 @@ pub(super) fn requests(views: &[RequestView]) {
                 asked.pvd.clone(),
                 asked.server.clone(),
                 asked.mid.map(|mid| mid.to_string()).unwrap_or_default(),
-                asked.targets.join(" "),
+                scope(&asked.targets, &asked.ports, &asked.protocols),
                 asked.status.clone().unwrap_or_default(),
                 optional(asked.packets_dropped),
             ]
@@ -102,7 +112,7 @@ pub(super) fn mitigations(views: &[MitigationView]) {
                 view.customer.clone(),
                 view.cuid.clone(),
                 view.mid.to_string(),
-                view.targets.join(" "),
+                scope(&view.targets, &view.ports, &view.protocols),
                 view.status.clone(),
                 view.lifetime
                     .map_or("indefinite".to_owned(), |left| format!("{left} s")),
@@ -130,7 +140,7 @@ fn asked(views: &[AskedView]) {
             [
                 view.pvd.clone(),
                 view.server.clone(),
-                view.targets.join(" "),
+                scope(&view.targets, &view.ports, &view.protocols),
                 view.status.clone().unwrap_or_default(),
                 because(&view.reason, view.section.as_deref()),
             ]
@@ -216,6 +226,18 @@ fn because(reason: &str, section: Option<&str>) -> String {
         || reason.to_owned(),
         |section| format!("{reason} ({section})"),
     )
+}
+
+/// What is protected, as it was said on the command line.
+fn scope(targets: &[String], ports: &[String], protocols: &[String]) -> String {
+    let mut text = targets.join(" ");
+    for (word, values) in [(" port ", ports), (" ", protocols)] {
+        if !values.is_empty() {
+            text.push_str(word);
+            text.push_str(&values.join(","));
+        }
+    }
+    text
 }
 
 fn optional(number: Option<u64>) -> String {

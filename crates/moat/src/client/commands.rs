@@ -10,7 +10,9 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
-use crate::control::{Answer, Call, Command, Failure, RequestView, SelectionView, SessionView};
+use crate::control::{
+    self, Answer, Call, Command, Failure, RequestView, SelectionView, SessionView,
+};
 use crate::words;
 
 /// Commands whose answer waits for servers.
@@ -56,10 +58,13 @@ impl Commands {
                 }),
             Command::Withdraw { request } => {
                 let id = RequestId(request);
-                agent
-                    .withdraw(now, id)
-                    .map(|()| id)
-                    .map_err(|refusal| refused(&refusal))
+                match agent.request(id).as_ref().and_then(control::end) {
+                    Some(end) => Err(Answer::failure(&format!("request {id} has ended: {end}"))),
+                    None => agent
+                        .withdraw(now, id)
+                        .map(|()| id)
+                        .map_err(|refusal| refused(&refusal)),
+                }
             }
             Command::Status => Err(Answer::of(&json!({
                 "requests": agent.requests().iter().map(RequestView::new).collect::<Vec<_>>(),
@@ -105,18 +110,11 @@ impl Commands {
         lifetime: Option<&str>,
     ) -> Result<(Target, Lifetime), Answer> {
         let read = || -> Result<(Target, Lifetime), words::Error> {
-            Ok((
-                Target {
-                    prefixes: words::each(targets, words::prefix)?,
-                    port_ranges: words::each(ports, words::port_range)?,
-                    protocols: words::each(protocols, words::protocol)?,
-                    ..Target::default()
-                },
-                match lifetime {
-                    Some(text) => words::lifetime(text)?,
-                    None => words::lifetime(&self.default_lifetime.as_secs().to_string())?,
-                },
-            ))
+            let lifetime = match lifetime {
+                Some(text) => words::lifetime(text)?,
+                None => words::lifetime(&self.default_lifetime.as_secs().to_string())?,
+            };
+            Ok((words::target(targets, ports, protocols)?, lifetime))
         };
         let (target, lifetime) = read().map_err(|error| Answer::failure(&error))?;
         if target.prefixes.is_empty() {

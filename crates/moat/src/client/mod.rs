@@ -254,7 +254,8 @@ fn log(note: &Note) {
             tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
         }
         Note::Request(id, association, mid, state) => {
-            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, ?state, "request");
+            let state = control::status(state);
+            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, "request");
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use caller::{CallError, call};
 pub(crate) use listener::{Call, bind};
 pub(crate) use view::{
     AskedView, MitigationView, NotAskedView, RequestView, SelectionView, ServerSessionView,
-    SessionView, UnprotectedView,
+    SessionView, UnprotectedView, end, status,
 };
 
 /// Longest command or answer, in bytes.

@@ -5,7 +5,10 @@ use agent::server::MitigationKey;
 use agent::server_selection::{Asked, NotAsked, Selection, Unprotected};
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::MitigationStatus;
+use dots::target::Target;
 use serde::{Deserialize, Serialize};
+
+use crate::words;
 
 /// A request of the client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,12 @@ pub(crate) struct AskedView {
     pub(crate) mid: Option<u32>,
     /// What it is asked to protect.
     pub(crate) targets: Vec<String>,
+    /// Only these ports and ranges; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ports: Vec<String>,
+    /// Only these protocols; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) protocols: Vec<String>,
     /// How far it has come; absent in an explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<String>,
@@ -125,6 +134,12 @@ pub(crate) struct MitigationView {
     pub(crate) mid: u32,
     /// What is protected.
     pub(crate) targets: Vec<String>,
+    /// Only these ports and ranges; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ports: Vec<String>,
+    /// Only these protocols; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) protocols: Vec<String>,
     /// How far it has come.
     pub(crate) status: String,
     /// Seconds that are left; absent: no end.
@@ -157,25 +172,49 @@ impl RequestView {
     }
 }
 
+/// Everything that a target names: prefixes, names, URIs, aliases.
+fn targets(target: &Target) -> Vec<String> {
+    let prefixes = target.prefixes.iter().map(ToString::to_string);
+    let fqdns = target.fqdns.iter().map(ToString::to_string);
+    let uris = target.uris.iter().map(ToString::to_string);
+    let aliases = target.aliases.iter().map(ToString::to_string);
+    prefixes.chain(fqdns).chain(uris).chain(aliases).collect()
+}
+
+fn ports(target: &Target) -> Vec<String> {
+    target.port_ranges.iter().map(ToString::to_string).collect()
+}
+
+fn protocols(target: &Target) -> Vec<String> {
+    let names = target.protocols.iter().copied();
+    names.map(words::name_of).collect()
+}
+
+/// How a request came to its end at each server; `None` while it goes on at one of them.
+pub(crate) fn end(report: &RequestReport) -> Option<String> {
+    let is_over = |part: &PartReport| matches!(part.state, State::Ended(_) | State::Refused { .. });
+    let at = |part: &PartReport| format!("{}: {}", part.association.server, status(&part.state));
+    let ends: Vec<String> = report.parts.iter().map(at).collect();
+    report.parts.iter().all(is_over).then(|| ends.join(", "))
+}
+
 impl AskedView {
     fn of_part(part: &PartReport, why: Option<(String, Option<String>)>) -> Self {
         let (reason, section) = why.unwrap_or_else(|| ("asked before a restart".to_owned(), None));
-        let reason = match &part.state {
+        let (reason, section) = match &part.state {
+            // Its own words, which no section stands behind.
             State::Refused { code, diagnostic } => {
-                format!("the server refused: {code} {diagnostic}")
+                (format!("the server refused: {code} {diagnostic}"), None)
             }
-            _ => reason,
+            _ => (reason, section),
         };
         Self {
             pvd: part.association.pvd.to_string(),
             server: part.association.server.clone(),
             mid: Some(part.mid.0),
-            targets: part
-                .target
-                .prefixes
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            targets: targets(&part.target),
+            ports: ports(&part.target),
+            protocols: protocols(&part.target),
             status: Some(status(&part.state)),
             reason,
             section,
@@ -194,12 +233,9 @@ impl AskedView {
             pvd: asked.association.pvd.to_string(),
             server: asked.association.server.clone(),
             mid: None,
-            targets: asked
-                .target
-                .prefixes
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            targets: targets(&asked.target),
+            ports: ports(&asked.target),
+            protocols: protocols(&asked.target),
             status: None,
             reason: reasons.join("; "),
             section: asked
@@ -239,7 +275,8 @@ fn unprotected(entry: &Unprotected) -> UnprotectedView {
     }
 }
 
-fn status(state: &State) -> String {
+/// How far a part has come, in words.
+pub(crate) fn status(state: &State) -> String {
     match state {
         State::Asking => "asking".to_owned(),
         State::Accepted(status) => status.to_string(),
@@ -285,12 +322,9 @@ impl MitigationView {
             customer: key.customer.clone(),
             cuid: key.cuid.to_string(),
             mid: key.mid.0,
-            targets: status
-                .target
-                .prefixes
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            targets: targets(&status.target),
+            ports: ports(&status.target),
+            protocols: protocols(&status.target),
             status: status.status.to_string(),
             lifetime: match status.lifetime {
                 RemainingLifetime::Seconds(seconds) => Some(seconds),

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use agent::server::{Action, Input, Outcome, Server, SessionId};
+use agent::server::{Action, Input, Outcome, ResolutionError, Server, SessionId};
 use serde_json::json;
 use store::{ServerStore, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -103,6 +103,11 @@ impl<S: ServerStore> Authority<S> {
                     messages.push((session, ToShard::SetMitigating(session, is_mitigating)));
                 }
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
+                Action::Resolve(name) => {
+                    let error = Err(ResolutionError::NoResolver);
+                    self.server
+                        .handle(clock::now(), Input::Resolved(name, error));
+                }
                 Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
                 Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
                 Action::Decided(outcome) => outcomes.push(outcome),
@@ -141,7 +146,10 @@ impl<S: ServerStore> Authority<S> {
             Outcome::NoCustomer { .. }
             | Outcome::TooManySessions { .. }
             | Outcome::Deactivated { .. }
-            | Outcome::Reactivated { .. } => {}
+            | Outcome::Reactivated { .. }
+            | Outcome::AddressNotOwned { .. }
+            | Outcome::NotResolved { .. }
+            | Outcome::Moved { .. } => {}
         }
     }
 

@@ -42,7 +42,7 @@ impl<M: Mitigator> Enforcer<M> {
     /// When it cannot: the server must not start, since it could not keep what it promised.
     pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
         for (key, target) in server.enforced_scopes() {
-            self.want(key.clone(), target);
+            self.want(key.clone(), &target);
         }
         self.repair()
     }

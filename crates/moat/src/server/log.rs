@@ -3,6 +3,8 @@
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
 
+use crate::words;
+
 pub(super) fn decided(outcome: &Outcome) {
     match outcome {
         Outcome::NoCustomer { session, peer } => {
@@ -19,14 +21,14 @@ pub(super) fn decided(outcome: &Outcome) {
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            ?lifetime,
+            lifetime = words::of_lifetime(*lifetime),
             "mitigation accepted"
         ),
         Outcome::Refreshed { key, lifetime } => tracing::info!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
-            ?lifetime,
+            lifetime = words::of_lifetime(*lifetime),
             "mitigation prolonged"
         ),
         Outcome::Withdrawn { key } => tracing::info!(
@@ -47,6 +49,24 @@ pub(super) fn decided(outcome: &Outcome) {
             cuid = ?key.cuid.as_str(),
             mid = %key.mid,
             "mitigation in force again: the conflict is resolved"
+        ),
+        Outcome::AddressNotOwned { key, name, address } => tracing::warn!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            %name,
+            %address,
+            "a name of a mitigation stands for an address that its customer does not own"
+        ),
+        Outcome::NotResolved { name, error } => {
+            tracing::warn!(%name, %error, "a name of a mitigation cannot be resolved again");
+        }
+        Outcome::Moved { key, name } => tracing::info!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            %name,
+            "a name of a mitigation stands for other addresses"
         ),
         Outcome::Refused {
             session,

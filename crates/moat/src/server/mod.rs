@@ -232,7 +232,7 @@ fn start_authority(
     shards: Vec<mpsc::UnboundedSender<ToShard>>,
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;
-    let records = store::ServerStore::load(&mut store)?;
+    let snapshot = store::ServerStore::load(&mut store)?;
     let customers: Customers = config
         .customers
         .iter()
@@ -246,7 +246,7 @@ fn start_authority(
             max_mitigations: customer.max_mitigations,
         })
         .collect();
-    let server = agent::server::Server::new(clock::now(), customers, config.policy(), records);
+    let server = agent::server::Server::new(clock::now(), customers, config.policy(), snapshot);
     let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
     enforcer.reconcile(&server)?;
     let (scopes, changes) = std::sync::mpsc::channel();

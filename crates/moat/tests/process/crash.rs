@@ -71,7 +71,7 @@ fn recorded(site: &Site) -> Outcome<BTreeSet<u32>> {
         fs::copy(file.path(), copy.path().join(file.file_name()))?;
     }
     let mut store = SqliteStore::open(&copy.path().join("server.db"))?;
-    let records = ServerStore::load(&mut store)?;
+    let records = ServerStore::load(&mut store)?.mitigations;
     Ok(records.iter().map(|record| record.key.mid.0).collect())
 }
 

@@ -7,8 +7,8 @@ use dots::mitigation::{ConflictCause, Refusal};
 use dtls::{AlertCode, CloseReason, Role};
 
 use crate::support::{
-    CUID, Daemon, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_NAME, SERVER_V4, Site,
-    assert_no_secret_in, body, delete, get, isolated, mitigate_path, put, scope,
+    CUID, Daemon, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_V4, Site, assert_no_secret_in,
+    body, delete, get, isolated, mitigate_path, put, scope,
 };
 
 /// Another client identifier.
@@ -71,17 +71,7 @@ fn a_certificate_of_another_ca_or_an_expired_one_gets_its_alert_and_no_session()
 fn a_server_of_another_name_gets_no_session_and_the_client_says_why() -> Outcome {
     isolated(&[], || {
         let (site, mut server, mut legit) = scene()?;
-        let file = site.path().join("client.toml");
-        let config = |name: &str| {
-            format!(
-                "state = \"client/client.db\"\ncontrol = \"client.sock\"\n\
-                 [[pvd]]\nid = \"fixed.example\"\nprefixes = [\"203.0.113.0/24\"]\n\
-                 [[pvd.dots]]\nname = \"{name}\"\naddresses = [\"127.0.0.1\"]\n\
-                 certificate = \"pki/home.pem\"\nprivate_key = \"pki/home-key.pem\"\n\
-                 trust_anchors = \"pki/ca.pem\"\n"
-            )
-        };
-        std::fs::write(&file, config("other.example"))?;
+        let file = site.client_file("other.example", "")?;
         let mut client = Daemon::launch("client", &file)?;
         client.wait_for("no session")?;
         let sessions = site.ask_at("client.sock", "sessions")?;
@@ -95,8 +85,7 @@ fn a_server_of_another_name_gets_no_session_and_the_client_says_why() -> Outcome
         assert_no_secret_in(&client.kill()?, &site)?;
         legit.check(&site, &mut server)?;
 
-        std::fs::write(&file, config(SERVER_NAME))?;
-        let mut client = Daemon::launch("client", &file)?;
+        let mut client = site.start_client("")?;
         client.wait_for("session established")?;
         Ok(())
     })

@@ -7,6 +7,7 @@
 mod crash;
 mod hostile;
 mod libcoap;
+mod loss;
 mod random;
 mod support;
 mod tls;

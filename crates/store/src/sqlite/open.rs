@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 3] = [
+const MIGRATIONS: [(i32, &str); 4] = [
     (
         1,
         "
@@ -56,9 +56,27 @@ ALTER TABLE mitigation ADD COLUMN standing INTEGER NOT NULL DEFAULT 0;
 UPDATE mitigation SET standing = 1 WHERE started IS NOT NULL;
 ",
     ),
-    // A server may be asked for a large request in several messages, each with its mid.
+    // What mitigations protect, where that is not what was asked: as a request without aliases and
+    // URIs, and the addresses of its names, one name a line. What clients have set up.
     (
         3,
+        "
+ALTER TABLE mitigation ADD COLUMN scope BLOB;
+ALTER TABLE mitigation ADD COLUMN addresses TEXT;
+CREATE TABLE alias (
+    customer TEXT NOT NULL, cuid TEXT NOT NULL, name TEXT NOT NULL, target BLOB NOT NULL,
+    PRIMARY KEY (customer, cuid, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE accept_list (
+    customer TEXT NOT NULL, cuid TEXT NOT NULL, position INTEGER NOT NULL,
+    name TEXT NOT NULL, type TEXT, prefixes TEXT NOT NULL,
+    PRIMARY KEY (customer, cuid, position)
+) STRICT, WITHOUT ROWID;
+",
+    ),
+    // A server may be asked for a large request in several messages, each with its mid.
+    (
+        4,
         "
 CREATE TABLE part (
     id INTEGER NOT NULL, pvd TEXT NOT NULL, server TEXT NOT NULL,

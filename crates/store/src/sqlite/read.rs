@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use agent::client::{AssociationRecord, RequestId, RequestRecord};
-use agent::server::{MitigationKey, MitigationRecord, Standing};
+use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
 use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::{classify, standing};
+use super::{classify, scope, standing};
 use crate::StoreError;
 
 pub(super) fn mitigations(
@@ -30,6 +30,7 @@ pub(super) fn mitigations(
                 mid: Mid(record.get("mid")?),
             },
             credential: record.get("credential")?,
+            scope: record.scope()?,
             request: record.request("request")?,
             standing: record.standing()?,
             expires_unix: record.optional_unsigned("expires")?,
@@ -79,13 +80,13 @@ pub(super) fn requests(
 
 /// A table, and how to read it in the order of its keys.
 #[derive(Clone, Copy)]
-struct Table {
-    name: &'static str,
-    select: &'static str,
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    pub(super) select: &'static str,
 }
 
 impl Table {
-    fn read<T>(
+    pub(super) fn read<T>(
         self,
         connection: &Connection,
         path: &Path,
@@ -104,14 +105,14 @@ impl Table {
 }
 
 /// One row, and what an error about it must name.
-struct Record<'a> {
+pub(super) struct Record<'a> {
     row: &'a Row<'a>,
     table: &'static str,
     path: &'a Path,
 }
 
 impl Record<'_> {
-    fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
+    pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
         self.row.get(column).map_err(|_| self.impossible(column))
     }
 
@@ -119,7 +120,10 @@ impl Record<'_> {
         Ok(self.get::<Option<i64>>(column)?.map(i64::cast_unsigned))
     }
 
-    fn parse<T: std::str::FromStr>(&self, column: &'static str) -> Result<T, StoreError> {
+    pub(super) fn parse<T: std::str::FromStr>(
+        &self,
+        column: &'static str,
+    ) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
         text.parse().map_err(|_| self.impossible(column))
     }
@@ -141,7 +145,19 @@ impl Record<'_> {
         }
     }
 
-    fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {
+    /// What the mitigation protects; where no column says so, what was asked.
+    fn scope(&self) -> Result<Scope, StoreError> {
+        if self.get::<Option<Vec<u8>>>("scope")?.is_none() {
+            let asked = self.request("request")?.target;
+            return Scope::new(&asked, None).map_err(|_| self.impossible("scope"));
+        }
+        let addresses: Option<String> = self.get("addresses")?;
+        let target = self.request("scope")?.target;
+        scope::from_columns(target, addresses.as_deref())
+            .ok_or_else(|| self.impossible("addresses"))
+    }
+
+    pub(super) fn request(&self, column: &'static str) -> Result<MitigationRequest, StoreError> {
         let body: Vec<u8> = self.get(column)?;
         MitigationRequest::decode(&body).map_err(|source| StoreError::Request {
             path: self.path.to_owned(),
@@ -151,7 +167,7 @@ impl Record<'_> {
         })
     }
 
-    fn impossible(&self, column: &'static str) -> StoreError {
+    pub(super) fn impossible(&self, column: &'static str) -> StoreError {
         StoreError::Value {
             path: self.path.to_owned(),
             table: self.table,

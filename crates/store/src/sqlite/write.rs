@@ -7,7 +7,7 @@ use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
-use super::{classify, standing};
+use super::{classify, resources, scope, standing};
 use crate::StoreError;
 
 /// Writes all changes, or none when one of them fails.
@@ -37,7 +37,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn run(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
+    pub(super) fn run(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
@@ -48,21 +48,30 @@ impl Batch<'_> {
 
 pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), StoreError> {
     match change {
-        server::Change::Put(record) => batch.run(
-            "INSERT OR REPLACE INTO mitigation
-                 (customer, cuid, mid, credential, request, standing, started, expires)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                record.key.customer,
-                record.key.cuid.as_str(),
-                record.key.mid.0,
-                record.credential,
-                record.request.encode(),
-                standing::of(record.standing),
-                record.standing.started_unix().map(u64::cast_signed),
-                record.expires_unix.map(u64::cast_signed),
-            ],
-        ),
+        server::Change::Put(record) => {
+            let (scope, addresses) = scope::columns(record);
+            batch.run(
+                "INSERT OR REPLACE INTO mitigation
+                 (customer, cuid, mid, credential, request, standing, started, expires,
+                  scope, addresses)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                params![
+                    record.key.customer,
+                    record.key.cuid.as_str(),
+                    record.key.mid.0,
+                    record.credential,
+                    record.request.encode(),
+                    standing::of(record.standing),
+                    record.standing.started_unix().map(u64::cast_signed),
+                    record.expires_unix.map(u64::cast_signed),
+                    scope,
+                    addresses,
+                ],
+            )
+        }
+        server::Change::PutResources(client, resources) => {
+            resources::write(batch, client, resources)
+        }
         server::Change::Delete(key) => batch.run(
             "DELETE FROM mitigation WHERE customer = ?1 AND cuid = ?2 AND mid = ?3",
             params![key.customer, key.cuid.as_str(), key.mid.0],

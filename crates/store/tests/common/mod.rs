@@ -6,7 +6,7 @@
 )]
 
 use agent::client::{AssociationRecord, RequestId, RequestRecord};
-use agent::server::{MitigationKey, MitigationRecord, Standing};
+use agent::server::{MitigationKey, MitigationRecord, Scope, Snapshot, Standing};
 use agent::server_selection::AssociationId;
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
@@ -39,11 +39,23 @@ pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
     MitigationRecord {
         key: mitigation_key(cuid, mid),
         credential: [7; 32],
+        scope: Scope {
+            fixed: target("203.0.113.7/32"),
+            ..Scope::default()
+        },
         request: request.expect("a request"),
         standing: Standing::Active {
             started_unix: 1_900_000_001,
         },
         expires_unix: Some(1_900_003_600),
+    }
+}
+
+/// What a server with these mitigations alone takes up again.
+pub(crate) fn snapshot(mitigations: impl Into<Vec<MitigationRecord>>) -> Snapshot {
+    Snapshot {
+        mitigations: mitigations.into(),
+        ..Snapshot::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 
@@ -46,8 +47,15 @@ impl Daemon {
 
     /// Reads the log until a line holds `text`, and returns that line.
     pub(crate) fn wait_for(&mut self, text: &str) -> Outcome<String> {
+        self.wait_within(text, PATIENCE)
+    }
+
+    /// As [`Daemon::wait_for`], of something that takes longer.
+    pub(crate) fn wait_within(&mut self, text: &str, patience: Duration) -> Outcome<String> {
+        let deadline = Instant::now() + patience;
         loop {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
                 return Err(format!("the log never said {text:?}:\n{}", self.log).into());
             };
             self.log.push_str(&line);

@@ -1,8 +1,10 @@
 //! What the tests stand on.
 
+mod client;
 mod daemon;
 mod filter;
 mod legit;
+mod loss;
 mod namespace;
 mod peer;
 mod request;
@@ -13,9 +15,11 @@ use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::client::Request;
 pub(crate) use self::daemon::Daemon;
 pub(crate) use self::filter::{Gate, is_filtered};
 pub(crate) use self::legit::{Legit, assert_no_secret_in};
+pub(crate) use self::loss::Loss;
 pub(crate) use self::namespace::isolated;
 pub(crate) use self::peer::{NoSession, Peer};
 pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};

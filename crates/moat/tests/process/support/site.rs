@@ -91,6 +91,7 @@ state = "state/server.db"
 control = "server.sock"
 [[customer]]
 name = "home"
+max_mitigations = 250
 prefixes = ["203.0.113.0/24", "2001:db8:6401::/48"]
 [[customer]]
 name = "neighbour"

@@ -1,0 +1,232 @@
+//! Requests that wait for names to be resolved.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use coap::{Code, Exchange, OptionNumber, Response};
+use dots::identifiers::Mid;
+use dots::mitigation::MitigationRequest;
+use dots::target::{DomainName, TargetPrefix};
+
+use super::record::Identity;
+use super::request::{Answer, bad_request};
+use super::resolution::ResolutionError;
+use super::scope::Scope;
+use super::{Action, Server, SessionId};
+use crate::content;
+use crate::time::Now;
+
+/// After how many seconds to ask again for what could not be resolved.
+const RETRY: u32 = 10;
+
+/// What a request needs before it can be decided.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) identity: Identity,
+    pub(super) mid: Mid,
+    pub(super) asked: MitigationRequest,
+    pub(super) scope: Scope,
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: SessionId,
+    exchange: Exchange,
+    asked: MitigationRequest,
+    scope: Scope,
+    deadline: Instant,
+}
+
+/// The waiting requests; one for each that a client has named.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(BTreeMap<(Identity, Mid), Entry>);
+
+impl Waiting {
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.0.values().map(|entry| entry.deadline).min()
+    }
+
+    pub(super) fn is_waited_for(&self, name: &DomainName) -> bool {
+        self.0
+            .values()
+            .any(|entry| entry.scope.names.contains_key(name))
+    }
+
+    fn count_of(&self, customer: &str) -> usize {
+        let identities = self.0.keys().map(|(identity, _)| identity);
+        identities
+            .filter(|identity| identity.customer == customer)
+            .count()
+    }
+
+    fn find(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<(Identity, Mid)> {
+        let entries = self.0.iter().filter(|(_, entry)| is_wanted(entry));
+        entries.map(|(id, _)| id.clone()).collect()
+    }
+}
+
+impl Server {
+    /// Resolved names in the scope of a request, as far as they are known; or why they cannot be
+    /// what it asks for. False: it has to wait.
+    pub(super) fn fill_in(
+        &self,
+        now: Now,
+        identity: &Identity,
+        scope: &mut Scope,
+    ) -> Result<bool, Response> {
+        let customer = self.customers.get(&identity.customer);
+        let mut is_complete = true;
+        for (name, prefixes) in &mut scope.names {
+            let Some(addresses) = self.resolutions.fresh(now.monotonic, name) else {
+                is_complete = false;
+                continue;
+            };
+            let owned = addresses.iter().map(|address| {
+                let prefix = TargetPrefix::try_from(*address).ok();
+                let is_owned = |prefix: &TargetPrefix| {
+                    customer.is_some_and(|owner| owner.first_unowned([prefix]).is_none())
+                };
+                prefix
+                    .filter(is_owned)
+                    .ok_or_else(|| not_owned(name, *address, identity))
+            });
+            *prefixes = owned.collect::<Result<_, _>>()?;
+            prefixes.sort_unstable();
+            prefixes.dedup();
+        }
+        Ok(is_complete)
+    }
+
+    /// Whether one more request may wait.
+    pub(super) fn check_waiting(&self, identity: &Identity, mid: Mid) -> Result<(), Response> {
+        let waiting = &self.resolutions.waiting;
+        let is_repeated = waiting.0.contains_key(&(identity.clone(), mid));
+        let is_full = waiting.0.len() >= self.policy.max_waiting
+            || waiting.count_of(&identity.customer) >= self.policy.max_waiting_of_customer;
+        match is_full && !is_repeated {
+            true => Err(try_again("too many requests wait for names to be resolved")),
+            false => Ok(()),
+        }
+    }
+
+    /// Lets a request wait. One that repeats another takes its place.
+    pub(super) fn wait(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        exchange: Exchange,
+        pending: Pending,
+    ) {
+        let names: Vec<DomainName> = pending.scope.names.keys().cloned().collect();
+        let entry = Entry {
+            session,
+            exchange,
+            asked: pending.asked,
+            scope: pending.scope,
+            deadline: now.monotonic + self.policy.resolution_limit,
+        };
+        let id = (pending.identity, pending.mid);
+        if let Some(before) = self.resolutions.waiting.0.insert(id, entry) {
+            self.act(Action::Ignore(before.session, before.exchange));
+        }
+        for name in names {
+            if self.resolutions.fresh(now.monotonic, &name).is_none() {
+                self.resolve(now, &name);
+            }
+        }
+    }
+
+    /// A name is known: decides what waited for nothing else.
+    pub(super) fn decide_waiting(&mut self, now: Now, name: &DomainName) {
+        let waiting = &self.resolutions.waiting;
+        for id in waiting.find(|entry| entry.scope.names.contains_key(name)) {
+            let Some(entry) = self.resolutions.waiting.0.get(&id) else {
+                continue;
+            };
+            let names: Vec<DomainName> = entry.scope.names.keys().cloned().collect();
+            let mut names = names.iter();
+            if !names.all(|name| self.resolutions.fresh(now.monotonic, name).is_some()) {
+                continue;
+            }
+            if let Some(entry) = self.resolutions.waiting.0.remove(&id) {
+                let (identity, mid) = &id;
+                let (session, exchange) = (entry.session, entry.exchange);
+                match self.decide(now, identity, *mid, entry.asked) {
+                    Ok(Answer::Respond(response)) => self.respond(session, exchange, Ok(response)),
+                    Ok(Answer::Ignore) => self.act(Action::Ignore(session, exchange)),
+                    // The client's aliases have changed meanwhile.
+                    Ok(Answer::Wait(pending)) => self.wait(now, session, exchange, *pending),
+                    Err(refusal) => self.respond(session, exchange, Err(refusal)),
+                }
+                for name in entry.scope.names.keys() {
+                    self.resolutions.drop_if_unused(name);
+                }
+            }
+        }
+    }
+
+    /// A name cannot be had: what waited for it is refused, and nothing else.
+    pub(super) fn refuse_waiting(&mut self, name: &DomainName, error: &ResolutionError) {
+        let waiting = &self.resolutions.waiting;
+        for id in waiting.find(|entry| entry.scope.names.contains_key(name)) {
+            let reason = format!("{name} cannot be resolved: {error}");
+            let refusal = match error.is_temporary() {
+                true => try_again(&reason),
+                false => bad_request(&reason),
+            };
+            self.refuse_one(&id, refusal);
+        }
+    }
+
+    /// Refuses what has waited too long.
+    pub(super) fn give_up_waiting(&mut self, now: Now) {
+        let waiting = &self.resolutions.waiting;
+        for id in waiting.find(|entry| entry.deadline <= now.monotonic) {
+            self.refuse_one(&id, try_again("the names could not be resolved in time"));
+        }
+    }
+
+    /// Nobody waits for an answer any more: the session is over, or the request was withdrawn.
+    pub(super) fn forget_waiting(&mut self, session: SessionId) {
+        let waiting = &self.resolutions.waiting;
+        for id in waiting.find(|entry| entry.session == session) {
+            self.remove_waiting(&id);
+        }
+    }
+
+    /// The request was withdrawn before it was decided.
+    pub(super) fn withdraw_waiting(&mut self, identity: &Identity, mid: Mid) {
+        if let Some(entry) = self.remove_waiting(&(identity.clone(), mid)) {
+            self.act(Action::Ignore(entry.session, entry.exchange));
+        }
+    }
+
+    fn refuse_one(&mut self, id: &(Identity, Mid), refusal: Response) {
+        if let Some(entry) = self.remove_waiting(id) {
+            self.respond(entry.session, entry.exchange, Err(refusal));
+        }
+    }
+
+    fn remove_waiting(&mut self, id: &(Identity, Mid)) -> Option<Entry> {
+        let entry = self.resolutions.waiting.0.remove(id)?;
+        for name in entry.scope.names.keys() {
+            self.resolutions.drop_if_unused(name);
+        }
+        Some(entry)
+    }
+}
+
+/// 5.03 with the time after which to ask again (RFC 7252 §5.9.3.4).
+fn try_again(reason: &str) -> Response {
+    let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
+    response.options.push_uint(OptionNumber::MAX_AGE, RETRY);
+    response
+}
+
+fn not_owned(name: &DomainName, address: IpAddr, identity: &Identity) -> Response {
+    bad_request(&format!(
+        "{name} is {address}, which is not within the prefixes of customer {}",
+        identity.customer
+    ))
+}

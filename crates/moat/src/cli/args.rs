@@ -1,0 +1,206 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::bench;
+use crate::lab;
+use crate::pki::PkiCommand;
+use crate::words;
+
+/// Where the client's control socket is when nobody says otherwise.
+const DEFAULT_CONTROL: &str = "/run/moat/client.sock";
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done: accepted, ended, shown; all is well
+  1  refused, failed, or not (all) done yet
+  2  wrong use or configuration; nothing was tried";
+
+const MITIGATE_EXAMPLES: &str = "Examples:
+  moat mitigate 203.0.113.7
+  moat mitigate 203.0.113.0/28 2001:db8:f:100::/64 --lifetime 7200
+  moat mitigate 203.0.113.7 --port 53 --port 8000-8080 --protocol udp
+  moat mitigate 203.0.113.7 --lifetime indefinite
+
+It waits up to 10 seconds for the providers, exits 0 if all of them have accepted, and goes on asking
+in any case until the request is withdrawn or its lifetime is over.";
+
+const STATUS_EXAMPLES: &str = "Examples:
+  moat status
+  moat status --watch
+  moat status --control /run/moat/server.sock --json";
+
+/// Asks the right provider to stop a DDoS attack, and stops it
+///
+/// moat is a DOTS agent (RFC 9132) for networks with several ways to the internet: each provider
+/// is asked to protect only the addresses that it assigned (RFC 9284).
+#[derive(Debug, Parser)]
+#[command(name = "moat", version, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Prove it: build a multihomed network in namespaces, attack it, have the attack dropped
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Measure what the server costs, beside others on the same machine
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Run the client: keeps a session with the DOTS server of each provider
+    Client(DaemonArgs),
+    /// Run the server: takes requests of customers and drops the attacks
+    Server(DaemonArgs),
+    /// Ask the right providers to protect TARGET
+    Mitigate(MitigateArgs),
+    /// Withdraw a request
+    Withdraw(WithdrawArgs),
+    /// Show all requests (of a client) or mitigations (of a server)
+    Status(StatusArgs),
+    /// Show who would be asked to protect TARGET, who would not, and why
+    Explain(ExplainArgs),
+    /// Show the sessions, and at a server what it has counted
+    Sessions(AskArgs),
+    /// Make certificates, or pre-shared keys, to try things with
+    Pki(PkiArgs),
+    /// Look at configuration files
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    #[command(hide = true)]
+    BenchInside(bench::InsideArgs),
+    #[command(hide = true, subcommand)]
+    BenchHelper(bench::HelperCommand),
+    #[command(hide = true)]
+    LabInside(lab::InsideArgs),
+    #[command(hide = true)]
+    LabTraffic(lab::traffic::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LabCommand {
+    /// List the scenarios
+    List(JsonArgs),
+    /// Run a scenario; exits 0 only if the attack was dropped where it should be
+    #[command(after_help = "Example:\n  moat lab run residential --json")]
+    Run(LabRunArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// The signal channel: round trips, handshakes, durable requests, memory, floods of ClientHellos
+    Signal(bench::SignalArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LabRunArgs {
+    /// Name of the scenario, as `moat lab list` shows it
+    pub(super) scenario: String,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+    /// Keep the network for a look until Enter or Ctrl-C
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JsonArgs {
+    /// Print JSON, also of an error: {"error":{"reason":"..."}}
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "RUST_LOG=debug makes it say more; it logs to standard error.")]
+pub(super) struct DaemonArgs {
+    /// Configuration file (TOML); README describes each key
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AskArgs {
+    /// Control socket of the daemon, as `control` in its file says; a server's is /run/moat/server.sock
+    #[arg(long, value_name = "PATH", env = "MOAT_CONTROL", default_value = DEFAULT_CONTROL)]
+    pub(super) control: PathBuf,
+    #[command(flatten)]
+    pub(super) json: JsonArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = MITIGATE_EXAMPLES)]
+pub(super) struct MitigateArgs {
+    /// Address or prefix under attack
+    #[arg(required = true, value_name = "TARGET", value_parser = checked(words::prefix))]
+    pub(super) targets: Vec<String>,
+    /// Only these ports (0 to 65535) or ranges, as in 53 or 8000-8080; all without it
+    #[arg(long = "port", value_name = "PORT", value_parser = checked(words::port_range))]
+    pub(super) ports: Vec<String>,
+    /// Only these protocols, as in udp, tcp, icmp, or a number from 0 to 255; all without it
+    #[arg(long = "protocol", value_name = "PROTOCOL", value_parser = checked(words::protocol))]
+    pub(super) protocols: Vec<String>,
+    /// How long it is wanted: seconds, or `indefinite`; without it what the client's file says (3600)
+    #[arg(long, value_name = "SECONDS", value_parser = checked(words::lifetime))]
+    pub(super) lifetime: Option<String>,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  moat withdraw 1")]
+pub(super) struct WithdrawArgs {
+    /// Number of the request, as `moat mitigate` and `moat status` show it
+    pub(super) request: u64,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub(super) struct StatusArgs {
+    /// Go on, showing it again every second
+    #[arg(long)]
+    pub(super) watch: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  moat explain 203.0.113.7 2001:db8:f:100::7")]
+pub(super) struct ExplainArgs {
+    /// Address or prefix
+    #[arg(required = true, value_name = "TARGET", value_parser = checked(words::prefix))]
+    pub(super) targets: Vec<String>,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PkiArgs {
+    #[command(subcommand)]
+    pub(super) command: PkiCommand,
+    /// Print JSON, also of an error: {"error":{"reason":"..."}}
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check a client's or a server's file, and all that it names; exits 2 if a daemon would not work with it
+    #[command(after_help = "Example:\n  moat config check /etc/moat/client.toml")]
+    Check {
+        /// Configuration file (TOML)
+        file: PathBuf,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+}
+
+/// Refuses a word that means nothing, and leaves the others as they are: the daemon reads them itself.
+fn checked<T>(
+    read: impl Fn(&str) -> Result<T, words::Error> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<String, words::Error> + Clone + Send + Sync + 'static {
+    move |word| read(word).map(|_| word.to_owned())
+}

@@ -1,0 +1,54 @@
+//! README's examples, as somebody who copies them would run them.
+
+use super::support::{folder, moat};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// The code blocks of README in one language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let fence = format!("```{language}\n");
+    let after = README.split(fence.as_str()).skip(1);
+    after
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect()
+}
+
+#[test]
+fn every_configuration_is_one_that_moat_takes() {
+    let folder = folder();
+    let configurations = blocks("toml");
+    assert!(configurations.len() >= 2);
+    for text in configurations {
+        // The machine of the reader has this interface, and perhaps no other.
+        let text = text.replace("\"eth0\"", "\"lo\"");
+        std::fs::write(folder.path().join("x.toml"), &text).unwrap();
+        let ran = moat(folder.path(), ["config", "check", "x.toml"]);
+        assert_eq!(ran.code, Some(0), "{}\n{text}", ran.stdout);
+        assert!(ran.stdout.trim_end().ends_with(": ok"), "{}", ran.stdout);
+    }
+}
+
+/// Commands to a daemon only lack the daemon, and the others work.
+#[test]
+fn every_command_is_one_that_moat_knows() {
+    let folder = folder();
+    let mut known = 0;
+    for line in blocks("sh").concat().lines() {
+        let command = line.split('#').next().unwrap().trim();
+        let Some(words) = command.strip_prefix("moat ") else {
+            continue;
+        };
+        let starts_a_daemon = words.contains("--config") || words.starts_with("lab run");
+        if starts_a_daemon || words.starts_with("config check") {
+            continue;
+        }
+        let words: Vec<&str> = words.split_whitespace().collect();
+        // A quoted name is one word.
+        let text = words.join(" ").replace("\"My test CA\"", "My-test-CA");
+        let ran = moat(folder.path(), text.split(' '));
+        let wanted = if text.starts_with("pki") { 0 } else { 1 };
+        assert_eq!(ran.code, Some(wanted), "{command}: {}", ran.stderr);
+        known += 1;
+    }
+    assert!(known >= 8, "{known} commands");
+}

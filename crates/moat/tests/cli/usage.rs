@@ -1,0 +1,125 @@
+//! Exit codes, and errors for people and for programs.
+
+use super::support::{folder, moat};
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(' ').filter(|word| !word.is_empty())
+}
+
+/// 2: wrong use or configuration. 1: refused or failed.
+#[test]
+fn the_exit_code_says_whose_fault_it_is() {
+    let folder = folder();
+    std::fs::write(folder.path().join("wrong.toml"), "listen = 1\n").unwrap();
+    let cases = [
+        (2, "mitigate"),
+        (2, "mitigate 127.0.0.1"),
+        (2, "mitigate www.example"),
+        (2, "mitigate 203.0.113.7 --port 70000"),
+        (2, "mitigate 203.0.113.7 --protocol carrier-pigeon"),
+        (2, "mitigate 203.0.113.7 --lifetime 0"),
+        (2, "mitigate 203.0.113.7 --port 53 --protocol icmp"),
+        (2, "withdraw one"),
+        (2, "explain 203.0.113.0/33"),
+        (2, "config check none.toml"),
+        (2, "config check wrong.toml"),
+        (2, "server --config wrong.toml"),
+        (2, "client --config wrong.toml"),
+        (2, "lab run atlantis"),
+        (2, "pki psk"),
+        (1, "pki psk home"),
+        (1, "pki issue --client home"),
+        (1, "mitigate 203.0.113.7"),
+        (1, "status"),
+        (1, "sessions"),
+        (0, "lab list"),
+        (0, "--help"),
+        (0, "mitigate --help"),
+        (0, "--version"),
+    ];
+    for (code, line) in cases {
+        let ran = moat(folder.path(), words(line));
+        assert_eq!(ran.code, Some(code), "{line}: {}{}", ran.stdout, ran.stderr);
+        if code == 0 {
+            assert_eq!(ran.stderr, "", "{line}");
+        }
+    }
+}
+
+/// A program finds a reason on standard output, whatever went wrong.
+#[test]
+fn with_json_every_failure_is_an_object_on_standard_output() {
+    let folder = folder();
+    let cases = [
+        (
+            "mitigate 203.0.113.7 --json",
+            "no moat daemon answers at none.sock",
+        ),
+        ("status --json", "no moat daemon answers at none.sock"),
+        (
+            "status --watch --json",
+            "no moat daemon answers at none.sock",
+        ),
+        (
+            "mitigate 203.0.113.7 --port 53 --protocol icmp --json",
+            "icmp has no ports; leave out the ports",
+        ),
+        (
+            "mitigate 127.0.0.1 --json",
+            "invalid value '127.0.0.1' for '<TARGET>...'",
+        ),
+        (
+            "mitigate --json",
+            "the following required arguments were not provided",
+        ),
+        ("config check none.toml --json", "none.toml: cannot be read"),
+        ("pki psk home --json", "./home.psk exists already"),
+        ("lab run atlantis --json", "atlantis"),
+    ];
+    for (line, reason) in cases {
+        let ran = moat(folder.path(), words(line));
+        let told = ran.json()["error"]["reason"].to_string();
+        assert!(told.contains(reason), "{line}: {told}");
+        assert_eq!(ran.stderr, "", "{line}");
+        assert_ne!(ran.code, Some(0), "{line}");
+    }
+}
+
+/// Errors say what to do.
+#[test]
+fn without_json_errors_go_to_standard_error_with_advice() {
+    let folder = folder();
+    let cases = [
+        ("status", "start one with `moat client --config FILE`"),
+        (
+            "mitigate 224.0.0.1",
+            "write an address or prefix such as 203.0.113.7",
+        ),
+        ("withdraw", "Usage: moat withdraw"),
+        ("mitigate 203.0.113.7 --port 0x50", "write 80, or 8000-8080"),
+        ("pki psk home", "--force to replace it"),
+    ];
+    for (line, advice) in cases {
+        let ran = moat(folder.path(), words(line));
+        assert!(ran.stderr.contains(advice), "{line}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{line}");
+    }
+}
+
+/// Whoever asks for help is told units, defaults and examples.
+#[test]
+fn help_says_units_defaults_and_examples() {
+    let folder = folder();
+    let help = |command: &str| moat(folder.path(), [command, "--help"]).stdout;
+    let mitigate = help("mitigate");
+    for part in ["0 to 65535", "seconds", "3600", "Examples:", "10 seconds"] {
+        assert!(mitigate.contains(part), "{part}: {mitigate}");
+    }
+    for command in ["withdraw", "status", "explain"] {
+        let text = help(command);
+        assert!(text.contains("Example"), "{text}");
+        assert!(text.contains("/run/moat/client.sock"), "{text}");
+    }
+    let top = moat(folder.path(), ["--help"]).stdout;
+    assert!(top.contains("Exit codes:"), "{top}");
+}
