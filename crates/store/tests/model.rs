@@ -37,6 +37,7 @@ fn standing() -> impl Strategy<Value = Standing> {
         Just(Standing::Parked),
         Just(Standing::Deactivated),
         number().prop_map(|started_unix| Standing::Active { started_unix }),
+        number().prop_map(|started_unix| Standing::Terminating { started_unix }),
     ]
 }
 

@@ -9,6 +9,7 @@ use dots::target::{Target, TargetPrefix};
 
 use super::conflict::ConflictPolicy;
 use super::lifecycle::Expiry;
+use super::mitigation::{Mitigation, Progress};
 use super::outcome::Outcome;
 use super::record::{Identity, MitigationKey, MitigationRecord, Standing};
 use super::request::{Answer, bad_request, conflict};
@@ -18,6 +19,9 @@ use super::waiting::Pending;
 use super::{Action, Server};
 use crate::content;
 use crate::time::Now;
+
+/// After how many seconds to say again how a mitigation goes that is not in force.
+const RETRY: u32 = 30;
 
 impl Server {
     /// RFC 9132 §4.4.1.3, with the efficacy update of §4.4.3.
@@ -31,7 +35,10 @@ impl Server {
         content::check_format(request)?;
         let key = identity.key(mid);
         let is_update = request.options.get_first(OptionNumber::IF_MATCH).is_some();
-        let asked = match self.mitigations.get(&key) {
+        // What its client has withdrawn is gone for an update that comes late.
+        let existing = self.mitigations.get(&key);
+        let existing = existing.filter(|existing| !is_update || !existing.is_terminating());
+        let asked = match existing {
             Some(existing) if is_update => MitigationRequest::decode_efficacy_update(
                 &request.payload,
                 existing.record.request.lifetime,
@@ -43,6 +50,12 @@ impl Server {
             _ => MitigationRequest::decode(&request.payload),
         };
         let asked = asked.map_err(|error| bad_request(&error.diagnostic()))?;
+        if let Some(refusal) = existing
+            .filter(|_| is_update)
+            .and_then(|it| refuse_update(now, it))
+        {
+            return Err(refusal);
+        }
         self.decide(now, identity, mid, asked)
     }
 
@@ -63,15 +76,21 @@ impl Server {
         let key = identity.key(mid);
         if let Some(existing) = self.mitigations.get(&key) {
             let before = &existing.record.request;
-            if !is_same(&before.target, &asked.target)
-                || before.trigger_mitigation != asked.trigger_mitigation
-            {
+            let is_same = is_same(&before.target, &asked.target)
+                && before.trigger_mitigation == asked.trigger_mitigation;
+            if is_same {
+                self.check_owner(identity, existing.record.scope.prefixes())?;
+                let answer = match existing.is_terminating() {
+                    true => self.revive(now, &key, &asked),
+                    false => self.refresh(now, &key, &asked),
+                };
+                return answer.map(Answer::Respond);
+            }
+            if !existing.is_terminating() {
                 return Err(bad_request(
                     "this mid is in use with other parameters; a changed request takes a higher mid",
                 ));
             }
-            self.check_owner(identity, existing.record.scope.prefixes())?;
-            return self.refresh(now, &key, &asked).map(Answer::Respond);
         }
         let mut scope = self.scope_of(identity, &asked)?;
         if !self.fill_in(now, identity, &mut scope)? {
@@ -167,16 +186,28 @@ impl Server {
         scope: Scope,
     ) -> Result<Response, Response> {
         let nets = scope.nets();
-        let replaced = self.mitigations.replaced_by(&key, &asked, &scope);
-        if let Some(mid) = replaced.range(key.mid..).next_back() {
-            let newer = identity.key(*mid);
+        let immediate = asked.trigger_mitigation;
+        let own = |trigger_mitigation| {
+            let table = &self.mitigations;
+            let mids = table.own_overlapping(&key, trigger_mitigation, &asked.target, &scope);
+            let keys = mids.into_iter().map(|mid| identity.key(mid));
+            keys.collect::<Vec<MitigationKey>>()
+        };
+        let mut replaced = own(immediate);
+        let preconfigured = if immediate { own(false) } else { Vec::new() };
+        // What its client has withdrawn gives way, whatever its number.
+        let is_newer = |other: &&MitigationKey| other.mid > key.mid && !self.is_terminating(other);
+        if let Some(newer) = replaced.iter().rfind(is_newer) {
             return Err(conflict(ConflictInformation {
                 cause: Some(ConflictCause::OverlappingTargets),
-                scope: Some(self.conflict_scope(&newer, &nets, Some(newer.mid))),
+                scope: Some(self.conflict_scope(newer, &nets, Some(newer.mid))),
                 ..ConflictInformation::default()
             }));
         }
-        let rivals = match asked.trigger_mitigation {
+        if self.is_terminating(&key) && !replaced.contains(&key) {
+            replaced.push(key.clone());
+        }
+        let rivals = match immediate {
             true => self.judge(now, &key, &nets)?,
             false => Vec::new(),
         };
@@ -186,13 +217,17 @@ impl Server {
         {
             return Err(conflict(information));
         }
-        self.check_capacity(now, &key, replaced.len())?;
+        self.check_capacity(now, &key, &replaced)?;
+        let terminating = self.terminating_after(replaced.iter());
+        if self.is_terminating(&key) {
+            self.end(now, &key, Status::AttackMitigationTerminated);
+        }
         let lifetime = self.grant(asked.lifetime);
         let expiry = Expiry::after(now, lifetime);
         let record = MitigationRecord {
             key: key.clone(),
             credential: identity.credential,
-            standing: match asked.trigger_mitigation {
+            standing: match immediate {
                 true => Standing::Active {
                     started_unix: now.unix,
                 },
@@ -202,10 +237,12 @@ impl Server {
             request: asked,
             scope,
         };
-        self.admit(record, expiry.instant);
-        for older in replaced {
-            let older = identity.key(older);
-            self.end(now, &older, Status::AttackMitigationTerminated);
+        self.admit(now, record, terminating);
+        for older in replaced.iter().filter(|older| **older != key) {
+            self.end(now, older, Status::AttackMitigationTerminated);
+        }
+        for other in preconfigured {
+            self.yield_to_immediate(now, &other);
         }
         self.settle_conflicts(now, &key, &rivals);
         let accepted = self.mitigations.get(&key);
@@ -220,25 +257,38 @@ impl Server {
         Ok(content::body(Code::CREATED, granted.encode()))
     }
 
-    /// Whether there is room for a mitigation that takes the place of `replaced` others.
+    /// Whether a mitigation is withdrawn and goes on for a while.
+    fn is_terminating(&self, key: &MitigationKey) -> bool {
+        let mitigation = self.mitigations.get(key);
+        mitigation.is_some_and(Mitigation::is_terminating)
+    }
+
+    /// Makes room for a mitigation that takes the place of `replaced` others, if need be of what
+    /// the customer has withdrawn.
     fn check_capacity(
-        &self,
+        &mut self,
         now: Now,
         key: &MitigationKey,
-        replaced: usize,
+        replaced: &[MitigationKey],
     ) -> Result<(), Response> {
-        let count = self.mitigations.count_of_customer(&key.customer);
         let customer = self.customers.get(&key.customer);
         let limit = customer.map_or(0, |customer| customer.max_mitigations);
-        if count.saturating_sub(replaced) >= limit {
-            let whose = format!("customer {} has", key.customer);
-            return Err(self.at_capacity(now, &whose, limit));
+        let limit_of_all = self.policy.max_mitigations;
+        loop {
+            let there = |key: &&MitigationKey| self.mitigations.get(key).is_some();
+            let replaced = replaced.iter().filter(there).count();
+            let count = self.mitigations.count_of_customer(&key.customer);
+            let is_full = count.saturating_sub(replaced) >= limit;
+            if !is_full && self.mitigations.len().saturating_sub(replaced) < limit_of_all {
+                return Ok(());
+            }
+            if !self.end_one_terminating(now, &key.customer) {
+                return Err(match is_full {
+                    true => self.at_capacity(now, &format!("customer {} has", key.customer), limit),
+                    false => self.at_capacity(now, "this server has", limit_of_all),
+                });
+            }
         }
-        let limit = self.policy.max_mitigations;
-        if self.mitigations.len().saturating_sub(replaced) >= limit {
-            return Err(self.at_capacity(now, "this server has", limit));
-        }
-        Ok(())
     }
 
     /// A capacity limit has no code of its own in RFC 9132; 5.03 with Max-Age says when to retry.
@@ -256,13 +306,30 @@ impl Server {
     }
 
     /// The lifetime that policy grants for the one asked (RFC 9132 §4.4.1.1).
-    fn grant(&self, asked: Lifetime) -> Lifetime {
+    pub(super) fn grant(&self, asked: Lifetime) -> Lifetime {
         let longest = self.policy.max_lifetime;
         match asked {
             Lifetime::Seconds(seconds) => Lifetime::Seconds(seconds.min(longest)),
             Lifetime::Indefinite => Lifetime::Seconds(longest),
         }
     }
+}
+
+/// Why an efficacy update is not accepted: nothing is mitigated (RFC 9132 §4.4.3).
+fn refuse_update(now: Now, mitigation: &Mitigation) -> Option<Response> {
+    let (reason, seconds) = match (mitigation.record.standing, mitigation.progress) {
+        (Standing::Deactivated, _) => (
+            "the request of another client is in force",
+            mitigation.retry_timer(now),
+        ),
+        (Standing::Active { .. }, Progress::Exceeded) => {
+            ("the attack exceeds what can be mitigated here", RETRY)
+        }
+        _ => return None,
+    };
+    let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
+    response.options.push_uint(OptionNumber::MAX_AGE, seconds);
+    Some(response)
 }
 
 /// Whether two targets are the same, in whatever order they name it.

@@ -124,13 +124,14 @@ impl Server {
     /// A preconfigured mitigation comes into force (RFC 9132 §4.7), unless that of another client
     /// is in its way.
     pub(super) fn trigger(&mut self, now: Now, key: &MitigationKey) {
-        let Some(mitigation) = self.mitigations.get_mut(key) else {
+        let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
         let nets = mitigation.nets();
         match self.judge(now, key, &nets) {
             Ok(rivals) => {
                 self.bring_into_force(now, key);
+                self.withdraw_immediate(now, key);
                 self.settle_conflicts(now, key, &rivals);
             }
             Err(_) => {
@@ -223,7 +224,7 @@ impl Server {
         }
     }
 
-    /// The mitigations in force of other clients that share an address with `nets`; one may come
+    /// The active mitigations of other clients that share an address with `nets`; one may come
     /// up again.
     fn rivals<'a>(
         &'a self,
@@ -231,7 +232,10 @@ impl Server {
         nets: &'a [IpNet],
     ) -> impl Iterator<Item = &'a Mitigation> {
         let others = self.mitigations.overlapping(nets);
-        others.filter(|other| other.is_in_force() && !other.record.key.is_same_client(key))
+        others.filter(|other| {
+            matches!(other.record.standing, Standing::Active { .. })
+                && !other.record.key.is_same_client(key)
+        })
     }
 
     /// What a client is told whose request cannot stand beside these; `None` if there is none.

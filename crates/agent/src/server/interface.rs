@@ -46,6 +46,8 @@ pub enum Input {
     SessionClosed(SessionId),
     /// The mitigator enforces these.
     Enforced(Vec<MitigationKey>),
+    /// The mitigator cannot enforce these, at least for now.
+    NotEnforced(Vec<MitigationKey>),
     /// What the mitigator has dropped so far: packets and bytes.
     Dropped(BTreeMap<MitigationKey, (u64, u64)>),
     /// What a resolver found, asked by [`Action::Resolve`].

@@ -1,12 +1,12 @@
 //! How mitigations come into force and end: the only place that enforces and withdraws.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dots::lifetime::{Lifetime, RemainingLifetime};
-use dots::mitigation::{DroppedCounters, MitigationStatus, Status};
+use dots::mitigation::{MitigationStatus, Status};
 
 use super::mitigation::{Mitigation, Progress};
+use super::rates::Meter;
 use super::record::{MitigationKey, MitigationRecord, Standing};
 use super::{Action, Change, Server};
 use crate::time::Now;
@@ -42,15 +42,15 @@ impl Server {
             self.act(Action::Persist(Change::Delete(record.key)));
             return;
         }
-        let expires = record.expires_unix.map(|at| now.instant_of(at));
         if record.standing.is_in_force() {
             self.begin(record.credential);
         }
-        self.mitigations.insert(Mitigation::new(record, expires));
+        let mitigation = Mitigation::new(now, record, self.policy.terminating);
+        self.mitigations.insert(mitigation);
     }
 
-    /// Takes up a new mitigation.
-    pub(super) fn admit(&mut self, record: MitigationRecord, expires: Option<Instant>) {
+    /// Takes up a new mitigation, which goes on for `terminating` after its withdrawal.
+    pub(super) fn admit(&mut self, now: Now, record: MitigationRecord, terminating: Duration) {
         self.act(Action::Persist(Change::Put(record.clone())));
         if record.standing.is_in_force() {
             let target = record.scope.target();
@@ -59,11 +59,13 @@ impl Server {
         }
         let names = record.scope.names.keys();
         self.resolutions.use_names(&record.key, names, |_| None);
-        self.mitigations.insert(Mitigation::new(record, expires));
+        let mitigation = Mitigation::new(now, record, terminating);
+        self.mitigations.insert(mitigation);
     }
 
     /// Brings a mitigation into force that was not.
     pub(super) fn bring_into_force(&mut self, now: Now, key: &MitigationKey) {
+        self.silence(key);
         let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
@@ -71,7 +73,7 @@ impl Server {
             started_unix: now.unix,
         };
         mitigation.progress = Progress::Starting;
-        mitigation.dropped = DroppedCounters::default();
+        mitigation.meter = Meter::new(now.monotonic, Duration::ZERO);
         let record = mitigation.record.clone();
         let client = mitigation.client();
         let target = record.scope.target();
@@ -107,6 +109,7 @@ impl Server {
 
     /// Ends a mitigation: out of force, out of the store, its observers told once.
     pub(super) fn end(&mut self, now: Now, key: &MitigationKey, status: Status) {
+        self.silence(key);
         let Some(mitigation) = self.mitigations.remove(key) else {
             return;
         };
@@ -146,31 +149,6 @@ impl Server {
             let client = mitigation.client();
             self.observations
                 .mark(now.monotonic, &client, key.mid, None);
-        }
-    }
-
-    /// The mitigator enforces these.
-    pub(super) fn on_enforced(&mut self, now: Now, keys: &[MitigationKey]) {
-        for key in keys {
-            if let Some(mitigation) = self.mitigations.get_mut(key)
-                && mitigation.is_in_force()
-                && mitigation.progress == Progress::Starting
-            {
-                mitigation.progress = Progress::Mitigating;
-                let client = mitigation.client();
-                self.observations
-                    .mark(now.monotonic, &client, key.mid, None);
-            }
-        }
-    }
-
-    /// What the mitigator has dropped so far.
-    pub(super) fn on_dropped(&mut self, dropped: BTreeMap<MitigationKey, (u64, u64)>) {
-        for (key, (packets, bytes)) in dropped {
-            if let Some(mitigation) = self.mitigations.get_mut(&key) {
-                mitigation.dropped.pkts = Some(packets);
-                mitigation.dropped.bytes = Some(bytes);
-            }
         }
     }
 

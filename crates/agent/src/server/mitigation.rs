@@ -1,20 +1,20 @@
 //! One accepted mitigation, and what its client is told of it.
 //!
 //! ```text
-//! in force: Starting (1) --enforced--> Mitigating (2)
-//! not in force: Parked (8), Deactivated (7)
+//! active: Starting (1), Mitigating (2), Stopped (3), Exceeded (4)    terminating: 5
+//! parked: 8, or 7 while it is announced    deactivated: 7            over: 6, or 7
 //! ```
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dots::lifetime::RemainingLifetime;
-use dots::mitigation::{
-    ConflictInformation, ConflictStatus, DroppedCounters, MitigationStatus, Status,
-};
+use dots::mitigation::{ConflictInformation, ConflictStatus, MitigationStatus, Status};
 use dots::target::Target;
 use ipnet::IpNet;
 
+use super::announcement::Announcement;
 use super::conflict::DEACTIVATED_GRACE;
+use super::rates::Meter;
 use super::record::{Identity, MitigationRecord, Standing};
 use crate::time::Now;
 
@@ -25,6 +25,10 @@ pub(super) enum Progress {
     Starting,
     /// It enforces it.
     Mitigating,
+    /// It enforces it, and there is nothing to drop any more.
+    Stopped,
+    /// It cannot.
+    Exceeded,
 }
 
 /// A mitigation that a client was promised.
@@ -34,7 +38,13 @@ pub(super) struct Mitigation {
     /// Means something while the mitigation is in force.
     pub(super) progress: Progress,
     pub(super) expires: Option<Instant>,
-    pub(super) dropped: DroppedCounters,
+    pub(super) meter: Meter,
+    /// The attack has not stopped before that.
+    pub(super) busy_until: Instant,
+    /// How long it goes on after its withdrawal.
+    pub(super) terminating: Duration,
+    /// A status that is told four times.
+    pub(super) announcement: Option<Announcement>,
     /// With the request of another client.
     pub(super) conflict: Option<ConflictInformation>,
     /// Its place in the order in which mitigations were accepted.
@@ -42,15 +52,20 @@ pub(super) struct Mitigation {
 }
 
 impl Mitigation {
-    /// A mitigation as it is accepted, or restored.
-    pub(super) fn new(record: MitigationRecord, expires: Option<Instant>) -> Self {
+    /// A mitigation as it is accepted, or restored; it goes on for `terminating` after its withdrawal.
+    pub(super) fn new(now: Now, record: MitigationRecord, terminating: Duration) -> Self {
+        let started = record.standing.started_unix().unwrap_or(now.unix);
+        let age = Duration::from_secs(now.unix.saturating_sub(started));
         Self {
-            record,
             progress: Progress::Starting,
-            expires,
-            dropped: DroppedCounters::default(),
+            expires: record.expires_unix.map(|at| now.instant_of(at)),
+            meter: Meter::new(now.monotonic, age),
+            busy_until: now.monotonic,
+            terminating,
+            announcement: None,
             conflict: None,
             order: 0,
+            record,
         }
     }
 
@@ -66,6 +81,11 @@ impl Mitigation {
     /// Whether the mitigator is to stop traffic.
     pub(super) fn is_in_force(&self) -> bool {
         self.record.standing.is_in_force()
+    }
+
+    /// Whether it is withdrawn and goes on for a while.
+    pub(super) fn is_terminating(&self) -> bool {
+        matches!(self.record.standing, Standing::Terminating { .. })
     }
 
     /// The outermost prefixes that it protects, in order.
@@ -93,7 +113,7 @@ impl Mitigation {
                 Some(at) => RemainingLifetime::Seconds(now.seconds_until(at)),
                 None => RemainingLifetime::Indefinite,
             },
-            counters: self.dropped,
+            counters: self.meter.counters(now.monotonic),
             conflict: self.conflict(now),
         }
     }
@@ -116,10 +136,16 @@ impl Mitigation {
 
     fn status_code(&self) -> Status {
         match (self.record.standing, self.progress) {
+            (Standing::Parked, _) if self.announcement.is_some() => {
+                Status::AttackMitigationWithdrawn
+            }
             (Standing::Parked, _) => Status::AttackMitigationSignalLoss,
             (Standing::Deactivated, _) => Status::AttackMitigationWithdrawn,
+            (Standing::Terminating { .. }, _) => Status::DotsClientWithdrawnMitigation,
             (Standing::Active { .. }, Progress::Starting) => Status::AttackMitigationInProgress,
             (Standing::Active { .. }, Progress::Mitigating) => Status::AttackSuccessfullyMitigated,
+            (Standing::Active { .. }, Progress::Stopped) => Status::AttackStopped,
+            (Standing::Active { .. }, Progress::Exceeded) => Status::AttackExceededCapability,
         }
     }
 }

@@ -208,20 +208,22 @@ impl Mitigations {
             .is_some_and(|(owner, _)| *owner != client.credential)
     }
 
-    /// The mitigations of the same client that `asked`, by its key, is an alternative to and
+    /// The mitigations of the same client with this `trigger-mitigation` that `asked`, by its key,
     /// shares an address, a name or an alias with.
-    pub(super) fn replaced_by(
+    pub(super) fn own_overlapping(
         &self,
         key: &MitigationKey,
-        asked: &MitigationRequest,
+        trigger_mitigation: bool,
+        asked: &Target,
         scope: &Scope,
     ) -> BTreeSet<Mid> {
-        let Some(own) = self.by_client.get(&alternatives(key, asked)) else {
+        let own = (key.customer.clone(), key.cuid.clone(), trigger_mitigation);
+        let Some(own) = self.by_client.get(&own) else {
             return BTreeSet::new();
         };
         let nets = scope.nets();
         let by_prefix = nets.iter().flat_map(|net| own.prefixes.overlapping(*net));
-        let names = Named::all(&asked.target, scope);
+        let names = Named::all(asked, scope);
         let by_name = names.filter_map(|name| own.names.get(&name));
         by_prefix.chain(by_name).flatten().copied().collect()
     }

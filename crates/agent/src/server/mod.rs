@@ -16,6 +16,7 @@
 //! must be durable before the response leaves (ARCHITECTURE.md, invariant 2).
 
 mod admission;
+mod announcement;
 mod attacks;
 mod clients;
 mod conflict;
@@ -29,6 +30,8 @@ mod observation;
 mod outcome;
 mod policy;
 mod prefix_index;
+mod progress;
+mod rates;
 mod record;
 mod request;
 mod request_budget;
@@ -37,6 +40,7 @@ mod resources;
 mod scope;
 mod session_limits;
 mod sessions;
+mod termination;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,6 +49,7 @@ use std::time::Instant;
 use dots::mitigation::{MitigationStatus, Status};
 use dots::target::Target;
 
+use self::announcement::Announcements;
 use self::attacks::Attacks;
 use self::clients::Client;
 pub use self::conflict::ConflictPolicy;
@@ -85,6 +90,7 @@ pub struct Server {
     resolutions: Resolutions,
     attacks: Attacks,
     observations: Observations,
+    announcements: Announcements,
     next_notification: Option<Instant>,
     /// Of each customer that has asked for something.
     budgets: BTreeMap<String, RequestBudget>,
@@ -104,6 +110,7 @@ impl Server {
             resolutions: Resolutions::default(),
             attacks: Attacks::default(),
             observations: Observations::default(),
+            announcements: Announcements::default(),
             next_notification: None,
             budgets: BTreeMap::new(),
             actions: VecDeque::new(),
@@ -138,7 +145,8 @@ impl Server {
             Input::SessionLost(session) => self.on_session_lost(now, session),
             Input::SessionClosed(session) => self.forget(session),
             Input::Enforced(keys) => self.on_enforced(now, &keys),
-            Input::Dropped(dropped) => self.on_dropped(dropped),
+            Input::NotEnforced(keys) => self.on_not_enforced(now, &keys),
+            Input::Dropped(dropped) => self.on_dropped(now, &dropped),
             Input::SetResources(client, resources) => self.set_resources(client, resources),
             Input::Timeout => self.on_timeout(now),
         }
@@ -158,7 +166,8 @@ impl Server {
             .flatten();
         let due = self.observations.next_due();
         let resolution = self.resolutions.next_due();
-        [expiry, notification, due, resolution]
+        let announcement = self.announcements.first().map(|(at, _)| *at);
+        [expiry, notification, due, resolution, announcement]
             .into_iter()
             .flatten()
             .min()
@@ -192,6 +201,7 @@ impl Server {
             self.end(now, &key, Status::AttackMitigationTerminated);
         }
         self.resolve_again(now);
+        self.check_announcements(now);
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {
             self.remind_observers(now);
         }

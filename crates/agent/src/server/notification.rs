@@ -2,8 +2,10 @@
 
 use coap::{Code, OptionNumber, Response};
 use dots::mitigation::{MitigationReport, MitigationStatus};
+use dots::query::Content;
 
 use super::mitigation::Mitigation;
+use super::observation::View;
 use super::{Action, Server};
 use crate::content;
 use crate::time::Now;
@@ -20,15 +22,17 @@ impl Server {
     pub(super) fn tell_observers(&mut self, now: Now) {
         let pause = self.policy.notification_pause;
         while let Some((topic, mut ended)) = self.observations.pop_due(now.monotonic, pause) {
-            let (client, mid) = &topic;
+            let (client, mid, content) = &topic;
             let found: Vec<_> = self.mitigations.of_client(client, *mid).collect();
             ended.retain(|over| found.iter().all(|here| here.record.key.mid != over.mid));
             let limit = self.policy.max_notification;
-            let mut report = represent(now, &found, &ended, limit);
+            let mut report = represent(now, *content, &found, &ended, limit);
             if report.is_err() && !found.is_empty() {
-                report = represent(now, &found, &[], limit);
+                report = represent(now, *content, &found, &[], limit);
             }
             let is_over = found.is_empty() || report.is_err();
+            let announced = found.iter().filter(|each| each.announcement.is_some());
+            let announced: Vec<_> = announced.map(|each| each.record.key.clone()).collect();
             for (observer, sequence) in self.observations.advance(&topic) {
                 let notification = match &report {
                     Ok(report) => {
@@ -45,6 +49,7 @@ impl Server {
                 self.actions
                     .push_back(Action::Notify(session, token, notification));
             }
+            self.count_told(now, &announced, View::of(&topic));
         }
     }
 
@@ -59,6 +64,7 @@ impl Server {
 /// would be longer, the status goes without the scope, which the client knows.
 pub(super) fn represent(
     now: Now,
+    content: Content,
     found: &[&Mitigation],
     ended: &[MitigationStatus],
     max_body: usize,
@@ -75,13 +81,17 @@ pub(super) fn represent(
         .map(|each| each.record.request.target.prefixes.len());
     let shortest = entries * SHORTEST_ENTRY;
     let shortest_with_scope = shortest + prefixes.sum::<usize>() * SHORTEST_PREFIX;
+    let encode = |statuses: Vec<MitigationStatus>| {
+        let report = MitigationReport(statuses.into_iter().chain(ended.iter().cloned()).collect());
+        content.of(report).encode()
+    };
     // What cannot fit is not even put together.
-    let with_scope = (shortest_with_scope <= max_body)
-        .then(|| encode(found.iter().map(|each| each.status(now)), ended))
+    let with_scope = (shortest_with_scope <= max_body && content != Content::NonConfig)
+        .then(|| encode(found.iter().map(|each| each.status(now)).collect()))
         .filter(|payload| payload.len() <= max_body);
     let without_scope = || {
         (shortest <= max_body)
-            .then(|| encode(found.iter().map(|each| each.status_alone(now)), ended))
+            .then(|| encode(found.iter().map(|each| each.status_alone(now)).collect()))
             .filter(|payload| payload.len() <= max_body)
     };
     match with_scope.or_else(without_scope) {
@@ -91,8 +101,4 @@ pub(super) fn represent(
             "the report is too long; ask for each mid",
         )),
     }
-}
-
-fn encode(found: impl Iterator<Item = MitigationStatus>, ended: &[MitigationStatus]) -> Vec<u8> {
-    MitigationReport(found.chain(ended.iter().cloned()).collect()).encode()
 }

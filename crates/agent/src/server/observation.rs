@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use coap::Token;
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationStatus;
+use dots::query::Content;
 
 use super::SessionId;
 use super::record::Identity;
@@ -25,9 +26,35 @@ const MOST_ENDED: usize = 16;
 /// What identifies an observer at a server (RFC 7641 §4.1).
 pub(super) type ObserverId = (SessionId, Token);
 
-/// What is looked at: the mitigation of this `mid`, or all of the client. Never those of another
+/// What is looked at: the mitigation of this `mid`, or all of the client, and which part. Never those of another
 /// client, whoever takes the `cuid` later.
-pub(super) type Topic = (Identity, Option<Mid>);
+pub(super) type Topic = (Identity, Option<Mid>, Content);
+
+/// How the observers of a topic look at each of its mitigations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct View {
+    is_list: bool,
+    content: Content,
+}
+
+/// The views that there are.
+const VIEWS: [(bool, Content); 6] = [
+    (false, Content::All),
+    (false, Content::NonConfig),
+    (false, Content::Config),
+    (true, Content::All),
+    (true, Content::NonConfig),
+    (true, Content::Config),
+];
+
+impl View {
+    pub(super) fn of((_, mid, content): &Topic) -> Self {
+        Self {
+            is_list: mid.is_none(),
+            content: *content,
+        }
+    }
+}
 
 /// How many observers there may be.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +145,7 @@ impl Observations {
         mid: Mid,
         ended: Option<&MitigationStatus>,
     ) {
-        for topic in [(client.clone(), Some(mid)), (client.clone(), None)] {
+        for (_, topic) in views_of(&self.topics, client, mid) {
             let Some(observed) = self.topics.get_mut(&topic) else {
                 continue;
             };
@@ -134,6 +161,13 @@ impl Observations {
                 self.by_due.insert((at, topic));
             }
         }
+    }
+
+    /// The views of a mitigation that somebody observes.
+    pub(super) fn views_of(&self, client: &Identity, mid: Mid) -> impl Iterator<Item = View> {
+        views_of(&self.topics, client, mid)
+            .into_iter()
+            .map(|(view, _)| view)
     }
 
     /// Every topic is to be told.
@@ -190,6 +224,21 @@ impl Observations {
             .take_while(move |((of, _), _)| *of == session)
             .map(|(observer, _)| *observer)
     }
+}
+
+/// The topics that a mitigation belongs to, as far as they are observed.
+fn views_of(topics: &BTreeMap<Topic, Observed>, client: &Identity, mid: Mid) -> Vec<(View, Topic)> {
+    if topics.is_empty() {
+        return Vec::new();
+    }
+    let views = VIEWS.map(|(is_list, content)| {
+        let topic = (client.clone(), (!is_list).then_some(mid), content);
+        (View::of(&topic), topic)
+    });
+    let observed = views.into_iter();
+    observed
+        .filter(|(_, topic)| topics.contains_key(topic))
+        .collect()
 }
 
 fn next(sequence: u32) -> u32 {

@@ -13,6 +13,12 @@ pub struct Policy {
     pub max_lifetime: NonZeroU32,
     /// What becomes of requests of different clients for the same addresses (RFC 9132 §4.4.1.3).
     pub on_conflict: ConflictPolicy,
+    /// How long a mitigation goes on after its withdrawal, so that routes do not flap; at most 300 s.
+    /// Zero: not at all (RFC 9132 §4.4.4).
+    pub terminating: Duration,
+    /// After how long without anything dropped an attack is said to have stopped (RFC 9132 §4.4.2).
+    /// Zero: never.
+    pub attack_stopped_after: Duration,
     /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
     pub notification_interval: Duration,
     /// How long an observer is not told again after it was; what changes meanwhile is told then.
@@ -53,6 +59,8 @@ impl Default for Policy {
         Self {
             max_lifetime: NonZeroU32::MIN.saturating_add(86_399),
             on_conflict: ConflictPolicy::Both,
+            terminating: Duration::from_secs(120),
+            attack_stopped_after: Duration::from_secs(300),
             notification_interval: Duration::from_secs(15),
             notification_pause: Duration::from_secs(1),
             max_observations: 64,

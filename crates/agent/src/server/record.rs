@@ -1,8 +1,9 @@
 //! What must survive a crash once a mitigation is promised.
 //!
 //! ```text
-//! trigger-mitigation true  -----> Active --another client's request wins--> Deactivated
-//! trigger-mitigation false -> Parked --session lost--> Active <--that ends------/
+//! trigger-mitigation true  ------> Active --another client's request wins--> Deactivated
+//! trigger-mitigation false -> Parked --session lost--> Active <--that ends-------/
+//!                                ^--- attack stopped ---/  \--DELETE--> Terminating
 //! ```
 
 use dots::identifiers::{Cuid, Mid};
@@ -74,6 +75,11 @@ pub enum Standing {
         /// Since then, in seconds since 1970.
         started_unix: u64,
     },
+    /// Its client has withdrawn it; it is in force until it expires (RFC 9132 §4.4.4).
+    Terminating {
+        /// Since then, in seconds since 1970.
+        started_unix: u64,
+    },
     /// It is not in force as long as the request of another client is (RFC 9132 §4.4.1.3).
     Deactivated,
 }
@@ -87,7 +93,9 @@ impl Standing {
     /// Since when it is in force, in seconds since 1970.
     pub fn started_unix(self) -> Option<u64> {
         match self {
-            Self::Active { started_unix } => Some(started_unix),
+            Self::Active { started_unix } | Self::Terminating { started_unix } => {
+                Some(started_unix)
+            }
             Self::Parked | Self::Deactivated => None,
         }
     }

@@ -5,8 +5,9 @@
 
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
 use dots::identifiers::Mid;
-use dots::mitigation::{ConflictInformation, Refusal, Status};
+use dots::mitigation::{ConflictInformation, Refusal};
 use dots::path::{PathError, Resource};
+use dots::query::Content;
 
 use super::clients::Client;
 use super::notification::represent;
@@ -186,13 +187,17 @@ impl Server {
         if observe == Some(1) {
             self.observations.deregister(observer);
         }
+        let queries: Result<Vec<&str>, _> = request.options.uri_query().collect();
+        let queries = queries.map_err(|_| bad_request("the Uri-Query is not UTF-8"))?;
+        let part = Content::parse(queries).map_err(|error| bad_request(&error.to_string()))?;
         let found: Vec<_> = self.mitigations.of_client(identity, mid).collect();
-        let mut response = represent(now, &found, &[], self.policy.max_body).inspect_err(|_| {
-            self.observations.deregister(observer);
-        })?;
+        let mut response =
+            represent(now, part, &found, &[], self.policy.max_body).inspect_err(|_| {
+                self.observations.deregister(observer);
+            })?;
         if observe == Some(0) {
             let limit = self.policy.max_notification;
-            if response.payload.len() > limit && represent(now, &found, &[], limit).is_err() {
+            if response.payload.len() > limit && represent(now, part, &found, &[], limit).is_err() {
                 self.observations.deregister(observer);
                 return Ok(response);
             }
@@ -201,7 +206,7 @@ impl Server {
                 of_session: self.policy.max_observations,
                 of_customer: self.policy.max_observations_of_customer,
             };
-            let topic = (identity.clone(), mid);
+            let topic = (identity.clone(), mid, part);
             let sequence = self.observations.register(observer, topic, limits);
             if let Some(sequence) = sequence {
                 response.options.push_uint(OptionNumber::OBSERVE, sequence);
@@ -222,9 +227,7 @@ impl Server {
             .get(&key)
             .is_some_and(|mitigation| mitigation.record.credential == identity.credential);
         if is_own {
-            self.end(now, &key, Status::AttackMitigationTerminated);
-            self.actions
-                .push_back(Action::Decided(Outcome::Withdrawn { key }));
+            self.withdraw(now, &key);
         }
         content::empty(Code::DELETED)
     }

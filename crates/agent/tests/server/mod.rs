@@ -2,6 +2,7 @@
 
 mod aliases;
 mod conflicts;
+mod content;
 mod delete;
 mod efficacy;
 mod limits;
@@ -10,8 +11,10 @@ mod names;
 mod observers;
 mod overlap;
 mod paths;
+mod progress;
 mod put;
 mod restart;
 mod rig;
 mod sessions;
 mod status;
+mod terminating;

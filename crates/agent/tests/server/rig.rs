@@ -70,6 +70,7 @@ pub(crate) fn policy() -> Policy {
     Policy {
         max_lifetime: NonZeroU32::new(7200).unwrap(),
         max_mitigations: 7,
+        terminating: Duration::ZERO,
         max_observations: 3,
         max_observations_of_customer: 5,
         ..Policy::default()
@@ -386,6 +387,11 @@ impl Ask {
 
     pub(crate) fn uint(mut self, option: OptionNumber, value: u32) -> Self {
         self.options.push_uint(option, value);
+        self
+    }
+
+    pub(crate) fn option(mut self, option: OptionNumber, value: &[u8]) -> Self {
+        self.options.push(option, value);
         self
     }
 

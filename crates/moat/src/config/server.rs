@@ -86,6 +86,8 @@ impl ServerConfig {
         Policy {
             max_lifetime: self.conduct.max_lifetime,
             on_conflict: self.conduct.on_conflict,
+            terminating: self.conduct.terminating,
+            attack_stopped_after: self.conduct.attack_stopped_after,
             ..self.limits.policy()
         }
     }

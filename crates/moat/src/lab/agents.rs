@@ -221,7 +221,8 @@ impl Agents {
             ..
         } = provider;
         format!(
-            "listen = [\"{}:{DOTS_PORT}\", \"[{}]:{DOTS_PORT}\"]\n{}state = {:?}\ncontrol = {:?}\n\n\
+            "listen = [\"{}:{DOTS_PORT}\", \"[{}]:{DOTS_PORT}\"]\n{}state = {:?}\ncontrol = {:?}\n\
+             # The flood is to be back as soon as the request is withdrawn.\nterminating = 0\n\n\
              [[customer]]\nname = \"{CUSTOMER}\"\nprefixes = [\"{}\", \"{}\"]\n\n[mitigator.nftables]\n",
             v4.dots_server,
             v6.dots_server,

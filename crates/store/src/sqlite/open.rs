@@ -48,7 +48,7 @@ CREATE TABLE request (
 ) STRICT, WITHOUT ROWID;
 ",
     ),
-    // Mitigations have a standing: 0 parked, 1 active, 3 deactivated.
+    // Mitigations have a standing: 0 parked, 1 active, 2 terminating, 3 deactivated.
     (
         2,
         "

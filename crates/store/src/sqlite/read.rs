@@ -140,6 +140,9 @@ impl Record<'_> {
         match (self.get::<i64>("standing")?, started_unix) {
             (standing::PARKED, None) => Ok(Standing::Parked),
             (standing::ACTIVE, Some(started_unix)) => Ok(Standing::Active { started_unix }),
+            (standing::TERMINATING, Some(started_unix)) => {
+                Ok(Standing::Terminating { started_unix })
+            }
             (standing::DEACTIVATED, None) => Ok(Standing::Deactivated),
             _ => Err(self.impossible("standing")),
         }

@@ -89,6 +89,7 @@ private_key = "pki/{SERVER_NAME}-key.pem"
 trust_anchors = "pki/ca.pem"
 state = "state/server.db"
 control = "server.sock"
+terminating = 0
 [[customer]]
 name = "home"
 max_mitigations = 250
