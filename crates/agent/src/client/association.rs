@@ -125,11 +125,11 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    /// In peace, numbers that are used up start again at 0, also those of the preconfigured
+    /// In peace, as far as the server tells, numbers that are used up start again at 0, also those of the preconfigured
     /// requests: these are withdrawn and then asked for anew, for a lower number would not take the
     /// place of a higher one (RFC 9132 §4.4.1.1, §4.4.1.3).
     fn start_numbers_again(&mut self, now: Now) {
-        if !self.mids.are_worn() || self.is_under_attack() {
+        if !self.mids.are_worn() || !self.parts.values().all(Part::is_at_rest) {
             return;
         }
         self.mids.start_again();

@@ -80,6 +80,8 @@ pub(super) struct Part {
     efficacy: Option<(AttackStatus, Instant)>,
     /// Since when an answer is awaited.
     pub(super) asking_since: Instant,
+    /// Whether the server has told a status since it was last asked.
+    is_status_told: bool,
     /// Withdrawn only to be asked for again under a new number (RFC 9132 §4.4.1.1).
     pub(super) is_renumbered: bool,
 }
@@ -99,6 +101,7 @@ impl Part {
             observe_after: None,
             efficacy: None,
             asking_since: now.monotonic,
+            is_status_told: false,
             is_renumbered: false,
         }
     }
@@ -145,6 +148,11 @@ impl Part {
         !self.is_over() && (self.wish.trigger_mitigation || is_started)
     }
 
+    /// Whether nothing is going on, and the server has said so.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_over() || !self.is_under_attack() && self.is_status_told
+    }
+
     /// The person asks for the same again, until another instant.
     pub(super) fn prolong(&mut self, now: Now, until: Option<Instant>) {
         self.wish.until = until;
@@ -160,6 +168,7 @@ impl Part {
         self.pause = None;
         self.observe_after = None;
         self.efficacy = None;
+        self.is_status_told = false;
     }
 
     pub(super) fn withdraw(&mut self, now: Now) {
@@ -390,6 +399,7 @@ impl Part {
         if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
             return;
         }
+        self.is_status_told = true;
         self.dropped = status.counters;
         self.conflict.clone_from(&status.conflict);
         if let RemainingLifetime::Seconds(left) = status.lifetime {

@@ -2,10 +2,13 @@
 
 mod answers;
 mod asking;
+mod conflicts;
+mod efficacy;
 mod happy_eyeballs;
 mod hostile;
 mod mids;
 mod observing;
+mod preconfigured;
 mod replies;
 mod resumption;
 mod rig;

@@ -26,6 +26,13 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    pub(crate) fn queries(&self) -> Vec<String> {
+        let options = self.message.options.get_all(OptionNumber::URI_QUERY);
+        options
+            .map(|query| String::from_utf8(query.to_vec()).unwrap())
+            .collect()
+    }
+
     pub(crate) fn resource(&self) -> (String, u32) {
         let segments: Result<Vec<&str>, _> = self.message.options.uri_path().collect();
         match Resource::parse(segments.unwrap()).unwrap() {
@@ -116,19 +123,28 @@ impl Rig {
         observe: Option<u32>,
         (mid, status, left): (u32, Status, u32),
     ) {
-        let report = MitigationReport(vec![MitigationStatus {
-            mid: Mid(mid),
-            target: Target::default(),
-            trigger_mitigation: None,
-            mitigation_start: Some(EPOCH),
-            status,
-            lifetime: RemainingLifetime::Seconds(left),
-            counters: DroppedCounters {
-                pkts: Some(left.into()),
-                ..DroppedCounters::default()
+        self.report(
+            asked,
+            observe,
+            MitigationStatus {
+                mid: Mid(mid),
+                target: Target::default(),
+                trigger_mitigation: None,
+                mitigation_start: Some(EPOCH),
+                status,
+                lifetime: RemainingLifetime::Seconds(left),
+                counters: DroppedCounters {
+                    pkts: Some(left.into()),
+                    ..DroppedCounters::default()
+                },
+                conflict: None,
             },
-            conflict: None,
-        }]);
+        );
+    }
+
+    /// 2.05 with this status.
+    pub(crate) fn report(&mut self, asked: &Asked, observe: Option<u32>, status: MitigationStatus) {
+        let report = MitigationReport(vec![status]);
         let options = |options: &mut Options| {
             if let Some(number) = observe {
                 options.push_uint(OptionNumber::OBSERVE, number);

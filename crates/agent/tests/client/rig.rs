@@ -350,12 +350,17 @@ impl Rig {
     }
 
     pub(crate) fn mitigate(&mut self, prefixes: &[&str], lifetime: u32) -> RequestId {
+        self.ask(prefixes, lifetime, true)
+    }
+
+    /// Asks for a mitigation at once, or for one in case the session is lost.
+    pub(crate) fn ask(&mut self, prefixes: &[&str], lifetime: u32, trigger: bool) -> RequestId {
         let target = target(prefixes);
         let lifetime = Lifetime::from_number(lifetime.into()).unwrap();
-        let asked = self.client.mitigate(self.now(), &target, lifetime, true);
-        let id = asked.unwrap();
+        let now = self.now();
+        let asked = self.client.mitigate(now, &target, lifetime, trigger);
         self.settle();
-        id
+        asked.unwrap()
     }
 
     pub(crate) fn withdraw(&mut self, id: RequestId) {
