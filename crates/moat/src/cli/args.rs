@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
+use crate::control::Attack;
 use crate::lab;
 use crate::pki::PkiCommand;
 use crate::words;
@@ -21,7 +22,7 @@ const MITIGATE_EXAMPLES: &str = "Examples:
   moat mitigate 203.0.113.7
   moat mitigate 203.0.113.0/28 2001:db8:f:100::/64 --lifetime 7200
   moat mitigate 203.0.113.7 --port 53 --port 8000-8080 --protocol udp
-  moat mitigate 203.0.113.7 --lifetime indefinite
+  moat mitigate 203.0.113.7 --preconfigured --lifetime indefinite
 
 It waits up to 10 seconds for the providers, exits 0 if all of them have accepted, and goes on asking
 in any case until the request is withdrawn or its lifetime is over.";
@@ -56,6 +57,8 @@ pub(super) enum Command {
     Server(DaemonArgs),
     /// Ask the right providers to protect TARGET
     Mitigate(MitigateArgs),
+    /// Tell the providers that mitigate for a request whether that helps
+    Efficacy(EfficacyArgs),
     /// Withdraw a request
     Withdraw(WithdrawArgs),
     /// Show all requests (of a client) or mitigations (of a server)
@@ -144,6 +147,21 @@ pub(super) struct MitigateArgs {
     /// How long it is wanted: seconds, or `indefinite`; without it what the client's file says (3600)
     #[arg(long, value_name = "SECONDS", value_parser = checked(words::lifetime))]
     pub(super) lifetime: Option<String>,
+    /// Prepare it now, and have it start only when the session with the provider is lost
+    #[arg(long)]
+    pub(super) preconfigured: bool,
+    #[command(flatten)]
+    pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  moat efficacy 1 under-attack")]
+pub(super) struct EfficacyArgs {
+    /// Number of the request, as `moat mitigate` and `moat status` show it
+    pub(super) request: u64,
+    /// How the attack looks from here
+    #[arg(value_enum)]
+    pub(super) attack: Attack,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::{AskArgs, EXIT_FAILED, failed, show};
 use crate::control::{
-    CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView, SessionView,
-    call,
+    Attack, CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView,
+    SessionView, call,
 };
 
 /// How often `status --watch` looks.
@@ -45,6 +45,12 @@ pub(super) fn mitigate(ask: &AskArgs, command: &Command) -> ExitCode {
         let accepted = |asked: &crate::control::AskedView| asked.accepted == Some(true);
         view.unprotected.is_empty() && view.requests.iter().all(accepted)
     })
+}
+
+/// Done when some server mitigates and is told.
+pub(super) fn efficacy(ask: &AskArgs, request: u64, attack: Attack) -> ExitCode {
+    let command = Command::Efficacy { request, attack };
+    answered(ask, &command, show::request, |_: &RequestView| true)
 }
 
 /// Done when every server has confirmed; otherwise the daemon goes on telling them.

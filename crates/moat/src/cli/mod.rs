@@ -52,6 +52,7 @@ pub(crate) fn main() -> ExitCode {
             done(server::run(&args.config), code_of_server, false)
         }
         Command::Mitigate(args) => mitigate(args),
+        Command::Efficacy(args) => ask::efficacy(&args.ask, args.request, args.attack),
         Command::Withdraw(args) => ask::withdraw(&args.ask, args.request),
         Command::Status(args) => ask::status(&args.ask, args.watch),
         Command::Explain(args) => ask::explain(&args.ask, args.targets),
@@ -76,6 +77,7 @@ fn mitigate(args: MitigateArgs) -> ExitCode {
         ports: args.ports,
         protocols: args.protocols,
         lifetime: args.lifetime,
+        preconfigured: args.preconfigured,
     };
     ask::mitigate(&args.ask, &command)
 }

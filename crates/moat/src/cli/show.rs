@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::control::{
-    AskedView, Failure, MitigationView, NotAskedView, RequestView, SelectionView,
+    AskedView, Dropped, Failure, MitigationView, NotAskedView, RequestView, SelectionView,
     ServerSessionView, SessionView, UnprotectedView,
 };
 use crate::lab;
@@ -29,11 +29,15 @@ pub(super) fn failure(failure: &Failure, as_json: bool) {
     }
 }
 
-/// Prints rows in columns under a headline; nothing without rows.
+/// Prints rows in columns under a headline, without columns in which nothing stands; nothing without rows.
 fn table<const N: usize>(headline: [&str; N], rows: &[[String; N]]) {
     if rows.is_empty() {
         return;
     }
+    let used: [bool; N] = std::array::from_fn(|column| {
+        let mut cells = rows.iter().filter_map(|row: &[String; N]| row.get(column));
+        cells.any(|cell| !cell.is_empty())
+    });
     let headline = headline.map(str::to_owned);
     let mut widths = [0; N];
     for row in std::iter::once(&headline).chain(rows) {
@@ -43,8 +47,10 @@ fn table<const N: usize>(headline: [&str; N], rows: &[[String; N]]) {
     }
     for row in std::iter::once(&headline).chain(rows) {
         let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
-            line.push_str(&format!("{cell:width$}  "));
+        for ((width, cell), used) in widths.iter().zip(row).zip(used) {
+            if used {
+                line.push_str(&format!("{cell:width$}  "));
+            }
         }
         println!("{}", line.trim_end());
     }
@@ -91,12 +97,14 @@ pub(super) fn requests(views: &[RequestView]) {
                 asked.mid.map(|mid| mid.to_string()).unwrap_or_default(),
                 scope(&asked.targets, &asked.ports, &asked.protocols),
                 asked.status.clone().unwrap_or_default(),
-                optional(asked.packets_dropped),
+                left(asked),
+                dropped(&asked.dropped),
+                note(asked),
             ]
         })
         .collect();
     let headline = [
-        "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "DROPPED",
+        "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "LEFT", "DROPPED", "NOTE",
     ];
     table(headline, &rows);
 }
@@ -116,7 +124,7 @@ pub(super) fn mitigations(views: &[MitigationView]) {
                 view.status.clone(),
                 view.lifetime
                     .map_or("indefinite".to_owned(), |left| format!("{left} s")),
-                optional(view.packets_dropped),
+                dropped(&view.dropped),
             ]
         })
         .collect();
@@ -142,14 +150,22 @@ fn asked(views: &[AskedView]) {
                 view.server.clone(),
                 scope(&view.targets, &view.ports, &view.protocols),
                 view.status.clone().unwrap_or_default(),
+                left(view),
+                note(view),
                 because(&view.reason, view.section.as_deref()),
             ]
         })
         .collect();
-    table(
-        ["ASKED IN PVD", "SERVER", "TO PROTECT", "STATUS", "BECAUSE"],
-        &rows,
-    );
+    let headline = [
+        "ASKED IN PVD",
+        "SERVER",
+        "TO PROTECT",
+        "STATUS",
+        "LEFT",
+        "NOTE",
+        "BECAUSE",
+    ];
+    table(headline, &rows);
 }
 
 fn not_asked(views: &[NotAskedView]) {
@@ -179,20 +195,31 @@ pub(super) fn client_sessions(views: &[SessionView]) {
         .iter()
         .map(|view| {
             let round_trip = view.round_trip_ms.map(|ms| format!("{ms} ms"));
+            let since = view.established.map(|seconds| format!("{seconds} s"));
+            let retry = view.retry.map(|seconds| format!("in {seconds} s"));
             [
                 view.pvd.clone(),
                 view.server.clone(),
                 view.state.clone(),
                 view.remote.clone().unwrap_or_default(),
+                since.unwrap_or_default(),
                 round_trip.unwrap_or_default(),
+                retry.unwrap_or_default(),
                 view.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    table(
-        ["PVD", "SERVER", "STATE", "ADDRESS", "ROUND TRIP", "REASON"],
-        &rows,
-    );
+    let headline = [
+        "PVD",
+        "SERVER",
+        "STATE",
+        "ADDRESS",
+        "SINCE",
+        "ROUND TRIP",
+        "TRIED AGAIN",
+        "REASON",
+    ];
+    table(headline, &rows);
 }
 
 pub(super) fn server_sessions(views: &[ServerSessionView]) {
@@ -240,6 +267,69 @@ fn scope(targets: &[String], ports: &[String], protocols: &[String]) -> String {
     text
 }
 
-fn optional(number: Option<u64>) -> String {
-    number.map(|number| number.to_string()).unwrap_or_default()
+/// How long a request is still wanted, at a server that has not ended it.
+fn left(view: &AskedView) -> String {
+    match view.wanted {
+        Some(seconds) => format!("{seconds} s"),
+        None if view.accepted == Some(true) => "indefinite".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// What a person should know besides the status.
+fn note(view: &AskedView) -> String {
+    let preconfigured = view
+        .preconfigured
+        .then(|| "starts when the session is lost".to_owned());
+    let notes = [preconfigured, view.waiting.clone(), view.conflict.clone()];
+    notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What was dropped: packets, bytes, and how many packets a second.
+fn dropped(dropped: &Dropped) -> String {
+    let parts = [
+        dropped
+            .packets_dropped
+            .map(|packets| format!("{packets} packets")),
+        dropped.bytes_dropped.map(bytes),
+        dropped
+            .packets_dropped_per_second
+            .map(|rate| format!("{rate} packets/s")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Bytes in a unit that leaves few digits.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1_000_000_000_000, "TB"),
+        (1_000_000_000, "GB"),
+        (1_000_000, "MB"),
+        (1_000, "kB"),
+    ];
+    let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(size, name)| format!("{}.{} {name}", bytes / size, bytes % size / (size / 10)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_with_one_digit_behind_the_point() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (1_250_000, "1.2 MB"),
+            (999_999_999, "999.9 MB"),
+            (u64::MAX, "18446744.0 TB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+    }
 }

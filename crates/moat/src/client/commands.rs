@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use agent::Now;
 use agent::client::{Client, Connector, Refusal, RequestId};
 use dots::lifetime::Lifetime;
+use dots::mitigation::AttackStatus;
 use dots::target::Target;
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
 use crate::control::{
-    self, Answer, Call, Command, Failure, RequestView, SelectionView, SessionView,
+    self, Answer, Attack, Call, Command, Failure, RequestView, SelectionView, SessionView,
 };
 use crate::words;
 
@@ -49,11 +50,12 @@ impl Commands {
                 ports,
                 protocols,
                 lifetime,
+                preconfigured,
             } => self
                 .target(&targets, &ports, &protocols, lifetime.as_deref())
                 .and_then(|(target, lifetime)| {
                     agent
-                        .mitigate(now, &target, lifetime, true)
+                        .mitigate(now, &target, lifetime, !preconfigured)
                         .map_err(|refusal| refused(&refusal))
                 }),
             Command::Withdraw { request } => {
@@ -66,15 +68,34 @@ impl Commands {
                         .map_err(|refusal| refused(&refusal)),
                 }
             }
+            Command::Efficacy { request, attack } => {
+                let id = RequestId(request);
+                let status = match attack {
+                    Attack::UnderAttack => AttackStatus::UnderAttack,
+                    Attack::Stopped => AttackStatus::AttackSuccessfullyMitigated,
+                };
+                agent
+                    .report_efficacy(now, id, status)
+                    .map(|()| id)
+                    .map_err(|refusal| refused(&refusal))
+            }
             Command::Status => Err(Answer::of(&json!({
-                "requests": agent.requests().iter().map(RequestView::new).collect::<Vec<_>>(),
+                "requests": agent
+                    .requests()
+                    .iter()
+                    .map(|report| RequestView::new(report, now.monotonic))
+                    .collect::<Vec<_>>(),
             }))),
             Command::Explain { targets } => Err(self.target(&targets, &[], &[], None).map_or_else(
                 |refusal| refusal,
                 |(target, _)| Answer::of(&SelectionView::new(&agent.explain(&target))),
             )),
             Command::Sessions => Err(Answer::of(&json!({
-                "sessions": agent.sessions().iter().map(SessionView::new).collect::<Vec<_>>(),
+                "sessions": agent
+                    .sessions()
+                    .iter()
+                    .map(|report| SessionView::new(report, now.monotonic))
+                    .collect::<Vec<_>>(),
             }))),
         };
         match begun {
@@ -95,7 +116,7 @@ impl Commands {
         };
         for waiting in self.waiting.extract_if(.., done) {
             let answer = match agent.request(waiting.request) {
-                Some(report) => Answer::of(&RequestView::new(&report)),
+                Some(report) => Answer::of(&RequestView::new(&report, now.monotonic)),
                 None => Answer::failure(&Refusal::NoSuchRequest(waiting.request)),
             };
             drop(waiting.answer.send(answer));

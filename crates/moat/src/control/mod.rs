@@ -13,13 +13,14 @@ mod caller;
 mod listener;
 mod view;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use caller::{CallError, call};
 pub(crate) use listener::{Call, bind};
 pub(crate) use view::{
-    AskedView, MitigationView, NotAskedView, RequestView, SelectionView, ServerSessionView,
-    SessionView, UnprotectedView, end, status,
+    AskedView, Dropped, MitigationView, NotAskedView, RequestView, SelectionView,
+    ServerSessionView, SessionView, UnprotectedView, end, status,
 };
 
 /// Longest command or answer, in bytes.
@@ -42,6 +43,16 @@ pub(crate) enum Command {
         /// Seconds, or "indefinite"; absent: the configured one.
         #[serde(default)]
         lifetime: Option<String>,
+        /// Only to be started when the session with the server is lost (RFC 9132 §4.4.1.1).
+        #[serde(default)]
+        preconfigured: bool,
+    },
+    /// Tell the servers that mitigate for a request whether that helps (RFC 9132 §4.4.3).
+    Efficacy {
+        /// Its number.
+        request: u64,
+        /// How the attack looks from here.
+        attack: Attack,
     },
     /// Withdraw a request.
     Withdraw {
@@ -57,6 +68,16 @@ pub(crate) enum Command {
     },
     /// Say how the sessions stand.
     Sessions,
+}
+
+/// How an attack looks to its victim (RFC 9132 §4.4.3, Table 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Attack {
+    /// It still comes through
+    UnderAttack,
+    /// It is not seen any more: the mitigation works
+    Stopped,
 }
 
 /// What a daemon answers.

@@ -184,12 +184,13 @@ impl<S: ServerStore> Authority<S> {
                 "sockets": counted,
                 "requests": self.counters,
             })),
-            Command::Mitigate { .. } | Command::Withdraw { .. } | Command::Explain { .. } => {
-                Answer::failure(
-                    &"this is the control socket of a server, and only a client asks for \
+            Command::Mitigate { .. }
+            | Command::Efficacy { .. }
+            | Command::Withdraw { .. }
+            | Command::Explain { .. } => Answer::failure(
+                &"this is the control socket of a server, and only a client asks for \
                       mitigation; name the client's socket with --control",
-                )
-            }
+            ),
         };
         // A caller that has gone away needs no answer.
         drop(call.answer.send(answer));

@@ -106,6 +106,54 @@ fn a_request_shows_what_it_protects_and_how_it_ended() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
 
+/// Whoever waits is told for what.
+#[test]
+fn a_request_that_waits_says_why() {
+    let client = Client::start();
+    let mut asking = Command::new(env!("CARGO_BIN_EXE_moat"))
+        .args([
+            "mitigate",
+            "203.0.113.7",
+            "--preconfigured",
+            "--control",
+            "c.sock",
+        ])
+        .current_dir(client.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let part = loop {
+        let json = client.ask("status --json").json();
+        let part = json["requests"][0]["requests"][0].clone();
+        let waits = part["waiting"].as_str().unwrap_or_default();
+        if waits.contains("refused") {
+            break part;
+        }
+    };
+    assert_eq!(part["status"], "asking");
+    assert_eq!(part["preconfigured"], true);
+    let wanted = part["wanted"].as_u64().unwrap();
+    assert!((3500..=3600).contains(&wanted), "{wanted}");
+    let ran = client.ask("status");
+    for word in [
+        "LEFT",
+        "NOTE",
+        "no session",
+        "starts when the session is lost",
+    ] {
+        assert!(ran.stdout.contains(word), "{word}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("DROPPED"), "{}", ran.stdout);
+    let sessions = client.ask("sessions");
+    assert!(sessions.stdout.contains("refused"), "{}", sessions.stdout);
+    // Nothing is mitigated, so there is nothing to say about it.
+    let ran = client.ask("efficacy 1 under-attack");
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("request 1"), "{}", ran.stderr);
+    asking.kill().unwrap();
+    asking.wait().unwrap();
+}
+
 /// What is piped into a file or a program has no escape codes in it.
 #[test]
 fn watching_into_a_pipe_writes_plain_lines() {

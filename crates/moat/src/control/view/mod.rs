@@ -1,0 +1,15 @@
+//! What the control API shows, in the names that design and documentation use.
+
+mod mitigation;
+mod request;
+mod scope;
+mod session;
+mod state;
+
+pub(crate) use self::mitigation::MitigationView;
+pub(crate) use self::request::{
+    AskedView, NotAskedView, RequestView, SelectionView, UnprotectedView,
+};
+pub(crate) use self::scope::Dropped;
+pub(crate) use self::session::{ServerSessionView, SessionView};
+pub(crate) use self::state::{end, status};

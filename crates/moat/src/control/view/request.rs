@@ -1,0 +1,222 @@
+//! How the requests of a client stand, and who is asked.
+
+use std::time::Instant;
+
+use agent::client::{PartReport, RequestReport, State};
+use agent::server_selection::{Asked, AssociationId, NotAsked, Selection, Unprotected};
+use serde::{Deserialize, Serialize};
+
+use super::Dropped;
+use super::scope::{ports, protocols, targets};
+use super::state::{conflict, seconds_until, status, waiting};
+
+/// A request of the client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RequestView {
+    /// Its number.
+    pub(crate) request: u64,
+    /// What became of it at each server that was asked.
+    pub(crate) requests: Vec<AskedView>,
+    /// Who was not asked.
+    pub(crate) not_asked: Vec<NotAskedView>,
+    /// What nobody protects.
+    pub(crate) unprotected: Vec<UnprotectedView>,
+}
+
+/// A server that is asked, or would be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AskedView {
+    /// Its PvD.
+    pub(crate) pvd: String,
+    /// Its name.
+    pub(crate) server: String,
+    /// The number of the request there; absent in an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mid: Option<u32>,
+    /// What it is asked to protect.
+    pub(crate) targets: Vec<String>,
+    /// Only these ports and ranges; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ports: Vec<String>,
+    /// Only these protocols; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) protocols: Vec<String>,
+    /// How far it has come; absent in an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<String>,
+    /// Why it is asked; where it refused: its answer.
+    pub(crate) reason: String,
+    /// Where that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) section: Option<String>,
+    /// What it waits for; absent when it does not wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waiting: Option<String>,
+    /// What the server says it conflicts with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) conflict: Option<String>,
+    /// Whether it is to start only when the session is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) preconfigured: bool,
+    /// Seconds that the server grants without a refresh; absent: nothing granted, or without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lifetime: Option<u64>,
+    /// Seconds for which it is wanted; absent: until it is withdrawn, or over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) wanted: Option<u64>,
+    /// What the server says it dropped.
+    #[serde(flatten)]
+    pub(crate) dropped: Dropped,
+    /// Whether the server accepted; absent in an explanation and while it has not answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) accepted: Option<bool>,
+}
+
+/// A server that is not asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NotAskedView {
+    /// Its PvD.
+    pub(crate) pvd: String,
+    /// Its name, if the PvD has a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) server: Option<String>,
+    /// Why not.
+    pub(crate) reason: String,
+    /// Where that is written.
+    pub(crate) section: String,
+}
+
+/// A target that nobody protects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct UnprotectedView {
+    /// The target.
+    pub(crate) target: String,
+    /// Why nobody is asked.
+    pub(crate) reason: String,
+}
+
+/// A decision that was not acted upon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SelectionView {
+    /// Who would be asked.
+    pub(crate) asked: Vec<AskedView>,
+    /// Who would not.
+    pub(crate) not_asked: Vec<NotAskedView>,
+    /// What nobody would protect.
+    pub(crate) unprotected: Vec<UnprotectedView>,
+}
+
+impl RequestView {
+    /// How a request stands, with the reason for each server.
+    pub(crate) fn new(report: &RequestReport, now: Instant) -> Self {
+        let selection = SelectionView::new(&report.selection);
+        let reason_for = |part: &PartReport| {
+            let mut asked = report.selection.asked.iter().map(AskedView::of_asked);
+            let AssociationId { pvd, server } = &part.association;
+            let found = asked.find(|asked| asked.pvd == pvd.as_str() && asked.server == *server);
+            found.map(|asked| (asked.reason, asked.section))
+        };
+        Self {
+            request: report.id.0,
+            requests: report
+                .parts
+                .iter()
+                .map(|part| AskedView::of_part(part, reason_for(part), now))
+                .collect(),
+            not_asked: selection.not_asked,
+            unprotected: selection.unprotected,
+        }
+    }
+}
+
+impl AskedView {
+    fn of_part(part: &PartReport, why: Option<(String, Option<String>)>, now: Instant) -> Self {
+        let is_over = matches!(part.state, State::Ended(_) | State::Refused { .. });
+        let left = |until: Option<Instant>| {
+            let until = until.filter(|_| !is_over)?;
+            Some(seconds_until(until, now))
+        };
+        let (reason, section) = why.unwrap_or_else(|| ("asked before a restart".to_owned(), None));
+        let (reason, section) = match &part.state {
+            // Its own words, which no section stands behind.
+            State::Refused { code, diagnostic } => {
+                (format!("the server refused: {code} {diagnostic}"), None)
+            }
+            _ => (reason, section),
+        };
+        Self {
+            pvd: part.association.pvd.to_string(),
+            server: part.association.server.clone(),
+            mid: Some(part.mid.0),
+            targets: targets(&part.target),
+            ports: ports(&part.target),
+            protocols: protocols(&part.target),
+            status: Some(status(&part.state)),
+            reason,
+            section,
+            waiting: waiting(part, now),
+            conflict: part.conflict.as_ref().map(conflict),
+            preconfigured: !part.trigger_mitigation,
+            lifetime: left(part.expires),
+            wanted: left(part.wanted_until),
+            dropped: part.dropped.into(),
+            accepted: match part.state {
+                State::Accepted(_) => Some(true),
+                State::Refused { .. } | State::Deactivated { .. } => Some(false),
+                _ => None,
+            },
+        }
+    }
+
+    fn of_asked(asked: &Asked) -> Self {
+        let reasons: Vec<String> = asked.reasons.iter().map(ToString::to_string).collect();
+        Self {
+            pvd: asked.association.pvd.to_string(),
+            server: asked.association.server.clone(),
+            mid: None,
+            targets: targets(&asked.target),
+            ports: ports(&asked.target),
+            protocols: protocols(&asked.target),
+            status: None,
+            reason: reasons.join("; "),
+            section: asked
+                .reasons
+                .first()
+                .map(|reason| reason.section().to_owned()),
+            waiting: None,
+            conflict: None,
+            preconfigured: false,
+            lifetime: None,
+            wanted: None,
+            dropped: Dropped::default(),
+            accepted: None,
+        }
+    }
+}
+
+impl SelectionView {
+    /// A decision as it is shown.
+    pub(crate) fn new(selection: &Selection) -> Self {
+        Self {
+            asked: selection.asked.iter().map(AskedView::of_asked).collect(),
+            not_asked: selection.not_asked.iter().map(not_asked).collect(),
+            unprotected: selection.unprotected.iter().map(unprotected).collect(),
+        }
+    }
+}
+
+fn not_asked(entry: &NotAsked) -> NotAskedView {
+    NotAskedView {
+        pvd: entry.pvd.to_string(),
+        server: entry.server.clone(),
+        reason: entry.reason.to_string(),
+        section: entry.reason.section().to_owned(),
+    }
+}
+
+fn unprotected(entry: &Unprotected) -> UnprotectedView {
+    UnprotectedView {
+        target: entry.prefix.to_string(),
+        reason: entry.reason.to_string(),
+    }
+}
