@@ -154,7 +154,13 @@ prefixes = [\"2001:db8::/32\"]
 max_mitigations = 1000000
 [limits]
 sessions = 1000000
+sessions_per_source = 1000000
+sessions_per_customer = 1000000
+handshakes = 1000000
+handshakes_per_source = 1000000
 mitigations = 1000000
+requests_per_second = 1000000
+request_burst = 10000000
 "
         );
         let file = self.folder.join("server.toml");
