@@ -13,6 +13,7 @@ mod connection;
 mod control;
 mod lab;
 mod pki;
+mod resolver;
 mod server;
 mod sessions;
 mod shutdown;

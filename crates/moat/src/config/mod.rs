@@ -38,6 +38,7 @@ pub(crate) use client::ClientConfig;
 pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use report::Report;
+pub(crate) use resolver::Resolver;
 pub(crate) use server::ServerConfig;
 pub(crate) use value::HostName;
 

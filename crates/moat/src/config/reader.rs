@@ -266,6 +266,14 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// `true` or `false`.
+    pub(super) fn boolean(self, diagnostics: &mut Diagnostics<'_>) -> Option<bool> {
+        match self.value.as_bool() {
+            Some(value) => Some(value),
+            None => self.wrong_type("true or false, without quotes", diagnostics),
+        }
+    }
+
     /// A whole number in `range`, in `unit`.
     pub(super) fn number(
         self,

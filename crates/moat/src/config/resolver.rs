@@ -1,6 +1,7 @@
 //! `[dns]` of a server's file, and `dns` of a PvD: whom names are looked up with.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Table};
@@ -9,6 +10,8 @@ use super::{note_doubles, values};
 
 /// Port of a resolver when none is written.
 const DNS_PORT: u16 = 53;
+/// Where distributions keep the certification authorities of the web.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The same with DNS over TLS (RFC 7858 §3.1).
 const DNS_OVER_TLS_PORT: u16 = 853;
 
@@ -19,11 +22,18 @@ pub(crate) struct Resolver {
     pub(crate) servers: Vec<SocketAddr>,
     /// The name that their certificate must be for; DNS over TLS is used when there is one (RFC 7858).
     pub(crate) tls_name: Option<HostName>,
+    /// The certification authorities that the certificate must lead to.
+    pub(crate) trust_anchors: PathBuf,
+    /// Whether answers are validated (RFC 4035 §5): a signature that does not hold is no answer.
+    pub(crate) dnssec: bool,
+    /// The DNSKEY records that signatures must lead to; those of the root when there is no file.
+    pub(crate) dnssec_trust_anchors: Option<PathBuf>,
 }
 
 /// `[dns]`; `None` inside when there is none: then no name is looked up.
 pub(super) fn read(
     table: &mut Table<'_>,
+    folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Option<Resolver>> {
     let Some(value) = table.take("dns") else {
@@ -47,11 +57,36 @@ pub(super) fn read(
     if let Some([]) = servers.as_deref() {
         table.require("servers", "[\"203.0.113.53\"]", diagnostics);
     }
+    let trust_anchors = file(&mut table, "trust_anchors", folder, diagnostics)
+        .map(|file| file.unwrap_or_else(|| PathBuf::from(AUTHORITIES)));
+    let dnssec = match table.take("dnssec") {
+        Some(value) => value.boolean(diagnostics),
+        None => Some(true),
+    };
+    let dnssec_trust_anchors = file(&mut table, "dnssec_trust_anchors", folder, diagnostics);
     table.finish(diagnostics);
     Some(Some(Resolver {
         servers: values(servers?),
         tls_name: tls_name?,
+        trust_anchors: trust_anchors?,
+        dnssec: dnssec?,
+        dnssec_trust_anchors: dnssec_trust_anchors?,
     }))
+}
+
+/// A file that a key names, if it is there.
+fn file(
+    table: &mut Table<'_>,
+    key: &'static str,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Option<PathBuf>> {
+    let Some(value) = table.take(key) else {
+        return Some(None);
+    };
+    let wanted = "the name of a file, in quotes";
+    let path = value.parse(wanted, diagnostics, |text| value::path(folder, text))?;
+    Some(Some(path.value))
 }
 
 /// `dns` of a PvD: resolvers that its network gave, in the order to try them.

@@ -55,10 +55,6 @@ pub(crate) struct ServerConfig {
     /// How it treats requests.
     pub(crate) conduct: Conduct,
     /// Whom it looks names up with. `None`: nobody, so requests that name hosts are refused.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the agent looks nothing up yet")
-    )]
     pub(crate) resolver: Option<Resolver>,
     /// Who may ask. No two of the same name.
     pub(crate) customers: Vec<Customer>,
@@ -113,7 +109,7 @@ pub(super) fn read(
     let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
     let files = state_and_control(&mut table, defaults, folder, diagnostics);
     let conduct = conduct::read(&mut table, diagnostics);
-    let resolver = resolver::read(&mut table, diagnostics);
+    let resolver = resolver::read(&mut table, folder, diagnostics);
     let limits = Limits::read(&mut table, diagnostics);
     let customers = customer::read(
         &mut table,

@@ -4,7 +4,8 @@
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use agent::server::{Action, Input, Outcome, ResolutionError, Server, SessionId};
+use agent::server::{Action, Input, Outcome, Server, SessionId};
+use dots::target::DomainName;
 use serde_json::json;
 use store::{ServerStore, StoreError};
 use tokio::sync::mpsc::UnboundedSender;
@@ -29,6 +30,7 @@ pub(super) struct Authority<S> {
     pub(super) waiting: Waiting,
     pub(super) shards: Vec<UnboundedSender<ToShard>>,
     pub(super) scopes: Sender<Vec<Scope>>,
+    pub(super) names: UnboundedSender<DomainName>,
     pub(super) counters: AuthorityCounters,
 }
 
@@ -86,6 +88,7 @@ impl<S: ServerStore> Authority<S> {
         let mut changes = Vec::new();
         let mut messages = Vec::new();
         let mut scopes = Vec::new();
+        let mut names = Vec::new();
         let mut outcomes = Vec::new();
         while let Some(action) = self.server.poll_action() {
             match action {
@@ -103,11 +106,7 @@ impl<S: ServerStore> Authority<S> {
                     messages.push((session, ToShard::SetMitigating(session, is_mitigating)));
                 }
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
-                Action::Resolve(name) => {
-                    let error = Err(ResolutionError::NoResolver);
-                    self.server
-                        .handle(clock::now(), Input::Resolved(name, error));
-                }
+                Action::Resolve(name) => names.push(name),
                 Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
                 Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
                 Action::Decided(outcome) => outcomes.push(outcome),
@@ -121,6 +120,10 @@ impl<S: ServerStore> Authority<S> {
         // The filter is the slower of the two, so it is told first.
         if !scopes.is_empty() && self.scopes.send(scopes).is_err() {
             tracing::error!("the enforcer has stopped");
+        }
+        for name in names {
+            // Once the server stops nobody looks anything up.
+            drop(self.names.send(name));
         }
         for (session, message) in messages {
             self.send(session, message);

@@ -7,7 +7,7 @@
 //!            authority (thread): agent::Server, then one commit for the whole batch of promises
 //!              |  scopes                      ^  enforced
 //!              v                              |
-//!            enforcer (thread): nft
+//!            enforcer (thread): nft                names (task): resolver
 //! control socket --> authority
 //! ```
 //!
@@ -20,6 +20,7 @@ mod enforcer;
 mod inputs;
 mod log;
 mod message;
+mod names;
 mod shard;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::thread;
 
 use agent::server::{Customer, Customers};
+use dots::target::DomainName;
 use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
@@ -41,6 +43,7 @@ use self::shard::{DatagramShard, Shard, StreamShard};
 use crate::clock;
 use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
 use crate::control;
+use crate::resolver::{self, Resolver};
 use crate::sessions;
 use crate::shutdown;
 
@@ -56,6 +59,9 @@ pub(crate) enum Error {
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Names cannot be looked up as configured.
+    #[error(transparent)]
+    Resolver(#[from] resolver::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}, {transport}: {error}")]
     Listen {
@@ -117,7 +123,10 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     let (failed, mut failure) = mpsc::channel(1);
     let (shards, messages): (Vec<_>, Vec<_>) =
         config.sockets().map(|_| mpsc::unbounded_channel()).unzip();
-    let authority = start_authority(&config, waiting, &inputs, shards.clone())?;
+    let resolver = config.resolver.as_ref().map(Resolver::new).transpose()?;
+    let (names, wanted) = mpsc::unbounded_channel();
+    tokio::spawn(names::look_up(resolver, wanted, inputs.clone()));
+    let authority = start_authority(&config, waiting, &inputs, (shards.clone(), names))?;
     // Whoever is answered finds in force what was promised before.
     start_shards(&config, &inputs, messages)?;
     thread::Builder::new()
@@ -229,7 +238,10 @@ fn start_authority(
     config: &ServerConfig,
     waiting: Waiting,
     inputs: &Inputs,
-    shards: Vec<mpsc::UnboundedSender<ToShard>>,
+    (shards, names): (
+        Vec<mpsc::UnboundedSender<ToShard>>,
+        mpsc::UnboundedSender<DomainName>,
+    ),
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;
     let snapshot = store::ServerStore::load(&mut store)?;
@@ -260,6 +272,7 @@ fn start_authority(
         waiting,
         shards,
         scopes,
+        names,
         counters: AuthorityCounters::default(),
     })
 }

@@ -5,9 +5,11 @@
 //! Where a program or a privilege is missing, a test prints `SKIPPED` and why.
 
 mod crash;
+mod credentials;
 mod hostile;
 mod libcoap;
 mod loss;
+mod names;
 mod random;
 mod support;
 mod tls;

@@ -1,0 +1,188 @@
+//! Looks up addresses of names, in private and with proof where the configuration asks for it
+//! (RFC 9132 §11: DNS over TLS, RFC 7858; DNSSEC, RFC 4035).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
+};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::proto::rr::{Name, RecordType};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::config::Resolver as Configuration;
+
+/// How long one resolver may take before the next is asked.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why names cannot be looked up as configured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The certification authorities that the resolver's certificate must lead to.
+    #[error("[dns] trust_anchors {}: {error}", .file.display())]
+    TrustAnchors {
+        /// Their file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// The keys that answers must lead to.
+    #[error("[dns] dnssec_trust_anchors {}: {error}", .file.display())]
+    DnssecTrustAnchors {
+        /// Their file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: io::Error,
+    },
+    /// The library refused.
+    #[error("[dns]: {0}")]
+    Refused(io::Error),
+}
+
+/// Why there is no address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The name has none, or does not exist.
+    NoAddress,
+    /// Nobody answered, or not so that it can be believed; it may be otherwise later.
+    Unavailable(String),
+}
+
+/// What was found under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// At least one.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// For how long that is so.
+    pub(crate) ttl: Duration,
+}
+
+/// Looks up names with the resolvers of one network.
+#[derive(Clone)]
+pub(crate) struct Resolver(Arc<TokioResolver>);
+
+impl Resolver {
+    /// Asks as configured; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error`], for files that are not what they should be.
+    pub(crate) fn new(configuration: &Configuration) -> Result<Self, Error> {
+        let name_servers = configuration
+            .servers
+            .iter()
+            .map(|server| name_server(*server, configuration))
+            .collect();
+        let config = ResolverConfig::from_name_servers(name_servers);
+        let mut builder =
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        let options = builder.options_mut();
+        options.timeout = PATIENCE;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // What customers name means what it means to everybody.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.validate = configuration.dnssec;
+        if configuration.tls_name.is_some() {
+            builder = builder.with_tls_config(tls(&configuration.trust_anchors)?);
+        }
+        if let Some(file) = &configuration.dnssec_trust_anchors {
+            builder = builder.with_trust_anchor(Arc::new(anchors(file)?));
+        }
+        let refused = |error: hickory_resolver::net::NetError| {
+            Error::Refused(io::Error::other(error.to_string()))
+        };
+        Ok(Self(Arc::new(builder.build().map_err(refused)?)))
+    }
+
+    /// The addresses of both families.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub(crate) async fn resolve(&self, name: &str) -> Result<Found, Failure> {
+        let mut absolute = Name::from_ascii(name).map_err(|_| Failure::NoAddress)?;
+        // No search list: a name of a customer is complete.
+        absolute.set_fqdn(true);
+        let found = self.0.lookup_ip(absolute).await.map_err(|error| {
+            match error.is_no_records_found() {
+                true => Failure::NoAddress,
+                false => Failure::Unavailable(error.to_string()),
+            }
+        })?;
+        let records = found.as_lookup().answers().iter();
+        let of_addresses = records
+            .filter(|record| matches!(record.record_type(), RecordType::A | RecordType::AAAA));
+        let is_bogus = of_addresses.clone().any(|record| record.proof.is_bogus());
+        if is_bogus {
+            let reason = "the signature of the answer does not hold (DNSSEC)";
+            return Err(Failure::Unavailable(reason.to_owned()));
+        }
+        let addresses: Vec<IpAddr> = of_addresses
+            .filter_map(|record| record.data.ip_addr())
+            .collect();
+        if addresses.is_empty() {
+            return Err(Failure::NoAddress);
+        }
+        Ok(Found {
+            addresses,
+            ttl: found
+                .valid_until()
+                .saturating_duration_since(Instant::now()),
+        })
+    }
+}
+
+fn name_server(server: SocketAddr, configuration: &Configuration) -> NameServerConfig {
+    let mut connections = match &configuration.tls_name {
+        Some(name) => vec![ConnectionConfig::tls(Arc::from(name.to_string()))],
+        None => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+    };
+    for connection in &mut connections {
+        connection.port = server.port();
+    }
+    NameServerConfig::new(server.ip(), true, connections)
+}
+
+fn tls(file: &Path) -> Result<rustls::ClientConfig, Error> {
+    let wrong = |error| Error::TrustAnchors {
+        file: file.to_owned(),
+        error,
+    };
+    let mut roots = rustls::RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| wrong(io::Error::other(error)))?;
+    roots.add_parsable_certificates(certificates);
+    if roots.is_empty() {
+        return Err(wrong(io::Error::other("there is no certificate in it")));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Refused(io::Error::other(error)))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn anchors(file: &Path) -> Result<TrustAnchors, Error> {
+    let wrong = |error| Error::DnssecTrustAnchors {
+        file: file.to_owned(),
+        error,
+    };
+    let text = std::fs::read_to_string(file).map_err(wrong)?;
+    if !text.contains("DNSKEY") {
+        return Err(wrong(io::Error::other("there is no DNSKEY record in it")));
+    }
+    text.parse()
+        .map_err(|error| wrong(io::Error::other(format!("{error}"))))
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
