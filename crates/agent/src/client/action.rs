@@ -106,6 +106,12 @@ pub enum Refusal {
         /// Why not.
         error: RequestError,
     },
+    /// It would take too many messages.
+    #[error("{association} cannot be asked for so many targets at once; name fewer, or wider ones")]
+    TooManyTargets {
+        /// The server.
+        association: AssociationId,
+    },
     /// The client has as many requests as it may.
     #[error("there are {0} requests already, which is the limit; withdraw one first")]
     TooManyRequests(usize),

@@ -54,13 +54,13 @@ pub(super) fn request(
     let (method, payload) = match want {
         Want::Put => {
             content::push_format(&mut options);
-            (Code::PUT, part.body(now, None)?.encode())
+            (Code::PUT, part.request(now, None).ok()?.encode())
         }
         Want::Update(status) => {
             content::push_format(&mut options);
             // An empty value: only if there is such a request (RFC 9132 §4.4.3).
             options.push(OptionNumber::IF_MATCH, &[]);
-            (Code::PUT, part.body(now, Some(status))?.encode())
+            (Code::PUT, part.request(now, Some(status)).ok()?.encode())
         }
         Want::Observe => {
             options.push_uint(OptionNumber::OBSERVE, 0);

@@ -19,6 +19,7 @@ mod race;
 mod report;
 mod requests;
 mod sessions;
+mod splitting;
 mod state;
 mod telling;
 

@@ -20,7 +20,7 @@ use dots::identifiers::Mid;
 use dots::lifetime::{Lifetime, RemainingLifetime};
 use dots::mitigation::{
     AttackStatus, ConflictInformation, DroppedCounters, Granted, MitigationRequest,
-    MitigationStatus, Status,
+    MitigationStatus, RequestError, Status,
 };
 use dots::target::Target;
 
@@ -297,17 +297,20 @@ impl Part {
     }
 
     /// The body of the PUT: what is wanted, for as long as it is still wanted.
-    pub(super) fn body(
+    pub(super) fn request(
         &self,
         now: Now,
         efficacy: Option<AttackStatus>,
-    ) -> Option<MitigationRequest> {
+    ) -> Result<MitigationRequest, RequestError> {
         let lifetime = match self.wish.until {
             None => Lifetime::Indefinite,
-            Some(at) => Lifetime::Seconds(NonZeroU32::new(now.seconds_until(at))?),
+            Some(at) => {
+                let left = NonZeroU32::new(now.seconds_until(at));
+                Lifetime::Seconds(left.unwrap_or(NonZeroU32::MIN))
+            }
         };
         let (target, trigger) = (self.wish.target.clone(), self.wish.trigger_mitigation);
-        MitigationRequest::new(target, lifetime, trigger, efficacy).ok()
+        MitigationRequest::new(target, lifetime, trigger, efficacy)
     }
 
     /// 2.01 or 2.04: the server granted a lifetime, which may be shorter than asked

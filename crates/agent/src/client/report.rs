@@ -1,5 +1,6 @@
 //! How requests and sessions stand, for people.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,21 @@ pub struct RequestReport {
     pub parts: Vec<PartReport>,
     /// Who was not asked and what nobody protects. Empty after a restart of the client.
     pub selection: Selection,
+}
+
+impl RequestReport {
+    /// How the request stands at each server, whose parts taken together stand as the worst of them.
+    pub fn combined(&self) -> BTreeMap<AssociationId, State> {
+        let mut combined: BTreeMap<AssociationId, State> = BTreeMap::new();
+        for part in &self.parts {
+            let name = part.association.clone();
+            let worst = combined.entry(name).or_insert_with(|| part.state.clone());
+            if part.state.badness() > worst.badness() {
+                *worst = part.state.clone();
+            }
+        }
+        combined
+    }
 }
 
 /// How a part of a request stands at one server.

@@ -1,13 +1,16 @@
 //! The requests of a client: made, withdrawn, reported.
 
+use std::collections::BTreeMap;
+
 use dots::lifetime::Lifetime;
-use dots::mitigation::{AttackStatus, MitigationRequest};
+use dots::mitigation::AttackStatus;
 use dots::target::Target;
 
 use super::association::Association;
 use super::part::{self, Part, Wish};
+use super::splitting;
 use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
-use crate::server_selection::{self, AssociationId, Selection};
+use crate::server_selection::{self, Asked, AssociationId, Selection};
 use crate::time::Now;
 
 /// Finished requests that are kept for people to look at.
@@ -35,14 +38,6 @@ impl<C: Connector> Client<C> {
         if selection.asked.is_empty() {
             return Err(Refusal::NobodyToAsk(selection));
         }
-        for asked in &selection.asked {
-            MitigationRequest::new(asked.target.clone(), lifetime, true, None).map_err(
-                |error| Refusal::Unsayable {
-                    association: asked.association.clone(),
-                    error,
-                },
-            )?;
-        }
         let until = part::until(now, lifetime);
         if let Some(id) = self.request_for(&selection, trigger_mitigation) {
             for association in self.associations.values_mut() {
@@ -56,16 +51,32 @@ impl<C: Connector> Client<C> {
             self.settle(now);
             return Ok(id);
         }
-        let id = self.new_request_id()?;
+        let mut wishes = Vec::new();
+        let id = self.next_request;
         for asked in &selection.asked {
-            if let Some(association) = self.associations.get_mut(&asked.association) {
+            if let Some(association) = self.associations.get(&asked.association) {
                 let wish = Wish {
                     request: id,
                     target: asked.target.clone(),
                     trigger_mitigation,
                     until,
                 };
-                association.add(now, wish);
+                let limits = self.connector.parameters().limits;
+                let limit = association.message_limit().min(limits.max_message_size);
+                let named = (&association.id, &association.cuid);
+                wishes.push((
+                    association.id.clone(),
+                    splitting::divide(now, named, &wish, limit)?,
+                ));
+            }
+        }
+        self.make_room()?;
+        self.next_request = RequestId(id.0 + 1);
+        for (name, wishes) in wishes {
+            if let Some(association) = self.associations.get_mut(&name) {
+                for wish in wishes {
+                    association.add(now, wish);
+                }
             }
         }
         self.selections.insert(id, selection);
@@ -175,30 +186,27 @@ impl<C: Connector> Client<C> {
 
     /// The request that asks the same servers for the same, if one is going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
-        let wanted: Vec<(&AssociationId, &Target)> = selection
-            .asked
-            .iter()
-            .map(|asked| (&asked.association, &asked.target))
-            .collect();
         self.selections.keys().copied().find(|id| {
             let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
             let is_going = self.parts_of(*id).all(|(_, part)| going(part));
-            let asked: Vec<_> = self
-                .parts_of(*id)
-                .map(|(association, part)| (&association.id, &part.wish.target))
-                .collect();
-            is_going && asked == wanted
+            let mut asked: BTreeMap<&AssociationId, Vec<&Wish>> = BTreeMap::new();
+            for (association, part) in self.parts_of(*id) {
+                asked.entry(&association.id).or_default().push(&part.wish);
+            }
+            let is_same = |wanted: &Asked| {
+                let pieces = asked.get(&wanted.association);
+                pieces.is_some_and(|pieces| splitting::make_up(pieces, &wanted.target))
+            };
+            is_going && asked.len() == selection.asked.len() && selection.asked.iter().all(is_same)
         })
     }
 
-    fn new_request_id(&mut self) -> Result<RequestId, Refusal> {
+    fn make_room(&mut self) -> Result<(), Refusal> {
         let finished = self.forget_finished();
         if self.selections.len() - finished >= self.max_requests {
             return Err(Refusal::TooManyRequests(self.max_requests));
         }
-        let id = self.next_request;
-        self.next_request = RequestId(id.0 + 1);
-        Ok(id)
+        Ok(())
     }
 
     /// Forgets all but the last finished requests; returns how many of these are kept.

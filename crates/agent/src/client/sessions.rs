@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use coap::Token;
 use dots::identifiers::Mid;
-use dtls::{CloseReason, Transport};
+use dtls::{CloseReason, PathMtu, Transport};
 
 use super::association::{Association, Effect};
 use super::part::Want;
@@ -92,6 +92,14 @@ impl<S: dtls::Session> Association<S> {
         self.sessions
             .iter()
             .find_map(|live| live.session.round_trip_estimate())
+    }
+
+    /// The most octets of a message that needs no fragments, over the session that is up and over
+    /// any that may take its place (RFC 9132 §7.3).
+    pub(super) fn message_limit(&self) -> usize {
+        let up = self.newest().map(|live| live.session.message_limit());
+        let assumed = PathMtu::DEFAULT.data_limit();
+        up.map_or(assumed, |limit| limit.min(assumed))
     }
 
     pub(super) fn owns(&self, path: PathId) -> bool {

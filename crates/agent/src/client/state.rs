@@ -34,6 +34,20 @@ pub enum State {
     Ended(End),
 }
 
+impl State {
+    /// How far it is from a mitigation, to tell the worst of several parts.
+    pub(super) fn badness(&self) -> u8 {
+        match self {
+            Self::Accepted(_) => 0,
+            Self::Withdrawing => 1,
+            Self::Asking => 2,
+            Self::Deactivated { .. } => 3,
+            Self::Ended(_) => 4,
+            Self::Refused { .. } => 5,
+        }
+    }
+}
+
 /// Why a mitigation is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {

@@ -13,6 +13,7 @@ mod replies;
 mod resumption;
 mod rig;
 mod sessions;
+mod splitting;
 mod wire;
 mod withdrawing;
 

@@ -110,10 +110,10 @@ pub(crate) struct Rig {
 
 fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     let domain =
-        |id: &str, prefix: &str, addresses: &[&str], servers: &[&str]| ProvisioningDomain {
+        |id: &str, prefixes: &[&str], addresses: &[&str], servers: &[&str]| ProvisioningDomain {
             id: id.parse().unwrap(),
             interface: Some(id.split('.').next().unwrap().parse().unwrap()),
-            prefixes: vec![prefix.parse().unwrap()],
+            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             dots_servers: vec![DotsServer {
                 name: format!("dots.{id}"),
@@ -126,14 +126,14 @@ fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     let fixed = ["203.0.113.1", "2001:db8:f::1"];
     set.insert(domain(
         "fixed.example",
-        "203.0.113.0/28",
+        &["203.0.113.0/28", "2001:db8:f::/48"],
         &fixed,
         &[FIXED6, FIXED4],
     ));
     let mobile = ["198.51.100.1"];
     set.insert(domain(
         "mobile.example",
-        "198.51.100.0/28",
+        &["198.51.100.0/28"],
         &mobile,
         &[MOBILE6, MOBILE4],
     ));
