@@ -1,6 +1,7 @@
 //! What is a target and which targets overlap.
 #![allow(clippy::unwrap_used)] // test helpers may panic
 
+use dots::limits;
 use dots::target::{AliasName, DomainName, Target, TargetError, TargetPrefix, TargetUri, UriHost};
 
 fn prefix(text: &str) -> TargetPrefix {
@@ -204,5 +205,20 @@ fn targets_overlap_by_what_they_name_not_by_ports() {
     ] {
         assert_eq!(one.overlaps(&other), overlap, "{one:?} {other:?}");
         assert_eq!(other.overlaps(&one), overlap, "{other:?} {one:?}");
+    }
+}
+
+/// A single group of zeros may be written as two colons, but we write it as 0: one character more.
+#[test]
+fn a_uri_is_no_longer_than_a_text_may_be_when_it_is_written_again() {
+    let start = "https://[2001:db8::1:2:3:4:5]/";
+    for (length, fits) in [
+        (limits::TEXT_BYTES - 1, true),
+        (limits::TEXT_BYTES, false),
+    ] {
+        let text = format!("{start}{}", "a".repeat(length - start.len()));
+        let uri = text.parse::<TargetUri>();
+        assert_eq!(uri.is_ok(), fits);
+        assert!(uri.is_ok_and(|uri| uri.to_string().len() <= limits::TEXT_BYTES) == fits);
     }
 }

@@ -145,12 +145,17 @@ impl FromStr for TargetUri {
             "" => None,
             port => Some(decimal::parse(port).ok_or(TargetError::UriPort)?),
         };
-        Ok(Self {
+        let uri = Self {
             scheme: scheme.to_ascii_lowercase(),
             host: parse_host(host)?,
             port,
             rest: rest.to_owned(),
-        })
+        };
+        // An address can be written shorter than we write it, and a peer must be able to read what we write.
+        if uri.to_string().len() > limits::TEXT_BYTES {
+            return Err(TargetError::NotAUri);
+        }
+        Ok(uri)
     }
 }
 
