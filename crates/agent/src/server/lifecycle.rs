@@ -8,7 +8,7 @@ use dots::mitigation::{MitigationStatus, Status};
 use super::mitigation::{Mitigation, Progress};
 use super::rates::Meter;
 use super::record::{MitigationKey, MitigationRecord, Standing};
-use super::{Action, Change, Server};
+use super::{Action, Change, Server, termination};
 use crate::time::Now;
 
 /// The end of a lifetime on both clocks; `None`: never.
@@ -45,7 +45,16 @@ impl Server {
         if record.standing.is_in_force() {
             self.begin(record.credential);
         }
-        let mitigation = Mitigation::new(now, record, self.policy.terminating);
+        let longest = match record.standing {
+            Standing::Active { .. } | Standing::Parked => {
+                Expiry::after(now, self.grant(record.request.lifetime)).instant
+            }
+            Standing::Terminating { .. } => Some(now.monotonic + termination::LONGEST),
+            Standing::Deactivated => None,
+        };
+        let mut mitigation = Mitigation::new(now, record, self.policy.terminating);
+        // A wall clock that was set back makes nothing last longer than was granted.
+        mitigation.expires = mitigation.expires.into_iter().chain(longest).min();
         self.mitigations.insert(mitigation);
     }
 

@@ -21,7 +21,7 @@ use crate::content;
 use crate::time::Now;
 
 /// The longest time that a withdrawn mitigation goes on.
-const LONGEST: Duration = Duration::from_secs(300);
+pub(super) const LONGEST: Duration = Duration::from_secs(300);
 
 /// How long a mitigation goes on that was asked for again while it terminated.
 pub(super) fn doubled(terminating: Duration) -> Duration {

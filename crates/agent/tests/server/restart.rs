@@ -46,6 +46,19 @@ fn a_promise_is_in_force_again_with_the_lifetime_that_is_left() {
 
 /// Covers: S-023
 #[test]
+fn a_wall_clock_that_was_set_back_makes_nothing_last_longer_than_granted() {
+    let mut rig = stored(600);
+    rig.advance(seconds(200));
+    rig.wall_offset = -7200;
+    rig.restart();
+    rig.advance(seconds(599));
+    assert_eq!(rig.enforced.len(), 1);
+    rig.advance(seconds(1));
+    assert!(rig.enforced.is_empty() && rig.stored.is_empty());
+}
+
+/// Covers: S-023
+#[test]
 fn what_expired_while_the_server_was_down_is_not_in_force_and_leaves_the_store() {
     let mut rig = stored(60);
     rig.expect(
