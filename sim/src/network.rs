@@ -1,7 +1,7 @@
 //! A network that treats datagrams badly, by a seed.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// How badly.
@@ -14,6 +14,15 @@ pub struct Weather {
     /// The shortest and the longest time a datagram takes; each draws its own, so they overtake
     /// each other.
     pub delay: (Duration, Duration),
+}
+
+impl Weather {
+    /// Nothing is lost, and nothing takes longer than 30 ms.
+    pub const CALM: Self = Self {
+        loss: 0.0,
+        duplication: 0.0,
+        delay: (Duration::from_millis(5), Duration::from_millis(30)),
+    };
 }
 
 /// A datagram under way.
@@ -33,6 +42,7 @@ pub struct Network {
     weather: Weather,
     random: fastrand::Rng,
     under_way: BTreeMap<(Instant, u64), Datagram>,
+    cut_off: BTreeSet<IpAddr>,
     sent: u64,
 }
 
@@ -43,8 +53,29 @@ impl Network {
             weather,
             random: fastrand::Rng::with_seed(seed),
             under_way: BTreeMap::new(),
+            cut_off: BTreeSet::new(),
             sent: 0,
         }
+    }
+
+    /// How it treats datagrams from now on.
+    pub fn set_weather(&mut self, weather: Weather) {
+        self.weather = weather;
+    }
+
+    /// Nothing reaches this address, and nothing that it sends arrives, until it is joined again.
+    pub fn cut_off(&mut self, address: IpAddr) {
+        self.cut_off.insert(address);
+    }
+
+    /// Ends what [`Network::cut_off`] began.
+    pub fn join(&mut self, address: IpAddr) {
+        self.cut_off.remove(&address);
+    }
+
+    /// How many datagrams were sent and not lost, each copy for itself.
+    pub fn carried(&self) -> u64 {
+        self.sent
     }
 
     /// Takes a datagram and decides its fate.
@@ -70,9 +101,13 @@ impl Network {
 
     /// A datagram that has arrived by `now`.
     pub fn receive(&mut self, now: Instant) -> Option<Datagram> {
-        self.next_arrival()
-            .filter(|at| *at <= now)
-            .and_then(|_| self.under_way.pop_first())
-            .map(|(_, datagram)| datagram)
+        while self.next_arrival().is_some_and(|at| at <= now) {
+            let (_, datagram) = self.under_way.pop_first()?;
+            let ends = [datagram.source.ip(), datagram.destination.ip()];
+            if !ends.iter().any(|end| self.cut_off.contains(end)) {
+                return Some(datagram);
+            }
+        }
+        None
     }
 }

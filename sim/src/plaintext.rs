@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client                server
-//!   | HELLO               |   repeated every second until answered
+//!   | HELLO, name         |   repeated every second until answered
 //!   |-------------------->|
 //!   |             WELCOME |
 //!   |<--------------------|
@@ -37,39 +37,55 @@ enum State {
 #[derive(Debug)]
 pub struct PlaintextSession {
     state: State,
-    is_client: bool,
+    /// What it greets with; only a client greets.
+    hello: Option<Vec<u8>>,
     peer: Peer,
     outputs: VecDeque<Output>,
 }
 
 impl PlaintextSession {
-    /// The client's end; `peer` is who the server will turn out to be.
-    pub fn client(now: Instant, peer: Peer) -> Self {
+    /// The end of the client called `name`; `peer` is who the server will turn out to be.
+    pub fn client(now: Instant, name: &str, peer: Peer) -> Self {
+        let hello: Vec<u8> = std::iter::once(HELLO).chain(name.bytes()).collect();
         Self {
             state: State::Greeting {
                 deadline: now + DEADLINE,
                 next: now + RETRANSMISSION,
             },
-            is_client: true,
             peer,
-            outputs: VecDeque::from([Output::Transmit(vec![HELLO])]),
+            outputs: VecDeque::from([Output::Transmit(hello.clone())]),
+            hello: Some(hello),
         }
     }
 
-    /// The server's end, for a peer whose HELLO has come.
-    pub fn server(now: Instant, peer: Peer) -> Self {
-        let mut session = Self {
-            is_client: false,
-            ..Self::client(now, peer)
-        };
-        session.outputs.clear();
-        session.handle_datagram(now, &[HELLO]);
-        session
+    /// The server's end, for a client whose HELLO has come.
+    pub fn server(peer: Peer) -> Self {
+        Self {
+            state: State::Established,
+            outputs: VecDeque::from([
+                Output::Transmit(vec![WELCOME]),
+                Output::Established(peer.clone()),
+            ]),
+            peer,
+            hello: None,
+        }
     }
 
-    /// Whether a datagram begins a session.
-    pub fn is_hello(datagram: &[u8]) -> bool {
-        datagram.first() == Some(&HELLO)
+    /// The name of the client, if a datagram begins a session.
+    pub fn caller(datagram: &[u8]) -> Option<&str> {
+        let (kind, name) = datagram.split_first()?;
+        std::str::from_utf8(name).ok().filter(|_| *kind == HELLO)
+    }
+
+    /// Whether a datagram tells a client that its session is up.
+    pub fn is_welcome(datagram: &[u8]) -> bool {
+        datagram == [WELCOME]
+    }
+
+    /// What a datagram carries for the layer above.
+    pub fn data(datagram: &[u8]) -> Option<&[u8]> {
+        let (kind, data) = datagram.split_first()?;
+        (*kind == DATA).then_some(data)
     }
 
     fn establish(&mut self) {
@@ -95,11 +111,8 @@ impl Session for PlaintextSession {
         let Some((kind, data)) = datagram.split_first() else {
             return;
         };
-        match (*kind, self.is_client) {
-            (HELLO, false) => {
-                self.outputs.push_back(Output::Transmit(vec![WELCOME]));
-                self.establish();
-            }
+        match (*kind, self.hello.is_some()) {
+            (HELLO, false) => self.outputs.push_back(Output::Transmit(vec![WELCOME])),
             (WELCOME, true) => self.establish(),
             (DATA, _) if self.state == State::Established => {
                 self.outputs.push_back(Output::Data(data.to_vec()));
@@ -116,7 +129,8 @@ impl Session for PlaintextSession {
             }
             if now >= *next {
                 *next = now + RETRANSMISSION;
-                self.outputs.push_back(Output::Transmit(vec![HELLO]));
+                self.outputs
+                    .extend(self.hello.clone().map(Output::Transmit));
             }
         }
     }

@@ -1,102 +1,49 @@
-//! One client, the servers of its providers, and what stands around them.
+//! Homes, two providers and the network between them, on one virtual clock.
 //!
-//! The world carries out actions as the runtime does: in order, with the store in between. It
-//! checks after each of them what must always hold.
+//! ```text
+//! next event -> datagrams that arrive, timeouts that are due -> the agent concerned
+//!            -> its actions, carried out in order -> what must hold of it is checked
+//! ```
+//! The first thing that does not hold ends the run as a [`Fault`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use agent::Now;
-use agent::client::{
-    self, AssociationRecord, Client, Connection, Connector, PathId, RequestRecord,
-};
-use agent::server::{
-    self, Customer, Customers, Flow, MitigationKey, MitigationRecord, Server, SessionLimits,
-    SessionOutput, Sessions, Snapshot,
-};
-use agent::server_selection::AssociationId;
-use agent::session::SessionParameters;
-use dots::identifiers::{Cuid, Mid};
-use dtls::{Credential, Peer};
+use dots::target::{Target, TargetPrefix};
+use ipnet::{IpNet, Ipv6Net};
 use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
 
-use crate::network::{Datagram, Network, Weather};
-use crate::plaintext::PlaintextSession;
+use crate::home::Home;
+use crate::network::{Network, Weather};
+use crate::provider::Provider;
 
-/// How long the mitigator takes.
-const ENFORCEMENT: Duration = Duration::from_millis(10);
-/// The wall clock at the start of a run: 2026-01-01.
-const EPOCH: u64 = 1_767_225_600;
+/// The providers of every home.
+pub const PROVIDERS: [&str; 2] = ["fixed", "mobile"];
 
-/// Opens plaintext sessions as the client called "home".
-#[derive(Debug)]
-pub struct PlaintextConnector(SessionParameters);
+/// How many timeouts of one agent may be due at one moment.
+const AT_ONCE: u32 = 100;
 
-impl Connector for PlaintextConnector {
-    type Session = PlaintextSession;
-
-    fn connect(
-        &mut self,
-        now: Instant,
-        _: &AssociationId,
-        connection: Connection<'_>,
-        _: Option<&()>,
-    ) -> Result<PlaintextSession, dtls::ConfigError> {
-        Ok(PlaintextSession::client(now, peer(connection.server_name)))
-    }
-
-    fn cuid(&self, _: &AssociationId) -> Cuid {
-        Cuid::from_spki_sha256(&fingerprint("home"))
-    }
-
-    fn parameters(&self) -> &SessionParameters {
-        &self.0
-    }
+/// Who something happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Agent {
+    /// The home of this number.
+    Home(usize),
+    /// The provider of this number in [`PROVIDERS`].
+    Provider(usize),
 }
 
-fn fingerprint(name: &str) -> [u8; 32] {
-    let mut digest = [0; 32];
-    for (place, byte) in digest.iter_mut().zip(name.bytes()) {
-        *place = byte;
-    }
-    digest
-}
-
-fn peer(name: &str) -> Peer {
-    Peer {
-        credential: Credential::Certificate {
-            spki_sha256: fingerprint(name),
-            subject: format!("CN={name}"),
-            common_name: Some(name.to_owned()),
-            dns_names: vec![name.to_owned()],
-        },
-        resumed: false,
-    }
-}
-
-/// A provider: its server, its store, its mitigator.
-#[derive(Debug)]
-pub struct Provider {
-    address: SocketAddr,
-    prefixes: Vec<ipnet::IpNet>,
-    sessions: Sessions<PlaintextSession>,
-    server: Server,
-    /// What survives a crash.
-    pub store: BTreeMap<MitigationKey, MitigationRecord>,
-    /// What is filtered.
-    pub enforced: BTreeSet<MitigationKey>,
-    enforcing: BTreeMap<Instant, Vec<MitigationKey>>,
-    restarts: u64,
-}
-
-/// The client's durable state.
-#[derive(Debug, Default)]
-pub struct ClientStore {
-    /// What it knows of its servers.
-    pub associations: BTreeMap<AssociationId, AssociationRecord>,
-    /// What it asked for and has not seen the end of.
-    pub requests: BTreeMap<(client::RequestId, AssociationId, Mid), RequestRecord>,
+/// What did not hold, where and when.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("after {at:?}, {agent}: {what}")]
+pub struct Fault {
+    /// Time since the start.
+    pub at: Duration,
+    /// With whom.
+    pub agent: String,
+    /// What.
+    pub what: String,
 }
 
 /// Everything there is.
@@ -104,407 +51,283 @@ pub struct ClientStore {
 pub struct World {
     start: Instant,
     now: Instant,
-    seed: u64,
-    network: Network,
-    /// The client.
-    pub client: Client<PlaintextConnector>,
-    /// What the client remembers.
-    pub client_store: ClientStore,
-    pvds: PvdSet,
-    paths: BTreeMap<PathId, (SocketAddr, SocketAddr)>,
-    next_port: u16,
-    /// The providers, by the name of their server.
-    pub providers: BTreeMap<String, Provider>,
+    /// What is between them.
+    pub network: Network,
+    homes: Vec<Home>,
+    providers: Vec<Provider>,
+    by_address: BTreeMap<IpAddr, Agent>,
+    timeouts: BTreeSet<(Instant, Agent)>,
+    timeout_of: BTreeMap<Agent, Instant>,
+    fault: Option<Fault>,
+    /// How many timeouts in a row were due again at once.
+    at_once: u32,
+}
+
+fn site(provider: usize, home: usize) -> Ipv6Net {
+    let segment = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+    let (provider, home) = (segment(provider + 1), segment(home));
+    let address = Ipv6Addr::new(0x2001, 0xdb8, provider, home, 0, 0, 0, 0);
+    Ipv6Net::new_assert(address, 64)
+}
+
+fn host(net: Ipv6Net, number: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::from(u128::from(net.addr()) | u128::from(number)))
+}
+
+fn server_address(provider: usize) -> SocketAddr {
+    SocketAddr::new(host(site(provider, 0xffff), 1), dots::SIGNAL_CHANNEL_PORT)
+}
+
+fn pvds(home: usize) -> PvdSet {
+    let mut set = PvdSet::default();
+    for (provider, name) in PROVIDERS.into_iter().enumerate() {
+        let Ok(id) = format!("{name}.example").parse() else {
+            continue;
+        };
+        let net = site(provider, home);
+        set.insert(ProvisioningDomain {
+            id,
+            interface: None,
+            prefixes: vec![net.into()],
+            addresses: vec![host(net, 1)],
+            dots_servers: vec![DotsServer {
+                name: format!("dots.{name}.example"),
+                addresses: vec![server_address(provider)],
+                transports: [pvd::Transport::Udp].into(),
+            }],
+            learned: Learned::Configuration,
+        });
+    }
+    set
+}
+
+/// Hosts of a home in the network of each provider.
+pub fn target(home: usize, hosts: &[(usize, u16)]) -> Target {
+    let address = |(provider, number): &(usize, u16)| host(site(*provider, home), *number);
+    let prefixes = hosts.iter().map(address).map(TargetPrefix::try_from);
+    Target {
+        prefixes: prefixes.filter_map(Result::ok).collect(),
+        ..Target::default()
+    }
 }
 
 impl World {
-    /// A home with two providers called fixed and mobile.
-    pub fn residential(start: Instant, weather: Weather, seed: u64) -> Self {
-        let mut pvds = PvdSet::default();
-        let mut providers = BTreeMap::new();
-        let uplinks = [
-            (
-                "fixed.example",
-                "203.0.113.0/28",
-                "203.0.113.1",
-                "203.0.113.129:4646",
-            ),
-            (
-                "mobile.example",
-                "198.51.100.0/28",
-                "198.51.100.1",
-                "198.51.100.129:4646",
-            ),
-        ];
-        for (name, prefix, address, server) in uplinks {
-            let prefixes: Vec<ipnet::IpNet> = prefix.parse().into_iter().collect();
-            let addresses: Vec<SocketAddr> = server.parse().into_iter().collect();
-            let server_name = format!("dots.{name}");
-            pvds.insert(ProvisioningDomain {
-                id: match name.parse() {
-                    Ok(id) => id,
-                    Err(_) => continue,
-                },
-                interface: None,
-                prefixes: prefixes.clone(),
-                addresses: address.parse().into_iter().collect(),
-                dots_servers: vec![DotsServer {
-                    name: server_name.clone(),
-                    addresses: addresses.clone(),
-                    transports: [pvd::Transport::Udp].into(),
-                }],
-                learned: Learned::Configuration,
-            });
-            for address in addresses {
-                let provider = Provider::new(start, address, &prefixes, BTreeMap::new(), seed);
-                providers.insert(server_name.clone(), provider);
-            }
-        }
-        let now = Now {
-            monotonic: start,
-            unix: EPOCH,
-        };
-        let connector = PlaintextConnector(SessionParameters::default());
-        let nothing = (Vec::new(), Vec::new());
-        Self {
+    /// So many homes, each with both providers.
+    pub fn new(start: Instant, weather: Weather, seed: u64, homes: usize) -> Self {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        let mut world = Self {
             start,
             now: start,
-            seed,
-            network: Network::new(weather, seed),
-            client: Client::new(now, connector, pvds.clone(), nothing, 100, seed),
-            client_store: ClientStore::default(),
-            pvds,
-            paths: BTreeMap::new(),
-            next_port: 20_000,
-            providers,
+            network: Network::new(weather, seeds.u64(..)),
+            homes: Vec::new(),
+            providers: Vec::new(),
+            by_address: BTreeMap::new(),
+            timeouts: BTreeSet::new(),
+            timeout_of: BTreeMap::new(),
+            fault: None,
+            at_once: 0,
+        };
+        for home in 0..homes {
+            let made = Home::new(start, format!("home-{home}"), pvds(home), seeds.u64(..));
+            for address in made.addresses() {
+                world.by_address.insert(address, Agent::Home(home));
+            }
+            world.homes.push(made);
+            world.touched(Agent::Home(home));
+        }
+        for provider in 0..PROVIDERS.len() {
+            let owned = |home| vec![IpNet::from(site(provider, home))];
+            let customers = (0..homes).map(|home| (format!("home-{home}"), owned(home)));
+            let address = server_address(provider);
+            let made = Provider::new(start, address, customers.collect(), seeds.u64(..));
+            world.providers.push(made);
+            let agent = Agent::Provider(provider);
+            world.by_address.insert(address.ip(), agent);
+            world.touched(agent);
+        }
+        world
+    }
+
+    /// The monotonic time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.now.saturating_duration_since(self.start)
+    }
+
+    /// All homes.
+    pub fn homes(&self) -> &[Home] {
+        &self.homes
+    }
+
+    /// All providers, in the order of [`PROVIDERS`].
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// Does something to a home; what it wants then happens at once.
+    pub fn at_home<T>(&mut self, home: usize, act: impl FnOnce(&mut Home, Instant) -> T) -> T {
+        let result = act(&mut self.homes[home], self.now);
+        self.settle(Agent::Home(home));
+        result
+    }
+
+    /// Does something to a provider; what it wants then happens at once.
+    pub fn at_provider<T>(
+        &mut self,
+        provider: usize,
+        act: impl FnOnce(&mut Provider, Instant) -> T,
+    ) -> T {
+        let result = act(&mut self.providers[provider], self.now);
+        self.settle(Agent::Provider(provider));
+        result
+    }
+
+    /// A process dies and starts again: at once, or in the middle of what it does next, after so
+    /// many actions.
+    pub fn crash(&mut self, agent: Agent, after: Option<u32>) {
+        match (agent, after) {
+            (Agent::Home(home), Some(actions)) => self.homes[home].fuse.light(actions),
+            (Agent::Home(home), None) => self.at_home(home, Home::restart),
+            (Agent::Provider(number), Some(actions)) => self.providers[number].fuse.light(actions),
+            (Agent::Provider(number), None) => self.at_provider(number, Provider::restart),
         }
     }
 
-    /// The time on both clocks.
-    pub fn now(&self) -> Now {
-        Now {
-            monotonic: self.now,
-            unix: EPOCH + self.now.duration_since(self.start).as_secs(),
+    /// Sets the wall clock of an agent forward or back.
+    pub fn jump(&mut self, agent: Agent, seconds: i64) {
+        match agent {
+            Agent::Home(home) => self.homes[home].clocks.jump(seconds),
+            Agent::Provider(provider) => self.providers[provider].clocks.jump(seconds),
         }
+    }
+
+    /// The mitigator of a provider fails, or recovers.
+    pub fn set_mitigator(&mut self, provider: usize, works: bool) {
+        self.at_provider(provider, |provider, now| match works {
+            true => provider.mitigator.recover(now),
+            false => provider.mitigator.fail(),
+        });
+    }
+
+    /// Lets this much time pass.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run(&mut self, time: Duration) -> Result<(), Fault> {
+        self.run_until(time, |_| false).map(drop)
     }
 
     /// Lets time pass until `done`, at most for `patience`. Returns whether it came to that.
-    pub fn run_until(&mut self, patience: Duration, done: impl Fn(&Self) -> bool) -> bool {
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run_until(
+        &mut self,
+        patience: Duration,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Fault> {
         let end = self.now + patience;
         loop {
-            self.settle();
-            if done(self) {
-                return true;
+            if let Some(fault) = self.fault.take() {
+                return Err(fault);
             }
-            let Some(next) = self.next_event().filter(|at| *at <= end) else {
+            if done(self) {
+                return Ok(true);
+            }
+            let timeout = self.timeouts.first().map(|(at, _)| *at);
+            let next = timeout.into_iter().chain(self.network.next_arrival()).min();
+            let Some(next) = next.filter(|at| *at <= end) else {
                 self.now = end;
-                return false;
+                return Ok(false);
             };
             self.now = self.now.max(next);
-            self.deliver();
+            self.step();
         }
-    }
-
-    /// The client process dies and starts again with what it had stored.
-    pub fn restart_client(&mut self) {
-        self.paths.clear();
-        self.seed += 1;
-        let known = self.client_store.associations.values().cloned().collect();
-        let requests = self.client_store.requests.values().cloned().collect();
-        let connector = PlaintextConnector(SessionParameters::default());
-        let pvds = self.pvds.clone();
-        self.client = Client::new(
-            self.now(),
-            connector,
-            pvds,
-            (known, requests),
-            100,
-            self.seed,
-        );
-    }
-
-    /// A server process dies and starts again with what it had stored.
-    pub fn restart_provider(&mut self, name: &str) {
-        let (now, seed) = (self.now(), self.seed);
-        if let Some(provider) = self.providers.get_mut(name) {
-            provider.restart(now, seed);
-        }
-    }
-
-    fn next_event(&self) -> Option<Instant> {
-        let providers = self.providers.values().flat_map(|provider| {
-            [
-                provider.sessions.poll_timeout(),
-                provider.server.poll_timeout(),
-                provider.enforcing.first_key_value().map(|(at, _)| *at),
-            ]
-        });
-        providers
-            .chain([self.network.next_arrival(), self.client.poll_timeout()])
-            .flatten()
-            .min()
     }
 
     /// Hands out what is due by now.
-    fn deliver(&mut self) {
-        let now = self.now();
+    fn step(&mut self) {
         while let Some(datagram) = self.network.receive(self.now) {
-            let path = self
-                .paths
-                .iter()
-                .find(|(_, ends)| **ends == (datagram.destination, datagram.source))
-                .map(|(path, _)| *path);
-            if let Some(path) = path {
-                self.client.handle_datagram(now, path, &datagram.payload);
-            }
-            for provider in self.providers.values_mut() {
-                if provider.address == datagram.destination {
-                    provider.handle_datagram(self.now, &datagram);
-                }
-            }
-        }
-        if self.client.poll_timeout().is_some_and(|at| at <= self.now) {
-            self.client.handle_timeout(now);
-        }
-        for provider in self.providers.values_mut() {
-            provider.handle_timeout(now);
-        }
-    }
-
-    /// Carries out what the agents want until they want nothing more.
-    fn settle(&mut self) {
-        let now = self.now();
-        while let Some(action) = self.client.poll_action() {
-            self.carry_out(action);
-        }
-        for provider in self.providers.values_mut() {
-            provider.settle(now, &mut self.network);
-        }
-    }
-
-    fn carry_out(&mut self, action: client::Action) {
-        match action {
-            client::Action::OpenPath {
-                path,
-                source,
-                remote,
-                ..
-            } => {
-                if let Some(source) = source {
-                    let local = SocketAddr::new(source, self.next_port);
-                    self.next_port = self.next_port.wrapping_add(1).max(20_000);
-                    self.paths.insert(path, (local, remote));
-                }
-            }
-            client::Action::Transmit(path, payload) => {
-                if let Some((source, destination)) = self.paths.get(&path).copied() {
-                    let datagram = Datagram {
-                        source,
-                        destination,
-                        payload,
-                    };
-                    self.network.send(self.now, &datagram);
-                }
-            }
-            client::Action::ClosePath(path) => {
-                self.paths.remove(&path);
-            }
-            client::Action::Persist(client::Change::PutAssociation(record)) => {
-                self.client_store
-                    .associations
-                    .insert(record.association.clone(), record);
-            }
-            client::Action::Persist(client::Change::PutRequest(record)) => {
-                let key = (record.id, record.association.clone(), record.mid);
-                self.client_store.requests.insert(key, record);
-            }
-            client::Action::Persist(client::Change::DeleteRequest(id, association, mid)) => {
-                self.client_store.requests.remove(&(id, association, mid));
-            }
-            client::Action::Noted(_) => {}
-        }
-    }
-}
-
-impl Provider {
-    fn new(
-        start: Instant,
-        address: SocketAddr,
-        prefixes: &[ipnet::IpNet],
-        store: BTreeMap<MitigationKey, MitigationRecord>,
-        seed: u64,
-    ) -> Self {
-        let now = Now {
-            monotonic: start,
-            unix: EPOCH,
-        };
-        let mut provider = Self {
-            address,
-            prefixes: prefixes.to_vec(),
-            sessions: sessions(seed),
-            server: Server::new(
-                now,
-                Customers::default(),
-                server::Policy::default(),
-                Snapshot::default(),
-            ),
-            store,
-            enforced: BTreeSet::new(),
-            enforcing: BTreeMap::new(),
-            restarts: 0,
-        };
-        provider.restart(now, seed);
-        provider
-    }
-
-    fn restart(&mut self, now: Now, seed: u64) {
-        self.restarts += 1;
-        let customers: Customers = [Customer {
-            name: "home".to_owned(),
-            psk_identity: None,
-            prefixes: self.prefixes.clone(),
-            max_mitigations: 10,
-        }]
-        .into_iter()
-        .collect();
-        let snapshot = Snapshot {
-            mitigations: self.store.values().cloned().collect(),
-            ..Snapshot::default()
-        };
-        self.server = Server::new(now, customers, server::Policy::default(), snapshot);
-        self.sessions = sessions(seed.wrapping_add(self.restarts));
-        // What the kernel filters outlives the process; the mitigator then reconciles.
-        self.enforced = self
-            .server
-            .enforced_scopes()
-            .map(|(key, _)| key.clone())
-            .collect();
-        self.enforcing.clear();
-        let keys = self.enforced.iter().cloned().collect();
-        self.enforcing.insert(now.monotonic, keys);
-    }
-
-    fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        let remote = datagram.source;
-        if self.sessions.has_remote(remote) {
-            self.sessions
-                .handle_datagram(now, remote, &datagram.payload);
-        } else if PlaintextSession::is_hello(&datagram.payload) {
-            let secured = PlaintextSession::server(now, peer("home"));
-            let flow = Flow {
-                remote,
-                local: None,
+            let Some(agent) = self.by_address.get(&datagram.destination.ip()).copied() else {
+                continue;
             };
-            // At its limit the server drops the datagram.
-            let _refused = self.sessions.insert(now, flow, secured, &datagram.payload);
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Now) {
-        self.sessions.handle_timeout(now.monotonic);
-        while let Some((at, _)) = self.enforcing.first_key_value() {
-            if *at > now.monotonic {
-                break;
-            }
-            if let Some((_, keys)) = self.enforcing.pop_first() {
-                self.server.handle(now, server::Input::Enforced(keys));
-            }
-        }
-        if self
-            .server
-            .poll_timeout()
-            .is_some_and(|at| at <= now.monotonic)
-        {
-            self.server.handle(now, server::Input::Timeout);
-        }
-    }
-
-    fn settle(&mut self, now: Now, network: &mut Network) {
-        loop {
-            let mut moved = false;
-            while let Some(output) = self.sessions.poll_output() {
-                moved = true;
-                match output {
-                    SessionOutput::Transmit(flow, payload) => {
-                        let datagram = Datagram {
-                            source: self.address,
-                            destination: flow.remote,
-                            payload,
-                        };
-                        network.send(now.monotonic, &datagram);
-                    }
-                    SessionOutput::Event(session, event) => {
-                        if let Some(input) = server::Input::from_event(session, event) {
-                            self.server.handle(now, input);
-                        }
-                    }
+            match agent {
+                Agent::Home(home) => self.homes[home].handle_datagram(self.now, &datagram),
+                Agent::Provider(number) => {
+                    self.providers[number].handle_datagram(self.now, &datagram);
                 }
             }
-            while let Some(action) = self.server.poll_action() {
-                moved = true;
-                self.carry_out(now, action);
+            self.settle(agent);
+        }
+        let due: Vec<Agent> = self
+            .timeouts
+            .iter()
+            .take_while(|(at, _)| *at <= self.now)
+            .map(|(_, agent)| *agent)
+            .collect();
+        for agent in due {
+            match agent {
+                Agent::Home(home) => self.homes[home].handle_timeout(self.now),
+                Agent::Provider(provider) => self.providers[provider].handle_timeout(self.now),
             }
-            if !moved {
-                break;
+            self.settle(agent);
+            let next = self.timeout_of.get(&agent);
+            let stays = next.is_some_and(|at| *at <= self.now);
+            self.at_once = if stays { self.at_once + 1 } else { 0 };
+            if self.at_once > AT_ONCE {
+                self.note(agent, "a timeout that stays due".to_owned());
             }
         }
-        // Invariant: what is filtered is what is promised.
-        let promised: BTreeSet<MitigationKey> = self.store.keys().cloned().collect();
-        assert_eq!(self.enforced, promised, "filtered, and promised");
     }
 
-    fn carry_out(&mut self, now: Now, action: server::Action) {
-        match action {
-            server::Action::Persist(server::Change::Put(record)) => {
-                self.store.insert(record.key.clone(), record);
-            }
-            server::Action::Persist(server::Change::Delete(key)) => {
-                self.store.remove(&key);
-            }
-            server::Action::Respond(session, exchange, response) => {
-                // Invariant: what is accepted is durable before the client is told.
-                if response.code == coap::Code::CREATED {
-                    assert!(!self.store.is_empty(), "2.01 left before its record");
-                }
-                self.sessions
-                    .respond(now.monotonic, session, exchange, response);
-            }
-            server::Action::Ignore(session, exchange) => {
-                self.sessions.ignore(now.monotonic, session, exchange);
-            }
-            server::Action::Notify(session, token, response) => {
-                self.sessions
-                    .notify(now.monotonic, session, &token, response);
-            }
-            // Nobody here asks for names, or sets anything up over a data channel.
-            server::Action::Persist(server::Change::PutResources(..))
-            | server::Action::Resolve(_) => {}
-            server::Action::Enforce(key, _) => {
-                self.enforced.insert(key.clone());
-                self.enforcing
-                    .entry(now.monotonic + ENFORCEMENT)
-                    .or_default()
-                    .push(key);
-            }
-            server::Action::Withdraw(key) => {
-                self.enforced.remove(&key);
-            }
-            server::Action::SetMitigating(session, is_mitigating) => {
-                self.sessions
-                    .set_mitigating(now.monotonic, session, is_mitigating);
-            }
-            server::Action::Close(session) => self.sessions.close(now.monotonic, session),
-            server::Action::Decided(_) => {}
+    /// Carries out what an agent wants.
+    fn settle(&mut self, agent: Agent) {
+        let (now, network) = (self.now, &mut self.network);
+        let settled = match agent {
+            Agent::Home(home) => self.homes[home].settle(now, network),
+            Agent::Provider(provider) => self.providers[provider].settle(now, network),
+        };
+        if let Err(what) = settled {
+            self.note(agent, what);
+        }
+        self.touched(agent);
+    }
+
+    fn note(&mut self, agent: Agent, what: String) {
+        let fault = Fault {
+            at: self.elapsed(),
+            agent: agent.to_string(),
+            what,
+        };
+        self.fault.get_or_insert(fault);
+    }
+
+    fn touched(&mut self, agent: Agent) {
+        let next = match agent {
+            Agent::Home(home) => self.homes[home].client.poll_timeout(),
+            Agent::Provider(provider) => self.providers[provider].next_timeout(),
+        };
+        if let Some(before) = self.timeout_of.remove(&agent) {
+            self.timeouts.remove(&(before, agent));
+        }
+        if let Some(at) = next {
+            self.timeout_of.insert(agent, at);
+            self.timeouts.insert((at, agent));
         }
     }
 }
 
-fn sessions(seed: u64) -> Sessions<PlaintextSession> {
-    let limits = SessionLimits {
-        sessions: 100,
-        sessions_per_source: 100,
-        handshakes: 100,
-        handshakes_per_source: 100,
-    };
-    Sessions::new(SessionParameters::default(), limits, (0, 1), seed)
+impl fmt::Display for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Home(home) => write!(f, "home {home}"),
+            Self::Provider(provider) => {
+                write!(f, "provider {}", PROVIDERS.get(*provider).unwrap_or(&"?"))
+            }
+        }
+    }
 }

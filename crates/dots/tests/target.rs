@@ -212,10 +212,7 @@ fn targets_overlap_by_what_they_name_not_by_ports() {
 #[test]
 fn a_uri_is_no_longer_than_a_text_may_be_when_it_is_written_again() {
     let start = "https://[2001:db8::1:2:3:4:5]/";
-    for (length, fits) in [
-        (limits::TEXT_BYTES - 1, true),
-        (limits::TEXT_BYTES, false),
-    ] {
+    for (length, fits) in [(limits::TEXT_BYTES - 1, true), (limits::TEXT_BYTES, false)] {
         let text = format!("{start}{}", "a".repeat(length - start.len()));
         let uri = text.parse::<TargetUri>();
         assert_eq!(uri.is_ok(), fits);

@@ -1,0 +1,77 @@
+//! Who is who: names stand for certificates.
+
+use std::time::Instant;
+
+use agent::client::{Connection, Connector};
+use agent::server_selection::AssociationId;
+use agent::session::{Negotiation, SessionParameters};
+use dots::identifiers::Cuid;
+use dtls::{Credential, Peer};
+
+use crate::plaintext::PlaintextSession;
+
+fn fingerprint(name: &str) -> [u8; 32] {
+    let mut digest = [0; 32];
+    for (place, byte) in digest.iter_mut().rev().zip(name.bytes().rev()) {
+        *place = byte;
+    }
+    digest
+}
+
+/// The holder of the certificate for `name`.
+pub(crate) fn peer(name: &str) -> Peer {
+    Peer {
+        credential: Credential::Certificate {
+            spki_sha256: fingerprint(name),
+            subject: format!("CN={name}"),
+            common_name: Some(name.to_owned()),
+            dns_names: vec![name.to_owned()],
+        },
+        resumed: false,
+    }
+}
+
+/// Opens plaintext sessions as the client of this name.
+#[derive(Debug)]
+pub struct PlaintextConnector {
+    name: String,
+    parameters: SessionParameters,
+}
+
+impl PlaintextConnector {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            parameters: SessionParameters {
+                negotiation: Negotiation::Client(None),
+                ..SessionParameters::default()
+            },
+        }
+    }
+}
+
+impl Connector for PlaintextConnector {
+    type Session = PlaintextSession;
+
+    fn connect(
+        &mut self,
+        now: Instant,
+        _: &AssociationId,
+        connection: Connection<'_>,
+        _: Option<&()>,
+    ) -> Result<PlaintextSession, dtls::ConfigError> {
+        let server = peer(connection.server_name);
+        Ok(PlaintextSession::client(now, &self.name, server))
+    }
+
+    fn cuid(&self, _: &AssociationId) -> Cuid {
+        let mut digest = fingerprint(&self.name);
+        // The identifier is made of the first half.
+        digest.reverse();
+        Cuid::from_spki_sha256(&digest)
+    }
+
+    fn parameters(&self) -> &SessionParameters {
+        &self.parameters
+    }
+}

@@ -1,0 +1,126 @@
+//! What a server said it would do, written down apart from what it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use agent::Now;
+use agent::server::{MitigationKey, MitigationRecord};
+use dots::lifetime::Lifetime;
+use dots::target::Target;
+
+/// How late an end may be noticed.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// The longest time that a mitigation goes on after its withdrawal (RFC 9132 §4.4.4).
+const TERMINATING: Duration = Duration::from_secs(300);
+
+/// The promises of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    promised: BTreeMap<MitigationKey, Promise>,
+    /// Deleted since the last check; each needs a reason.
+    deleted: BTreeSet<MitigationKey>,
+    /// How many promises were made, refreshed ones included.
+    pub(crate) made: u64,
+}
+
+#[derive(Debug)]
+struct Promise {
+    /// As granted; `None`: indefinite.
+    lifetime: Option<Duration>,
+    /// `None`: until it is withdrawn.
+    until: Option<Instant>,
+    target: Target,
+    /// Its client wants it no more; it may go on for a while (RFC 9132 §4.4.4).
+    is_withdrawn: bool,
+}
+
+impl Ledger {
+    /// The client is told that its request is granted.
+    pub(crate) fn promise(&mut self, now: Instant, record: &MitigationRecord, granted: Lifetime) {
+        let (key, target) = (&record.key, &record.request.target);
+        self.made += 1;
+        // A higher mid takes the place of what it overlaps (RFC 9132 §4.4.1.3).
+        self.promised.retain(|other, promise| {
+            let is_older =
+                other.mid < key.mid && (&other.customer, &other.cuid) == (&key.customer, &key.cuid);
+            !(is_older && promise.target.overlaps(target))
+        });
+        let lifetime = match granted {
+            Lifetime::Seconds(seconds) => Some(Duration::from_secs(seconds.get().into())),
+            Lifetime::Indefinite => None,
+        };
+        let promise = Promise {
+            lifetime,
+            until: lifetime.map(|lifetime| now + lifetime),
+            target: target.clone(),
+            is_withdrawn: false,
+        };
+        self.promised.insert(key.clone(), promise);
+    }
+
+    /// The client was heard to withdraw it.
+    pub(crate) fn withdraw(&mut self, now: Instant, key: &MitigationKey) {
+        if let Some(promise) = self.promised.get_mut(key) {
+            promise.is_withdrawn = true;
+            promise.lifetime = Some(TERMINATING);
+            promise.until = Some(now + TERMINATING);
+        }
+    }
+
+    pub(crate) fn delete(&mut self, key: &MitigationKey) {
+        self.deleted.insert(key.clone());
+    }
+
+    /// Whether all that is promised is stored and in force; what is not must have come to its end.
+    pub(crate) fn check(
+        &mut self,
+        now: Instant,
+        stored: &BTreeMap<MitigationKey, MitigationRecord>,
+        in_force: &BTreeSet<MitigationKey>,
+    ) -> Result<(), String> {
+        for key in std::mem::take(&mut self.deleted) {
+            let Some(promise) = self.promised.get(&key) else {
+                continue;
+            };
+            let is_expired = promise.until.is_some_and(|until| until <= now);
+            if !is_expired && !promise.is_withdrawn {
+                return Err(format!("{key:?} was ended without a reason"));
+            }
+            self.promised.remove(&key);
+        }
+        for (key, promise) in &self.promised {
+            if promise.until.is_some_and(|until| until + SLACK < now) {
+                return Err(format!("{key:?} outlived its lifetime"));
+            }
+            if !stored.contains_key(key) {
+                return Err(format!("{key:?} was promised and is not stored"));
+            }
+            if !in_force.contains(key) {
+                return Err(format!("{key:?} was promised and is not in force"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a promise ends by itself.
+    pub(crate) fn is_to_end(&self, now: Instant, key: &MitigationKey) -> bool {
+        let promise = self.promised.get(key);
+        promise.is_some_and(|promise| promise.until.is_some_and(|until| until > now))
+    }
+
+    /// The process died. What it had deleted it would have had a reason for; what was promised is
+    /// stored, and the wall clock says when it ends.
+    pub(crate) fn restart(&mut self, now: Now, stored: &BTreeMap<MitigationKey, MitigationRecord>) {
+        for key in std::mem::take(&mut self.deleted) {
+            self.promised.remove(&key);
+        }
+        for (key, promise) in &mut self.promised {
+            // A wall clock that jumped may shorten a lifetime, and not prolong it.
+            let longest = promise.lifetime.map(|lifetime| now.monotonic + lifetime);
+            let shown = stored.get(key).and_then(|record| record.expires_unix);
+            let shown = shown.map(|at| now.instant_of(at));
+            promise.until = shown.into_iter().chain(longest).min();
+        }
+    }
+}

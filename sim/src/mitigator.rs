@@ -1,0 +1,85 @@
+//! What filters traffic, and may fail for a while.
+//!
+//! ```text
+//! Working --fail--> Failed --recover--> Working, after it has caught up
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use agent::server::MitigationKey;
+
+/// How long it takes.
+const ENFORCEMENT: Duration = Duration::from_millis(10);
+
+/// The mitigator of one provider.
+#[derive(Debug, Default)]
+pub(crate) struct Mitigator {
+    is_failed: bool,
+    /// What it was told to filter.
+    wanted: BTreeSet<MitigationKey>,
+    filtered: BTreeSet<MitigationKey>,
+    /// What the server has not been told of.
+    due: BTreeMap<Instant, Vec<MitigationKey>>,
+}
+
+impl Mitigator {
+    pub(crate) fn wanted(&self) -> &BTreeSet<MitigationKey> {
+        &self.wanted
+    }
+
+    pub(crate) fn filtered(&self) -> &BTreeSet<MitigationKey> {
+        &self.filtered
+    }
+
+    pub(crate) fn enforce(&mut self, now: Instant, key: MitigationKey) {
+        self.wanted.insert(key.clone());
+        if !self.is_failed {
+            self.due.entry(now + ENFORCEMENT).or_default().push(key);
+        }
+    }
+
+    pub(crate) fn withdraw(&mut self, key: &MitigationKey) {
+        self.wanted.remove(key);
+        if !self.is_failed {
+            self.filtered.remove(key);
+        }
+    }
+
+    /// The server has started: all of this is to be filtered, and nothing else.
+    pub(crate) fn reconcile(&mut self, now: Instant, wanted: BTreeSet<MitigationKey>) {
+        self.wanted = wanted;
+        self.due.clear();
+        if !self.is_failed {
+            self.recover(now);
+        }
+    }
+
+    pub(crate) fn fail(&mut self) {
+        self.is_failed = true;
+        self.due.clear();
+    }
+
+    pub(crate) fn recover(&mut self, now: Instant) {
+        self.is_failed = false;
+        self.filtered.retain(|key| self.wanted.contains(key));
+        let keys = self.wanted.iter().cloned().collect();
+        self.due.insert(now + ENFORCEMENT, keys);
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.due.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// What has come into force by now.
+    pub(crate) fn enforced(&mut self, now: Instant) -> Vec<MitigationKey> {
+        let mut done = Vec::new();
+        while self.next_timeout().is_some_and(|at| at <= now) {
+            let keys = self.due.pop_first().map(|(_, keys)| keys);
+            done.extend(keys.into_iter().flatten());
+        }
+        done.retain(|key| self.wanted.contains(key));
+        self.filtered.extend(done.iter().cloned());
+        done
+    }
+}

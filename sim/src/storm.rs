@@ -1,0 +1,332 @@
+//! A run in which everything happens: loss up to 90 %, partitions, crashes on both sides, wall
+//! clocks that jump, mitigators that fail, homes that ask and withdraw.
+//!
+//! ```text
+//! storm (as long as is wished) -> calm: everybody knows the truth
+//!                              -> all is withdrawn: nothing is left
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use agent::client::State;
+use dots::lifetime::Lifetime;
+use dots::mitigation::Status;
+
+use crate::network::Weather;
+use crate::world::{Agent, Fault, PROVIDERS, World, target};
+
+/// What kind of run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many homes there are.
+    pub homes: usize,
+    /// How long the storm lasts, in minutes.
+    pub minutes: u32,
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Requests that homes made.
+    pub requests: u64,
+    /// Times that a server granted or refreshed one.
+    pub granted: u64,
+    /// Requests that homes withdrew in the storm.
+    pub withdrawn: u64,
+    /// Processes that died.
+    pub crashes: u64,
+    /// Times that a wall clock jumped.
+    pub jumps: u64,
+    /// Times that somebody was cut off.
+    pub partitions: u64,
+    /// Mitigations in force after the storm that their homes believe to be over.
+    pub orphans: u64,
+    /// Datagrams that were carried.
+    pub datagrams: u64,
+}
+
+/// How often something new happens to somebody.
+const TICK: Duration = Duration::from_secs(5);
+/// Long enough for every pause to end (RFC 9132 §4.7: 60 s, twice) and every round of notifications.
+const CALM: Duration = Duration::from_secs(15 * 60);
+/// How many seconds a change may take to be told.
+const TELLING: u32 = 5;
+/// The longest lifetime that is asked for, in seconds.
+const LONGEST: u32 = 1200;
+const LOSSES: [f64; 6] = [0.0, 0.1, 0.3, 0.5, 0.8, 0.9];
+
+/// Runs a storm, and the calm after it.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn run(start: Instant, seed: u64, plan: Plan) -> Result<Summary, Fault> {
+    let mut storm = Storm {
+        world: World::new(start, Weather::CALM, seed, plan.homes),
+        random: fastrand::Rng::with_seed(!seed),
+        due: BTreeMap::new(),
+        summary: Summary::default(),
+    };
+    let ticks = u64::from(plan.minutes) * 60 / TICK.as_secs();
+    for tick in 0..ticks {
+        storm.happen(tick);
+        storm.world.run(TICK)?;
+    }
+    storm.heal();
+    storm.world.run(CALM)?;
+    storm.see_truth()?;
+    storm.withdraw_all();
+    storm
+        .world
+        .run(Duration::from_secs(u64::from(LONGEST)) + CALM)?;
+    storm.check_nothing_left()?;
+    storm.summary.datagrams = storm.world.network.carried();
+    let providers = storm.world.providers().iter();
+    storm.summary.granted = providers.map(|provider| provider.ledger.made).sum();
+    Ok(storm.summary)
+}
+
+struct Storm {
+    world: World,
+    random: fastrand::Rng,
+    /// What ends at which tick.
+    due: BTreeMap<u64, Vec<Relief>>,
+    summary: Summary,
+}
+
+/// The end of something bad.
+enum Relief {
+    Join(Agent),
+    Recover(usize),
+}
+
+impl Storm {
+    fn happen(&mut self, tick: u64) {
+        for relief in self.due.remove(&tick).unwrap_or_default() {
+            self.relieve(&relief);
+        }
+        if tick.is_multiple_of(24) {
+            let loss = self.random.choice(LOSSES).unwrap_or_default();
+            let slowest = Duration::from_millis(self.random.u64(20..800));
+            self.world.network.set_weather(Weather {
+                loss,
+                duplication: self.random.f64() * 0.1,
+                delay: (Duration::from_millis(5), slowest),
+            });
+        }
+        let homes = self.world.homes().len();
+        for _ in 0..=homes / 20 {
+            let home = self.random.usize(0..homes);
+            match self.random.u32(0..20) {
+                0..7 => self.ask(home),
+                7..11 => self.withdraw(home),
+                11..13 => self.crash(Agent::Home(home)),
+                13 => self.jump(Agent::Home(home)),
+                14 => self.cut_off(tick, Agent::Home(home)),
+                _ => {}
+            }
+        }
+        let provider = self.random.usize(0..PROVIDERS.len());
+        match self.random.u32(0..120) {
+            0..4 => self.crash(Agent::Provider(provider)),
+            4..6 => self.jump(Agent::Provider(provider)),
+            6 => self.cut_off(tick, Agent::Provider(provider)),
+            7..9 => {
+                self.world.set_mitigator(provider, false);
+                self.later(tick, Relief::Recover(provider));
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, home: usize) {
+        let hosts: Vec<(usize, u16)> = (0..self.random.usize(1..4))
+            .map(|_| {
+                (
+                    self.random.usize(0..PROVIDERS.len()),
+                    self.random.u16(2..12),
+                )
+            })
+            .collect();
+        let target = target(home, &hosts);
+        let seconds = self.random.u32(30..LONGEST);
+        let Ok(lifetime) = Lifetime::from_number(seconds.into()) else {
+            return;
+        };
+        let asked = self
+            .world
+            .at_home(home, |home, now| home.mitigate(now, &target, lifetime));
+        // It has as many as it may.
+        self.summary.requests += u64::from(asked.is_ok());
+    }
+
+    fn withdraw(&mut self, home: usize) {
+        let requests = self.world.homes()[home].client.requests();
+        if let Some(request) = self.random.choice(requests) {
+            let gone = self
+                .world
+                .at_home(home, |home, now| home.withdraw(now, request.id));
+            self.summary.withdrawn += u64::from(gone.is_ok());
+        }
+    }
+
+    fn crash(&mut self, agent: Agent) {
+        self.summary.crashes += 1;
+        let after = self.random.bool().then(|| self.random.u32(0..40));
+        self.world.crash(agent, after);
+    }
+
+    fn jump(&mut self, agent: Agent) {
+        self.summary.jumps += 1;
+        let seconds = self.random.i64(-7200..7200);
+        self.world.jump(agent, seconds);
+    }
+
+    fn cut_off(&mut self, tick: u64, agent: Agent) {
+        self.summary.partitions += 1;
+        for address in self.addresses(agent) {
+            self.world.network.cut_off(address);
+        }
+        self.later(tick, Relief::Join(agent));
+    }
+
+    fn later(&mut self, tick: u64, relief: Relief) {
+        let at = tick + self.random.u64(1..100);
+        self.due.entry(at).or_default().push(relief);
+    }
+
+    fn relieve(&mut self, relief: &Relief) {
+        match *relief {
+            Relief::Recover(provider) => self.world.set_mitigator(provider, true),
+            Relief::Join(agent) => {
+                for address in self.addresses(agent) {
+                    self.world.network.join(address);
+                }
+            }
+        }
+    }
+
+    fn addresses(&self, agent: Agent) -> Vec<std::net::IpAddr> {
+        match agent {
+            Agent::Home(home) => self.world.homes()[home].addresses().collect(),
+            Agent::Provider(provider) => vec![self.world.providers()[provider].address.ip()],
+        }
+    }
+
+    fn heal(&mut self) {
+        self.world.network.set_weather(Weather::CALM);
+        for relief in std::mem::take(&mut self.due).into_values().flatten() {
+            self.relieve(&relief);
+        }
+    }
+
+    fn fault(&self, agent: Agent, what: String) -> Fault {
+        Fault {
+            at: self.world.elapsed(),
+            agent: agent.to_string(),
+            what,
+        }
+    }
+
+    /// In calm weather, what a home believes is what is, but for what is just being told.
+    fn see_truth(&mut self) -> Result<(), Fault> {
+        for _ in 0..TELLING {
+            if self.check_truth().is_ok() {
+                break;
+            }
+            self.world.run(Duration::from_secs(1))?;
+        }
+        self.summary.orphans = self.check_truth()?;
+        Ok(())
+    }
+
+    /// How many mitigations are in force that their homes believe to be over.
+    fn check_truth(&self) -> Result<u64, Fault> {
+        let mut orphans = 0;
+        let mut known = [(); PROVIDERS.len()].map(|()| BTreeMap::new());
+        for (number, provider) in self.world.providers().iter().enumerate() {
+            let now = provider.clocks.show(self.world.now());
+            for (key, status) in provider.server().report(now) {
+                known[number].insert((key.customer.clone(), key.mid), status.status);
+            }
+            let stored: Vec<_> = provider.store().keys().collect();
+            if !provider.filtered().iter().eq(stored) {
+                let agent = Agent::Provider(number);
+                return Err(self.fault(agent, "what is filtered is not what is stored".to_owned()));
+            }
+        }
+        for (number, home) in self.world.homes().iter().enumerate() {
+            let agent = Agent::Home(number);
+            let requests = home.client.requests().into_iter();
+            for part in requests.flat_map(|request| request.parts) {
+                let server = PROVIDERS
+                    .iter()
+                    .position(|name| part.association.server.contains(name));
+                let Some(known) = server.and_then(|server| known.get_mut(server)) else {
+                    continue;
+                };
+                let truth = known.remove(&(home.name.clone(), part.mid));
+                let is_true = match &part.state {
+                    State::Accepted(seen) => truth == Some(*seen),
+                    // A copy of the request that arrives after all others is granted a lifetime of its
+                    // own, which ends by itself.
+                    State::Refused { .. } | State::Ended(_) => {
+                        let goes_on =
+                            truth.filter(|it| *it != Status::DotsClientWithdrawnMitigation);
+                        orphans += u64::from(goes_on.is_some());
+                        true
+                    }
+                    State::Deactivated { .. } | State::Asking | State::Withdrawing => false,
+                };
+                if !is_true {
+                    let (server, mid, state) = (part.association.server, part.mid, part.state);
+                    let what = format!("{server} {mid}: believes {state:?}, and it is {truth:?}");
+                    return Err(self.fault(agent, what));
+                }
+            }
+            // What it asked for just before it died it may not remember.
+            let forgotten = known
+                .iter()
+                .flatten()
+                .find(|((name, _), _)| *name == home.name);
+            if let Some((key, status)) = forgotten.filter(|_| home.crashes == 0) {
+                return Err(self.fault(agent, format!("does not know of {key:?}, {status:?}")));
+            }
+        }
+        Ok(orphans)
+    }
+
+    fn withdraw_all(&mut self) {
+        for home in 0..self.world.homes().len() {
+            for request in self.world.homes()[home].client.requests() {
+                let _over = self
+                    .world
+                    .at_home(home, |home, now| home.withdraw(now, request.id));
+            }
+        }
+    }
+
+    fn check_nothing_left(&self) -> Result<(), Fault> {
+        for (number, home) in self.world.homes().iter().enumerate() {
+            if let Some(key) = home.store.requests.keys().next() {
+                return Err(self.fault(Agent::Home(number), format!("still remembers {key:?}")));
+            }
+        }
+        // A home whose wall clock was set forward does not know what it asked for with the clock
+        // that it had before.
+        let may_have_forgotten = |name: &str| {
+            let mut homes = self.world.homes().iter();
+            homes.any(|home| home.name == name && home.clocks.have_jumped() && home.crashes > 0)
+        };
+        for (number, provider) in self.world.providers().iter().enumerate() {
+            for key in provider.store().keys() {
+                let is_to_end = provider.ledger.is_to_end(self.world.now(), key);
+                if !(is_to_end && may_have_forgotten(&key.customer)) {
+                    let what = format!("still has {key:?}");
+                    return Err(self.fault(Agent::Provider(number), what));
+                }
+            }
+        }
+        Ok(())
+    }
+}
