@@ -17,7 +17,7 @@ pub(crate) struct Conduct {
     pub(crate) on_conflict: ConflictPolicy,
     /// How long a mitigation goes on after its withdrawal, at most 300 s (RFC 9132 §4.4.4).
     pub(crate) terminating: Duration,
-    /// How long nothing is dropped before an attack counts as over (RFC 9132 §4.4.2, status 3).
+    /// How long nothing is dropped before an attack counts as over; zero: it never does (RFC 9132 §4.4.2, status 3).
     pub(crate) attack_stopped_after: Duration,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
         None => Some(120),
     };
     let attack_stopped_after = match table.take("attack_stopped_after") {
-        Some(value) => value.number(1..=86_400, " seconds", diagnostics),
+        Some(value) => value.number(0..=86_400, " seconds", diagnostics),
         None => Some(300),
     };
     Some(Conduct {

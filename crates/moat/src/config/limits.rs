@@ -1,6 +1,7 @@
 //! `[limits]`: most that the network may make the server hold or do (RFC 9132 §11).
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use agent::server::{Policy, SessionLimits};
 
@@ -55,8 +56,16 @@ limits! {
     observations_per_session = 64 in 1..=1_000_000;
     /// Observations that the sessions of one customer may hold together.
     observations_per_customer = 256 in 1..=1_000_000;
-    /// Prefixes, port ranges and protocols that one request may name altogether.
+    /// Prefixes, port ranges, protocols and names that one request may name altogether.
     targets_per_request = 256 in 1..=1_000;
+    /// Of these, names that have to be looked up.
+    names_per_request = 8 in 1..=1_000;
+    /// Requests of all customers that wait for names to be looked up.
+    waiting_requests = 256 in 1..=100_000;
+    /// Of these, requests of one customer.
+    waiting_requests_per_customer = 16 in 1..=100_000;
+    /// Seconds that a request waits for its names.
+    waiting_seconds = 5 in 1..=60;
     /// Requests that one customer may make in a second in the long run.
     requests_per_second = 2_000 in 1..=1_000_000;
     /// Requests that one customer may make at once.
@@ -94,6 +103,10 @@ impl Limits {
             max_observations: to_usize(self.observations_per_session),
             max_observations_of_customer: to_usize(self.observations_per_customer),
             max_targets: to_usize(self.targets_per_request),
+            max_names: to_usize(self.names_per_request),
+            max_waiting: to_usize(self.waiting_requests),
+            max_waiting_of_customer: to_usize(self.waiting_requests_per_customer),
+            resolution_limit: Duration::from_secs(self.waiting_seconds.get().into()),
             max_body: to_usize(self.response_bytes),
             max_notification: to_usize(self.notification_bytes),
             max_mitigations: to_usize(self.mitigations),

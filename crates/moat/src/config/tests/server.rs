@@ -178,7 +178,8 @@ fn every_limit_reaches_the_agent() {
         "sessions = 5\nmitigations_per_customer = 9\n",
         "sessions = 1\nsessions_per_source = 2\nsessions_per_customer = 3\nhandshakes = 4\n\
          handshakes_per_source = 5\nmitigations = 600\nobservations_per_session = 7\n\
-         observations_per_customer = 8\ntargets_per_request = 9\nrequests_per_second = 10\n\
+         observations_per_customer = 8\ntargets_per_request = 9\nnames_per_request = 3\nwaiting_requests = 4\n\
+         waiting_requests_per_customer = 2\nwaiting_seconds = 6\nrequests_per_second = 10\n\
          request_burst = 11\nresponse_bytes = 1200\nnotification_bytes = 513\n",
     );
     let config = load_server(&folder.write(&text)).unwrap();
@@ -196,7 +197,9 @@ fn every_limit_reaches_the_agent() {
     assert_eq!(policy.max_mitigations, 600);
     assert_eq!(policy.max_observations, 7);
     assert_eq!(policy.max_observations_of_customer, 8);
-    assert_eq!(policy.max_targets, 9);
+    assert_eq!((policy.max_targets, policy.max_names), (9, 3));
+    assert_eq!((policy.max_waiting, policy.max_waiting_of_customer), (4, 2));
+    assert_eq!(policy.resolution_limit, Duration::from_secs(6));
     assert_eq!(policy.requests_per_second.get(), 10);
     assert_eq!(policy.request_burst.get(), 11);
     assert_eq!((policy.max_body, policy.max_notification), (1200, 513));
@@ -318,8 +321,8 @@ max_lifetime = 3600 => on_conflict = "none"
     8:15: on_conflict: "none" is not known here; write "both", "first" or "last"
 max_lifetime = 3600 => terminating = 301
     8:15: terminating: 301 is out of range; write 0 to 300 seconds
-max_lifetime = 3600 => attack_stopped_after = 0
-    8:24: attack_stopped_after: 0 is out of range; write 1 to 86400 seconds
+max_lifetime = 3600 => attack_stopped_after = -1
+    8:24: attack_stopped_after: -1 is out of range; write 0 to 86400 seconds
 "198.51.100.53" => "resolver"
     30:12: dns.servers[0]: "resolver" is not an IP address with a port; write it like 203.0.113.1:853, [2001:db8::1]:853, or without the port for 853
 servers = ["198.51.100.53", "[2001:db8::53]:8853"] =>
