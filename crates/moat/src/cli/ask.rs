@@ -50,7 +50,7 @@ pub(super) fn mitigate(ask: &AskArgs, command: &Command) -> ExitCode {
 /// Done when some server mitigates and is told.
 pub(super) fn efficacy(ask: &AskArgs, request: u64, attack: Attack) -> ExitCode {
     let command = Command::Efficacy { request, attack };
-    answered(ask, &command, show::request, |_: &RequestView| true)
+    answered(ask, &command, show::told, |_: &RequestView| true)
 }
 
 /// Done when every server has confirmed; otherwise the daemon goes on telling them.

@@ -82,6 +82,18 @@ pub(super) fn request(view: &RequestView) {
     unprotected(&view.unprotected);
 }
 
+/// Who is told how an attack goes.
+pub(super) fn told(view: &RequestView) {
+    let mitigating = |asked: &&AskedView| asked.accepted == Some(true);
+    let servers: Vec<&str> = view
+        .requests
+        .iter()
+        .filter(mitigating)
+        .map(|asked| asked.server.as_str())
+        .collect();
+    println!("request {}: told {}", view.request, servers.join(", "));
+}
+
 pub(super) fn requests(views: &[RequestView]) {
     if views.is_empty() {
         println!("no requests");
