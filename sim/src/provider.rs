@@ -297,6 +297,7 @@ fn server(
             psk_identity: None,
             prefixes: prefixes.clone(),
             max_mitigations: MITIGATIONS,
+            redirect: None,
         })
         .collect();
     let snapshot = Snapshot {

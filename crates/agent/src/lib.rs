@@ -3,6 +3,7 @@
 //! * [`session`]: one signal channel session, common to all agents.
 //! * [`server`]: authorises, promises, enforces, reports.
 //! * [`client`]: keeps a session with every server of every PvD and asks the right ones.
+//! * [`relay`]: what a gateway does about loops.
 //! * [`server_selection`]: the multihoming decision, with its reasons.
 //!
 //! Time comes in as an argument, effects go out as values ([`client::Action`],
@@ -10,6 +11,7 @@
 
 pub mod client;
 mod content;
+pub mod relay;
 pub mod server;
 pub mod server_selection;
 pub mod session;

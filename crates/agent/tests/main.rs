@@ -6,6 +6,7 @@
 
 mod client;
 mod peers;
+mod relay;
 mod server;
 mod session;
 mod world;

@@ -33,6 +33,7 @@ impl Server {
         mid: Mid,
     ) -> Result<Answer, Response> {
         content::check_format(request)?;
+        self.check_redirect(&identity.customer)?;
         let key = identity.key(mid);
         let is_update = request.options.get_first(OptionNumber::IF_MATCH).is_some();
         // What its client has withdrawn is gone for an update that comes late.

@@ -6,6 +6,8 @@ use dots::target::TargetPrefix;
 use dtls::{Credential, Peer, PskIdentity};
 use ipnet::IpNet;
 
+use super::redirect::Redirect;
+
 /// A customer: a name that its credentials carry, and the prefixes it owns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
@@ -17,6 +19,8 @@ pub struct Customer {
     pub prefixes: Vec<IpNet>,
     /// How many mitigations it may have at once.
     pub max_mitigations: usize,
+    /// The server that it is sent to instead of this one.
+    pub redirect: Option<Redirect>,
 }
 
 impl Customer {
@@ -60,6 +64,10 @@ impl Customers {
         self.by_name.get(name)
     }
 
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Customer> {
+        self.by_name.get_mut(&name.to_ascii_lowercase())
+    }
+
     /// The name under which the holder of a validated credential is a customer.
     pub(super) fn identify(&self, peer: &Peer) -> Option<&str> {
         match &peer.credential {
@@ -96,6 +104,7 @@ mod tests {
                 psk_identity: key.map(identity),
                 prefixes: Vec::new(),
                 max_mitigations: 1,
+                redirect: None,
             })
             .into_iter()
             .collect();

@@ -8,6 +8,7 @@ use dtls::Peer;
 
 use super::outcome::Outcome;
 use super::record::{MitigationKey, MitigationRecord};
+use super::redirect::Redirect;
 use super::resolution::{Resolution, ResolutionError};
 use super::resources::{ClientKey, ClientResources};
 use crate::session::Event;
@@ -54,6 +55,8 @@ pub enum Input {
     Resolved(DomainName, Result<Resolution, ResolutionError>),
     /// What a client has set up over the data channel, in place of what it had.
     SetResources(ClientKey, ClientResources),
+    /// The operator sends a customer elsewhere, or takes it back.
+    SetRedirect(String, Option<Redirect>),
     /// The instant of [`Server::poll_timeout`](super::Server::poll_timeout) has come.
     Timeout,
 }

@@ -33,6 +33,7 @@ mod prefix_index;
 mod progress;
 mod rates;
 mod record;
+mod redirect;
 mod request;
 mod request_budget;
 mod resolution;
@@ -60,6 +61,7 @@ use self::observation::Observations;
 pub use self::outcome::Outcome;
 pub use self::policy::Policy;
 pub use self::record::{MitigationKey, MitigationRecord, Standing};
+pub use self::redirect::{Redirect, TooManyAddresses};
 use self::request_budget::RequestBudget;
 use self::resolution::Resolutions;
 pub use self::resolution::{Resolution, ResolutionError};
@@ -148,6 +150,7 @@ impl Server {
             Input::NotEnforced(keys) => self.on_not_enforced(now, &keys),
             Input::Dropped(dropped) => self.on_dropped(now, &dropped),
             Input::SetResources(client, resources) => self.set_resources(client, resources),
+            Input::SetRedirect(customer, redirect) => self.set_redirect(&customer, redirect),
             Input::Timeout => self.on_timeout(now),
         }
         self.tell_observers(now);

@@ -170,6 +170,13 @@ impl Observations {
             .map(|(view, _)| view)
     }
 
+    /// The observers of a customer.
+    pub(super) fn of_customer(&self, customer: &str) -> Vec<ObserverId> {
+        let observers = self.by_observer.iter();
+        let own = observers.filter(|(_, topic)| topic.0.customer == customer);
+        own.map(|(observer, _)| *observer).collect()
+    }
+
     /// Every topic is to be told.
     pub(super) fn mark_all(&mut self, now: Instant) {
         for (topic, observed) in &mut self.topics {

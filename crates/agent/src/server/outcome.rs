@@ -86,6 +86,13 @@ pub enum Outcome {
         /// The name.
         name: DomainName,
     },
+    /// A customer is sent to another server, or taken back.
+    Redirected {
+        /// The customer.
+        customer: String,
+        /// The other server; `None`: this one serves it again.
+        alt_server: Option<DomainName>,
+    },
     /// A request was refused.
     Refused {
         /// The session it came on.

@@ -89,6 +89,9 @@ impl Server {
         token: Token,
         request: &Request,
     ) -> Result<Answer, Response> {
+        if let Some(Err(error)) = request.options.hop_limit() {
+            return Err(bad_request(&error.to_string()));
+        }
         let client = self.authorised(session)?;
         self.check_budget(now, &client.0)?;
         match resource_of(request) {

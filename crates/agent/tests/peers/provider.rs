@@ -35,6 +35,7 @@ impl Provider {
             psk_identity: None,
             prefixes: vec!["198.51.100.0/24".parse().unwrap()],
             max_mitigations: 8,
+            redirect: None,
         };
         let customers: Customers = [customer].into_iter().collect();
         let now = Now {

@@ -13,6 +13,7 @@ mod overlap;
 mod paths;
 mod progress;
 mod put;
+mod redirects;
 mod restart;
 mod rig;
 mod sessions;

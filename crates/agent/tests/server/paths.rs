@@ -183,3 +183,24 @@ fn a_cdid_from_a_client_is_not_looked_at() {
     let found = report(&rig.expect(HOME, Ask::get("mitigate/cuid=one/mid=1"), Code::CONTENT));
     assert_eq!(found.0.len(), 1);
 }
+
+/// Covers: G-009. A server is the last hop, and sees what the hops before it did.
+#[test]
+fn a_hop_limit_of_none_or_too_many_is_refused() {
+    let mut rig = Rig::new();
+    for value in [&[][..], &[0], &[1, 0], &[0, 5]] {
+        for ask in [
+            Ask::mitigate(1, &["203.0.113.7/32"], 60),
+            Ask::get("mitigate/cuid=one"),
+            Ask::delete("mitigate/cuid=one/mid=1"),
+        ] {
+            let ask = ask.option(OptionNumber::HOP_LIMIT, value);
+            rig.expect(HOME, ask, Code::BAD_REQUEST);
+        }
+    }
+    for value in [1, 16, 255] {
+        let ask = Ask::mitigate(1, &["203.0.113.7/32"], 60);
+        let answer = rig.ask(HOME, ask.option(OptionNumber::HOP_LIMIT, &[value]));
+        assert!(answer.code.is_success());
+    }
+}

@@ -57,6 +57,7 @@ pub(crate) fn customers() -> Customers {
         psk_identity: None,
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
         max_mitigations: 4,
+        redirect: None,
     };
     [
         customer("home", &["203.0.113.0/24", "2001:db8:f::/48"]),

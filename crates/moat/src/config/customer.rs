@@ -22,10 +22,6 @@ pub(crate) struct Customer {
     /// What it may prove itself with instead of a certificate.
     pub(crate) pre_shared_key: Option<PreSharedKey>,
     /// Where it is sent.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the agent redirects nobody yet")
-    )]
     pub(crate) redirect: Option<Redirect>,
     /// What it owns and may ask mitigation for, at least one.
     pub(crate) prefixes: Vec<IpNet>,

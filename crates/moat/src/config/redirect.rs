@@ -11,7 +11,7 @@ use super::value;
 use super::{note_doubles, values};
 
 /// Most addresses of the other server; the answer has to fit one datagram.
-const MAX_ADDRESSES: usize = 8;
+const MAX_ADDRESSES: usize = agent::server::Redirect::MOST_ADDRESSES;
 
 /// Where a customer is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

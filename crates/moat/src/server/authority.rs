@@ -152,7 +152,8 @@ impl<S: ServerStore> Authority<S> {
             | Outcome::Reactivated { .. }
             | Outcome::AddressNotOwned { .. }
             | Outcome::NotResolved { .. }
-            | Outcome::Moved { .. } => {}
+            | Outcome::Moved { .. }
+            | Outcome::Redirected { .. } => {}
         }
     }
 

@@ -68,6 +68,17 @@ pub(super) fn decided(outcome: &Outcome) {
             %name,
             "a name of a mitigation stands for other addresses"
         ),
+        Outcome::Redirected {
+            customer,
+            alt_server,
+        } => {
+            let alt_server = alt_server.as_ref().map(|name| name.as_str());
+            tracing::info!(
+                customer,
+                alt_server,
+                "customer sent to this server, or taken back"
+            );
+        }
         Outcome::Refused {
             session,
             customer,
