@@ -204,7 +204,7 @@ impl Home {
             Action::Persist(Change::DeleteRequest(id, association, mid)) => {
                 self.store.requests.remove(&(id, association, mid));
             }
-            Action::Noted(_) => {}
+            Action::Resolve { .. } | Action::Noted(_) => {}
         }
         Ok(())
     }

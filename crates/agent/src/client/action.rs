@@ -31,6 +31,14 @@ pub enum Action {
     Transmit(PathId, Vec<u8>),
     /// Close a socket.
     ClosePath(PathId),
+    /// Find the addresses of a server, with the name servers of the PvD, and answer with
+    /// [`Client::handle_resolved`](super::Client::handle_resolved).
+    Resolve {
+        /// For whom.
+        association: AssociationId,
+        /// The name.
+        name: String,
+    },
     /// Make it durable.
     Persist(Change),
     /// Something to log.
@@ -90,6 +98,31 @@ pub enum Note {
     /// The server reports another conflict of a part than before; `None`: none any more
     /// (RFC 9132 §4.4.2.1).
     Conflict(RequestId, AssociationId, Mid, Option<ConflictInformation>),
+    /// The server sends its client elsewhere (RFC 9132 §4.6).
+    Redirect(AssociationId, Redirection),
+}
+
+/// What became of a redirect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redirection {
+    /// Another server is asked from now on.
+    Followed {
+        /// Its name.
+        to: String,
+    },
+    /// It is not followed, because that server was contacted within the last five minutes: the
+    /// servers may be redirecting in circles.
+    Ignored {
+        /// Its name.
+        to: String,
+    },
+    /// The provisioned server is asked again.
+    Left {
+        /// The name of the other one.
+        from: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Why a request could not be made.

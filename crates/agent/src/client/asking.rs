@@ -6,7 +6,7 @@
 //!                                '--not wanted any more--> cancelled
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coap::{Code, Response, Token};
 use dots::identifiers::{Cuid, Mid};
@@ -15,6 +15,7 @@ use super::PathId;
 use super::association::{Association, Effect};
 use super::exchange::{self, PutAnswer, SHORTEST_PAUSE};
 use super::part::Want;
+use super::route::Destination;
 use super::state::{End, Pause, State};
 use crate::time::Now;
 
@@ -24,20 +25,29 @@ const SERVER_ERROR: u8 = 5;
 impl<S: dtls::Session> Association<S> {
     /// Says over every session that is up what the parts want and have not said there yet.
     pub(super) fn send_wants(&mut self, now: Now) {
+        let destinations: BTreeMap<Mid, Destination> = self
+            .parts
+            .keys()
+            .map(|mid| (*mid, self.destination_of(*mid)))
+            .collect();
         for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
+            let destination = live.destination;
+            let serves = |mid: &Mid| destinations.get(mid) == Some(&destination);
             // A request that nobody waits for any more is not repeated.
             let parts = &self.parts;
             live.pending.retain(|token, (mid, want)| {
                 let part = parts.get(mid);
                 let is_wanted = part.is_some_and(|part| part.wants(now).any(|each| each == *want));
-                if !is_wanted {
+                let goes_on = is_wanted && serves(mid);
+                if !goes_on {
                     live.session.cancel(token);
                 }
-                is_wanted
+                goes_on
             });
             let said: BTreeSet<(Mid, Want)> = live.pending.values().copied().collect();
             let mut unsaid: Vec<_> = parts
                 .iter()
+                .filter(|(mid, _)| serves(mid))
                 .flat_map(|(mid, part)| part.wants(now).map(move |want| (want, *mid, part)))
                 .filter(|(want, mid, _)| !said.contains(&(*mid, *want)))
                 .collect();
@@ -87,6 +97,11 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         live.has_answered = true;
+        if let Some(signal) = Self::redirect_in(response) {
+            live.pending.remove(&token);
+            live.session.cancel(&token);
+            return self.on_redirect(now, mid, signal, response);
+        }
         let goes_on = want == Want::Observe && response.options.observe().is_some();
         if !goes_on {
             live.pending.remove(&token);

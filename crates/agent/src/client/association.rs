@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dots::identifiers::{Cuid, Mid};
-use dtls::Transport;
 use pvd::{InterfaceName, ProvisioningDomain};
 
+use super::action::Redirection;
 use super::mids::Mids;
 use super::part::{Part, Wish};
-use super::race::{Candidate, Race};
-use super::sessions::Live;
+use super::race::Candidate;
+use super::redirect::{Alternate, Contacts};
+use super::route::{Live, Route, Ways};
 use super::state::Waiting;
 use super::telling::Telling;
 use super::{AssociationRecord, Connector, PathId, RequestId};
@@ -24,8 +25,6 @@ use crate::time::Now;
 /// A server that leaves a request unanswered so long may have lost the session: a second one
 /// is opened beside it.
 pub(super) const UNANSWERED_REQUEST: Duration = Duration::from_secs(10);
-/// Addresses of one server that are tried, over each transport.
-const ADDRESSES: usize = 16;
 
 /// What an association wants done. [`super::Client`] passes it on.
 #[derive(Debug)]
@@ -39,6 +38,9 @@ pub(super) enum Effect {
     Close(PathId),
     /// Cuid or reserved mids have changed.
     Remember,
+    /// Find the addresses of this server.
+    Resolve(String),
+    Redirect(Redirection),
     /// The session with the server came up, or why it went down.
     Session(Result<SocketAddr, String>),
 }
@@ -51,10 +53,12 @@ pub(super) struct Association<S: dtls::Session> {
     pub(super) parts: BTreeMap<Mid, Part>,
     pub(super) telling: Telling,
     mids: Mids,
-    pub(super) interface: Option<InterfaceName>,
-    pub(super) race: Race,
-    /// What resumes the last session, so that the next begins sooner (RFC 9132 §4.7).
-    pub(super) resumptions: BTreeMap<Transport, S::Resumption>,
+    pub(super) ways: Ways,
+    pub(super) provisioned: Route<S::Resumption>,
+    pub(super) alternate: Option<Alternate<S::Resumption>>,
+    pub(super) contacts: Contacts,
+    /// Parts that were redirected where nobody goes.
+    pub(super) misdirected: Vec<Mid>,
     pub(super) sessions: Vec<Live<S>>,
     /// Whether a request has been unanswered for too long.
     is_unanswered: bool,
@@ -74,7 +78,14 @@ impl<S: dtls::Session> Association<S> {
         (cuid, reserved): (Cuid, Mid),
         seed: u64,
     ) -> Self {
+        let ways = Ways::new(domain, server);
+        let candidates = ways.candidates(&server.addresses);
         Self {
+            provisioned: Route::new(now.monotonic, server.name.clone(), candidates),
+            ways,
+            alternate: None,
+            contacts: Contacts::default(),
+            misdirected: Vec::new(),
             id: AssociationId {
                 pvd: domain.id.clone(),
                 server: server.name.clone(),
@@ -83,9 +94,6 @@ impl<S: dtls::Session> Association<S> {
             parts: BTreeMap::new(),
             telling: Telling::default(),
             mids: Mids::new(reserved),
-            interface: domain.interface.clone(),
-            race: Race::new(now.monotonic, candidates(domain, server)),
-            resumptions: BTreeMap::new(),
             sessions: Vec::new(),
             is_unanswered: false,
             filters_content: true,
@@ -194,6 +202,7 @@ impl<S: dtls::Session> Association<S> {
             .chain(parts)
             .chain(unanswered)
             .chain(self.next_attempt())
+            .chain(self.redirect_timeout())
             .chain(self.telling.next_timeout())
             .min()
     }
@@ -207,6 +216,7 @@ impl<S: dtls::Session> Association<S> {
         next_path: &mut PathId,
     ) {
         self.take_outputs(now);
+        self.settle_redirect(now);
         self.start_numbers_again(now);
         self.renumber(now);
         self.remember_mids();
@@ -227,10 +237,10 @@ impl<S: dtls::Session> Association<S> {
         let waiting = self
             .parts
             .values()
-            .filter(|part| part.awaits_answer())
+            .filter(|part| part.awaits_answer() && self.is_served(part.mid))
             .map(|part| part.asking_since)
             .min()?;
-        self.is_established().then(|| waiting + UNANSWERED_REQUEST)
+        Some(waiting + UNANSWERED_REQUEST)
     }
 
     /// Whether a request has been unanswered for so long that the session may be lost.
@@ -245,35 +255,13 @@ impl<S: dtls::Session> Association<S> {
         }
         Some(match part.pause {
             Some((until, reason)) => Waiting::Paused { until, reason },
-            None if self.is_established() => Waiting::Unanswered {
+            None if self.is_served(part.mid) => Waiting::Unanswered {
                 since: part.asking_since,
             },
             None => Waiting::NoSession {
-                reason: self.race.last_failure().map(str::to_owned),
+                reason: self.last_failure(self.destination_of(part.mid)),
                 retry: self.next_attempt(),
             },
         })
     }
-}
-
-/// All ways to the server. Without an address of a family in the PvD, its ingress filter drops all
-/// that we send to an address of that family.
-fn candidates(domain: &ProvisioningDomain, server: &pvd::DotsServer) -> Vec<Candidate> {
-    let source = |address: &SocketAddr| domain.source_towards(address.ip());
-    let usable = |address: &&SocketAddr| source(address).is_some() || domain.addresses.is_empty();
-    server
-        .transports
-        .iter()
-        .flat_map(|transport| {
-            let addresses = server.addresses.iter().filter(usable).take(ADDRESSES);
-            addresses.map(|address| Candidate {
-                transport: match transport {
-                    pvd::Transport::Udp => Transport::Datagram,
-                    pvd::Transport::Tcp => Transport::Stream,
-                },
-                address: *address,
-                source: source(address),
-            })
-        })
-        .collect()
 }

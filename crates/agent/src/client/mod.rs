@@ -16,8 +16,10 @@ mod exchange;
 mod mids;
 mod part;
 mod race;
+mod redirect;
 mod report;
 mod requests;
+mod route;
 mod sessions;
 mod splitting;
 mod state;
@@ -25,16 +27,21 @@ mod telling;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
 use dtls::Transport;
 use pvd::PvdSet;
 
-pub use self::action::{Action, AssociationRecord, Change, Note, Refusal, RequestRecord};
+pub use self::action::{
+    Action, AssociationRecord, Change, Note, Redirection, Refusal, RequestRecord,
+};
 use self::association::{Association, Effect};
 use self::part::{Part, Wish};
-pub use self::report::{PartReport, RequestReport, SessionReport, SessionState};
+pub use self::report::{
+    ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
+};
 pub use self::state::{End, Pause, State, Waiting};
 use crate::server_selection::{AssociationId, Selection, SessionStates};
 use crate::session::SessionParameters;
@@ -197,6 +204,20 @@ impl<C: Connector> Client<C> {
         self.settle(now);
     }
 
+    /// The addresses that [`Action::Resolve`] asked for, or why there are none.
+    pub fn handle_resolved(
+        &mut self,
+        now: Now,
+        association: &AssociationId,
+        name: &str,
+        addresses: Result<Vec<IpAddr>, String>,
+    ) {
+        if let Some(association) = self.associations.get_mut(association) {
+            association.handle_resolved(now, name, addresses);
+        }
+        self.settle(now);
+    }
+
     /// The instant of [`Client::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Now) {
         for association in self.associations.values_mut() {
@@ -236,7 +257,54 @@ impl<C: Connector> Client<C> {
         for association in self.associations.values_mut() {
             association.settle(now, &mut self.connector, &mut self.next_path);
         }
+        if self.move_misdirected(now) {
+            for association in self.associations.values_mut() {
+                association.settle(now, &mut self.connector, &mut self.next_path);
+            }
+        }
         self.take_effects(now);
+    }
+
+    /// What a server redirects in circles goes to another server of the same PvD (RFC 9132 §4.6),
+    /// to each at most once. Returns whether anything did.
+    fn move_misdirected(&mut self, now: Now) -> bool {
+        let mut moved = false;
+        let servers: Vec<AssociationId> = self.associations.keys().cloned().collect();
+        for from in &servers {
+            let Some(association) = self.associations.get_mut(from) else {
+                continue;
+            };
+            for mid in association.take_misdirected() {
+                let part = self
+                    .associations
+                    .get(from)
+                    .and_then(|association| association.parts.get(&mid))
+                    .filter(|part| part.is_redirected());
+                let Some(wish) = part.map(|part| part.wish.clone()) else {
+                    continue;
+                };
+                let others = self.associations.values().filter(|other| {
+                    let is_new = other.parts_of(wish.request).next().is_none();
+                    other.id.pvd == from.pvd && other.id != *from && is_new
+                });
+                let to = others.min_by_key(|other| !other.is_established());
+                let Some(to) = to.map(|other| other.id.clone()) else {
+                    continue;
+                };
+                if let Some(other) = self.associations.get_mut(&to) {
+                    other.add(now, wish);
+                    moved = true;
+                }
+                if let Some(part) = self
+                    .associations
+                    .get_mut(from)
+                    .and_then(|association| association.parts.get_mut(&mid))
+                {
+                    part.end(End::Moved { to });
+                }
+            }
+        }
+        moved
     }
 
     /// Passes on what associations want done. What changed in a part is remembered after its
@@ -263,6 +331,11 @@ impl<C: Connector> Client<C> {
                         Action::Persist(Change::PutAssociation(association.record()))
                     }
                     Effect::Session(Ok(remote)) => Action::Noted(Note::SessionUp(id(), remote)),
+                    Effect::Resolve(name) => Action::Resolve {
+                        association: id(),
+                        name,
+                    },
+                    Effect::Redirect(what) => Action::Noted(Note::Redirect(id(), what)),
                     Effect::Session(Err(why)) => Action::Noted(Note::SessionDown(id(), why)),
                 });
             }

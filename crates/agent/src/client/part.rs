@@ -375,6 +375,25 @@ impl Part {
         self.observe_after = Some(now.monotonic + POLLING);
     }
 
+    /// The server wants it where it cannot go: the same server is asked again later.
+    pub(super) fn redirected(&mut self, now: Now, pause: Duration) {
+        if self.is_settled() {
+            self.observe_later(now);
+        } else {
+            self.postpone(now, pause, Pause::Redirected);
+        }
+    }
+
+    /// Whether it waits because of a redirect that was not followed.
+    pub(super) fn is_redirected(&self) -> bool {
+        self.is_going() && matches!(self.pause, Some((_, Pause::Redirected)))
+    }
+
+    /// Another server is asked now: what was put off with the one before is due.
+    pub(super) fn look_again(&mut self) {
+        self.observe_after = None;
+    }
+
     /// The efficacy update was answered, or is of no use.
     pub(super) fn updated(&mut self) {
         self.efficacy = None;

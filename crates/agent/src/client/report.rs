@@ -1,13 +1,18 @@
 //! How requests and sessions stand, for people.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::{ConflictInformation, DroppedCounters};
 use dots::target::Target;
+use dtls::{PathMtu, Transport};
+use pvd::Learned;
 
+use super::association::Association;
+use super::redirect::Term;
+use super::route::{Destination, Live};
 use super::{RequestId, State, Waiting};
 use crate::server_selection::{AssociationId, Selection};
 
@@ -77,6 +82,41 @@ pub struct SessionReport {
     pub trouble: Option<String>,
     /// The smoothed round-trip time, once known.
     pub round_trip: Option<Duration>,
+    /// How the server was found.
+    pub learned: Learned,
+    /// The sessions, those included that are being set up.
+    pub connections: Vec<ConnectionReport>,
+    /// Where the server has redirected its client to (RFC 9132 §4.6).
+    pub redirect: Option<RedirectReport>,
+}
+
+/// One session, or an attempt to set one up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionReport {
+    /// With whom.
+    pub server_name: String,
+    /// Over what.
+    pub transport: Transport,
+    /// From which address; `None`: the system chooses.
+    pub source: Option<IpAddr>,
+    /// With which address.
+    pub remote: SocketAddr,
+    /// Since when it is up; `None`: the handshake is under way.
+    pub since: Option<Instant>,
+    /// What is wrong with it.
+    pub trouble: Option<String>,
+    /// Its smoothed round-trip time, once known.
+    pub round_trip: Option<Duration>,
+}
+
+/// A redirect that is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectReport {
+    /// The name of the other server.
+    pub to: String,
+    /// Until when, or longer while there is an attack; `None`: until the next redirect, or until
+    /// the one request is over.
+    pub until: Option<Instant>,
 }
 
 /// How the session with a server stands, for people.
@@ -101,4 +141,96 @@ pub enum SessionState {
         /// Since when.
         since: Instant,
     },
+}
+
+impl<S: dtls::Session> Association<S> {
+    /// Whether requests can be sent to the server, or to the one that it redirected to.
+    pub(super) fn is_established(&self) -> bool {
+        self.up().is_some()
+    }
+
+    /// The session that came up last, with the alternate server if there is one.
+    fn up(&self) -> Option<&Live<S>> {
+        let up = self.sessions.iter().filter(|live| live.is_up());
+        up.max_by_key(|live| (live.destination, live.established, live.path))
+    }
+
+    /// The names of the servers that there are sessions with.
+    pub(super) fn established_names(&self) -> Vec<String> {
+        let up = self.sessions.iter().filter(|live| live.is_up());
+        up.map(|live| self.name_of(live)).collect()
+    }
+
+    fn name_of(&self, live: &Live<S>) -> String {
+        match (&self.alternate, live.destination) {
+            (Some(alternate), Destination::Alternate) => alternate.route.name.clone(),
+            _ => self.id.server.clone(),
+        }
+    }
+
+    /// The most octets of a message that needs no fragments, over the session that is up and over
+    /// any that may take its place (RFC 9132 §7.3).
+    pub(super) fn message_limit(&self) -> usize {
+        let up = self.up().map(|live| live.session.message_limit());
+        let assumed = PathMtu::DEFAULT.data_limit();
+        up.map_or(assumed, |limit| limit.min(assumed))
+    }
+
+    /// Why the last attempt or session with a destination ended.
+    pub(super) fn last_failure(&self, destination: Destination) -> Option<String> {
+        let alternate = self.alternate.as_ref().map(|it| &it.route);
+        let route = match destination {
+            Destination::Provisioned => Some(&self.provisioned),
+            Destination::Alternate => alternate,
+        };
+        route?.race.last_failure().map(str::to_owned)
+    }
+
+    pub(super) fn report(&self, learned: Learned) -> SessionReport {
+        let up = self.up();
+        let unanswered = "a request has been unanswered for more than 10 s";
+        let unanswered = (up.is_some() && self.is_unanswered()).then(|| unanswered.to_owned());
+        SessionReport {
+            association: self.id.clone(),
+            cuid: self.cuid.clone(),
+            state: self.state(up),
+            trouble: up.and_then(Live::trouble).or(unanswered),
+            round_trip: up.and_then(|live| live.session.round_trip_estimate()),
+            learned,
+            connections: self
+                .sessions
+                .iter()
+                .map(|live| ConnectionReport {
+                    server_name: self.name_of(live),
+                    transport: live.candidate.transport,
+                    source: live.candidate.source,
+                    remote: live.candidate.address,
+                    since: live.established,
+                    trouble: live.trouble(),
+                    round_trip: live.session.round_trip_estimate(),
+                })
+                .collect(),
+            redirect: self.alternate.as_ref().map(|alternate| RedirectReport {
+                to: alternate.route.name.clone(),
+                until: match alternate.term {
+                    Term::Until(at) => Some(at),
+                    Term::UntilNext | Term::Only(_) => None,
+                },
+            }),
+        }
+    }
+
+    fn state(&self, up: Option<&Live<S>>) -> SessionState {
+        let up = up.and_then(|live| Some((live.candidate.address, live.established?)));
+        match (up, self.sessions.first()) {
+            (Some((remote, since)), _) => SessionState::Established { remote, since },
+            (None, Some(live)) => SessionState::Connecting {
+                remote: live.candidate.address,
+            },
+            (None, None) => SessionState::Down {
+                retry: self.next_attempt(),
+                reason: self.last_failure(Destination::Provisioned),
+            },
+        }
+    }
 }

@@ -166,12 +166,9 @@ impl<C: Connector> Client<C> {
     pub fn sessions(&self) -> Vec<SessionReport> {
         self.associations
             .values()
-            .map(|association| SessionReport {
-                association: association.id.clone(),
-                cuid: association.cuid.clone(),
-                state: association.state(),
-                trouble: association.trouble(),
-                round_trip: association.round_trip_estimate(),
+            .filter_map(|association| {
+                let domain = self.pvds.get(&association.id.pvd)?;
+                Some(association.report(domain.learned))
             })
             .collect()
     }

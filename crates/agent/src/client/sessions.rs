@@ -11,16 +11,14 @@
 //! as soon as that is up (RFC 9132 §4.7).
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use coap::Token;
 use dots::identifiers::Mid;
-use dtls::{CloseReason, PathMtu, Transport};
+use dtls::{CloseReason, Transport};
 
 use super::association::{Association, Effect};
-use super::part::Want;
 use super::race::{Candidate, Goal};
-use super::report::SessionState;
+use super::route::{Destination, Live, Route};
 use super::{Connection, Connector, PathId};
 use crate::content;
 use crate::session::{Event, Output, SignalSession};
@@ -29,77 +27,28 @@ use crate::time::Now;
 /// Sessions with one server that are up at a time, while the older is not given up.
 const ESTABLISHED: usize = 2;
 
-/// One signal channel session and the requests that are under way on it.
-#[derive(Debug)]
-pub(super) struct Live<S> {
-    pub(super) path: PathId,
-    /// Its place in the race.
-    entry: usize,
-    pub(super) candidate: Candidate,
-    pub(super) session: SignalSession<S>,
-    pub(super) established: Option<Instant>,
-    /// Whether a request was answered over it.
-    pub(super) has_answered: bool,
-    /// What happened to its socket. One ICMP error can be forged and may pass.
-    trouble: Option<String>,
-    /// It was closed here because another serves.
-    is_retired: bool,
-    /// What each token asks for. An observation stays until the session ends.
-    pub(super) pending: BTreeMap<Token, (Mid, Want)>,
-}
-
 impl<S: dtls::Session> Association<S> {
-    pub(super) fn is_established(&self) -> bool {
-        self.newest().is_some()
+    /// The route to a destination.
+    pub(super) fn route(&mut self, destination: Destination) -> Option<&mut Route<S::Resumption>> {
+        match destination {
+            Destination::Provisioned => Some(&mut self.provisioned),
+            Destination::Alternate => self.alternate.as_mut().map(|it| &mut it.route),
+        }
     }
 
-    /// The session that came up last.
-    fn newest(&self) -> Option<&Live<S>> {
-        let up = self.sessions.iter().filter(|live| live.is_up());
+    /// The session with a destination that came up last.
+    fn newest(&self, destination: Destination) -> Option<&Live<S>> {
+        let with = self
+            .sessions
+            .iter()
+            .filter(|live| live.destination == destination);
+        let up = with.filter(|live| live.is_up());
         up.max_by_key(|live| (live.established, live.path))
     }
 
-    pub(super) fn state(&self) -> SessionState {
-        let up = self
-            .newest()
-            .and_then(|live| Some((live.candidate.address, live.established?)));
-        match (up, self.sessions.first()) {
-            (Some((remote, since)), _) => SessionState::Established { remote, since },
-            (None, Some(live)) => SessionState::Connecting {
-                remote: live.candidate.address,
-            },
-            (None, None) => SessionState::Down {
-                retry: self.next_attempt(),
-                reason: self.race.last_failure().map(str::to_owned),
-            },
-        }
-    }
-
-    /// What is wrong with the session that is up.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let live = self.newest()?;
-        if let Some(trouble) = &live.trouble {
-            return Some(trouble.clone());
-        }
-        if live.session.is_peer_silent() {
-            return Some("it answers no heartbeat any more".to_owned());
-        }
-        self.is_unanswered()
-            .then(|| "a request has been unanswered for more than 10 s".to_owned())
-    }
-
-    pub(super) fn round_trip_estimate(&self) -> Option<Duration> {
-        self.sessions
-            .iter()
-            .find_map(|live| live.session.round_trip_estimate())
-    }
-
-    /// The most octets of a message that needs no fragments, over the session that is up and over
-    /// any that may take its place (RFC 9132 §7.3).
-    pub(super) fn message_limit(&self) -> usize {
-        let up = self.newest().map(|live| live.session.message_limit());
-        let assumed = PathMtu::DEFAULT.data_limit();
-        up.map_or(assumed, |limit| limit.min(assumed))
+    /// Whether a part can be asked for now.
+    pub(super) fn is_served(&self, mid: Mid) -> bool {
+        self.newest(self.destination_of(mid)).is_some()
     }
 
     pub(super) fn owns(&self, path: PathId) -> bool {
@@ -135,20 +84,22 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    /// What the sessions there are leave to be desired.
-    fn goal(&self) -> Goal {
-        let is_unwell = |live: &Live<S>| live.trouble.is_some() || live.session.is_peer_silent();
-        let mut up = self.sessions.iter().filter(|live| live.is_up()).peekable();
-        if self.is_closed {
-            Goal::Rest
-        } else if up.peek().is_none() {
-            Goal::Session
-        } else if self.is_unanswered() || up.all(is_unwell) {
+    /// What the sessions with a destination leave to be desired.
+    fn goal(&self, destination: Destination) -> Goal {
+        if self.is_closed || !self.is_wanted(destination) {
+            return Goal::Rest;
+        }
+        let Some(newest) = self.newest(destination) else {
+            return Goal::Session;
+        };
+        let with = self
+            .sessions
+            .iter()
+            .filter(|live| live.destination == destination);
+        let mut up = with.filter(|live| live.is_up());
+        if self.is_unanswered() || up.all(|live| live.trouble().is_some()) {
             Goal::Beside
-        } else if self
-            .newest()
-            .is_some_and(|live| live.candidate.transport == Transport::Stream)
-        {
+        } else if newest.candidate.transport == Transport::Stream {
             Goal::Datagram
         } else {
             Goal::Rest
@@ -162,7 +113,17 @@ impl<S: dtls::Session> Association<S> {
 
     /// When the next attempt to set up a session begins.
     pub(super) fn next_attempt(&self) -> Option<Instant> {
-        self.race.due(self.goal(), self.is_urgent())
+        let due = |route: &Route<_>, destination| {
+            route.race.due(self.goal(destination), self.is_urgent())
+        };
+        let alternate = self.alternate.as_ref();
+        [
+            due(&self.provisioned, Destination::Provisioned),
+            alternate.and_then(|it| due(&it.route, Destination::Alternate)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Begins the attempts that are due.
@@ -172,21 +133,27 @@ impl<S: dtls::Session> Association<S> {
         connector: &mut C,
         next_path: &mut PathId,
     ) {
-        let (goal, is_urgent) = (self.goal(), self.is_urgent());
-        while let Some((entry, candidate)) = self.race.begin(now.monotonic, goal, is_urgent) {
-            self.keep_resumptions();
-            let resumption = self.resumptions.get(&candidate.transport);
-            let connection = Connection {
-                transport: candidate.transport,
-                server_name: &self.id.server,
-            };
-            match connector.connect(now.monotonic, &self.id, connection, resumption) {
-                Ok(secured) => {
-                    let path = *next_path;
-                    next_path.0 += 1;
-                    self.open(now, (entry, candidate), path, secured, connector);
+        self.keep_resumptions();
+        for destination in [Destination::Provisioned, Destination::Alternate] {
+            let (goal, is_urgent) = (self.goal(destination), self.is_urgent());
+            let id = self.id.clone();
+            while let Some(route) = self.route(destination)
+                && let Some((entry, candidate)) = route.race.begin(now.monotonic, goal, is_urgent)
+            {
+                let resumption = route.resumptions.get(&candidate.transport);
+                let connection = Connection {
+                    transport: candidate.transport,
+                    server_name: &route.name,
+                };
+                match connector.connect(now.monotonic, &id, connection, resumption) {
+                    Ok(secured) => {
+                        let path = *next_path;
+                        next_path.0 += 1;
+                        let place = (destination, entry, candidate);
+                        self.open(now, place, path, secured, connector);
+                    }
+                    Err(error) => self.failed(now, (destination, entry), error.to_string()),
                 }
-                Err(error) => self.failed(entry, error.to_string()),
             }
         }
     }
@@ -194,19 +161,20 @@ impl<S: dtls::Session> Association<S> {
     fn open<C: Connector<Session = S>>(
         &mut self,
         now: Now,
-        (entry, candidate): (usize, Candidate),
+        (destination, entry, candidate): (Destination, usize, Candidate),
         path: PathId,
         secured: S,
         connector: &C,
     ) {
         self.effects.push_back(Effect::Open {
             path,
-            interface: self.interface.clone(),
+            interface: self.ways.interface.clone(),
             candidate,
         });
         let seed = self.seeds.u64(..);
         self.sessions.push(Live {
             path,
+            destination,
             entry,
             candidate,
             session: SignalSession::new(now.monotonic, secured, connector.parameters(), seed),
@@ -220,16 +188,31 @@ impl<S: dtls::Session> Association<S> {
 
     /// Notes what resumes the sessions that are up: the later it is asked for, the fresher it is.
     fn keep_resumptions(&mut self) {
-        for live in self.sessions.iter().filter(|live| live.is_up()) {
-            if let Some(fresh) = live.session.resumption() {
-                self.resumptions.insert(live.candidate.transport, fresh);
+        let fresh: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|live| live.is_up())
+            .filter_map(|live| {
+                let kind = (live.destination, live.candidate.transport);
+                Some((kind, live.session.resumption()?))
+            })
+            .collect();
+        for ((destination, transport), resumption) in fresh {
+            if let Some(route) = self.route(destination) {
+                route.resumptions.insert(transport, resumption);
             }
         }
     }
 
-    fn failed(&mut self, entry: usize, reason: String) {
+    /// An attempt failed. An alternate server that cannot be reached in any way is given up.
+    fn failed(&mut self, now: Now, (destination, entry): (Destination, usize), reason: String) {
         self.effects.push_back(Effect::Session(Err(reason.clone())));
-        self.race.failed(entry, reason);
+        let route = self.route(destination);
+        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.clone()));
+        let is_without = self.newest(destination).is_none();
+        if destination == Destination::Alternate && is_over && is_without {
+            self.leave_alternate(now, &reason);
+        }
     }
 
     pub(super) fn take_outputs(&mut self, now: Now) {
@@ -273,9 +256,11 @@ impl<S: dtls::Session> Association<S> {
                 let refused = self
                     .live(path)
                     .filter(|live| live.established.is_none() && !live.is_retired && !timed_out)
-                    .map(|live| live.candidate.transport);
-                if let Some(transport) = refused {
-                    self.resumptions.remove(&transport);
+                    .map(|live| (live.destination, live.candidate.transport));
+                if let Some((destination, transport)) = refused
+                    && let Some(route) = self.route(destination)
+                {
+                    route.resumptions.remove(&transport);
                 }
                 self.drop_session(now, path, reason.to_string());
             }
@@ -284,17 +269,22 @@ impl<S: dtls::Session> Association<S> {
 
     /// A session that came up ends the race.
     fn on_established(&mut self, now: Now, path: PathId) {
-        let is_replacement = self.is_established();
+        let Some(live) = self.live(path) else { return };
+        let (destination, entry) = (live.destination, live.entry);
+        let address = live.candidate.address;
+        let is_replacement = self.newest(destination).is_some();
         for live in &mut self.sessions {
             if live.path == path {
                 live.established = Some(now.monotonic);
-                let address = live.candidate.address;
-                self.effects.push_back(Effect::Session(Ok(address)));
-                self.race
-                    .established(now.monotonic, live.entry, is_replacement);
-            } else if live.established.is_none() {
+            } else if live.established.is_none() && live.destination == destination {
                 live.retire(now);
             }
+        }
+        self.effects.push_back(Effect::Session(Ok(address)));
+        if let Some(route) = self.route(destination) {
+            let name = route.name.clone();
+            route.race.established(now.monotonic, entry, is_replacement);
+            self.contacts.note(now, &name);
         }
         // What the server was asked over the old session counts as never asked.
         for part in self.parts.values_mut() {
@@ -307,13 +297,30 @@ impl<S: dtls::Session> Association<S> {
     /// Closes what a newer session has taken the place of. Under attack that is certain only when
     /// the new one has brought an answer: until then requests go over both (RFC 9132 §4.7).
     pub(super) fn retire_sessions(&mut self, now: Now) {
-        let Some(newest) = self.newest() else { return };
+        // With one that serves no more: it keeps its sessions until there is another.
+        let redirected = !self.is_wanted(Destination::Provisioned);
+        if redirected && self.newest(Destination::Alternate).is_some() {
+            for live in &mut self.sessions {
+                if live.destination == Destination::Provisioned {
+                    live.retire(now);
+                }
+            }
+        }
+        for destination in [Destination::Provisioned, Destination::Alternate] {
+            self.retire_older(now, destination);
+        }
+    }
+
+    fn retire_older(&mut self, now: Now, destination: Destination) {
+        let Some(newest) = self.newest(destination) else {
+            return;
+        };
         let (path, is_proven) = (newest.path, newest.has_answered || !self.is_asking());
         let kept = if is_proven { 1 } else { ESTABLISHED };
         let mut up: Vec<(Option<Instant>, PathId)> = self
             .sessions
             .iter()
-            .filter(|live| live.is_up() && live.path != path)
+            .filter(|live| live.is_up() && live.path != path && live.destination == destination)
             .map(|live| (live.established, live.path))
             .collect();
         up.sort_unstable();
@@ -329,8 +336,11 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         let mut live = self.sessions.remove(at);
-        if let Some(fresh) = live.session.resumption() {
-            self.resumptions.insert(live.candidate.transport, fresh);
+        let destination = live.destination;
+        if let Some(fresh) = live.session.resumption()
+            && let Some(route) = self.route(destination).filter(|_| !live.is_retired)
+        {
+            route.resumptions.insert(live.candidate.transport, fresh);
         }
         live.session.close(now.monotonic);
         while let Some(output) = live.session.poll_output() {
@@ -342,11 +352,13 @@ impl<S: dtls::Session> Association<S> {
         match live.established {
             // Another serves.
             _ if live.is_retired => {}
-            None => self.failed(live.entry, reason),
-            Some(_) if self.is_established() => {}
+            None => self.failed(now, (destination, live.entry), reason),
+            Some(_) if self.newest(destination).is_some() => {}
             Some(_) => {
                 self.effects.push_back(Effect::Session(Err(reason.clone())));
-                self.race.ended(reason);
+                if let Some(route) = self.route(destination) {
+                    route.race.ended(reason);
+                }
             }
         }
     }
@@ -358,18 +370,6 @@ impl<S: dtls::Session> Association<S> {
             live.retire(now);
         }
         self.take_outputs(now);
-    }
-}
-
-impl<S: dtls::Session> Live<S> {
-    /// Whether requests can be sent over it.
-    pub(super) fn is_up(&self) -> bool {
-        self.established.is_some() && !self.is_retired
-    }
-
-    fn retire(&mut self, now: Now) {
-        self.is_retired = true;
-        self.session.close(now.monotonic);
     }
 }
 

@@ -16,22 +16,13 @@ use dots::lifetime::Lifetime;
 use dots::mitigation::Status;
 use dots::target::Target;
 use dtls::Transport;
-use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+use pvd::PvdSet;
 
+use super::home;
+pub(crate) use super::home::{FIXED_HOST, FIXED4, FIXED6, MOBILE_HOST, MOBILE4};
 use super::replies::Asked;
 use super::wire;
 use crate::world::{self, BYE, ClearSession, DATA, EPOCH, HELLO, WELCOME, seconds};
-
-/// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
-pub(crate) const FIXED6: &str = "[2001:db8:1::53]:4646";
-pub(crate) const FIXED4: &str = "192.0.2.1:4646";
-pub(crate) const MOBILE4: &str = "192.0.2.2:4646";
-/// Of no use: the mobile PvD has no IPv6 address.
-pub(crate) const MOBILE6: &str = "[2001:db8:2::53]:4646";
-
-/// Targets that one provider or the other assigned.
-pub(crate) const FIXED_HOST: &str = "203.0.113.7/32";
-pub(crate) const MOBILE_HOST: &str = "198.51.100.7/32";
 
 /// How a server's address behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +79,7 @@ pub(crate) struct Opened {
 
 pub(crate) struct Rig {
     pub(crate) client: Client<Clear>,
-    transports: Vec<pvd::Transport>,
+    pvds: PvdSet,
     start: Instant,
     pub(crate) elapsed: Duration,
     pub(crate) behaviour: BTreeMap<String, Behaviour>,
@@ -101,43 +92,12 @@ pub(crate) struct Rig {
     pub(crate) answered: Vec<Message>,
     pub(crate) resets: usize,
     pub(crate) heartbeats: usize,
+    pub(crate) resolving: Vec<(AssociationId, String)>,
     pub(crate) notes: Vec<Note>,
     pub(crate) persisted: usize,
     pub(crate) associations: BTreeMap<AssociationId, AssociationRecord>,
     pub(crate) requests: BTreeMap<(RequestId, AssociationId, Mid), RequestRecord>,
     pub(super) next_id: u16,
-}
-
-fn pvds(transports: &[pvd::Transport]) -> PvdSet {
-    let domain =
-        |id: &str, prefixes: &[&str], addresses: &[&str], servers: &[&str]| ProvisioningDomain {
-            id: id.parse().unwrap(),
-            interface: Some(id.split('.').next().unwrap().parse().unwrap()),
-            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-            dots_servers: vec![DotsServer {
-                name: format!("dots.{id}"),
-                addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
-                transports: transports.iter().copied().collect(),
-            }],
-            learned: Learned::Configuration,
-        };
-    let mut set = PvdSet::default();
-    let fixed = ["203.0.113.1", "2001:db8:f::1"];
-    set.insert(domain(
-        "fixed.example",
-        &["203.0.113.0/28", "2001:db8:f::/48"],
-        &fixed,
-        &[FIXED6, FIXED4],
-    ));
-    let mobile = ["198.51.100.1"];
-    set.insert(domain(
-        "mobile.example",
-        &["198.51.100.0/28"],
-        &mobile,
-        &[MOBILE6, MOBILE4],
-    ));
-    set
 }
 
 pub(crate) const MAX_REQUESTS: usize = 5;
@@ -150,6 +110,11 @@ impl Rig {
 
     /// The same with servers that listen with these transports; over TCP, none answers.
     pub(crate) fn over(transports: &[pvd::Transport]) -> Self {
+        Self::home(home::pvds(transports))
+    }
+
+    /// The same with these PvDs.
+    pub(crate) fn home(pvds: PvdSet) -> Self {
         let start = world::origin();
         let mut rig = Self {
             client: Self::client(
@@ -157,10 +122,10 @@ impl Rig {
                     monotonic: start,
                     unix: EPOCH,
                 },
-                transports,
+                pvds.clone(),
                 (vec![], vec![]),
             ),
-            transports: transports.to_vec(),
+            pvds,
             start,
             elapsed: Duration::ZERO,
             behaviour: BTreeMap::new(),
@@ -170,6 +135,7 @@ impl Rig {
             answered: Vec::new(),
             resets: 0,
             heartbeats: 0,
+            resolving: Vec::new(),
             notes: Vec::new(),
             persisted: 0,
             associations: BTreeMap::new(),
@@ -191,14 +157,13 @@ impl Rig {
 
     fn client(
         now: Now,
-        transports: &[pvd::Transport],
+        pvds: PvdSet,
         known: (Vec<AssociationRecord>, Vec<RequestRecord>),
     ) -> Client<Clear> {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
-        let pvds = pvds(transports);
         Client::new(now, Clear(parameters), pvds, known, MAX_REQUESTS, 7)
     }
 
@@ -218,7 +183,7 @@ impl Rig {
         let known = self.associations.values().cloned().collect();
         let requests = self.requests.values().cloned().collect();
         self.paths.clear();
-        self.client = Self::client(self.now(), &self.transports, (known, requests));
+        self.client = Self::client(self.now(), self.pvds.clone(), (known, requests));
         self.advance(Duration::ZERO);
     }
 
@@ -285,6 +250,7 @@ impl Rig {
                         }
                     }
                 }
+                Action::Resolve { association, name } => self.resolving.push((association, name)),
                 Action::Noted(note) => self.notes.push(note),
             }
         }

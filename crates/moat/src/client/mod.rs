@@ -12,7 +12,7 @@ mod paths;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::client::{Action, Change, Client, Note};
+use agent::client::{Action, Change, Client, Note, Redirection};
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
@@ -218,6 +218,11 @@ impl Daemon {
                     }
                 }
                 Action::ClosePath(path) => self.paths.close(path),
+                Action::Resolve { association, name } => {
+                    let refused = Err("no resolver is configured".to_owned());
+                    self.agent
+                        .handle_resolved(clock::now(), &association, &name, refused);
+                }
                 Action::Persist(_) | Action::Noted(_) => {}
             }
         }
@@ -246,6 +251,15 @@ fn log(note: &Note) {
         }
         Note::Conflict(id, association, mid, None) => {
             tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, "no conflict any more");
+        }
+        Note::Redirect(association, Redirection::Followed { to }) => {
+            tracing::warn!(pvd = %association.pvd, server = association.server, to, "redirected");
+        }
+        Note::Redirect(association, Redirection::Ignored { to }) => {
+            tracing::error!(pvd = %association.pvd, server = association.server, to, "redirected to a server that was contacted a moment ago; the servers may be redirecting in circles");
+        }
+        Note::Redirect(association, Redirection::Left { from, reason }) => {
+            tracing::info!(pvd = %association.pvd, server = association.server, from, reason, "back from a redirect");
         }
         Note::SessionUp(association, remote) => {
             tracing::info!(pvd = %association.pvd, server = association.server, %remote, "session established");

@@ -1,0 +1,131 @@
+//! The ways to one server, and the sessions over them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use coap::Token;
+use dots::identifiers::Mid;
+use dtls::Transport;
+use pvd::{InterfaceName, ProvisioningDomain};
+
+use super::PathId;
+use super::part::Want;
+use super::race::{Candidate, Race};
+use crate::session::SignalSession;
+use crate::time::Now;
+
+/// Addresses of one server that are tried, over each transport.
+const ADDRESSES: usize = 16;
+
+/// Whose sessions: those with the server that the PvD names, or with the one that it redirected
+/// to (RFC 9132 §4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Destination {
+    Provisioned,
+    Alternate,
+}
+
+/// How servers are reached from within a PvD.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    pub(super) interface: Option<InterfaceName>,
+    sources: Vec<IpAddr>,
+    transports: BTreeSet<pvd::Transport>,
+}
+
+impl Ways {
+    pub(super) fn new(domain: &ProvisioningDomain, server: &pvd::DotsServer) -> Self {
+        Self {
+            interface: domain.interface.clone(),
+            sources: domain.addresses.clone(),
+            transports: server.transports.clone(),
+        }
+    }
+
+    /// All ways to the addresses. Without an address of a family in the PvD, its ingress filter
+    /// drops all that we send to an address of that family.
+    pub(super) fn candidates(&self, addresses: &[SocketAddr]) -> Vec<Candidate> {
+        let source = |address: &SocketAddr| {
+            let mut sources = self.sources.iter().copied();
+            sources.find(|source| source.is_ipv4() == address.is_ipv4())
+        };
+        let usable = |address: &&SocketAddr| source(address).is_some() || self.sources.is_empty();
+        self.transports
+            .iter()
+            .flat_map(|transport| {
+                let usable = addresses.iter().filter(usable).take(ADDRESSES);
+                usable.map(|address| Candidate {
+                    transport: match transport {
+                        pvd::Transport::Udp => Transport::Datagram,
+                        pvd::Transport::Tcp => Transport::Stream,
+                    },
+                    address: *address,
+                    source: source(address),
+                })
+            })
+            .collect()
+    }
+}
+
+/// The way to one server.
+#[derive(Debug)]
+pub(super) struct Route<R> {
+    /// The name that its certificate must carry.
+    pub(super) name: String,
+    pub(super) race: Race,
+    /// What resumes the last session over each transport, so that the next begins sooner
+    /// (RFC 9132 §4.7).
+    pub(super) resumptions: BTreeMap<Transport, R>,
+}
+
+impl<R> Route<R> {
+    pub(super) fn new(now: Instant, name: String, candidates: Vec<Candidate>) -> Self {
+        Self {
+            name,
+            race: Race::new(now, candidates),
+            resumptions: BTreeMap::new(),
+        }
+    }
+}
+
+/// One signal channel session and the requests that are under way on it.
+#[derive(Debug)]
+pub(super) struct Live<S> {
+    pub(super) path: PathId,
+    pub(super) destination: Destination,
+    /// Its place in the race.
+    pub(super) entry: usize,
+    pub(super) candidate: Candidate,
+    pub(super) session: SignalSession<S>,
+    pub(super) established: Option<Instant>,
+    /// Whether a request was answered over it.
+    pub(super) has_answered: bool,
+    /// What happened to its socket. One ICMP error can be forged and may pass.
+    pub(super) trouble: Option<String>,
+    /// It was closed here because another serves.
+    pub(super) is_retired: bool,
+    /// What each token asks for. An observation stays until the session ends.
+    pub(super) pending: BTreeMap<Token, (Mid, Want)>,
+}
+
+impl<S: dtls::Session> Live<S> {
+    /// Whether requests can be sent over it.
+    pub(super) fn is_up(&self) -> bool {
+        self.established.is_some() && !self.is_retired
+    }
+
+    pub(super) fn retire(&mut self, now: Now) {
+        if !self.is_retired {
+            self.is_retired = true;
+            self.session.close(now.monotonic);
+        }
+    }
+
+    /// What is wrong with it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let silent = self.session.is_peer_silent();
+        let silent = silent.then(|| "it answers no heartbeat any more".to_owned());
+        self.trouble.clone().or(silent)
+    }
+}

@@ -1,0 +1,63 @@
+//! A home between two providers.
+
+use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+
+/// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
+pub(crate) const FIXED6: &str = "[2001:db8:1::53]:4646";
+pub(crate) const FIXED4: &str = "192.0.2.1:4646";
+pub(crate) const MOBILE4: &str = "192.0.2.2:4646";
+/// Of no use: the mobile PvD has no IPv6 address.
+pub(crate) const MOBILE6: &str = "[2001:db8:2::53]:4646";
+
+/// Targets that one provider or the other assigned.
+pub(crate) const FIXED_HOST: &str = "203.0.113.7/32";
+pub(crate) const MOBILE_HOST: &str = "198.51.100.7/32";
+
+/// The two providers, whose servers listen with these transports.
+pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
+    let domain =
+        |id: &str, prefixes: &[&str], addresses: &[&str], servers: &[&str]| ProvisioningDomain {
+            id: id.parse().unwrap(),
+            interface: Some(id.split('.').next().unwrap().parse().unwrap()),
+            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            dots_servers: vec![DotsServer {
+                name: format!("dots.{id}"),
+                addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
+                transports: transports.iter().copied().collect(),
+            }],
+            learned: Learned::Configuration,
+        };
+    let mut set = PvdSet::default();
+    let fixed = ["203.0.113.1", "2001:db8:f::1"];
+    set.insert(domain(
+        "fixed.example",
+        &["203.0.113.0/28", "2001:db8:f::/48"],
+        &fixed,
+        &[FIXED6, FIXED4],
+    ));
+    let mobile = ["198.51.100.1"];
+    set.insert(domain(
+        "mobile.example",
+        &["198.51.100.0/28"],
+        &mobile,
+        &[MOBILE6, MOBILE4],
+    ));
+    set
+}
+
+/// The same, where `fixed` has a second server at [`BACKUP`].
+pub(crate) fn with_backup() -> PvdSet {
+    let mut set = pvds(&[pvd::Transport::Udp]);
+    let mut fixed = set.remove(&"fixed.example".parse().unwrap()).unwrap();
+    fixed.dots_servers.push(DotsServer {
+        name: "backup.fixed.example".to_owned(),
+        addresses: vec![BACKUP.parse().unwrap()],
+        transports: [pvd::Transport::Udp].into(),
+    });
+    set.insert(fixed);
+    set
+}
+
+/// Where the second server of `fixed` is.
+pub(crate) const BACKUP: &str = "192.0.2.7:4646";
