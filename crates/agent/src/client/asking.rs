@@ -100,7 +100,7 @@ impl<S: dtls::Session> Association<S> {
         if let Some(signal) = Self::redirect_in(response) {
             live.pending.remove(&token);
             live.session.cancel(&token);
-            return self.on_redirect(now, mid, signal, response);
+            return self.on_redirect(now, mid, &signal, response);
         }
         let goes_on = want == Want::Observe && response.options.observe().is_some();
         if !goes_on {

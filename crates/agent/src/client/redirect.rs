@@ -115,7 +115,7 @@ impl<S: dtls::Session> Association<S> {
         &mut self,
         now: Now,
         mid: Mid,
-        signal: RedirectedSignal,
+        signal: &RedirectedSignal,
         response: &Response,
     ) {
         let name = signal.alt_server.to_string();

@@ -152,7 +152,7 @@ impl<S: dtls::Session> Association<S> {
                         let place = (destination, entry, candidate);
                         self.open(now, place, path, secured, connector);
                     }
-                    Err(error) => self.failed(now, (destination, entry), error.to_string()),
+                    Err(error) => self.failed(now, (destination, entry), &error.to_string()),
                 }
             }
         }
@@ -205,13 +205,14 @@ impl<S: dtls::Session> Association<S> {
     }
 
     /// An attempt failed. An alternate server that cannot be reached in any way is given up.
-    fn failed(&mut self, now: Now, (destination, entry): (Destination, usize), reason: String) {
-        self.effects.push_back(Effect::Session(Err(reason.clone())));
+    fn failed(&mut self, now: Now, (destination, entry): (Destination, usize), reason: &str) {
+        let failure = Effect::Session(Err(reason.to_owned()));
+        self.effects.push_back(failure);
         let route = self.route(destination);
-        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.clone()));
+        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.to_owned()));
         let is_without = self.newest(destination).is_none();
         if destination == Destination::Alternate && is_over && is_without {
-            self.leave_alternate(now, &reason);
+            self.leave_alternate(now, reason);
         }
     }
 
@@ -352,7 +353,7 @@ impl<S: dtls::Session> Association<S> {
         match live.established {
             // Another serves.
             _ if live.is_retired => {}
-            None => self.failed(now, (destination, live.entry), reason),
+            None => self.failed(now, (destination, live.entry), &reason),
             Some(_) if self.newest(destination).is_some() => {}
             Some(_) => {
                 self.effects.push_back(Effect::Session(Err(reason.clone())));
