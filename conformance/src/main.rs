@@ -23,7 +23,7 @@ struct Args {
     /// Only these sections or rows, as in S,X,B-001
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only rows without a test
+    /// Only rows with neither test nor reason
     #[arg(long)]
     uncovered: bool,
     /// Print JSON
@@ -103,7 +103,7 @@ fn report(args: &Args) -> Result<bool, Error> {
             covered_by: coverage.get(&requirement.id).unwrap_or(&nothing),
             reason: reasons.get(&requirement.id).map(String::as_str),
         })
-        .filter(|row| !args.uncovered || row.covered_by.is_empty())
+        .filter(|row| !args.uncovered || row.covered_by.is_empty() && row.reason.is_none())
         .collect();
     if args.json {
         match serde_json::to_string(&rows) {

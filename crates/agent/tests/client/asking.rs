@@ -70,6 +70,27 @@ fn what_nobody_assigned_is_asked_of_nobody() {
     assert!(rig.asked.is_empty());
 }
 
+/// Covers: S-075. Behind a translator a PvD has its external addresses: those alone are asked for.
+#[test]
+fn an_internal_address_is_never_sent() {
+    let mut rig = Rig::new();
+    for internal in ["192.168.1.7/32", "10.0.0.0/24", "fd00::7/128"] {
+        let refused =
+            rig.client
+                .mitigate(rig.now(), &target(&[internal]), Lifetime::Indefinite, true);
+        assert!(
+            matches!(refused, Err(Refusal::NobodyToAsk(_))),
+            "{internal}"
+        );
+    }
+    rig.mitigate(&["192.168.1.7/32", FIXED_HOST], 600);
+    let asked = rig.take();
+    let [put] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(put.body().target, target(&[FIXED_HOST]));
+}
+
 /// Covers: S-037, S-038
 #[test]
 fn an_unanswered_request_is_repeated_every_3_s_at_most_until_it_is_answered() {

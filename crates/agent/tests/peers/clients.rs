@@ -187,3 +187,61 @@ fn its_withdrawal_is_answered_every_time() {
         assert_eq!(provider.answer(&delete).code, Code::DELETED);
     }
 }
+
+/// Covers: S-006, S-007, S-008, S-027. Whatever is wrong with a request is said in words.
+#[test]
+fn what_is_refused_is_refused_with_a_sentence() {
+    let mut provider = Provider::new();
+    let good = mitigate("", CUID, 1);
+    let at = |path: &str| {
+        let mut elsewhere = mitigate("", CUID, 1);
+        elsewhere.options.retain(|(number, _)| *number != URI_PATH);
+        elsewhere.path(path)
+    };
+    let mut unlabelled = mitigate("", CUID, 1);
+    unlabelled
+        .options
+        .retain(|(number, _)| *number != CONTENT_FORMAT);
+    let cases = [
+        (good.clone().body(&[0xa0]), Code::BAD_REQUEST),
+        (good.clone().body(&[0xff; 9]), Code::BAD_REQUEST),
+        (
+            good.clone()
+                .body(&mitigation("192.0.2.7/32", &[], (100, true))),
+            Code::BAD_REQUEST,
+        ),
+        (
+            at(".well-known/dots/mitigate/cuid=/mid=1"),
+            Code::BAD_REQUEST,
+        ),
+        (at(".well-known/dots/nothing"), Code::NOT_FOUND),
+        (at("dots/mitigate/cuid=a/mid=1"), Code::NOT_FOUND),
+        (
+            unlabelled.with(CONTENT_FORMAT, &[50]),
+            Code::UNSUPPORTED_CONTENT_FORMAT,
+        ),
+        (
+            Datagram {
+                code: 0x02,
+                ..good.clone()
+            },
+            Code::METHOD_NOT_ALLOWED,
+        ),
+        (
+            Datagram {
+                code: 0x05,
+                ..at(".well-known/dots/config")
+            },
+            Code::METHOD_NOT_ALLOWED,
+        ),
+    ];
+    for (id, (mut datagram, code)) in (0x7000..).zip(cases) {
+        datagram.id = id;
+        let answer = provider.answer(&datagram);
+        assert_eq!(answer.code, code, "{datagram:?}");
+        let text = String::from_utf8(answer.payload).unwrap();
+        assert!(text.contains(' '), "{code}: {text:?}");
+        assert_eq!(answer.options.content_format(), None);
+    }
+    assert_eq!(provider.enforced.len(), 0);
+}

@@ -136,7 +136,7 @@ fn one_certificate_may_have_several_cuids() {
     assert_eq!(report.0.len(), 1, "each sees its own");
 }
 
-/// Covers: S-019. The fault: while a name of one request cannot be resolved, no new one is accepted.
+/// The fault: while a name of one request cannot be resolved, no new one is accepted.
 #[test]
 fn a_name_that_cannot_be_resolved_fails_its_own_request_alone() {
     let mut provider = Provider::new();

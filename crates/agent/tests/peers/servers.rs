@@ -95,7 +95,7 @@ fn acknowledgements_of_non_confirmable_requests_are_answers() {
     assert_eq!(copies.count(), 0, "it was answered");
 }
 
-/// Covers: S-008, G-010. Plain text or nothing, said or not said; 5.08 with a Hop-Limit.
+/// Plain text or nothing, said or not said; 5.08 with a Hop-Limit.
 #[test]
 fn refusals_of_any_form_are_refusals() {
     let cases: [(u8, Option<&[u8]>, &str); 4] = [
