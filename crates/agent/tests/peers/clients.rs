@@ -220,13 +220,7 @@ fn what_is_refused_is_refused_with_a_sentence() {
             unlabelled.with(CONTENT_FORMAT, &[50]),
             Code::UNSUPPORTED_CONTENT_FORMAT,
         ),
-        (
-            Datagram {
-                code: 0x02,
-                ..good.clone()
-            },
-            Code::METHOD_NOT_ALLOWED,
-        ),
+        (Datagram { code: 0x02, ..good }, Code::METHOD_NOT_ALLOWED),
         (
             Datagram {
                 code: 0x05,
