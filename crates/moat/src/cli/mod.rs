@@ -37,7 +37,7 @@ pub(crate) fn main() -> ExitCode {
         })
         .unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json.json)),
         Command::Bench(BenchCommand::Signal(args)) => {
-            bench::run(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, false))
+            bench::run(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, wants_json()))
         }
         Command::BenchInside(args) => bench::inside(&args),
         Command::BenchHelper(command) => bench::helper(&command),
@@ -45,11 +45,21 @@ pub(crate) fn main() -> ExitCode {
         Command::LabTraffic(args) => done(lab::traffic::main(&args), |_| EXIT_FAILED, false),
         Command::Client(args) => {
             log_to_stderr();
-            done(client::run(&args.config), code_of_client, false)
+            daemon(client::run(&args.config), |error| match error {
+                client::Error::Config(_) | client::Error::Credentials { .. } => {
+                    Fault::Configuration
+                }
+                client::Error::Store(_) | client::Error::Control { .. } => Fault::Files,
+                _ => Fault::Other,
+            })
         }
         Command::Server(args) => {
             log_to_stderr();
-            done(server::run(&args.config), code_of_server, false)
+            daemon(server::run(&args.config), |error| match error {
+                server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
+                server::Error::Store(_) | server::Error::Control { .. } => Fault::Files,
+                _ => Fault::Other,
+            })
         }
         Command::Mitigate(args) => mitigate(args),
         Command::Efficacy(args) => ask::efficacy(&args.ask, args.request, args.attack),
@@ -110,18 +120,35 @@ fn check(file: &Path, json: bool) -> ExitCode {
     }
 }
 
-fn code_of_client(error: &client::Error) -> u8 {
-    match error {
-        client::Error::Config(_) | client::Error::Credentials { .. } => EXIT_WRONG,
-        _ => EXIT_FAILED,
-    }
+/// What stopped a daemon.
+enum Fault {
+    /// What its file says.
+    Configuration,
+    /// Its database or its socket.
+    Files,
+    Other,
 }
 
-fn code_of_server(error: &server::Error) -> u8 {
-    match error {
-        server::Error::Config(_) | server::Error::Credentials(_) => EXIT_WRONG,
-        _ => EXIT_FAILED,
+fn daemon<E: Error>(result: Result<(), E>, fault: impl FnOnce(&E) -> Fault) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let fault = fault(&error);
+    let code = match fault {
+        Fault::Configuration => EXIT_WRONG,
+        Fault::Files | Fault::Other => EXIT_FAILED,
+    };
+    let code = failed(&error, code, false);
+    if matches!(fault, Fault::Files) {
+        eprintln!(
+            "  run it as the user who owns these files, or name others with `state` and `control`"
+        );
     }
+    code
+}
+
+fn wants_json() -> bool {
+    std::env::args().any(|word| word == "--json")
 }
 
 fn done<E: Error>(result: Result<(), E>, code: impl FnOnce(&E) -> u8, json: bool) -> ExitCode {
@@ -143,7 +170,7 @@ fn failed(error: &dyn Error, code: u8, json: bool) -> ExitCode {
 
 /// Says that a command line is wrong, or shows the help that was asked for.
 fn misused(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+    if error.use_stderr() && wants_json() {
         let text = error.to_string();
         let sentence = text.split("\n\n").next().unwrap_or_default();
         let failure = Failure {

@@ -109,6 +109,25 @@ fn without_json_errors_go_to_standard_error_with_advice() {
     }
 }
 
+/// A daemon that cannot keep its files says which keys name others.
+#[test]
+fn a_daemon_without_room_for_its_files_says_where_to_name_others() {
+    let folder = folder();
+    let text = "state = \"ca.pem/client.db\"\ncontrol = \"c.sock\"\n\
+                [[pvd]]\nid = \"fixed.example\"\nprefixes = [\"203.0.113.0/28\"]\n\
+                [[pvd.dots]]\nname = \"dots.fixed.example\"\naddresses = [\"203.0.113.129\"]\n\
+                psk_identity = \"home\"\npsk_key_file = \"home.psk\"\n";
+    std::fs::write(folder.path().join("client.toml"), text).unwrap();
+    let ran = moat(folder.path(), words("client --config client.toml"));
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("ca.pem"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.trim_end().ends_with("`state` and `control`"),
+        "{}",
+        ran.stderr
+    );
+}
+
 /// Whoever asks for help is told units, defaults and examples.
 #[test]
 fn help_says_units_defaults_and_examples() {
