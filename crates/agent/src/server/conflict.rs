@@ -106,10 +106,8 @@ impl Server {
         key: &MitigationKey,
         rivals: &[MitigationKey],
     ) {
-        let seconds = match self.mitigations.get(key).and_then(|newer| newer.expires) {
-            Some(at) => now.seconds_until(at),
-            None => u32::MAX,
-        };
+        let newer = self.mitigations.get(key);
+        let seconds = newer.map_or(0, |newer| time_left(now, newer));
         for rival in rivals {
             self.set_conflict(key, rival, ConflictStatus::RequestActive);
             if self.policy.on_conflict == ConflictPolicy::Last {
@@ -117,6 +115,26 @@ impl Server {
             } else {
                 self.set_conflict(rival, key, ConflictStatus::RequestActive);
                 self.mark(now, rival);
+            }
+        }
+    }
+
+    /// What a mitigation in force protects has moved, perhaps to where others are.
+    pub(super) fn contend(&mut self, now: Now, key: &MitigationKey) {
+        let Some(mitigation) = self.mitigations.get(key) else {
+            return;
+        };
+        let nets = mitigation.nets();
+        match self.judge(now, key, &nets) {
+            Ok(rivals) => self.settle_conflicts(now, key, &rivals),
+            Err(_) => {
+                let winner = self
+                    .rivals(key, &nets)
+                    .max_by_key(|rival| time_left(now, rival));
+                let winner = winner.map(|rival| (rival.record.key.clone(), time_left(now, rival)));
+                if let Some((winner, seconds)) = winner {
+                    self.deactivate(now, key, &winner, seconds);
+                }
             }
         }
     }
@@ -246,13 +264,12 @@ impl Server {
         nets: &[IpNet],
     ) -> Option<ConflictInformation> {
         // All of them have to end: the one that lasts longest is the one to wait for.
-        let left = |rival: &Mitigation| rival.expires.map_or(u32::MAX, |at| now.seconds_until(at));
-        let winner = rivals.max_by_key(|rival| left(rival))?;
+        let winner = rivals.max_by_key(|rival| time_left(now, rival))?;
         Some(ConflictInformation {
             status: Some(ConflictStatus::RequestInactiveOtherActive),
             cause: Some(ConflictCause::OverlappingTargets),
             scope: Some(self.conflict_scope(&winner.record.key, nets, None)),
-            retry_timer: Some(left(winner)),
+            retry_timer: Some(time_left(now, winner)),
         })
     }
 
@@ -298,6 +315,12 @@ impl Server {
             mitigation.conflict = None;
         }
     }
+}
+
+/// In seconds.
+fn time_left(now: Now, mitigation: &Mitigation) -> u32 {
+    let at = mitigation.expires;
+    at.map_or(u32::MAX, |at| now.seconds_until(at))
 }
 
 fn distinct<'a>(mitigations: impl Iterator<Item = &'a Mitigation>) -> Vec<MitigationKey> {

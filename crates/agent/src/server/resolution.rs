@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use dots::target::{DomainName, TargetPrefix};
 
 use super::outcome::Outcome;
-use super::record::MitigationKey;
+use super::record::{MitigationKey, Standing};
 use super::waiting::Waiting;
 use super::{Action, Change, Server};
 use crate::time::Now;
@@ -268,7 +268,9 @@ impl Server {
         prefixes.sort_unstable();
         prefixes.dedup();
         let before = scope.names.insert(name.clone(), prefixes.clone());
-        let is_in_force = mitigation.is_in_force();
+        let standing = mitigation.record.standing;
+        let was_in_conflict = mitigation.conflict.is_some();
+        let before_nets = mitigation.nets();
         if let Some(address) = stranger {
             self.act(Action::Decided(Outcome::AddressNotOwned {
                 key: key.clone(),
@@ -286,8 +288,15 @@ impl Server {
         };
         let record = mitigation.record.clone();
         self.act(Action::Persist(Change::Put(record)));
-        if is_in_force {
+        if standing.is_in_force() {
             self.act(Action::Enforce(key.clone(), target));
+        }
+        if was_in_conflict {
+            self.reconsider(now, &before_nets);
+            self.reconsider_one(now, key);
+        }
+        if matches!(standing, Standing::Active { .. }) {
+            self.contend(now, key);
         }
         self.act(Action::Decided(Outcome::Moved {
             key: key.clone(),

@@ -1,10 +1,12 @@
 //! Requests of different clients for the same addresses, by policy (RFC 9132 §4.4.1.3, §4.4.2.1).
 
-use agent::server::{ConflictPolicy, Input, Policy, SessionId, Standing};
+use agent::server::{ConflictPolicy, Input, Policy, Resolution, SessionId, Standing};
 use coap::Code;
+use dots::lifetime::Lifetime;
 use dots::mitigation::{
-    ConflictCause, ConflictInformation, ConflictStatus, MitigationStatus, Status,
+    ConflictCause, ConflictInformation, ConflictStatus, MitigationRequest, MitigationStatus, Status,
 };
+use dots::target::{DomainName, Target};
 
 use super::rig::{Ask, BRANCH, HOME, Rig, body, granted, parked_body, policy, refusal, report};
 use crate::world::seconds;
@@ -265,5 +267,52 @@ fn a_parked_request_conflicts_when_it_is_triggered() {
         assert_eq!(in_force(&rig), during, "{on_conflict:?}");
         rig.expect(BRANCH, Ask::delete(OLDER), Code::DELETED);
         assert_eq!(in_force(&rig), after, "{on_conflict:?}");
+    }
+}
+
+/// Covers: S-019, S-033, S-035. A name that moves to where another client is meets it there, and
+/// leaves what it moves away from.
+#[test]
+fn a_name_that_moves_conflicts_where_it_is_now() {
+    let name: DomainName = "www.example".parse().unwrap();
+    let named = || {
+        let target = Target {
+            fqdns: vec![name.clone()],
+            ..Target::default()
+        };
+        let request = MitigationRequest::new(target, Lifetime::RECOMMENDED, true, None);
+        Ask::put(NEWER, request.unwrap().encode())
+    };
+    let resolve = |rig: &mut Rig, address: &str| {
+        let addresses = vec![address.parse().unwrap()];
+        let found = Resolution { addresses, ttl: 60 };
+        rig.input(Input::Resolved(name.clone(), Ok(found)));
+    };
+    for (on_conflict, moved, away) in [
+        (ConflictPolicy::Both, vec![1, 77], vec![1, 77]),
+        (ConflictPolicy::First, vec![77], vec![1, 77]),
+        (ConflictPolicy::Last, vec![1], vec![1, 77]),
+    ] {
+        let mut rig = with_older(on_conflict);
+        rig.request(HOME, named());
+        resolve(&mut rig, "203.0.113.7");
+        assert_eq!(in_force(&rig).len(), 2);
+        assert_eq!(status(&mut rig, HOME, NEWER).conflict, None);
+        rig.advance(seconds(60));
+        resolve(&mut rig, "203.0.113.200");
+        let mut now_in_force = in_force(&rig);
+        now_in_force.sort_unstable();
+        assert_eq!(now_in_force, moved, "{on_conflict:?}");
+        let conflict = status(&mut rig, HOME, NEWER).conflict;
+        assert_only_what_is_common(&conflict.expect("a conflict"));
+        rig.advance(seconds(60));
+        resolve(&mut rig, "203.0.113.7");
+        let mut now_in_force = in_force(&rig);
+        now_in_force.sort_unstable();
+        assert_eq!(now_in_force, away, "{on_conflict:?}");
+        for (session, path) in [(HOME, NEWER), (BRANCH, OLDER)] {
+            let conflict = status(&mut rig, session, path).conflict;
+            assert_eq!(conflict, None, "{on_conflict:?}");
+        }
     }
 }
