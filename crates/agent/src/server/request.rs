@@ -151,7 +151,7 @@ impl Server {
             .ok_or_else(|| {
                 content::diagnostic(
                     Code::UNAUTHORIZED,
-                    "this certificate belongs to no customer of this server",
+                    "these credentials belong to no customer of this server",
                 )
             })
     }

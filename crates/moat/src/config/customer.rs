@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 use std::path::Path;
 
+use agent::server::Redirect;
 use ipnet::IpNet;
 
 use super::credentials::{self, PreSharedKey, WrittenKey};
 use super::limits::{Limits, to_usize};
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
-use super::redirect::{self, Redirect};
+use super::redirect;
 use super::value;
 use super::{note_doubles, prefixes, values};
 

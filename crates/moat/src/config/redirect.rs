@@ -1,28 +1,13 @@
 //! `[customer.redirect]`: the server that a customer is sent to (RFC 9132 §4.6).
 
 use std::net::IpAddr;
-use std::time::Duration;
 
-use dots::target::DomainName;
+use agent::server::Redirect;
 
 use super::problem::ProblemKind;
-use super::reader::{Diagnostics, Table};
+use super::reader::{Diagnostics, Place, Table};
 use super::value;
 use super::{note_doubles, values};
-
-/// Most addresses of the other server; the answer has to fit one datagram.
-const MAX_ADDRESSES: usize = agent::server::Redirect::MOST_ADDRESSES;
-
-/// Where a customer is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Redirect {
-    /// The other server, as its certificate names it.
-    pub(crate) server: DomainName,
-    /// Its addresses, at most eight; the client looks the name up when there is none.
-    pub(crate) addresses: Vec<IpAddr>,
-    /// How long the client stays there; zero: for the one request; `u32::MAX` seconds: until it is sent elsewhere.
-    pub(crate) lifetime: Duration,
-}
 
 /// `[customer.redirect]`; `None` inside when there is none.
 pub(super) fn read(
@@ -45,16 +30,24 @@ pub(super) fn read(
         None => Some(3600),
     };
     table.finish(diagnostics);
-    Some(Some(Redirect {
-        server: server?.value,
-        addresses: addresses?,
-        lifetime: Duration::from_secs(seconds?.into()),
-    }))
+    let (addresses, place) = addresses?;
+    match Redirect::new(server?.value, addresses, seconds?) {
+        Ok(redirect) => Some(Some(redirect)),
+        Err(_) => {
+            let limit = Redirect::MOST_ADDRESSES;
+            diagnostics.note(&place, ProblemKind::TooManyEntries { limit });
+            None
+        }
+    }
 }
 
-fn read_addresses(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Vec<IpAddr>> {
+/// The addresses, and where they are written.
+fn read_addresses(
+    table: &mut Table<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(Vec<IpAddr>, Place)> {
     let Some(list) = table.take("addresses") else {
-        return Some(Vec::new());
+        return Some((Vec::new(), table.place().clone()));
     };
     let place = list.place().clone();
     let mut addresses = Vec::new();
@@ -68,10 +61,5 @@ fn read_addresses(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> O
     note_doubles(&addresses, diagnostics, |_, other, line| {
         ProblemKind::Twice { other, line }
     });
-    if addresses.len() > MAX_ADDRESSES {
-        let limit = MAX_ADDRESSES;
-        diagnostics.note(&place, ProblemKind::TooManyEntries { limit });
-        return None;
-    }
-    complete.then(|| values(addresses))
+    complete.then(|| (values(addresses), place))
 }

@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
-use agent::server::{Customer, Customers, Redirect};
+use agent::server::{Customer, Customers};
 use dots::target::DomainName;
 use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
@@ -256,11 +256,7 @@ fn start_authority(
                 .map(|key| key.identity.clone()),
             prefixes: customer.prefixes.clone(),
             max_mitigations: customer.max_mitigations,
-            // The configuration allows no more addresses than the agent does.
-            redirect: customer.redirect.as_ref().and_then(|there| {
-                let ttl = u32::try_from(there.lifetime.as_secs()).unwrap_or(u32::MAX);
-                Redirect::new(there.server.clone(), there.addresses.clone(), ttl).ok()
-            }),
+            redirect: customer.redirect.clone(),
         })
         .collect();
     let server = agent::server::Server::new(clock::now(), customers, config.policy(), snapshot);

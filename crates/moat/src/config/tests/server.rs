@@ -1,10 +1,9 @@
 //! The file of `moat server`.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use agent::server::{ConflictPolicy, Policy, SessionLimits};
+use agent::server::{ConflictPolicy, Policy, Redirect, SessionLimits};
 use dtls::Transport;
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
@@ -111,13 +110,12 @@ fn a_whole_file_is_read() {
     let resolvers: Vec<String> = resolver.servers.iter().map(ToString::to_string).collect();
     assert_eq!(resolvers, ["198.51.100.53:853", "[2001:db8::53]:8853"]);
     assert_eq!(resolver.tls_name.unwrap().as_str(), "dns.example.net");
-    let redirect = config.customers[1].redirect.as_ref().unwrap();
-    assert_eq!(redirect.server.as_str(), "dots2.fixed.example");
-    assert_eq!(
-        redirect.addresses,
-        ["203.0.113.130".parse::<IpAddr>().unwrap()]
+    let redirect = Redirect::new(
+        "dots2.fixed.example".parse().unwrap(),
+        vec!["203.0.113.130".parse().unwrap()],
+        600,
     );
-    assert_eq!(redirect.lifetime, Duration::from_secs(600));
+    assert_eq!(config.customers[1].redirect, redirect.ok());
     assert_eq!(config.customers[0].redirect, None);
     assert!(config.warnings.is_empty());
 }
