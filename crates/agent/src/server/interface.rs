@@ -13,7 +13,7 @@ use super::resolution::{Resolution, ResolutionError};
 use super::resources::{ClientKey, ClientResources};
 use crate::session::Event;
 
-/// A session of a server, numbered by [`Sessions`].
+/// A session of a server, numbered by [`Sessions`](super::Sessions).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
