@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod control;
 mod lab;
+mod link;
 mod pki;
 mod resolver;
 mod server;

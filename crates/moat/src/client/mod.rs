@@ -1,12 +1,13 @@
 //! The DOTS client as a daemon: one task that owns the agent and carries out its actions.
 //!
 //! ```text
-//! sockets ---datagrams--> run --> agent::Client --actions--> sockets, store, log
+//! sockets ---datagrams--> run --> agent::Client --actions--> sockets, resolvers, store, log
 //! control ---commands---->   <-- when every server has answered, or after ten seconds
 //! ```
 
 mod commands;
 mod connector;
+mod names;
 mod paths;
 
 use std::path::Path;
@@ -18,10 +19,12 @@ use tokio::sync::mpsc;
 
 use self::commands::Commands;
 use self::connector::OpensslConnector;
+use self::names::{Found, Names};
 use self::paths::{Incoming, Paths};
 use crate::clock;
 use crate::config::{self, ClientConfig, ConfigError};
 use crate::control::{self, Call};
+use crate::resolver;
 use crate::shutdown;
 
 /// Datagrams and commands that wait for the agent; the kernel and the callers wait behind them.
@@ -43,6 +46,9 @@ pub(crate) enum Error {
         /// What is wrong.
         error: dtls::ConfigError,
     },
+    /// Names cannot be looked up.
+    #[error(transparent)]
+    Resolver(#[from] resolver::Error),
     /// The state cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,10 +110,12 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let (calls, mut incoming_calls) = mpsc::channel(QUEUE);
     tokio::task::spawn_local(listener.serve(calls));
     let (datagrams, mut incoming) = mpsc::channel(QUEUE);
+    let (found, mut found_names) = mpsc::channel(QUEUE);
     let mut daemon = Daemon {
         agent,
         store,
         paths: Paths::new(datagrams),
+        names: Names::new(&config, found)?,
         commands: Commands::new(config.lifetime),
     };
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
@@ -117,6 +125,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         let wake = daemon.next_timeout();
         tokio::select! {
             Some(received) = incoming.recv() => daemon.on_incoming(received),
+            Some(found) = found_names.recv() => daemon.on_found(found),
             Some(call) = incoming_calls.recv() => daemon.on_call(call),
             () = sleep_until(wake) => daemon.on_timeout(),
             () = stop.recv() => break,
@@ -141,6 +150,7 @@ struct Daemon {
     agent: Client<OpensslConnector>,
     store: SqliteStore,
     paths: Paths,
+    names: Names,
     commands: Commands,
 }
 
@@ -154,6 +164,13 @@ impl Daemon {
                     .handle_path_failure(now, path, &error.to_string());
             }
         }
+    }
+
+    fn on_found(&mut self, found: Found) {
+        let (association, name) = (&found.association, &found.name);
+        let now = clock::now();
+        self.agent
+            .handle_resolved(now, association, name, found.addresses);
     }
 
     fn on_call(&mut self, call: Call) {
@@ -218,11 +235,7 @@ impl Daemon {
                     }
                 }
                 Action::ClosePath(path) => self.paths.close(path),
-                Action::Resolve { association, name } => {
-                    let refused = Err("no resolver is configured".to_owned());
-                    self.agent
-                        .handle_resolved(clock::now(), &association, &name, refused);
-                }
+                Action::Resolve { association, name } => self.names.look_up(association, name),
                 Action::Persist(_) | Action::Noted(_) => {}
             }
         }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use agent::client::PathId;
 use dtls::Transport;
 use pvd::InterfaceName;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Protocol, SockRef, Type};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Connection};
+use crate::link;
 
 /// Largest datagram taken; a DTLS record is never longer than 2^14 bytes and some.
 const MAX_DATAGRAM: usize = 64 * 1024;
@@ -69,16 +70,15 @@ impl Paths {
     ) -> io::Result<()> {
         let opened = match transport {
             Transport::Datagram => {
-                let socket = bound((Type::DGRAM, Protocol::UDP), interface, source, remote)?;
+                let socket = link::socket((Type::DGRAM, Protocol::UDP), interface, source, remote)?;
                 socket.connect(&remote.into())?;
                 let socket = Arc::new(UdpSocket::from_std(socket.into())?);
                 let reader = read(path, Arc::clone(&socket), self.incoming.clone());
                 Path::Datagram(socket, tokio::task::spawn_local(reader))
             }
             Transport::Stream => {
-                let socket = bound((Type::STREAM, Protocol::TCP), interface, source, remote)?;
-                // Messages are small and wait for no others.
-                socket.set_tcp_nodelay(true)?;
+                let socket =
+                    link::socket((Type::STREAM, Protocol::TCP), interface, source, remote)?;
                 let connecting = TcpSocket::from_std_stream(socket.into()).connect(remote);
                 let into = move |incoming| match incoming {
                     connection::Incoming::Chunk(chunk) => Incoming::Datagram(path, chunk),
@@ -112,24 +112,6 @@ impl Paths {
     pub(super) fn close(&mut self, path: PathId) {
         self.open.remove(&path);
     }
-}
-
-/// A socket that leaves by this interface and from this address.
-fn bound(
-    (kind, protocol): (Type, Protocol),
-    interface: Option<&InterfaceName>,
-    source: Option<IpAddr>,
-    remote: SocketAddr,
-) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(remote), kind, Some(protocol))?;
-    socket.set_nonblocking(true)?;
-    if let Some(interface) = interface {
-        socket.bind_device(Some(interface.as_str().as_bytes()))?;
-    }
-    if let Some(source) = source {
-        socket.bind(&SocketAddr::new(source, 0).into())?;
-    }
-    Ok(socket)
 }
 
 async fn read(path: PathId, socket: Arc<UdpSocket>, incoming: mpsc::Sender<Incoming>) {

@@ -50,10 +50,6 @@ pub(crate) struct Pvd {
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
     /// Whom names are looked up with in this PvD, in the order to try them.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the agent looks nothing up yet")
-    )]
     pub(crate) resolvers: Vec<SocketAddr>,
     /// The DOTS servers of this network, in the order to try them.
     pub(crate) dots: Vec<DotsServer>,

@@ -11,5 +11,6 @@ mod libcoap;
 mod loss;
 mod names;
 mod random;
+mod redirect;
 mod support;
 mod tls;

@@ -5,6 +5,7 @@ mod daemon;
 mod filter;
 mod legit;
 mod loss;
+mod name_server;
 mod namespace;
 mod peer;
 mod request;
@@ -20,10 +21,11 @@ pub(crate) use self::daemon::Daemon;
 pub(crate) use self::filter::{Gate, is_filtered};
 pub(crate) use self::legit::{Legit, assert_no_secret_in};
 pub(crate) use self::loss::Loss;
+pub(crate) use self::name_server::NameServer;
 pub(crate) use self::namespace::isolated;
 pub(crate) use self::peer::{NoSession, Peer};
 pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};
-pub(crate) use self::site::{Identity, SERVER_NAME, SERVER_V4, SERVER_V6, Site};
+pub(crate) use self::site::{Identity, MOAT, SERVER_NAME, SERVER_V4, SERVER_V6, Site};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 

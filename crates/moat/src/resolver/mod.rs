@@ -1,22 +1,25 @@
 //! Looks up addresses of names, in private and with proof where the configuration asks for it
 //! (RFC 9132 §11: DNS over TLS, RFC 7858; DNSSEC, RFC 4035).
 
+mod provider;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::TokioResolver;
+use hickory_resolver::ResolverBuilder;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::dnssec::TrustAnchors;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+pub(crate) use self::provider::Link;
+use self::provider::Provider;
 use crate::config::Resolver as Configuration;
 
 /// How long one resolver may take before the next is asked.
@@ -66,7 +69,7 @@ pub(crate) struct Found {
 
 /// Looks up names with the resolvers of one network.
 #[derive(Clone)]
-pub(crate) struct Resolver(Arc<TokioResolver>);
+pub(crate) struct Resolver(Arc<hickory_resolver::Resolver<Provider>>);
 
 impl Resolver {
     /// Asks as configured; nothing is sent yet.
@@ -79,25 +82,25 @@ impl Resolver {
             .iter()
             .map(|server| name_server(*server, configuration))
             .collect();
-        let config = ResolverConfig::from_name_servers(name_servers);
-        let mut builder =
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-        let options = builder.options_mut();
-        options.timeout = PATIENCE;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        // What customers name means what it means to everybody.
-        options.use_hosts_file = ResolveHosts::Never;
-        options.validate = configuration.dnssec;
+        let mut builder = builder(name_servers, Link::default());
+        builder.options_mut().validate = configuration.dnssec;
         if configuration.tls_name.is_some() {
             builder = builder.with_tls_config(tls(&configuration.trust_anchors)?);
         }
         if let Some(file) = &configuration.dnssec_trust_anchors {
             builder = builder.with_trust_anchor(Arc::new(anchors(file)?));
         }
-        let refused = |error: hickory_resolver::net::NetError| {
-            Error::Refused(io::Error::other(error.to_string()))
-        };
-        Ok(Self(Arc::new(builder.build().map_err(refused)?)))
+        build(builder)
+    }
+
+    /// Asks the resolvers that the network of a PvD gave, over that network alone (RFC 7556 §5.2). Who is found
+    /// there authenticates itself by name, so answers need no proof.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub(crate) fn of_pvd(servers: &[SocketAddr], link: Link) -> Result<Self, Error> {
+        let name_servers = servers.iter().map(|server| plain(*server)).collect();
+        build(builder(name_servers, link))
     }
 
     /// The addresses of both families.
@@ -137,11 +140,43 @@ impl Resolver {
     }
 }
 
+fn builder(name_servers: Vec<NameServerConfig>, link: Link) -> ResolverBuilder<Provider> {
+    let config = ResolverConfig::from_name_servers(name_servers);
+    let provider = Provider::new(link);
+    let mut builder = hickory_resolver::Resolver::builder_with_config(config, provider);
+    let options = builder.options_mut();
+    options.timeout = PATIENCE;
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    // A name means what it means to everybody.
+    options.use_hosts_file = ResolveHosts::Never;
+    builder
+}
+
+fn build(builder: ResolverBuilder<Provider>) -> Result<Resolver, Error> {
+    let built = builder
+        .build()
+        .map_err(|error| Error::Refused(io::Error::other(error.to_string())))?;
+    Ok(Resolver(Arc::new(built)))
+}
+
+fn plain(server: SocketAddr) -> NameServerConfig {
+    at(
+        server,
+        vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+    )
+}
+
 fn name_server(server: SocketAddr, configuration: &Configuration) -> NameServerConfig {
-    let mut connections = match &configuration.tls_name {
-        Some(name) => vec![ConnectionConfig::tls(Arc::from(name.to_string()))],
-        None => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
-    };
+    match &configuration.tls_name {
+        Some(name) => at(
+            server,
+            vec![ConnectionConfig::tls(Arc::from(name.to_string()))],
+        ),
+        None => plain(server),
+    }
+}
+
+fn at(server: SocketAddr, mut connections: Vec<ConnectionConfig>) -> NameServerConfig {
     for connection in &mut connections {
         connection.port = server.port();
     }

@@ -1,0 +1,79 @@
+//! Looks up names with the resolvers of the PvD they belong to, and no others (RFC 7556 §5.2).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use agent::server_selection::AssociationId;
+use pvd::PvdId;
+use tokio::sync::mpsc;
+
+use crate::config::ClientConfig;
+use crate::resolver::{self, Failure, Link, Resolver};
+
+/// What was found under the name of a server, or a sentence that says why nothing was.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) association: AssociationId,
+    pub(super) name: String,
+    pub(super) addresses: Result<Vec<IpAddr>, String>,
+}
+
+/// The resolvers of each PvD that has some.
+#[derive(Debug)]
+pub(super) struct Names {
+    resolvers: BTreeMap<PvdId, Resolver>,
+    found: mpsc::Sender<Found>,
+}
+
+impl Names {
+    /// What is found goes to `found`.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::of_pvd`].
+    pub(super) fn new(
+        config: &ClientConfig,
+        found: mpsc::Sender<Found>,
+    ) -> Result<Self, resolver::Error> {
+        let mut resolvers = BTreeMap::new();
+        for pvd in config.pvds.iter().filter(|pvd| !pvd.resolvers.is_empty()) {
+            let link = Link {
+                interface: pvd.interface.clone(),
+                addresses: pvd.addresses.clone(),
+            };
+            let resolver = Resolver::of_pvd(&pvd.resolvers, link)?;
+            resolvers.insert(pvd.id.clone(), resolver);
+        }
+        Ok(Self { resolvers, found })
+    }
+
+    /// Begins to look up the name of a server.
+    pub(super) fn look_up(&self, association: AssociationId, name: String) {
+        let resolver = self.resolvers.get(&association.pvd).cloned();
+        let found = self.found.clone();
+        tokio::task::spawn_local(async move {
+            let addresses = match resolver {
+                Some(resolver) => resolve(&resolver, &name).await,
+                None => Err(format!(
+                    "{name} cannot be looked up: write `dns` into [[pvd]] {}",
+                    association.pvd
+                )),
+            };
+            // Once the client stops nobody wants to know.
+            let _stopped = found
+                .send(Found {
+                    association,
+                    name,
+                    addresses,
+                })
+                .await;
+        });
+    }
+}
+
+async fn resolve(resolver: &Resolver, name: &str) -> Result<Vec<IpAddr>, String> {
+    match resolver.resolve(name).await {
+        Ok(found) => Ok(found.addresses),
+        Err(Failure::NoAddress) => Err(format!("there is no address under {name}")),
+        Err(Failure::Unavailable(reason)) => Err(format!("{name}: {reason}")),
+    }
+}
