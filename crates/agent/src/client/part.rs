@@ -12,15 +12,15 @@
 //! A part only knows what it wants from the server; the association asks it over every session
 //! that is up until an answer comes ([`Part::wants`]).
 
+mod answers;
+
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use coap::Code;
 use dots::identifiers::Mid;
-use dots::lifetime::{Lifetime, RemainingLifetime};
+use dots::lifetime::Lifetime;
 use dots::mitigation::{
-    AttackStatus, ConflictInformation, DroppedCounters, Granted, MitigationRequest,
-    MitigationStatus, RequestError, Status,
+    AttackStatus, ConflictInformation, DroppedCounters, MitigationRequest, RequestError, Status,
 };
 use dots::target::Target;
 
@@ -311,143 +311,6 @@ impl Part {
         };
         let (target, trigger) = (self.wish.target.clone(), self.wish.trigger_mitigation);
         MitigationRequest::new(target, lifetime, trigger, efficacy)
-    }
-
-    /// 2.01 or 2.04: the server granted a lifetime, which may be shorter than asked
-    /// (RFC 9132 §4.4.1.1). The request is then prolonged at half of it.
-    pub(super) fn granted(&mut self, now: Now, granted: Granted) {
-        if matches!(self.state, State::Withdrawing | State::Ended(_)) {
-            return;
-        }
-        self.granted_at = Some(now.monotonic);
-        self.efficacy = None;
-        self.conflict = granted.conflict;
-        self.expires = until(now, granted.lifetime);
-        let enough = self
-            .expires
-            .is_none_or(|granted| self.is_wish_over(granted));
-        self.refresh = match self.expires {
-            Some(at) if !enough => {
-                let half = at.saturating_duration_since(now.monotonic) / 2;
-                Some(now.monotonic + half.max(SHORTEST_PAUSE))
-            }
-            _ => None,
-        };
-        if !self.is_accepted() {
-            self.state = State::Accepted(if self.wish.trigger_mitigation {
-                Status::AttackMitigationInProgress
-            } else {
-                Status::AttackMitigationSignalLoss
-            });
-        }
-    }
-
-    pub(super) fn refused(
-        &mut self,
-        code: Code,
-        diagnostic: String,
-        conflict: Option<ConflictInformation>,
-    ) {
-        if self.state == State::Asking {
-            self.state = State::Refused { code, diagnostic };
-            self.conflict = conflict;
-        }
-    }
-
-    /// The server does not enforce it because of a conflict (RFC 9132 §4.4.1.3, §4.4.2.1).
-    pub(super) fn deactivated(&mut self, now: Now, retry: Duration, conflict: ConflictInformation) {
-        if self.is_going() {
-            self.state = State::Deactivated {
-                retry: now.monotonic + retry.max(SHORTEST_PAUSE),
-            };
-            self.refresh = None;
-            self.conflict = Some(conflict);
-        }
-    }
-
-    /// Ask again after a while.
-    pub(super) fn postpone(&mut self, now: Now, pause: Duration, reason: Pause) {
-        self.pause = Some((now.monotonic + pause, reason));
-    }
-
-    /// The server does not notify: look again after a while (RFC 9132 §4.4.2.2).
-    pub(super) fn observe_later(&mut self, now: Now) {
-        self.observe_after = Some(now.monotonic + POLLING);
-    }
-
-    /// The server wants it where it cannot go: the same server is asked again later.
-    pub(super) fn redirected(&mut self, now: Now, pause: Duration) {
-        if self.is_settled() {
-            self.observe_later(now);
-        } else {
-            self.postpone(now, pause, Pause::Redirected);
-        }
-    }
-
-    /// Whether it waits because of a redirect that was not followed.
-    pub(super) fn is_redirected(&self) -> bool {
-        self.is_going() && matches!(self.pause, Some((_, Pause::Redirected)))
-    }
-
-    /// Another server is asked now: what was put off with the one before is due.
-    pub(super) fn look_again(&mut self) {
-        self.observe_after = None;
-    }
-
-    /// The efficacy update was answered, or is of no use.
-    pub(super) fn updated(&mut self) {
-        self.efficacy = None;
-    }
-
-    /// 2.02.
-    pub(super) fn deleted(&mut self) {
-        if self.state == State::Withdrawing {
-            self.state = State::Ended(End::Withdrawn);
-        }
-    }
-
-    /// The server does not have it any more, but it is still wanted.
-    pub(super) fn lost(&mut self, now: Now) {
-        if self.is_accepted() {
-            self.ask_again(now);
-            self.postpone(now, SHORTEST_PAUSE, Pause::ShortLived);
-        } else {
-            self.observe_later(now);
-        }
-    }
-
-    /// The status in a GET response or a notification (RFC 9132 §4.4.2).
-    pub(super) fn observed(&mut self, now: Now, status: &MitigationStatus) {
-        if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
-            return;
-        }
-        self.is_status_told = true;
-        self.dropped = status.counters;
-        self.conflict.clone_from(&status.conflict);
-        if let RemainingLifetime::Seconds(left) = status.lifetime {
-            self.expires = Some(now.monotonic + Duration::from_secs(left.into()));
-        }
-        let retry = status.conflict.as_ref().and_then(|it| it.retry_timer);
-        self.state = match (status.status, retry) {
-            (Status::AttackMitigationWithdrawn, Some(_)) if self.retry_at().is_some() => return,
-            (Status::AttackMitigationWithdrawn, Some(seconds)) => {
-                let retry = Duration::from_secs(seconds.into());
-                let conflict = status.conflict.clone().unwrap_or_default();
-                return self.deactivated(now, retry, conflict);
-            }
-            // A preconfigured request that an immediate one overlaps goes back to being parked.
-            (parked @ Status::AttackMitigationWithdrawn, None) if !self.wish.trigger_mitigation => {
-                State::Accepted(parked)
-            }
-            (
-                ended @ (Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn),
-                None,
-            )
-            | (ended @ Status::AttackMitigationTerminated, Some(_)) => {
-                State::Ended(End::ByServer(ended))
-            }
-            (going, _) => State::Accepted(going),
-        };
     }
 
     /// What the store has to know of it: nothing once it is over.

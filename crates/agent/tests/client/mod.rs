@@ -14,6 +14,7 @@ mod redirect;
 mod replies;
 mod resumption;
 mod rig;
+mod saturation;
 mod sessions;
 mod splitting;
 mod wire;

@@ -57,6 +57,11 @@ impl Asked {
 impl Rig {
     /// A datagram from a server to the client.
     pub(crate) fn inject(&mut self, path: PathId, datagram: &[u8]) {
+        if let Some((dice, percent)) = &mut self.inbound_loss
+            && dice.u32(0..100) < *percent
+        {
+            return;
+        }
         self.client.handle_datagram(self.now(), path, datagram);
     }
 

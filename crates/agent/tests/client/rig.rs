@@ -92,6 +92,8 @@ pub(crate) struct Rig {
     pub(crate) answered: Vec<Message>,
     pub(crate) resets: usize,
     pub(crate) heartbeats: usize,
+    /// Of what servers send, so many of a hundred are lost.
+    pub(crate) inbound_loss: Option<(fastrand::Rng, u32)>,
     pub(crate) resolving: Vec<(AssociationId, String)>,
     pub(crate) notes: Vec<Note>,
     pub(crate) persisted: usize,
@@ -135,6 +137,7 @@ impl Rig {
             answered: Vec::new(),
             resets: 0,
             heartbeats: 0,
+            inbound_loss: None,
             resolving: Vec::new(),
             notes: Vec::new(),
             persisted: 0,
