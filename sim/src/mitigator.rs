@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use agent::server::MitigationKey;
+use agent::server::{Input, MitigationKey};
 
 /// How long it takes.
 const ENFORCEMENT: Duration = Duration::from_millis(10);
@@ -34,9 +34,7 @@ impl Mitigator {
 
     pub(crate) fn enforce(&mut self, now: Instant, key: MitigationKey) {
         self.wanted.insert(key.clone());
-        if !self.is_failed {
-            self.due.entry(now + ENFORCEMENT).or_default().push(key);
-        }
+        self.due.entry(now + ENFORCEMENT).or_default().push(key);
     }
 
     pub(crate) fn withdraw(&mut self, key: &MitigationKey) {
@@ -50,36 +48,40 @@ impl Mitigator {
     pub(crate) fn reconcile(&mut self, now: Instant, wanted: BTreeSet<MitigationKey>) {
         self.wanted = wanted;
         self.due.clear();
-        if !self.is_failed {
-            self.recover(now);
-        }
+        self.report_all(now);
     }
 
-    pub(crate) fn fail(&mut self) {
+    pub(crate) fn fail(&mut self, now: Instant) {
         self.is_failed = true;
-        self.due.clear();
+        self.report_all(now);
     }
 
     pub(crate) fn recover(&mut self, now: Instant) {
         self.is_failed = false;
-        self.filtered.retain(|key| self.wanted.contains(key));
-        let keys = self.wanted.iter().cloned().collect();
-        self.due.insert(now + ENFORCEMENT, keys);
+        self.report_all(now);
+    }
+
+    fn report_all(&mut self, now: Instant) {
+        if !self.is_failed {
+            self.filtered.retain(|key| self.wanted.contains(key));
+        }
+        let keys = self.wanted.iter().cloned();
+        self.due.entry(now + ENFORCEMENT).or_default().extend(keys);
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.due.first_key_value().map(|(at, _)| *at)
     }
 
-    /// What has come into force by now.
-    pub(crate) fn enforced(&mut self, now: Instant) -> Vec<MitigationKey> {
-        let mut done = Vec::new();
-        while self.next_timeout().is_some_and(|at| at <= now) {
-            let keys = self.due.pop_first().map(|(_, keys)| keys);
-            done.extend(keys.into_iter().flatten());
+    /// What the server is to be told by now.
+    pub(crate) fn report(&mut self, now: Instant) -> Option<Input> {
+        let first = self.next_timeout().filter(|at| *at <= now)?;
+        let mut keys = self.due.remove(&first).unwrap_or_default();
+        keys.retain(|key| self.wanted.contains(key));
+        if self.is_failed {
+            return Some(Input::NotEnforced(keys));
         }
-        done.retain(|key| self.wanted.contains(key));
-        self.filtered.extend(done.iter().cloned());
-        done
+        self.filtered.extend(keys.iter().cloned());
+        Some(Input::Enforced(keys))
     }
 }

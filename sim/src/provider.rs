@@ -127,9 +127,8 @@ impl Provider {
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.sessions.handle_timeout(now);
-        let enforced = self.mitigator.enforced(now);
-        if !enforced.is_empty() {
-            self.handle(now, Input::Enforced(enforced));
+        while let Some(report) = self.mitigator.report(now) {
+            self.handle(now, report);
         }
         if self.server.poll_timeout().is_some_and(|at| at <= now) {
             self.handle(now, Input::Timeout);

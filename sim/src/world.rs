@@ -209,7 +209,7 @@ impl World {
     pub fn set_mitigator(&mut self, provider: usize, works: bool) {
         self.at_provider(provider, |provider, now| match works {
             true => provider.mitigator.recover(now),
-            false => provider.mitigator.fail(),
+            false => provider.mitigator.fail(now),
         });
     }
 
