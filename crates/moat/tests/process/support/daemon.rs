@@ -70,6 +70,21 @@ impl Daemon {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Stops it where it is, until it is told to go on.
+    pub(crate) fn stop(&self) -> Outcome {
+        Ok(kill_process_group(
+            Pid::from_child(&self.child),
+            Signal::STOP,
+        )?)
+    }
+
+    pub(crate) fn go_on(&self) -> Outcome {
+        Ok(kill_process_group(
+            Pid::from_child(&self.child),
+            Signal::CONT,
+        )?)
+    }
+
     /// Kills it with all that it started, and returns its whole log.
     pub(crate) fn kill(mut self) -> Outcome<String> {
         self.end()?;

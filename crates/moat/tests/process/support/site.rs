@@ -104,6 +104,17 @@ program = "{}"
         )
     }
 
+    /// Puts more into the server's file, before its tables.
+    pub(crate) fn extend_server_file(&self, more: &str) -> Outcome {
+        let file = self.path().join("server.toml");
+        let text = fs::read_to_string(&file)?;
+        fs::write(
+            &file,
+            text.replacen("[[customer]]", &format!("{more}\n[[customer]]"), 1),
+        )?;
+        Ok(())
+    }
+
     /// Starts the server, but does not wait for it.
     pub(crate) fn launch(&self) -> Outcome<Daemon> {
         Daemon::launch("server", &self.path().join("server.toml"))
