@@ -13,5 +13,6 @@ mod names;
 mod pause;
 mod random;
 mod redirect;
+mod secrets;
 mod support;
 mod tls;

@@ -12,18 +12,29 @@ use super::{Daemon, Outcome, SERVER_NAME, Site};
 /// A daemon answers within ten seconds, and not at once when it is stopped.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const CLIENT_SOCKET: &str = "client.sock";
+const CERTIFICATE: &str = "certificate = \"pki/home.pem\"\n\
+                           private_key = \"pki/home-key.pem\"\n\
+                           trust_anchors = \"pki/ca.pem\"";
 pub(crate) const SERVER_SOCKET: &str = "server.sock";
 
 impl Site {
     /// Writes the client's file: one PvD with the server, which it calls `name`.
     pub(crate) fn client_file(&self, name: &str, more: &str) -> Outcome<PathBuf> {
+        self.client_file_with(CERTIFICATE, name, more)
+    }
+
+    /// As [`Site::client_file`], with these credentials.
+    pub(crate) fn client_file_with(
+        &self,
+        credentials: &str,
+        name: &str,
+        more: &str,
+    ) -> Outcome<PathBuf> {
         let file = self.path().join("client.toml");
         let text = format!(
             "state = \"client/client.db\"\ncontrol = \"{CLIENT_SOCKET}\"\n{more}\n\
              [[pvd]]\nid = \"fixed.example\"\nprefixes = [\"203.0.113.0/24\"]\n\
-             [[pvd.dots]]\nname = \"{name}\"\naddresses = [\"127.0.0.1\"]\n\
-             certificate = \"pki/home.pem\"\nprivate_key = \"pki/home-key.pem\"\n\
-             trust_anchors = \"pki/ca.pem\"\n"
+             [[pvd.dots]]\nname = \"{name}\"\naddresses = [\"127.0.0.1\"]\n{credentials}\n"
         );
         std::fs::write(&file, text)?;
         Ok(file)

@@ -16,7 +16,7 @@ use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::client::{CLIENT_SOCKET, Request};
+pub(crate) use self::client::{CLIENT_SOCKET, Request, SERVER_SOCKET};
 pub(crate) use self::daemon::Daemon;
 pub(crate) use self::filter::{Gate, is_filtered};
 pub(crate) use self::legit::{Legit, assert_no_secret_in};
