@@ -2,11 +2,13 @@
 //! transactions.
 //!
 //! ```text
-//! prerouting (raw) -- daddr in dispatch4|6 --> g_PREFIX -- daddr in scope --> f_ID: port, action
+//! prerouting (raw) -- daddr in dispatch4|6 --> g_PREFIX -----> f_ID: port, action
+//!                                                 '--> g_OUTER --> f_ID
 //! ```
 //! One lookup decides about a packet that nobody asked to protect, however many mitigations there
-//! are. The two maps must not hold prefixes that overlap, so that they hold the outermost prefixes
-//! of all filters, and the chain behind each one jumps to the filters that have a prefix there.
+//! are. It finds the innermost prefix around the destination; the chain of a prefix jumps to the
+//! filters that have it and goes on to the next prefix around it. A packet meets the filters that
+//! hold its destination and no other.
 //!
 //! The rules are written in nft's own language: its JSON input (as of 1.0.6) cannot declare the
 //! dynamic sets that [`Action::LimitPerSource`] needs. Every token in a script comes from a number,
@@ -15,8 +17,10 @@
 mod config;
 mod dispatch;
 mod error;
+mod filter_rules;
 mod listing;
 mod names;
+mod places;
 mod process;
 mod script;
 
@@ -26,6 +30,7 @@ pub use config::{Action, LimitPerSource, NftablesConfig, TableName, TableNameErr
 pub use error::MitigatorError;
 
 use self::listing::Listing;
+use self::places::Places;
 use self::process::Nft;
 use self::script::{Filters, Script};
 use crate::{Dropped, Filter, FilterChange, FilterId, Mitigator, Reconciled};
@@ -36,6 +41,7 @@ pub struct Nftables {
     config: NftablesConfig,
     nft: Nft,
     filters: Filters,
+    places: Places,
     /// False until the table is known to hold `filters`.
     synchronised: bool,
 }
@@ -44,11 +50,12 @@ impl Nftables {
     /// A back end that has touched nothing yet. If `apply` comes before `reconcile`, what is in the
     /// table from before goes.
     pub fn new(config: NftablesConfig) -> Self {
-        let nft = Nft::new(config.program.clone());
+        let nft = Nft::new(config.program.clone(), config.time_limit);
         Nftables {
             config,
             nft,
             filters: BTreeMap::new(),
+            places: Places::default(),
             synchronised: false,
         }
     }
@@ -59,7 +66,8 @@ impl Nftables {
         let before = listing.filters();
         let mut survives = listing.is_ours(&self.config.action.signature());
         if survives {
-            let mut script = Script::new(&self.config);
+            let places = self.resumed_places(&listing, &filters);
+            let mut script = Script::new(&self.config, &places);
             script.clear(&listing, &filters);
             script.build(&filters);
             match self.nft.run(script.as_str()) {
@@ -68,14 +76,20 @@ impl Nftables {
                 Err(MitigatorError::Rejected { .. } | MitigatorError::Missing { .. }) => {
                     survives = false;
                 }
-                result => result?,
+                result => {
+                    result?;
+                    self.places = places;
+                }
             }
         }
         if !survives {
-            let mut script = Script::new(&self.config);
+            let mut places = Places::default();
+            places.follow(&filters);
+            let mut script = Script::new(&self.config, &places);
             script.recreate();
             script.build(&filters);
             self.nft.run(script.as_str())?;
+            self.places = places;
         }
         let (kept, added) = filters
             .keys()
@@ -95,6 +109,22 @@ impl Nftables {
     }
 }
 
+impl Nftables {
+    /// Leaves the wanted filters the places that they have in the table.
+    fn resumed_places(&self, listing: &Listing, filters: &Filters) -> Places {
+        let mut places = Places::default();
+        if let Action::LimitPerSource(limit) = &self.config.action {
+            for id in filters.keys() {
+                if let Some(size) = listing.places_of(id) {
+                    places.resume(id, size, limit);
+                }
+            }
+        }
+        places.follow(filters);
+        places
+    }
+}
+
 impl Mitigator for Nftables {
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError> {
         let mut filters = self.filters.clone();
@@ -108,8 +138,10 @@ impl Mitigator for Nftables {
         if !std::mem::take(&mut self.synchronised) {
             return self.rebuild(filters).map(drop);
         }
-        let mut script = Script::new(&self.config);
-        script.change(&self.filters, &filters);
+        let mut places = self.places.clone();
+        places.follow(&filters);
+        let mut script = Script::new(&self.config, &places);
+        script.change((&self.filters, &self.places), &filters);
         if !script.as_str().is_empty() {
             match self.nft.run(script.as_str()) {
                 // Somebody else has changed the table.
@@ -120,6 +152,7 @@ impl Mitigator for Nftables {
             }
         }
         self.filters = filters;
+        self.places = places;
         self.synchronised = true;
         Ok(())
     }

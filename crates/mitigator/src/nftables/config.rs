@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// How the nftables back end works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,9 @@ pub struct NftablesConfig {
     pub table: TableName,
     /// What happens to packets in the scope of a mitigation.
     pub action: Action,
+    /// How long the program may take for one change or one listing; 30 s by default. Then it is
+    /// killed, and what it has done is not known before the next call.
+    pub time_limit: Duration,
 }
 
 impl Default for NftablesConfig {
@@ -22,6 +26,7 @@ impl Default for NftablesConfig {
             program: "nft".into(),
             table: TableName::default(),
             action: Action::default(),
+            time_limit: Duration::from_secs(30),
         }
     }
 }
@@ -46,13 +51,14 @@ impl Action {
     /// At most 128 characters, nft's limit for a comment.
     pub(super) fn signature(&self) -> String {
         match self {
-            Action::Drop => "moat 1 drop".to_owned(),
+            Action::Drop => "moat 2 drop".to_owned(),
             Action::LimitPerSource(limit) => format!(
-                "moat 1 limit {} {} {} {} {}",
+                "moat 2 limit {} {} {} {} {} {}",
                 limit.packets_per_second,
                 limit.burst,
                 limit.block_seconds,
                 limit.sources,
+                limit.all_sources,
                 limit.untracked_packets_per_second
             ),
         }
@@ -69,15 +75,20 @@ impl Action {
 /// been silent for `block_seconds`. A flood with forged sources fills that table; from then on the
 /// sources without a place in it share `untracked_packets_per_second`, and those with a place go on
 /// undisturbed. So of a flood from random addresses no more than `sources / block_seconds +
-/// untracked_packets_per_second` packets a second pass in the long run (3,100 with the defaults),
+/// untracked_packets_per_second` packets a second pass in the long run (2,300 with the defaults),
 /// and the table cannot grow.
+///
+/// All mitigations together track up to `all_sources` sources of each address family. The first
+/// eight may have 1/64 of them each, the next sixteen 1/128, and so on: those after the 2,040th
+/// track none, so that all sources of theirs share `untracked_packets_per_second`.
 ///
 /// What it cannot tell apart: a flood of many real sources that each keep to the rate passes, which
 /// a lower rate or [`Action::Drop`] helps against; and a flood that forges the address of a client
 /// has that client blocked.
 ///
-/// Kernel memory grows with the sources that are tracked, to about 20 MiB for each mitigation and
-/// address family when there is no place left with the default `sources`.
+/// Kernel memory grows with the sources that are tracked: about 320 bytes for each, so that it is at
+/// most 320 MiB for each address family with the default `all_sources`, when a flood has filled all
+/// tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitPerSource {
     /// Most packets per second of one source; 200 by default.
@@ -86,8 +97,12 @@ pub struct LimitPerSource {
     pub burst: NonZeroU32,
     /// How long a source is blocked after it last exceeded the rate, in seconds; 60 by default.
     pub block_seconds: NonZeroU32,
-    /// How many sources are tracked for each mitigation and address family; 65,536 by default.
+    /// How many sources are tracked for each mitigation and address family at most; 16,384 by
+    /// default.
     pub sources: NonZeroU32,
+    /// How many sources are tracked for all mitigations together, of each address family; 1,048,576
+    /// by default. With fewer than 64 none is tracked.
+    pub all_sources: NonZeroU32,
     /// Most packets per second of all sources that found no place, for each mitigation and address
     /// family; 2,000 by default.
     pub untracked_packets_per_second: NonZeroU32,
@@ -105,7 +120,8 @@ impl Default for LimitPerSource {
             packets_per_second: number(200),
             burst: number(20),
             block_seconds: number(60),
-            sources: number(65_536),
+            sources: number(16_384),
+            all_sources: number(1_048_576),
             untracked_packets_per_second: number(2_000),
         }
     }
@@ -192,6 +208,7 @@ mod tests {
             burst: max,
             block_seconds: max,
             sources: max,
+            all_sources: max,
             untracked_packets_per_second: max,
         };
         assert!(Action::LimitPerSource(limit).signature().len() <= 128);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a mitigation could not be enforced, or its counters not be read.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,18 @@ pub enum MitigatorError {
         program: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The program did not come to an end, and was killed.
+    #[error(
+        "{} took longer than {} s and was killed; what it was to change may have happened or not",
+        program.display(),
+        limit.as_secs_f32()
+    )]
+    TimedOut {
+        /// The program.
+        program: PathBuf,
+        /// How long it may take.
+        limit: Duration,
     },
     /// The kernel does not let this process change filters.
     #[error(

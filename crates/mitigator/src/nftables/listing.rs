@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::MitigatorError;
 use super::config::TableName;
-use super::names;
+use super::names::{self, Family};
 use super::process::Nft;
 use crate::{Dropped, FilterId};
 
@@ -149,6 +149,12 @@ impl Listing {
         chains
             .filter(|id| self.counters.contains_key(&names::counter(id)))
             .collect()
+    }
+
+    /// How many sources the sets of this filter hold.
+    pub(super) fn places_of(&self, id: &FilterId) -> Option<u64> {
+        let sets = Family::ALL.map(|family| self.sets.get(&family.rates(id)));
+        sets.into_iter().flatten().map(|set| set.size).next()
     }
 
     /// What each filter has dropped.

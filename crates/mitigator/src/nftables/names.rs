@@ -38,6 +38,14 @@ impl Family {
         }
     }
 
+    /// nft's name of the family.
+    pub(super) fn protocol(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
+    }
+
     /// nft's expression for the destination of a packet.
     pub(super) fn destination(self) -> &'static str {
         match self {
@@ -55,11 +63,15 @@ impl Family {
         }
     }
 
-    /// From the outermost prefixes to their groups.
-    pub(super) fn dispatch_map(self) -> &'static str {
-        match self {
+    /// From the pieces of a band to their groups.
+    pub(super) fn dispatch_map(self, band: usize) -> String {
+        let name = match self {
             Family::V4 => "dispatch4",
             Family::V6 => "dispatch6",
+        };
+        match band {
+            0 => name.to_owned(),
+            deeper => format!("{name}_{deeper}"),
         }
     }
 
@@ -90,7 +102,7 @@ pub(super) fn counter(id: &FilterId) -> String {
     format!("{COUNTER}{id}")
 }
 
-/// The jumps behind an outermost prefix.
+/// The jumps behind a prefix.
 pub(super) fn group_chain(prefix: &IpNet) -> String {
     let (mut name, octets) = match prefix {
         IpNet::V4(prefix) => ("g4_".to_owned(), prefix.network().octets().to_vec()),

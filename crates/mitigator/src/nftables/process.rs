@@ -1,8 +1,14 @@
 //! Running the `nft` program.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::MitigatorError;
 
@@ -16,11 +22,15 @@ const SYSTEM_PROGRAMS: &str = "/usr/sbin";
 #[derive(Debug)]
 pub(super) struct Nft {
     program: PathBuf,
+    time_limit: Duration,
 }
 
 impl Nft {
-    pub(super) fn new(program: PathBuf) -> Self {
-        Nft { program }
+    pub(super) fn new(program: PathBuf, time_limit: Duration) -> Self {
+        Nft {
+            program,
+            time_limit,
+        }
     }
 
     /// Runs one script, which nft turns into one transaction.
@@ -39,6 +49,10 @@ impl Nft {
             .map_err(|source| match source.kind() {
                 ErrorKind::NotFound => MitigatorError::NotInstalled {
                     program: self.program.clone(),
+                },
+                ErrorKind::TimedOut => MitigatorError::TimedOut {
+                    program: self.program.clone(),
+                    limit: self.time_limit,
                 },
                 _ => MitigatorError::Run {
                     program: self.program.clone(),
@@ -60,20 +74,39 @@ impl Nft {
         })
     }
 
+    /// Threads read and write, since a program that hangs does neither; they end with it.
     fn output(&self, arguments: &[&str], input: &str) -> io::Result<Output> {
         let mut child = self.spawn(arguments)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            match stdin.write_all(input.as_bytes()) {
-                // It gave up early; its exit status and message say why.
-                Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                    child.kill()?;
-                    child.wait()?;
-                    return Err(error);
-                }
-                _ => {}
-            }
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(ErrorKind::BrokenPipe.into());
+        };
+        let input = input.to_owned();
+        let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
+        let (stdout, stderr) = (collect(stdout), collect(stderr));
+        let deadline = Instant::now() + self.time_limit;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let read = stdout
+            .recv_timeout(left())
+            .and_then(|stdout| Ok((stdout, stderr.recv_timeout(left())?)));
+        let Ok((stdout, stderr)) = read else {
+            // It leads its group, so that what it started ends, too.
+            let killed = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            child.wait()?;
+            killed?;
+            return Err(ErrorKind::TimedOut.into());
+        };
+        let status = child.wait()?;
+        match writer.join() {
+            // It gave up early; its exit status and message say why.
+            Ok(Err(error)) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(Output {
+                status,
+                stdout: stdout?,
+                stderr: stderr?,
+            }),
         }
-        child.wait_with_output()
     }
 
     fn spawn(&self, arguments: &[&str]) -> io::Result<Child> {
@@ -81,6 +114,7 @@ impl Nft {
             Command::new(program)
                 .args(arguments)
                 .env("LC_ALL", "C")
+                .process_group(0)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -96,6 +130,18 @@ impl Nft {
             result => result,
         }
     }
+}
+
+/// All that comes, once it has ended.
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut octets = Vec::new();
+        let result = pipe.read_to_end(&mut octets).map(|_| octets);
+        // Nobody waits any more for a program that was killed.
+        drop(sender.send(result));
+    });
+    receiver
 }
 
 /// The first lines, in one line, without what could disturb a log.
@@ -120,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_what_to_install() {
-        let error = Nft::new("/nonexistent/nft".into())
+        let error = Nft::new("/nonexistent/nft".into(), Duration::from_secs(1))
             .run("")
             .map_err(|error| error.to_string());
         let text =

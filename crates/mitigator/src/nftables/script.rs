@@ -9,30 +9,31 @@ use std::fmt::{self, Display, Write};
 
 use ipnet::IpNet;
 
-use super::config::{Action, LimitPerSource, NftablesConfig};
-use super::dispatch::{Branch, Dispatch};
+use super::config::{Action, NftablesConfig};
+use super::dispatch::{Dispatch, Group, Piece};
 use super::listing::{Listing, SetDefinition};
 use super::names::{self, BASE_CHAIN, Family};
+use super::places::Places;
 use crate::{Filter, FilterId};
 
 /// Runs before connection tracking makes a state for the packet, and after it has put fragments
 /// together.
 const PRIORITY_RAW: i32 = -300;
 
-/// The protocols that have ports (RFC 9132 §4.4.1.1): TCP, UDP, DCCP and SCTP.
-const PORT_PROTOCOLS: &str = "6, 17, 33, 132";
-
 pub(super) type Filters = BTreeMap<FilterId, Filter>;
 
 pub(super) struct Script<'a> {
-    config: &'a NftablesConfig,
+    pub(super) config: &'a NftablesConfig,
+    /// Of the filters that are wanted.
+    pub(super) places: &'a Places,
     text: String,
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(config: &'a NftablesConfig) -> Self {
+    pub(super) fn new(config: &'a NftablesConfig, places: &'a Places) -> Self {
         Script {
             config,
+            places,
             text: String::new(),
         }
     }
@@ -61,7 +62,7 @@ impl<'a> Script<'a> {
         }
         let sets: BTreeMap<_, _> = wanted
             .values()
-            .flat_map(|filter| self.sets(filter))
+            .flat_map(|filter| self.sets(filter, self.places))
             .collect();
         for (name, definition) in &listing.sets {
             if sets.get(name) != Some(definition) {
@@ -87,84 +88,83 @@ impl<'a> Script<'a> {
             ),
         );
         let dispatch = Dispatch::new(filters.values());
-        let groups: Vec<_> = dispatch.0.iter().collect();
+        let groups: Vec<_> = dispatch.groups.iter().collect();
         self.add_chains(filters.values(), &groups);
-        for family in Family::ALL {
-            let (map, address_type) = (family.dispatch_map(), family.address_type());
-            self.object(
-                "add map",
-                map,
-                format_args!("{{ type {address_type} : verdict; flags interval; }}"),
-            );
-            let signature = self.config.action.signature();
-            let destination = family.destination();
-            self.rule(
-                BASE_CHAIN,
-                format_args!("{destination} vmap @{map} comment \"{signature}\""),
-            );
+        for (family, band) in bands(&dispatch) {
+            self.add_map(family, band);
         }
+        self.add_lookups(&dispatch);
         self.fill(filters.values(), &groups);
-        self.add_elements(groups.iter().map(|(outer, _)| *outer));
+        let nothing = Dispatch::default();
+        self.change_elements(&nothing, &dispatch);
     }
 
     /// Leads from one state to another, given that the table is in the first.
-    pub(super) fn change(&mut self, old: &Filters, new: &Filters) {
+    pub(super) fn change(&mut self, (old, places): (&Filters, &Places), new: &Filters) {
         let (before, after) = (Dispatch::new(old.values()), Dispatch::new(new.values()));
         let filters: Vec<_> = new
             .values()
             .filter(|filter| old.get(&filter.id) != Some(filter))
             .collect();
         let groups: Vec<_> = after
-            .0
+            .groups
             .iter()
-            .filter(|(outer, branches)| before.0.get(outer) != Some(branches))
+            .filter(|(prefix, group)| before.groups.get(prefix) != Some(group))
             .collect();
 
         self.add_chains(filters.iter().copied(), &groups);
         for filter in filters.iter().filter(|filter| old.contains_key(&filter.id)) {
             self.object("flush chain", &names::filter_chain(&filter.id), "");
         }
-        for (outer, _) in groups
-            .iter()
-            .filter(|(outer, _)| before.0.contains_key(outer))
-        {
-            self.object("flush chain", &names::group_chain(outer), "");
+        for (prefix, _) in &groups {
+            if before.groups.contains_key(prefix) {
+                self.object("flush chain", &names::group_chain(prefix), "");
+            }
         }
         self.fill(filters.iter().copied(), &groups);
 
-        let gone: Vec<_> = before
-            .0
-            .keys()
-            .filter(|outer| !after.0.contains_key(outer))
+        let (bands_before, bands_after) = (bands(&before), bands(&after));
+        for (family, band) in bands_after.difference(&bands_before) {
+            self.add_map(*family, *band);
+        }
+        self.change_elements(&before, &after);
+        if bands_before != bands_after {
+            self.object("flush chain", BASE_CHAIN, "");
+            self.add_lookups(&after);
+        }
+        for (family, band) in bands_before.difference(&bands_after) {
+            self.delete("map", &family.dispatch_map(*band));
+        }
+        let gone = before.groups.keys();
+        let gone: Vec<_> = gone
+            .filter(|prefix| !after.groups.contains_key(prefix))
+            .map(names::group_chain)
             .collect();
-        for outer in &gone {
-            self.object(
-                "delete element",
-                Family::of(outer).dispatch_map(),
-                format_args!("{{ {outer} }}"),
-            );
+        // One may lead to another.
+        for chain in &gone {
+            self.object("flush chain", chain, "");
         }
-        self.add_elements(
-            groups
-                .iter()
-                .map(|(outer, _)| *outer)
-                .filter(|outer| !before.0.contains_key(outer)),
-        );
-        for outer in gone {
-            self.flush_and_delete_chain(&names::group_chain(outer));
+        for chain in &gone {
+            self.delete("chain", chain);
         }
+        self.drop_filters((old, places), new);
+    }
 
+    /// Takes away what only filters that are gone, or have changed, have used.
+    fn drop_filters(&mut self, (old, places): (&Filters, &Places), new: &Filters) {
         for filter in old.values() {
             let successor = new.get(&filter.id);
             if successor.is_none() {
-                self.flush_and_delete_chain(&names::filter_chain(&filter.id));
+                let chain = names::filter_chain(&filter.id);
+                self.object("flush chain", &chain, "");
+                self.delete("chain", &chain);
                 self.delete("counter", &names::counter(&filter.id));
             }
             let used = successor
-                .map(|filter| self.sets(filter))
+                .map(|filter| self.sets(filter, self.places))
                 .unwrap_or_default();
             for name in self
-                .sets(filter)
+                .sets(filter, places)
                 .keys()
                 .filter(|name| !used.contains_key(*name))
             {
@@ -174,13 +174,16 @@ impl<'a> Script<'a> {
     }
 
     /// The sets that a filter needs.
-    fn sets(&self, filter: &Filter) -> BTreeMap<String, SetDefinition> {
+    fn sets(&self, filter: &Filter, places: &Places) -> BTreeMap<String, SetDefinition> {
         let Action::LimitPerSource(limit) = &self.config.action else {
+            return BTreeMap::new();
+        };
+        let Some(size) = places.size(&filter.id, limit) else {
             return BTreeMap::new();
         };
         let definition = |family: Family| SetDefinition {
             element: family.address_type().to_owned(),
-            size: limit.sources.get().into(),
+            size: size.get().into(),
             timeout: limit.block_seconds.get().into(),
         };
         let named = |family: Family| {
@@ -194,11 +197,11 @@ impl<'a> Script<'a> {
     fn add_chains<'f>(
         &mut self,
         filters: impl Iterator<Item = &'f Filter>,
-        groups: &[(&IpNet, &Vec<Branch>)],
+        groups: &[(&IpNet, &Group)],
     ) {
         for filter in filters {
             self.object("add counter", &names::counter(&filter.id), "");
-            for (name, set) in self.sets(filter) {
+            for (name, set) in self.sets(filter, self.places) {
                 let SetDefinition {
                     element,
                     size,
@@ -217,131 +220,72 @@ impl<'a> Script<'a> {
     }
 
     /// Writes the rules of these filters and groups into their empty chains.
-    fn fill<'f>(
-        &mut self,
-        filters: impl Iterator<Item = &'f Filter>,
-        groups: &[(&IpNet, &Vec<Branch>)],
-    ) {
+    fn fill<'f>(&mut self, filters: impl Iterator<Item = &'f Filter>, groups: &[(&IpNet, &Group)]) {
         for filter in filters {
             self.add_filter_rules(filter);
         }
-        for (outer, branches) in groups {
-            let group = names::group_chain(outer);
-            for Branch { prefix, filter } in *branches {
-                let destination = Family::of(prefix).destination();
-                self.rule(
-                    &group,
-                    format_args!(
-                        "{destination} {prefix} jump {}",
-                        names::filter_chain(filter)
-                    ),
-                );
+        for (prefix, Group { filters, outer }) in groups {
+            let chain = names::group_chain(prefix);
+            for filter in filters {
+                let filter = names::filter_chain(filter);
+                self.rule(&chain, format_args!("jump {filter}"));
+            }
+            if let Some(outer) = outer {
+                let outer = names::group_chain(outer);
+                self.rule(&chain, format_args!("goto {outer}"));
             }
         }
     }
 
-    fn add_filter_rules(&mut self, filter: &Filter) {
-        let chain = names::filter_chain(&filter.id);
-        let ports = list(
-            filter
-                .port_ranges
-                .iter()
-                .map(|range| format!("{}-{}", range.lower(), range.upper())),
+    fn add_map(&mut self, family: Family, band: usize) {
+        let address_type = family.address_type();
+        self.object(
+            "add map",
+            &family.dispatch_map(band),
+            format_args!("{{ type {address_type} : verdict; flags interval; }}"),
         );
-        let protocols = match (
-            list(
-                filter
-                    .protocols
+    }
+
+    /// The rules of the base chain.
+    fn add_lookups(&mut self, dispatch: &Dispatch) {
+        let signature = self.config.action.signature();
+        for (family, band) in bands(dispatch) {
+            let (destination, map) = (family.destination(), family.dispatch_map(band));
+            self.rule(
+                BASE_CHAIN,
+                format_args!("{destination} vmap @{map} comment \"{signature}\""),
+            );
+        }
+    }
+
+    /// What the pieces of the address space lead to.
+    fn change_elements(&mut self, before: &Dispatch, after: &Dispatch) {
+        let nothing = BTreeMap::new();
+        for (family, band) in bands(before).union(&bands(after)).copied() {
+            let [old, new] = [before, after]
+                .map(|dispatch| dispatch.pieces.get(&(family, band)).unwrap_or(&nothing));
+            let differing = |one: &BTreeMap<Piece, IpNet>, other: &BTreeMap<Piece, IpNet>| {
+                let pieces = one
                     .iter()
-                    .map(|protocol| protocol.0.to_string()),
-            ),
-            &ports,
-        ) {
-            (None, Some(_)) => Some(PORT_PROTOCOLS.to_owned()),
-            (protocols, _) => protocols,
-        };
-        if let Some(protocols) = protocols {
-            self.rule(
-                &chain,
-                format_args!("meta l4proto != {{ {protocols} }} return"),
-            );
-        }
-        if let Some(ports) = ports {
-            self.rule(
-                &chain,
-                format_args!(
-                    "meta l4proto {{ {PORT_PROTOCOLS} }} th dport != {{ {ports} }} return"
-                ),
-            );
-        }
-        let drop = format!("counter name {} drop", names::counter(&filter.id));
-        match &self.config.action {
-            Action::Drop => self.rule(&chain, drop),
-            Action::LimitPerSource(limit) => {
-                for family in families(filter) {
-                    self.add_limit_rules(&chain, limit, family, &filter.id, &drop);
-                }
-            }
+                    .filter(|(piece, to)| other.get(piece) != Some(to));
+                pieces.map(|(piece, to)| (*piece, *to)).collect::<Vec<_>>()
+            };
+            let map = family.dispatch_map(band);
+            let gone = differing(old, new);
+            self.elements("delete", &map, gone.iter().map(|(piece, _)| piece.to_nft()));
+            let come = differing(new, old);
+            let leads = |(piece, to): &(Piece, IpNet)| {
+                format!("{} : jump {}", piece.to_nft(), names::group_chain(to))
+            };
+            self.elements("add", &map, come.iter().map(leads));
         }
     }
 
-    /// The order decides: every packet counts for the rate of its source, so that a source stays
-    /// blocked while it goes on; each offender has a place among the rates, which expires no
-    /// sooner, so that it finds one among the offenders.
-    fn add_limit_rules(
-        &mut self,
-        chain: &str,
-        limit: &LimitPerSource,
-        family: Family,
-        id: &FilterId,
-        drop: &str,
-    ) {
-        let LimitPerSource {
-            packets_per_second: rate,
-            burst,
-            untracked_packets_per_second: untracked,
-            ..
-        } = limit;
-        let (source, rates, offenders) = (family.source(), family.rates(id), family.offenders(id));
-        self.rule(
-            chain,
-            format_args!(
-                "update @{rates} \
-                 {{ {source} limit rate over {rate}/second burst {burst} packets }} \
-                 update @{offenders} {{ {source} }}"
-            ),
-        );
-        self.rule(chain, format_args!("{source} @{offenders} {drop}"));
-        self.rule(
-            chain,
-            format_args!(
-                "{source} != @{rates} \
-                 limit rate over {untracked}/second burst {burst} packets {drop}"
-            ),
-        );
-    }
-
-    fn add_elements<'p>(&mut self, prefixes: impl Iterator<Item = &'p IpNet>) {
-        let mut elements = BTreeMap::<Family, Vec<String>>::new();
-        for prefix in prefixes {
-            let element = format!("{prefix} : jump {}", names::group_chain(prefix));
-            elements
-                .entry(Family::of(prefix))
-                .or_default()
-                .push(element);
+    fn elements(&mut self, verb: &str, map: &str, elements: impl Iterator<Item = String>) {
+        if let Some(elements) = list(elements) {
+            let verb = format_args!("{verb} element");
+            self.object(verb, map, format_args!("{{ {elements} }}"));
         }
-        for (family, elements) in elements {
-            self.object(
-                "add element",
-                family.dispatch_map(),
-                format_args!("{{ {} }}", elements.join(", ")),
-            );
-        }
-    }
-
-    fn flush_and_delete_chain(&mut self, name: &str) {
-        self.object("flush chain", name, "");
-        self.delete("chain", name);
     }
 
     fn add_chain(&mut self, name: &str, definition: impl Display) {
@@ -352,7 +296,7 @@ impl<'a> Script<'a> {
         self.object(format_args!("delete {kind}"), name, "");
     }
 
-    fn rule(&mut self, chain: &str, rule: impl Display) {
+    pub(super) fn rule(&mut self, chain: &str, rule: impl Display) {
         self.object("add rule", chain, rule);
     }
 
@@ -369,12 +313,18 @@ impl<'a> Script<'a> {
     }
 }
 
-fn families(filter: &Filter) -> BTreeSet<Family> {
+/// The lookups that each packet of a family goes through; the first is there in any case.
+fn bands(dispatch: &Dispatch) -> BTreeSet<(Family, usize)> {
+    let bands = |family| (0..dispatch.bands(family).max(1)).map(move |band| (family, band));
+    Family::ALL.into_iter().flat_map(bands).collect()
+}
+
+pub(super) fn families(filter: &Filter) -> BTreeSet<Family> {
     filter.prefixes.iter().map(Family::of).collect()
 }
 
 /// The elements of a set as nft writes them; `None` without any, since nft has no empty set.
-fn list(elements: impl Iterator<Item = String>) -> Option<String> {
+pub(super) fn list(elements: impl Iterator<Item = String>) -> Option<String> {
     let text = elements.collect::<Vec<_>>().join(", ");
     (!text.is_empty()).then_some(text)
 }

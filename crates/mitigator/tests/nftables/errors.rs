@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use mitigator::nftables::{MitigatorError, Nftables, NftablesConfig};
 use mitigator::{FilterChange, Mitigator};
@@ -92,6 +93,45 @@ fn a_change_that_failed_half_way_is_undone_by_the_next_one() -> Outcome {
         program(&directory, "exec nft \"$@\"")?;
         nftables.apply(&[])?;
         assert_eq!(snapshot("moat")?, before);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_nft_that_hangs_is_killed_with_what_it_started_and_repaired_later() -> Outcome {
+    isolated(|| {
+        let directory = tempfile::tempdir()?;
+        let mut nftables = Nftables::new(NftablesConfig {
+            program: program(&directory, "exec nft \"$@\"")?,
+            time_limit: Duration::from_secs(2),
+            ..NftablesConfig::default()
+        });
+        nftables.reconcile(&[])?;
+        // More than a pipe holds, so that it cannot be written to one who does not read.
+        let hosts: Vec<String> = (0..5000)
+            .map(|n| format!("10.0.{}.{}/32", n / 250, n % 250))
+            .collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let change = [FilterChange::Enforce(filter("m", &hosts, &[], &[]))];
+        let started = directory.path().join("started");
+        let script = format!("sleep 1000 & echo $! > '{}'; wait", started.display());
+        program(&directory, &script)?;
+        let begun = Instant::now();
+        let error = nftables.apply(&change).err().ok_or("applied")?;
+        assert!(
+            matches!(error, MitigatorError::TimedOut { .. }),
+            "{error:?}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        let child = fs::read_to_string(started)?;
+        let status = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+        assert!(status.is_err() || status?.contains(") Z "), "it goes on");
+
+        program(&directory, "exec nft \"$@\"")?;
+        nftables.apply(&[])?;
+        assert_eq!(nftables.counters()?.len(), 0, "the change was not made");
+        nftables.apply(&change)?;
+        assert_eq!(nftables.counters()?.len(), 1);
         Ok(())
     })
 }

@@ -167,6 +167,47 @@ fn when_the_table_of_sources_is_full_strangers_share_a_rate_and_acquaintances_pa
 }
 
 #[test]
+fn where_no_places_are_left_all_sources_of_a_mitigation_share_a_rate() -> Outcome {
+    isolated(|| {
+        addresses(&["192.0.2.66/32", "203.0.113.7/32", "203.0.113.8/32"])?;
+        let mut nftables = limiting(LimitPerSource {
+            all_sources: number(63),
+            untracked_packets_per_second: number(50),
+            ..LimitPerSource::default()
+        });
+        nftables.reconcile(&[filter("m", &["203.0.113.7/32"], &[], &[])])?;
+        let passed = Path::new("192.0.2.66", "203.0.113.7", 53)?.arriving(FLOOD)?;
+        assert!((1..LEAK).contains(&passed), "{passed} of the flood passed");
+        assert_eq!(
+            Path::new("192.0.2.66", "203.0.113.8", 53)?.arriving(FLOOD)?,
+            FLOOD
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn filters_nested_deeper_than_the_kernel_follows_chains_are_all_visited() -> Outcome {
+    isolated(|| {
+        addresses(&["192.0.2.1/32", "203.0.113.7/32"])?;
+        let mut nftables = dropping();
+        let nested: Vec<_> = (1..=32_u8)
+            .map(|length| {
+                let (prefix, port) = (format!("203.0.113.7/{length}"), u16::from(length) + 1000);
+                filter(&format!("m{length}"), &[&prefix], &[(port, port)], &[17])
+            })
+            .collect();
+        nftables.reconcile(&nested)?;
+        for length in [1, 2, 8, 9, 16, 17, 31, 32] {
+            let path = Path::new("192.0.2.1", "203.0.113.7", 1000 + length)?;
+            assert_eq!(path.arriving(3)?, 0, "the filter of /{length}");
+        }
+        assert_eq!(Path::new("192.0.2.1", "203.0.113.7", 1033)?.arriving(3)?, 3);
+        Ok(())
+    })
+}
+
+#[test]
 fn only_the_ports_and_protocols_in_scope_are_dropped() -> Outcome {
     isolated(|| {
         addresses(&["192.0.2.1/32", "203.0.113.7/32", "203.0.113.8/32"])?;

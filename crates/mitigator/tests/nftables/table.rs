@@ -26,7 +26,8 @@ fn withdrawing_removes_every_trace() -> Outcome {
             "r4_both",
             "o6_both",
             "f_other",
-            "203.0.113.0/24",
+            "203.0.113.0-203.0.113.6",
+            "203.0.113.7 ",
             "2001:db8::/48",
         ] {
             assert!(text.contains(name), "{name} is not in {text}");
@@ -173,6 +174,35 @@ fn other_tables_are_never_touched() -> Outcome {
         nftables.reconcile(&[])?;
         nftables.apply(&[FilterChange::Withdraw(id("m"))])?;
         assert_eq!(others()?, before);
+        Ok(())
+    })
+}
+
+#[test]
+fn the_deepest_nesting_there_is_fits_the_kernel_and_leaves_no_trace() -> Outcome {
+    isolated(|| {
+        let nested = |address: &str, name: &str, longest: u8| -> Vec<Filter> {
+            let prefix = |length| format!("{address}/{length}");
+            let filter = |length| filter(&format!("{name}{length}"), &[&prefix(length)], &[], &[]);
+            (0..=longest).map(filter).collect()
+        };
+        let mut nftables = dropping();
+        nftables.reconcile(&[])?;
+        let empty = snapshot("moat")?;
+        let filters = [
+            nested("203.0.113.7", "v4_", 32),
+            nested("2001:db8::7", "v6_", 128),
+        ]
+        .concat();
+        let changes = |change: fn(&Filter) -> FilterChange| -> Vec<_> {
+            filters.iter().map(change).collect()
+        };
+        nftables.apply(&changes(|filter| FilterChange::Enforce(filter.clone())))?;
+        assert_eq!(format!("{:?}", snapshot("moat")?), {
+            format!("{:?}", rebuilt(&Action::Drop, &filters)?)
+        });
+        nftables.apply(&changes(|filter| FilterChange::Withdraw(filter.id.clone())))?;
+        assert_eq!(snapshot("moat")?, empty);
         Ok(())
     })
 }

@@ -101,6 +101,12 @@ fn read_nftables(
         "",
         limits.as_mut().map(|it| &mut it.sources),
     );
+    number(
+        "all_sources",
+        16_777_216,
+        "",
+        limits.as_mut().map(|it| &mut it.all_sources),
+    );
     let untracked = limits
         .as_mut()
         .map(|it| &mut it.untracked_packets_per_second);

@@ -103,6 +103,7 @@ fn a_whole_file_is_read() {
         program: folder.path().join("bin/nft"),
         table: "moat_1".parse().unwrap(),
         action,
+        ..NftablesConfig::default()
     };
     assert_eq!(config.nftables, nftables);
     assert_eq!(config.heartbeat, None);

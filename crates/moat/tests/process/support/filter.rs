@@ -1,7 +1,6 @@
 //! A look at the rule set, and a hold on the server's way to it.
 
 use std::fs::{self, File, Permissions};
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,17 +8,18 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{Outcome, run};
 
-/// Whether packets to this address go through a filter: there is a rule that takes them to one, and
-/// a dispatch entry that takes them to the rule.
+/// Whether packets to this address go through a filter of its own: there is a dispatch entry that
+/// takes them to a group, and a rule that takes them on to a filter.
 pub(crate) fn is_filtered(address: &str) -> bool {
-    let family = match address.parse() {
-        Ok(IpAddr::V6(_)) => "ip6",
-        _ => "ip",
-    };
     // Without the table there is nothing to list.
     let table = run("nft", &["list", "table", "inet", "moat"]).unwrap_or_default();
-    table.contains(&format!("{family} daddr {address} jump f_m_"))
-        && table.contains(&format!("{address} : jump g"))
+    let group = table
+        .split_once(&format!(" {address} : jump "))
+        .and_then(|(_, rest)| rest.split([',', ' ', '\n']).next());
+    let chain = group.and_then(|group| table.split_once(&format!("chain {group} {{")));
+    chain
+        .and_then(|(_, rules)| rules.split('}').next())
+        .is_some_and(|rules| rules.contains("jump f_m_"))
 }
 
 /// Keeps the server's `nft` from doing anything until it is dropped.
