@@ -35,6 +35,15 @@ pub enum StoreError {
         /// The state file.
         path: PathBuf,
     },
+    /// Somebody has removed or replaced the file while it was in use.
+    #[error(
+        "{} was removed or replaced while it was in use: put it back if you can, and start again",
+        path.display()
+    )]
+    Replaced {
+        /// The state file.
+        path: PathBuf,
+    },
     /// The file is no database at all.
     #[error(
         "{} is not a moat state file: give another path, or move the file away",

@@ -8,6 +8,8 @@ mod standing;
 mod write;
 
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use agent::server::Snapshot;
@@ -22,10 +24,24 @@ use crate::{ClientSnapshot, ClientStore, ServerStore, StoreError};
 /// at every commit before the commit returns (with `NORMAL`, the default advice for a log, an fsync
 /// happens at checkpoints only, and a power cut takes back commits that were acknowledged). A
 /// commit that a crash cuts short has no commit frame in the log and is ignored when the file is
-/// opened again.
+/// opened again. A file that was removed or replaced meanwhile would take commits that nobody ever
+/// reads, so that none succeeds any more.
 pub struct SqliteStore {
     path: PathBuf,
+    file: FileId,
     connection: Connection,
+}
+
+/// What a file is, whatever its name: device and inode.
+type FileId = (u64, u64);
+
+fn file_id(path: &Path) -> Result<FileId, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+        Err(_) => Err(StoreError::Replaced {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 impl fmt::Debug for SqliteStore {
@@ -43,9 +59,21 @@ impl SqliteStore {
     /// When the file cannot be created, is in use, is damaged, is not ours, or was written by a
     /// newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::open(path)?;
         Ok(SqliteStore {
             path: path.to_owned(),
-            connection: open::open(path)?,
+            file: file_id(path)?,
+            connection,
+        })
+    }
+
+    /// Whether what is written will be found again.
+    fn check_file(&self) -> Result<(), StoreError> {
+        if file_id(&self.path)? == self.file {
+            return Ok(());
+        }
+        Err(StoreError::Replaced {
+            path: self.path.clone(),
         })
     }
 }
@@ -59,7 +87,8 @@ impl ServerStore for SqliteStore {
     }
 
     fn commit(&mut self, changes: &[agent::server::Change]) -> Result<(), StoreError> {
-        write::batch(&mut self.connection, &self.path, changes, write::server)
+        write::batch(&mut self.connection, &self.path, changes, write::server)?;
+        self.check_file()
     }
 }
 
@@ -72,7 +101,8 @@ impl ClientStore for SqliteStore {
     }
 
     fn commit(&mut self, changes: &[agent::client::Change]) -> Result<(), StoreError> {
-        write::batch(&mut self.connection, &self.path, changes, write::client)
+        write::batch(&mut self.connection, &self.path, changes, write::client)?;
+        self.check_file()
     }
 }
 

@@ -553,3 +553,31 @@ fn an_impossible_value_is_named() -> Outcome {
     }
     Ok(())
 }
+
+/// Covers: design rule 2 (persist before you promise).
+#[test]
+fn nothing_is_committed_to_a_file_that_was_removed_or_replaced() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let replace = |with: Option<&str>| -> Result<StoreError, Box<dyn Error>> {
+        let mut store = SqliteStore::open(&path)?;
+        let change = [server::Change::Put(mitigation("a", 2))];
+        ServerStore::commit(&mut store, &change)?;
+        fs::remove_file(&path)?;
+        if let Some(content) = with {
+            fs::write(&path, content)?;
+        }
+        let committed = ServerStore::commit(&mut store, &change);
+        Ok(committed
+            .err()
+            .ok_or("committed to a file without a name")?)
+    };
+    for with in [Some(""), None] {
+        let error = replace(with)?;
+        assert!(matches!(error, StoreError::Replaced { .. }), "{error:?}");
+        for left in fs::read_dir(directory.path())? {
+            fs::remove_file(left?.path())?;
+        }
+    }
+    Ok(())
+}
