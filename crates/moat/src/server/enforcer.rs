@@ -91,18 +91,20 @@ impl<M: Mitigator> Enforcer<M> {
                 }
             }
         }
-        if self.in_disorder {
-            // What failed before is not among these changes, so everything is brought in order.
-            if let Err(error) = self.repair() {
-                tracing::error!(%error, "the filter still does not follow");
-            }
-            return;
-        }
-        match self.mitigator.apply(&changes) {
-            Ok(()) => self.tell(Input::Enforced(keys)),
-            Err(error) => {
-                tracing::error!(%error, "the filter does not follow; it is tried again");
-                self.in_disorder = true;
+        // What failed before is not among these changes, so everything is brought in order.
+        let followed = if self.in_disorder {
+            self.repair()
+        } else {
+            self.mitigator
+                .apply(&changes)
+                .map(|()| self.tell(Input::Enforced(keys.clone())))
+        };
+        if let Err(error) = followed {
+            tracing::error!(%error, "the filter does not follow; it is tried again");
+            self.in_disorder = true;
+            // What was in force before still is.
+            if !keys.is_empty() {
+                self.tell(Input::NotEnforced(keys));
             }
         }
     }
@@ -181,4 +183,95 @@ fn filter_id(key: &MitigationKey) -> Option<FilterId> {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("m_{name}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use dots::identifiers::Mid;
+    use mitigator::{Dropped, Reconciled};
+
+    use super::super::inputs::{Waiting, queue};
+    use super::*;
+
+    /// Does what it is told, or says that it took too long.
+    #[derive(Debug, Clone, Default)]
+    struct Filters {
+        hangs: Arc<Mutex<bool>>,
+    }
+
+    impl Filters {
+        fn hang(&self, hangs: bool) {
+            *self.hangs.lock().unwrap() = hangs;
+        }
+
+        fn answer(&self) -> Result<(), MitigatorError> {
+            if !*self.hangs.lock().unwrap() {
+                return Ok(());
+            }
+            Err(MitigatorError::TimedOut {
+                program: "nft".into(),
+                limit: COUNTER_INTERVAL,
+            })
+        }
+    }
+
+    impl Mitigator for Filters {
+        fn apply(&mut self, _: &[FilterChange]) -> Result<(), MitigatorError> {
+            self.answer()
+        }
+
+        fn reconcile(&mut self, _: &[Filter]) -> Result<Reconciled, MitigatorError> {
+            self.answer().map(|()| Reconciled::default())
+        }
+
+        fn counters(&mut self) -> Result<BTreeMap<FilterId, Dropped>, MitigatorError> {
+            self.answer().map(|()| BTreeMap::new())
+        }
+    }
+
+    fn key(mid: u32) -> MitigationKey {
+        MitigationKey {
+            customer: "home".to_owned(),
+            cuid: "client".parse().unwrap(),
+            mid: Mid(mid),
+        }
+    }
+
+    fn enforce(mid: u32) -> Vec<Scope> {
+        vec![Scope::Enforce(key(mid), Target::default())]
+    }
+
+    fn told(waiting: &Waiting) -> Vec<(bool, Vec<u32>)> {
+        std::iter::from_fn(|| waiting.take())
+            .map(|message| match message {
+                ToAuthority::Input(Input::Enforced(keys)) => (true, keys),
+                ToAuthority::Input(Input::NotEnforced(keys)) => (false, keys),
+                other => panic!("{other:?}"),
+            })
+            .map(|(enforced, keys)| (enforced, keys.iter().map(|key| key.mid.0).collect()))
+            .collect()
+    }
+
+    /// Covers: S-041
+    #[test]
+    fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
+        let (filters, (inputs, waiting)) = (Filters::default(), queue());
+        let mut enforcer = Enforcer::new(filters.clone(), inputs);
+        enforcer.apply(enforce(1));
+        assert_eq!(told(&waiting), [(true, vec![1])]);
+        filters.hang(true);
+        enforcer.apply(enforce(2));
+        enforcer.apply(enforce(3));
+        enforcer.apply(vec![Scope::Withdraw(key(1))]);
+        assert_eq!(told(&waiting), [(false, vec![2]), (false, vec![3])]);
+        filters.hang(false);
+        enforcer.apply(enforce(4));
+        let mut last = told(&waiting);
+        for (_, mids) in &mut last {
+            mids.sort_unstable();
+        }
+        assert_eq!(last, [(true, vec![2, 3, 4])]);
+    }
 }
