@@ -245,3 +245,27 @@ fn a_filter_that_nobody_promised_is_gone_after_a_restart() -> Outcome {
         Ok(())
     })
 }
+
+/// What is promised must be on disk under its name; a server that cannot do that stops, and what it
+/// promised before stays in force.
+#[test]
+fn a_server_whose_state_file_is_removed_promises_nothing_more() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let mut server = site.start()?;
+        let mut client = connect(&site)?;
+        let response = client.ask(&put(CUID, 1, &request_body(1)))?;
+        assert_eq!(response.code, Code::CREATED);
+        until("the filter comes", || Ok(is_filtered(&address(1))))?;
+        fs::remove_dir_all(site.path().join("state"))?;
+        let request = put(CUID, 2, &request_body(2));
+        let request = client.message(MessageType::NonConfirmable, &request);
+        client.send(&request.encode())?;
+        server.wait_for("was removed or replaced while it was in use")?;
+        until("it stops", || Ok(!server.is_running()?))?;
+        let told = client.remains()?;
+        assert!(!told.iter().any(|message| message.token == request.token));
+        assert!(is_filtered(&address(1)) && !is_filtered(&address(2)));
+        Ok(())
+    })
+}

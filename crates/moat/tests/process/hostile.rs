@@ -3,12 +3,13 @@
 
 use coap::{Code, Message, MessageType, OptionNumber};
 use dots::identifiers::Mid;
-use dots::mitigation::{ConflictCause, Refusal};
+use dots::mitigation::{ConflictCause, MitigationReport, Refusal, Status};
 use dtls::{AlertCode, CloseReason, Role};
 
 use crate::support::{
-    CUID, Daemon, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_V4, Site, assert_no_secret_in,
-    body, delete, get, isolated, mitigate_path, put, scope,
+    CUID, Daemon, Gate, Legit, NoSession, Outcome, Outgoing, Peer, SERVER_V4, Site,
+    assert_no_secret_in, body, delete, get, is_filtered, isolated, mitigate_path, put, scope,
+    until,
 };
 
 /// Another client identifier.
@@ -333,12 +334,8 @@ fn another_client_neither_takes_a_cuid_nor_sees_or_ends_what_it_stands_for() -> 
         let (site, mut server, mut legit) = scene()?;
         site.init_copy("second")?;
         site.issue("second", &["--client", "home"])?;
-        for (pki, name, prefix) in [
-            ("pki", "neighbour", "198.51.100.1/32"),
-            ("second", "home", "203.0.113.1/32"),
-            ("second", "home", "203.0.113.99/32"),
-        ] {
-            let mut other = connect(&site, pki, name)?;
+        for prefix in ["203.0.113.1/32", "203.0.113.99/32"] {
+            let mut other = connect(&site, "second", "home")?;
             for mid in [19, 20, 21] {
                 let response = other.ask(&put(CUID, mid, &body(prefix, 60)))?;
                 assert_eq!(response.code, Code::CONFLICT);
@@ -358,6 +355,17 @@ fn another_client_neither_takes_a_cuid_nor_sees_or_ends_what_it_stands_for() -> 
             }
             assert_eq!(other.ask(&delete(CUID, 20))?.code, Code::DELETED);
             legit.check(&site, &mut server)?;
+        }
+        // Another customer may call its client the same, and means its own.
+        let mut neighbour = connect(&site, "pki", "neighbour")?;
+        for (request, code) in [
+            (get(CUID, 20), Code::NOT_FOUND),
+            (put(CUID, 20, &body("198.51.100.1/32", 60)), Code::CREATED),
+            (delete(CUID, 20), Code::DELETED),
+        ] {
+            assert_eq!(neighbour.ask(&request)?.code, code);
+            assert_eq!(legit.peer.ask(&get(CUID, 20))?.code, Code::CONTENT);
+            assert!(is_filtered("203.0.113.99"));
         }
         Ok(())
     })
@@ -384,5 +392,28 @@ fn of_overlapping_requests_the_higher_mid_wins_in_either_order() -> Outcome {
         assert_eq!(legit.peer.ask(&get(CUID, 20))?.code, Code::NOT_FOUND);
         assert_eq!(legit.peer.ask(&get(CUID, 21))?.code, Code::CONTENT);
         Ok(())
+    })
+}
+
+/// A filter that hangs is no reason to leave anybody without an answer.
+#[test]
+fn while_nft_hangs_the_server_answers_and_says_what_is_not_in_force_yet() -> Outcome {
+    isolated(&[], || {
+        let (site, mut server, mut legit) = scene()?;
+        let gate = Gate::shut(site.path())?;
+        let request = put(CUID, 21, &body("203.0.113.21/32", 600));
+        assert_eq!(legit.peer.ask(&request)?.code, Code::CREATED);
+        let response = legit.peer.ask(&get(CUID, 21))?;
+        let MitigationReport(entries) = MitigationReport::decode(&response.payload)?;
+        let status = entries.first().map(|entry| entry.status);
+        assert_eq!(status, Some(Status::AttackMitigationInProgress));
+        assert_eq!(
+            site.ask("status")?["mitigations"].as_array().map(Vec::len),
+            Some(2)
+        );
+        assert!(!is_filtered("203.0.113.21"));
+        assert!(server.is_running()?);
+        drop(gate);
+        until("the filter comes", || Ok(is_filtered("203.0.113.21")))
     })
 }
