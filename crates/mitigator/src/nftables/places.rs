@@ -62,7 +62,7 @@ fn size(share: usize, limit: &LimitPerSource) -> Option<NonZeroU32> {
     if halvings > HALVINGS {
         return None;
     }
-    let places = limit.all_sources.get() / LARGEST_SHARE >> halvings;
+    let places = (limit.all_sources.get() / LARGEST_SHARE) >> halvings;
     NonZeroU32::new(places.min(limit.sources.get()))
 }
 

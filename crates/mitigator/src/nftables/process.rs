@@ -1,4 +1,8 @@
 //! Running the `nft` program.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "who waits for another program needs a clock, and threads for its pipes"
+)]
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;

@@ -98,6 +98,7 @@ fn a_change_that_failed_half_way_is_undone_by_the_next_one() -> Outcome {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it takes real time")]
 fn an_nft_that_hangs_is_killed_with_what_it_started_and_repaired_later() -> Outcome {
     isolated(|| {
         let directory = tempfile::tempdir()?;
