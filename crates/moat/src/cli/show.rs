@@ -202,29 +202,59 @@ fn unprotected(views: &[UnprotectedView]) {
     table(["NOT PROTECTED", "BECAUSE"], &rows);
 }
 
+/// A row for each session, and for each server without one.
 pub(super) fn client_sessions(views: &[SessionView]) {
-    let rows: Vec<_> = views
-        .iter()
-        .map(|view| {
-            let round_trip = view.round_trip_ms.map(|ms| format!("{ms} ms"));
-            let since = view.established.map(|seconds| format!("{seconds} s"));
-            let retry = view.retry.map(|seconds| format!("in {seconds} s"));
-            [
+    let seconds = |seconds: Option<u64>| seconds.map(|seconds| format!("{seconds} s"));
+    let mut rows = Vec::new();
+    for view in views {
+        let redirected = view.redirected_to.iter();
+        let redirected = redirected.map(|to| format!("redirected to {to}"));
+        let why = |reason: &Option<String>| {
+            let reasons = reason.iter().cloned().chain(redirected.clone());
+            reasons.collect::<Vec<_>>().join("; ")
+        };
+        for connection in &view.connections {
+            let state = match connection.established {
+                Some(_) => "established",
+                None => "connecting",
+            };
+            let round_trip = connection.round_trip_ms.map(|ms| format!("{ms} ms"));
+            rows.push([
+                view.pvd.clone(),
+                connection.server.clone(),
+                state.to_owned(),
+                connection.transport.clone(),
+                connection.source.clone().unwrap_or_default(),
+                connection.remote.clone(),
+                seconds(connection.established).unwrap_or_default(),
+                round_trip.unwrap_or_default(),
+                String::new(),
+                why(&connection.reason),
+            ]);
+        }
+        if view.connections.is_empty() {
+            let [transport, source, remote, since, round_trip] = [const { String::new() }; 5];
+            let retry = seconds(view.retry).map(|retry| format!("in {retry}"));
+            rows.push([
                 view.pvd.clone(),
                 view.server.clone(),
                 view.state.clone(),
-                view.remote.clone().unwrap_or_default(),
-                since.unwrap_or_default(),
-                round_trip.unwrap_or_default(),
+                transport,
+                source,
+                remote,
+                since,
+                round_trip,
                 retry.unwrap_or_default(),
-                view.reason.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
+                why(&view.reason),
+            ]);
+        }
+    }
     let headline = [
         "PVD",
         "SERVER",
         "STATE",
+        "OVER",
+        "FROM",
         "ADDRESS",
         "SINCE",
         "ROUND TRIP",

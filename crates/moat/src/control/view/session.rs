@@ -1,8 +1,9 @@
 //! How sessions stand.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use agent::client::{SessionReport, SessionState};
+use agent::client::{ConnectionReport, SessionReport, SessionState};
+use dtls::Transport;
 use serde::{Deserialize, Serialize};
 
 use super::state::seconds_until;
@@ -31,6 +32,36 @@ pub(crate) struct SessionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retry: Option<u64>,
     /// Why it is down, or what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// How the server was found.
+    pub(crate) learned: String,
+    /// The server that it redirected to, where that is followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirected_to: Option<String>,
+    /// Each session, and each attempt at one.
+    pub(crate) connections: Vec<ConnectionView>,
+}
+
+/// One session with a server, or an attempt at one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConnectionView {
+    /// The name of the server.
+    pub(crate) server: String,
+    /// `udp` or `tcp`.
+    pub(crate) transport: String,
+    /// From which address; absent: the system chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
+    /// With which address.
+    pub(crate) remote: String,
+    /// Seconds since it was established; absent: the handshake is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) established: Option<u64>,
+    /// The smoothed round-trip time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round_trip_ms: Option<f64>,
+    /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
 }
@@ -70,12 +101,41 @@ impl SessionView {
             state: state.to_owned(),
             remote: remote.map(|remote| remote.to_string()),
             cuid: report.cuid.to_string(),
-            round_trip_ms: report
-                .round_trip
-                .map(|round_trip| (round_trip.as_secs_f64() * 1e6).round() / 1e3),
+            round_trip_ms: report.round_trip.map(milliseconds),
             established,
             retry,
             reason,
+            learned: report.learned.to_string(),
+            redirected_to: report.redirect.as_ref().map(|there| there.to.clone()),
+            connections: report
+                .connections
+                .iter()
+                .map(|connection| ConnectionView::new(connection, now))
+                .collect(),
         }
     }
+}
+
+impl ConnectionView {
+    fn new(report: &ConnectionReport, now: Instant) -> Self {
+        Self {
+            server: report.server_name.clone(),
+            transport: match report.transport {
+                Transport::Datagram => "udp".to_owned(),
+                Transport::Stream => "tcp".to_owned(),
+            },
+            source: report.source.map(|source| source.to_string()),
+            remote: report.remote.to_string(),
+            established: report
+                .since
+                .map(|since| now.saturating_duration_since(since).as_secs()),
+            round_trip_ms: report.round_trip.map(milliseconds),
+            reason: report.trouble.clone(),
+        }
+    }
+}
+
+/// Milliseconds with three digits behind the point.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
