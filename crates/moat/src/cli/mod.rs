@@ -1,5 +1,10 @@
 //! The command line: what was said goes to those who do it, and what became of it to the caller.
 
+/// Prints a line; ends the program where nobody reads on.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::show::line(format_args!($($text)*)) };
+}
+
 mod args;
 mod ask;
 mod show;
@@ -108,7 +113,7 @@ fn check(file: &Path, json: bool) -> ExitCode {
             if json {
                 show::json(&report);
             } else {
-                println!("{report}");
+                say!("{report}");
             }
             if report.is_ok() {
                 ExitCode::SUCCESS

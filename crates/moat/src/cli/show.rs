@@ -1,20 +1,33 @@
 //! Tables for eyes, JSON for programs.
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::EXIT_FAILED;
 use crate::control::{
     AskedView, Dropped, Failure, MitigationView, NotAskedView, RequestView, SelectionView,
     ServerSessionView, SessionView, UnprotectedView,
 };
 use crate::lab;
 
+/// Prints a line. Whoever reads only the first ones, as `head` does, ends the program in silence.
+pub(super) fn line(text: std::fmt::Arguments<'_>) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        if error.kind() != ErrorKind::BrokenPipe {
+            eprintln!("moat: {error}");
+        }
+        std::process::exit(EXIT_FAILED.into());
+    }
+}
+
 /// Prints one JSON value on a line.
 pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {
-        Ok(text) => println!("{text}"),
+        Ok(text) => say!("{text}"),
         Err(error) => eprintln!("moat: the answer is no JSON: {error}"),
     }
 }
@@ -52,7 +65,7 @@ fn table<const N: usize>(headline: [&str; N], rows: &[[String; N]]) {
                 line.push_str(&format!("{cell:width$}  "));
             }
         }
-        println!("{}", line.trim_end());
+        say!("{}", line.trim_end());
     }
 }
 
@@ -76,7 +89,7 @@ pub(super) fn scenarios(as_json: bool) -> ExitCode {
 
 /// One request, and who else was considered.
 pub(super) fn request(view: &RequestView) {
-    println!("request {}", view.request);
+    say!("request {}", view.request);
     asked(&view.requests);
     not_asked(&view.not_asked);
     unprotected(&view.unprotected);
@@ -91,12 +104,12 @@ pub(super) fn told(view: &RequestView) {
         .filter(mitigating)
         .map(|asked| asked.server.as_str())
         .collect();
-    println!("request {}: told {}", view.request, servers.join(", "));
+    say!("request {}: told {}", view.request, servers.join(", "));
 }
 
 pub(super) fn requests(views: &[RequestView]) {
     if views.is_empty() {
-        println!("no requests");
+        say!("no requests");
     }
     let rows: Vec<_> = views
         .iter()
@@ -123,7 +136,7 @@ pub(super) fn requests(views: &[RequestView]) {
 
 pub(super) fn mitigations(views: &[MitigationView]) {
     if views.is_empty() {
-        println!("no mitigations");
+        say!("no mitigations");
     }
     let rows: Vec<_> = views
         .iter()
@@ -266,7 +279,7 @@ pub(super) fn client_sessions(views: &[SessionView]) {
 
 pub(super) fn server_sessions(views: &[ServerSessionView]) {
     if views.is_empty() {
-        println!("no sessions");
+        say!("no sessions");
     }
     let rows: Vec<_> = views
         .iter()

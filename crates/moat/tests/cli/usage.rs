@@ -128,6 +128,22 @@ fn a_daemon_without_room_for_its_files_says_where_to_name_others() {
     );
 }
 
+/// As with `moat lab list | head -c 0`.
+#[test]
+fn a_reader_who_goes_away_ends_the_program_in_silence() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_moat"))
+        .args(["lab", "list"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("panicked"), "{told}");
+    assert_ne!(output.status.code(), Some(101));
+}
+
 /// Whoever asks for help is told units, defaults and examples.
 #[test]
 fn help_says_units_defaults_and_examples() {
