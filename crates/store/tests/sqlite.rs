@@ -10,6 +10,8 @@ use agent::client::{self, RequestId};
 use agent::server::{self, AcceptList, Alias, ClientKey, ClientResources, Standing};
 use common::{association, association_id, mitigation, mitigation_key, request, snapshot, target};
 use dots::identifiers::Mid;
+use dots::lifetime::Lifetime;
+use dots::mitigation::MitigationRequest;
 use dots::target::Target;
 use rusqlite::Connection;
 use store::{ClientSnapshot, ClientStore, ServerStore, SqliteStore, StoreError};
@@ -437,6 +439,12 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
             ],
         )?;
     }
+    let asked = request(5, "x");
+    let body = MitigationRequest::new(asked.target.clone(), Lifetime::Indefinite, true, None)?;
+    old.execute(
+        "INSERT INTO request VALUES (5, 'fixed.example', 'x', 7, ?1, 1900003600, 0)",
+        [body.encode()],
+    )?;
     drop(old);
     for _ in 0..2 {
         let mut store = SqliteStore::open(&path)?;
@@ -444,6 +452,8 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
             ServerStore::load(&mut store)?,
             snapshot([active.clone(), parked.clone()])
         );
+        let known = ClientStore::load(&mut store)?;
+        assert_eq!(known.requests, std::slice::from_ref(&asked));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! The parts say what they want ([`super::part`]), the sessions are kept up ([`super::sessions`]),
 //! and [`Association::settle`] brings both together ([`super::asking`]) after every event.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use super::mids::Mids;
 use super::part::{Part, Wish};
 use super::race::Candidate;
 use super::redirect::{Alternate, Contacts};
-use super::route::{Live, Route, Ways};
+use super::route::{Destination, Live, Route, Ways};
 use super::state::Waiting;
 use super::telling::Telling;
 use super::{AssociationRecord, Connector, PathId, RequestId};
@@ -60,8 +60,8 @@ pub(super) struct Association<S: dtls::Session> {
     /// Parts that were redirected where nobody goes.
     pub(super) misdirected: Vec<Mid>,
     pub(super) sessions: Vec<Live<S>>,
-    /// Whether a request has been unanswered for too long.
-    is_unanswered: bool,
+    /// Where a request has been unanswered for too long.
+    unanswered: BTreeSet<Destination>,
     /// Whether status is asked for without what does not change (RFC 9132 §4.4.2): until the server
     /// shows that it does not understand the query.
     pub(super) filters_content: bool,
@@ -95,7 +95,7 @@ impl<S: dtls::Session> Association<S> {
             telling: Telling::default(),
             mids: Mids::new(reserved),
             sessions: Vec::new(),
-            is_unanswered: false,
+            unanswered: BTreeSet::new(),
             filters_content: true,
             is_closed: false,
             effects: VecDeque::new(),
@@ -197,7 +197,10 @@ impl<S: dtls::Session> Association<S> {
             .iter()
             .filter_map(|live| live.session.poll_timeout());
         let parts = self.parts.values().filter_map(Part::next_timeout);
-        let unanswered = self.unanswered_at().filter(|_| !self.is_unanswered);
+        let unanswered = Destination::ALL
+            .into_iter()
+            .filter(|destination| !self.unanswered.contains(destination))
+            .filter_map(|destination| self.unanswered_at(destination));
         sessions
             .chain(parts)
             .chain(unanswered)
@@ -224,7 +227,11 @@ impl<S: dtls::Session> Association<S> {
         for live in &mut self.sessions {
             live.session.set_mitigating(now.monotonic, is_mitigating);
         }
-        self.is_unanswered = self.unanswered_at().is_some_and(|at| at <= now.monotonic);
+        let past = |destination: &Destination| {
+            let at = self.unanswered_at(*destination);
+            at.is_some_and(|at| at <= now.monotonic)
+        };
+        self.unanswered = Destination::ALL.into_iter().filter(past).collect();
         self.open_sessions(now, connector, next_path);
         self.take_outputs(now);
         self.send_wants(now);
@@ -233,10 +240,11 @@ impl<S: dtls::Session> Association<S> {
     }
 
     /// When a request will have been unanswered for so long that a second session is worth a try.
-    fn unanswered_at(&self) -> Option<Instant> {
+    fn unanswered_at(&self, destination: Destination) -> Option<Instant> {
         let waiting = self
             .parts
             .values()
+            .filter(|part| self.destination_of(part.mid) == destination)
             .filter(|part| part.awaits_answer() && self.is_served(part.mid))
             .map(|part| part.asking_since)
             .min()?;
@@ -244,8 +252,8 @@ impl<S: dtls::Session> Association<S> {
     }
 
     /// Whether a request has been unanswered for so long that the session may be lost.
-    pub(super) fn is_unanswered(&self) -> bool {
-        self.is_unanswered
+    pub(super) fn is_unanswered(&self, destination: Destination) -> bool {
+        self.unanswered.contains(&destination)
     }
 
     /// Why a part has no answer yet.

@@ -189,7 +189,9 @@ impl<S: dtls::Session> Association<S> {
     pub(super) fn report(&self, learned: Learned) -> SessionReport {
         let up = self.up();
         let unanswered = "a request has been unanswered for more than 10 s";
-        let unanswered = (up.is_some() && self.is_unanswered()).then(|| unanswered.to_owned());
+        let unanswered = up
+            .filter(|live| self.is_unanswered(live.destination))
+            .map(|_| unanswered.to_owned());
         SessionReport {
             association: self.id.clone(),
             cuid: self.cuid.clone(),

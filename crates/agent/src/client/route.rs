@@ -26,6 +26,10 @@ pub(super) enum Destination {
     Alternate,
 }
 
+impl Destination {
+    pub(super) const ALL: [Self; 2] = [Self::Provisioned, Self::Alternate];
+}
+
 /// How servers are reached from within a PvD.
 #[derive(Clone, Debug)]
 pub(super) struct Ways {

@@ -97,7 +97,7 @@ impl<S: dtls::Session> Association<S> {
             .iter()
             .filter(|live| live.destination == destination);
         let mut up = with.filter(|live| live.is_up());
-        if self.is_unanswered() || up.all(|live| live.trouble().is_some()) {
+        if self.is_unanswered(destination) || up.all(|live| live.trouble().is_some()) {
             Goal::Beside
         } else if newest.candidate.transport == Transport::Stream {
             Goal::Datagram
@@ -134,7 +134,7 @@ impl<S: dtls::Session> Association<S> {
         next_path: &mut PathId,
     ) {
         self.keep_resumptions();
-        for destination in [Destination::Provisioned, Destination::Alternate] {
+        for destination in Destination::ALL {
             let (goal, is_urgent) = (self.goal(destination), self.is_urgent());
             let id = self.id.clone();
             while let Some(route) = self.route(destination)
@@ -307,7 +307,7 @@ impl<S: dtls::Session> Association<S> {
                 }
             }
         }
-        for destination in [Destination::Provisioned, Destination::Alternate] {
+        for destination in Destination::ALL {
             self.retire_older(now, destination);
         }
     }
