@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use agent::server::{
     Action, Change, Customer, Customers, Flow, Input, MitigationKey, MitigationRecord, Outcome,
-    Policy, Server, SessionId, SessionLimits, SessionOutput, Sessions, Snapshot,
+    Policy, Server, SessionId, SessionLimits, SessionOutput, Sessions, Snapshot, Standing,
 };
 use agent::session::{Event, Negotiation, SessionParameters};
 use coap::{Code, Response};
@@ -191,6 +191,10 @@ impl Provider {
             Action::Persist(Change::Put(record)) => {
                 self.check_ownership(&record)?;
                 self.is_changed = true;
+                // A process that dies now has not said that it heard the withdrawal.
+                if matches!(record.standing, Standing::Terminating { .. }) {
+                    self.ledger.withdraw(now, &record.key);
+                }
                 self.store.insert(record.key.clone(), record);
             }
             Action::Persist(Change::Delete(key)) => {
