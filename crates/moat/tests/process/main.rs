@@ -16,3 +16,4 @@ mod redirect;
 mod secrets;
 mod support;
 mod tls;
+mod transports;

@@ -1,0 +1,45 @@
+//! A network that lets no UDP through (RFC 9132 §4.3).
+
+use std::fs;
+
+use crate::support::{Daemon, MOAT, Outcome, SERVER_NAME, Site, isolated, run, until};
+
+/// Covers: S-072
+#[test]
+fn where_udp_is_lost_the_client_asks_over_tcp() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let mut server = site.start()?;
+        run("nft", &["add table inet lossy"])?;
+        run(
+            "nft",
+            &["add chain inet lossy input { type filter hook input priority -300; }"],
+        )?;
+        run("nft", &["add rule inet lossy input udp dport 4646 drop"])?;
+        let file = site.path().join("client.toml");
+        let config = format!(
+            "state = \"client/client.db\"\ncontrol = \"client.sock\"\n\
+             [[pvd]]\nid = \"fixed.example\"\nprefixes = [\"203.0.113.0/24\"]\n\
+             [[pvd.dots]]\nname = \"{SERVER_NAME}\"\naddresses = [\"127.0.0.1\", \"::1\"]\n\
+             certificate = \"pki/home.pem\"\nprivate_key = \"pki/home-key.pem\"\n\
+             trust_anchors = \"pki/ca.pem\"\n"
+        );
+        fs::write(&file, config)?;
+        let mut client = Daemon::launch("client", &file)?;
+        client.wait_for("session established")?;
+        server.wait_for("session established")?;
+        let sessions = site.ask_at("client.sock", "sessions")?;
+        let connections = sessions["sessions"][0]["connections"].as_array();
+        let up = connections
+            .and_then(|all| all.iter().find(|one| one["established"].is_u64()))
+            .ok_or("no session is up")?;
+        assert_eq!(up["transport"], "tcp", "{sessions}");
+        assert_eq!(up["remote"], "[::1]:4646", "{sessions}");
+        let socket = site.path().join("client.sock").display().to_string();
+        run(MOAT, &["mitigate", "203.0.113.7", "--control", &socket])?;
+        until("the server has it", || {
+            let status = site.ask("status")?;
+            Ok(status["mitigations"].as_array().map(Vec::len) == Some(1))
+        })
+    })
+}
