@@ -15,8 +15,9 @@ pub struct NftablesConfig {
     pub table: TableName,
     /// What happens to packets in the scope of a mitigation.
     pub action: Action,
-    /// How long the program may take for one change or one listing; 30 s by default. Then it is
-    /// killed, and what it has done is not known before the next call.
+    /// How long the program may take for one change or one listing, and a second more for each
+    /// 250,000 octets of a script; 30 s by default. Then it is killed, and what it has done is not
+    /// known before the next call.
     pub time_limit: Duration,
 }
 

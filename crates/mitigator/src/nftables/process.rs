@@ -23,6 +23,10 @@ const STDERR_CHARACTERS: usize = 400;
 /// Where the program is on systems whose users do not have this directory in `PATH`.
 const SYSTEM_PROGRAMS: &str = "/usr/sbin";
 
+/// A script gets another second for each so many octets: a hundred thousand prefixes take the kernel
+/// longer than any limit for one.
+const OCTETS_PER_SECOND: u64 = 250_000;
+
 #[derive(Debug)]
 pub(super) struct Nft {
     program: PathBuf,
@@ -48,21 +52,23 @@ impl Nft {
     }
 
     fn execute(&self, arguments: &[&str], input: &str) -> Result<Vec<u8>, MitigatorError> {
-        let output = self
-            .output(arguments, input)
-            .map_err(|source| match source.kind() {
-                ErrorKind::NotFound => MitigatorError::NotInstalled {
-                    program: self.program.clone(),
-                },
-                ErrorKind::TimedOut => MitigatorError::TimedOut {
-                    program: self.program.clone(),
-                    limit: self.time_limit,
-                },
-                _ => MitigatorError::Run {
-                    program: self.program.clone(),
-                    source,
-                },
-            })?;
+        let more = Duration::from_secs(input.len() as u64 / OCTETS_PER_SECOND);
+        let limit = self.time_limit + more;
+        let output =
+            self.output(arguments, input, limit)
+                .map_err(|source| match source.kind() {
+                    ErrorKind::NotFound => MitigatorError::NotInstalled {
+                        program: self.program.clone(),
+                    },
+                    ErrorKind::TimedOut => MitigatorError::TimedOut {
+                        program: self.program.clone(),
+                        limit,
+                    },
+                    _ => MitigatorError::Run {
+                        program: self.program.clone(),
+                        source,
+                    },
+                })?;
         if output.status.success() {
             return Ok(output.stdout);
         }
@@ -79,7 +85,7 @@ impl Nft {
     }
 
     /// Threads read and write, since a program that hangs does neither; they end with it.
-    fn output(&self, arguments: &[&str], input: &str) -> io::Result<Output> {
+    fn output(&self, arguments: &[&str], input: &str, limit: Duration) -> io::Result<Output> {
         let mut child = self.spawn(arguments)?;
         let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -89,7 +95,7 @@ impl Nft {
         let input = input.to_owned();
         let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
         let (stdout, stderr) = (collect(stdout), collect(stderr));
-        let deadline = Instant::now() + self.time_limit;
+        let deadline = Instant::now() + limit;
         let left = || deadline.saturating_duration_since(Instant::now());
         let read = stdout
             .recv_timeout(left())

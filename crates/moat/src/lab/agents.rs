@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::netns::Netns;
+use super::plan::{DOTS_PORT, HOME, TARGET_PORT};
 use super::process::{self, Process};
 use super::report::{NotAsked, Request};
 use super::scenario::Provider;
-use super::topology::{DOTS_PORT, HOME, Network, TARGET_PORT};
+use super::topology::Network;
 
 /// Longest time a daemon may need to start, and the client for its sessions.
 const START_LIMIT: Duration = Duration::from_secs(15);

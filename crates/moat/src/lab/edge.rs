@@ -1,7 +1,7 @@
 //! What a provider's edge does and counts by itself, besides routing and what its DOTS server has it filter.
 
+use super::plan::{ATTACKER_NETS, DOTS_PORT, HOME, INTERNET, TARGET_PORT, VISITOR_NETS};
 use super::scenario::Provider;
-use super::topology::{ATTACKER_NETS, DOTS_PORT, HOME, INTERNET, TARGET_PORT, VISITOR_NETS};
 
 /// Ingress filtering of the customer's link (BCP 38), and the lab's counters, as input of `nft`.
 ///

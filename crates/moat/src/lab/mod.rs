@@ -19,6 +19,7 @@ mod error;
 mod inside;
 mod measure;
 mod netns;
+mod plan;
 mod process;
 mod report;
 mod run;

@@ -14,12 +14,11 @@ use super::agents::{Agents, Asked};
 use super::error::Error;
 use super::measure::{self, Snapshot, Stopped};
 use super::monotonic_nanoseconds;
+use super::plan::{ATTACK_SOURCES, ATTACKER, TARGET_PORT, VICTIM, VISITOR, VISITOR_SOURCES};
 use super::process::{self, Conversation};
 use super::report::{Edge, Report, Signalling};
 use super::scenario::{Provider, Scenario};
-use super::topology::{
-    ATTACK_SOURCES, ATTACKER, Network, TARGET_PORT, Topology, VICTIM, VISITOR, VISITOR_SOURCES,
-};
+use super::topology::{Network, Topology};
 use super::traffic::{Pair, Received, Sent, Visits};
 use super::verdict;
 

@@ -7,39 +7,12 @@ use std::collections::BTreeMap;
 use super::edge;
 use super::error::Error;
 use super::netns::Netns;
+use super::plan::{
+    ATTACK_SOURCES, ATTACKER, ATTACKER_NETS, HOME, INTERNET, VICTIM, VISITOR, VISITOR_NETS,
+    VISITOR_SOURCES,
+};
 use super::scenario::{Provider, Version};
 
-/// Where attacks go and visitors too (UDP): the filter must tell them apart by something else.
-pub(crate) const TARGET_PORT: u16 = 5353;
-
-/// The DOTS signal channel (RFC 9132 §3).
-pub(crate) const DOTS_PORT: u16 = 4646;
-
-/// The customer's router, with the DOTS client.
-pub(crate) const HOME: &str = "home";
-/// The host under attack, behind [`HOME`].
-pub(crate) const VICTIM: &str = "victim";
-/// Where floods come from.
-pub(crate) const ATTACKER: &str = "attacker";
-/// Where legitimate requests come from.
-pub(crate) const VISITOR: &str = "visitor";
-/// The core router.
-pub(super) const INTERNET: &str = "internet";
-
-/// Source addresses of the attacker.
-pub(crate) const ATTACK_SOURCES: [&str; 4] = [
-    "192.0.2.11",
-    "192.0.2.12",
-    "2001:db8:bad::11",
-    "2001:db8:bad::12",
-];
-/// Source addresses of the visitor.
-pub(crate) const VISITOR_SOURCES: [&str; 2] = ["192.0.2.131", "2001:db8:cafe::131"];
-
-/// Where the attacker's addresses are from, IPv4 and IPv6.
-pub(super) const ATTACKER_NETS: [&str; 2] = ["192.0.2.0/25", "2001:db8:bad::/48"];
-/// Where the visitor's addresses are from.
-pub(super) const VISITOR_NETS: [&str; 2] = ["192.0.2.128/25", "2001:db8:cafe::/48"];
 const VERSIONS: [Version; 2] = [Version::V4, Version::V6];
 
 /// First routing table of the home router's uplinks; the next uplink has the next.
