@@ -18,7 +18,7 @@ const CERTIFICATE: &str = "certificate = \"pki/home.pem\"\n\
 pub(crate) const SERVER_SOCKET: &str = "server.sock";
 
 impl Site {
-    /// Writes the client's file: one PvD with the server, which it calls `name`.
+    /// Writes the client's file: one PvD with the server, which it calls `name` and reaches over UDP.
     pub(crate) fn client_file(&self, name: &str, more: &str) -> Outcome<PathBuf> {
         self.client_file_with(CERTIFICATE, name, more)
     }
@@ -34,7 +34,8 @@ impl Site {
         let text = format!(
             "state = \"client/client.db\"\ncontrol = \"{CLIENT_SOCKET}\"\n{more}\n\
              [[pvd]]\nid = \"fixed.example\"\nprefixes = [\"203.0.113.0/24\"]\n\
-             [[pvd.dots]]\nname = \"{name}\"\naddresses = [\"127.0.0.1\"]\n{credentials}\n"
+             [[pvd.dots]]\nname = \"{name}\"\naddresses = [\"127.0.0.1\"]\n\
+             transports = [\"udp\"]\n{credentials}\n"
         );
         std::fs::write(&file, text)?;
         Ok(file)
