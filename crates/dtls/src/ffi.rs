@@ -6,7 +6,7 @@ use std::ptr;
 use std::time::Duration;
 
 use foreign_types::ForeignTypeRef;
-use libc::{c_int, c_uchar, timeval};
+use libc::{c_int, c_uchar, c_uint, timeval};
 use openssl::ssl::{SslContextRef, SslRef, SslSessionRef, SslStream};
 use openssl::x509::X509Ref;
 use openssl_sys::{SSL, SSL_SESSION, X509};
@@ -27,6 +27,10 @@ unsafe extern "C" {
     fn DTLSv1_listen(ssl: *mut SSL, client: *mut BioAddr) -> c_int;
     fn BIO_ADDR_new() -> *mut BioAddr;
     fn BIO_ADDR_free(addr: *mut BioAddr);
+    fn DTLS_set_timer_cb(
+        ssl: *mut SSL,
+        callback: Option<extern "C" fn(*mut SSL, c_uint) -> c_uint>,
+    );
     fn SSL_free_buffers(ssl: *mut SSL) -> c_int;
     fn SSL_SESSION_is_resumable(session: *const SSL_SESSION) -> c_int;
     fn X509_get_X509_PUBKEY(certificate: *const X509) -> *mut X509Pubkey;
@@ -47,6 +51,27 @@ pub(crate) fn listen<S: Read + Write>(stream: &mut SslStream<S>) -> bool {
         BIO_ADDR_free(client);
         listened == 1
     }
+}
+
+/// The first wait for an answer to a flight, and the longest, in microseconds. RFC 6347 §4.2.4.1 lets waits double up to
+/// 60 s; on a link under attack that is no session. Nothing of DOTS waits longer than this for an answer before it
+/// repeats itself (RFC 9132 §4.4).
+const WAITS: [c_uint; 2] = [1_000_000, 3_000_000];
+
+/// The wait that follows one of so many microseconds; 0 before the first.
+extern "C" fn next_wait(_: *mut SSL, before: c_uint) -> c_uint {
+    let [first, longest] = WAITS;
+    match before {
+        0 => first,
+        _ => before.saturating_mul(2).min(longest),
+    }
+}
+
+/// Has OpenSSL repeat unanswered flights of a handshake over datagrams often enough for a link that loses many.
+pub(crate) fn hasten_retransmission<S>(stream: &mut SslStream<S>) {
+    // SAFETY: the SSL pointer is valid for as long as `stream` is borrowed, exclusively so; the callback reads nothing
+    // behind the pointer that it is given and lives as long as the program.
+    unsafe { DTLS_set_timer_cb(stream.ssl().as_ptr(), Some(next_wait)) }
 }
 
 /// How long OpenSSL waits before it retransmits its last flight; `None` if it waits for nothing.
@@ -112,5 +137,22 @@ pub(crate) fn spki_der(certificate: &X509Ref) -> Option<Vec<u8>> {
         let mut end = der.as_mut_ptr();
         let written = i2d_X509_PUBKEY(key, &raw mut end);
         (usize::try_from(written) == Ok(length)).then_some(der)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Covers: S-068
+    #[test]
+    fn flights_are_repeated_after_1_2_and_then_each_3_seconds() {
+        let mut wait = 0;
+        let waits = [(); 5].map(|()| {
+            wait = next_wait(ptr::null_mut(), wait);
+            wait / 1_000_000
+        });
+        assert_eq!(waits, [1, 2, 3, 3, 3]);
+        assert_eq!(next_wait(ptr::null_mut(), c_uint::MAX), 3_000_000);
     }
 }

@@ -90,12 +90,15 @@ pub struct SessionCounters {
 impl OpensslSession {
     /// `stream` has been told which end it is.
     pub(crate) fn start(
-        stream: SslStream<Wire>,
+        mut stream: SslStream<Wire>,
         transport: Transport,
         side: Side,
         settings: SessionSettings,
         now: Instant,
     ) -> Self {
+        if transport == Transport::Datagram {
+            ffi::hasten_retransmission(&mut stream);
+        }
         let deadline = now + settings.handshake_deadline;
         let mut session = Self {
             stream,

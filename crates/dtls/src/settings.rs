@@ -59,7 +59,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             path_mtu: PathMtu::DEFAULT,
-            handshake_deadline: Duration::from_secs(30),
+            handshake_deadline: Duration::from_secs(60),
         }
     }
 }

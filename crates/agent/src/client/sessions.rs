@@ -248,7 +248,8 @@ impl<S: dtls::Session> Association<S> {
             Event::PeerSilent => {
                 // Under attack the link may be saturated: the session stays.
                 if !self.is_under_attack() {
-                    self.drop_session(now, path, "it answers no heartbeat any more".to_owned());
+                    let reason = "it answers no heartbeat any more".to_owned();
+                    self.abandon_session(now, path, reason);
                 }
             }
             Event::Closed(reason) => {
@@ -333,21 +334,30 @@ impl<S: dtls::Session> Association<S> {
     }
 
     fn drop_session(&mut self, now: Now, path: PathId, reason: String) {
+        if let Some(live) = self.live(path) {
+            live.session.close(now.monotonic);
+            let outputs: Vec<Output> = std::iter::from_fn(|| live.session.poll_output()).collect();
+            for output in outputs {
+                if let Output::Transmit(datagram) = output {
+                    self.effects.push_back(Effect::Transmit(path, datagram));
+                }
+            }
+        }
+        self.abandon_session(now, path, reason);
+    }
+
+    /// Forgets a session without a word: a server that still hears us would take a farewell for an
+    /// end in order, and not start what is preconfigured for the loss (RFC 9132 §4.7).
+    fn abandon_session(&mut self, now: Now, path: PathId, reason: String) {
         let Some(at) = self.sessions.iter().position(|live| live.path == path) else {
             return;
         };
-        let mut live = self.sessions.remove(at);
+        let live = self.sessions.remove(at);
         let destination = live.destination;
         if let Some(fresh) = live.session.resumption()
             && let Some(route) = self.route(destination).filter(|_| !live.is_retired)
         {
             route.resumptions.insert(live.candidate.transport, fresh);
-        }
-        live.session.close(now.monotonic);
-        while let Some(output) = live.session.poll_output() {
-            if let Output::Transmit(datagram) = output {
-                self.effects.push_back(Effect::Transmit(path, datagram));
-            }
         }
         self.effects.push_back(Effect::Close(path));
         match live.established {

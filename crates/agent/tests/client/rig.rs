@@ -92,6 +92,7 @@ pub(crate) struct Rig {
     pub(crate) answered: Vec<Message>,
     pub(crate) resets: usize,
     pub(crate) heartbeats: usize,
+    pub(crate) farewells: usize,
     /// Of what servers send, so many of a hundred are lost.
     pub(crate) inbound_loss: Option<(fastrand::Rng, u32)>,
     pub(crate) resolving: Vec<(AssociationId, String)>,
@@ -137,6 +138,7 @@ impl Rig {
             answered: Vec::new(),
             resets: 0,
             heartbeats: 0,
+            farewells: 0,
             inbound_loss: None,
             resolving: Vec::new(),
             notes: Vec::new(),
@@ -284,6 +286,7 @@ impl Rig {
                 }
                 Behaviour::Saturated | Behaviour::Down => {}
             },
+            Some((&BYE, _)) => self.farewells += 1,
             Some((&DATA, message)) => {
                 if let Some(message) = wire::decode(&remote, message) {
                     self.take_message(path, message);

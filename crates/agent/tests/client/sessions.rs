@@ -85,6 +85,7 @@ fn without_attack_a_silent_session_is_replaced() {
     assert!(matches!(session(&rig), SessionState::Connecting { .. }));
     let fixed = rig.paths.values().filter(|remote| *remote != MOBILE4);
     assert_eq!(fixed.count(), 1, "the old one is closed");
+    assert_eq!(rig.farewells, 0, "the server is to take it for a loss");
     set_fixed(&mut rig, Behaviour::Up);
     rig.advance(seconds(120));
     assert!(matches!(session(&rig), SessionState::Established { .. }));
