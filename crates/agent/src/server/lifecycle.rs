@@ -6,6 +6,7 @@ use dots::lifetime::{Lifetime, RemainingLifetime};
 use dots::mitigation::{MitigationStatus, Status};
 
 use super::mitigation::{Mitigation, Progress};
+use super::outcome::Outcome;
 use super::rates::Meter;
 use super::record::{MitigationKey, MitigationRecord, Standing};
 use super::{Action, Change, Server, termination};
@@ -36,10 +37,20 @@ impl Expiry {
 }
 
 impl Server {
-    /// Takes up what the store holds.
+    /// Takes up what the store holds, unless its customer may not ask for it any more
+    /// (RFC 9132 §4.4.1.1).
     pub(super) fn restore(&mut self, now: Now, record: MitigationRecord) {
         if record.expires_unix.is_some_and(|at| at <= now.unix) {
             self.act(Action::Persist(Change::Delete(record.key)));
+            return;
+        }
+        let customer = self.customers.get(&record.key.customer);
+        let prefix = customer.map(|customer| customer.first_unowned(record.scope.prefixes()));
+        if prefix != Some(None) {
+            let prefix = prefix.flatten().copied();
+            let key = record.key;
+            self.act(Action::Persist(Change::Delete(key.clone())));
+            self.act(Action::Decided(Outcome::NotOwned { key, prefix }));
             return;
         }
         if record.standing.is_in_force() {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use coap::Code;
 use dots::lifetime::Lifetime;
-use dots::target::DomainName;
+use dots::target::{DomainName, TargetPrefix};
 use dtls::Peer;
 
 use super::interface::SessionId;
@@ -61,6 +61,14 @@ pub enum Outcome {
     Reactivated {
         /// Which.
         key: MitigationKey,
+    },
+    /// A mitigation was not taken up again after a restart: the customers are others now, or own
+    /// something else.
+    NotOwned {
+        /// Which.
+        key: MitigationKey,
+        /// The first prefix that its customer does not own; `None`: there is no such customer.
+        prefix: Option<TargetPrefix>,
     },
     /// A name of a mitigation was resolved to an address that its customer does not own; that
     /// address is left out (RFC 9132 §4.4.1.1).

@@ -55,6 +55,8 @@ pub(super) struct Heartbeat {
     next: Instant,
     awaiting_answer: bool,
     unanswered: u32,
+    /// [`Due::Unanswered`] was said, and nothing came since.
+    said: bool,
     peer_heartbeat: Option<Instant>,
 }
 
@@ -66,6 +68,7 @@ impl Heartbeat {
             next: now + parameters.interval,
             awaiting_answer: false,
             unanswered: 0,
+            said: false,
             peer_heartbeat: None,
         }
     }
@@ -87,6 +90,7 @@ impl Heartbeat {
     pub(super) fn on_received(&mut self) {
         self.awaiting_answer = false;
         self.unanswered = 0;
+        self.said = false;
     }
 
     /// Whether too many heartbeats in a row went unanswered.
@@ -107,7 +111,9 @@ impl Heartbeat {
         if self.awaiting_answer {
             self.awaiting_answer = false;
             self.unanswered = self.unanswered.saturating_add(1);
-            if self.unanswered == self.parameters.missing_allowed {
+            // The limit may have come down below the count: another set of parameters holds.
+            if self.is_peer_silent() && !self.said {
+                self.said = true;
                 return Some(Due::Unanswered);
             }
         }
@@ -167,6 +173,28 @@ mod tests {
         let more = machine.due(start + 4 * interval);
         assert!(matches!(more, Some(Due::Send { .. })), "heartbeats go on");
         assert_eq!(machine.due(start + 4 * interval), None);
+    }
+
+    /// Covers: S-059, S-070
+    #[test]
+    fn a_limit_that_comes_down_below_the_count_is_exceeded_and_that_is_said_once() {
+        let (start, interval, mut machine) = machine();
+        for beat in 1..=3 {
+            machine.due(start + beat * interval);
+        }
+        let stricter = HeartbeatParameters {
+            interval,
+            missing_allowed: 1,
+        };
+        machine.reconfigure(start + 3 * interval, stricter);
+        assert_eq!(machine.due(start + 4 * interval), Some(Due::Unanswered));
+        for beat in 4..=9 {
+            let due = machine.due(start + beat * interval);
+            assert!(matches!(due, Some(Due::Send { .. })), "{due:?}");
+        }
+        machine.on_received();
+        machine.due(start + 10 * interval);
+        assert_eq!(machine.due(start + 11 * interval), Some(Due::Unanswered));
     }
 
     /// Covers: S-067, S-069

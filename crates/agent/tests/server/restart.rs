@@ -1,5 +1,6 @@
 //! What a server that starts again makes of its store (ARCHITECTURE.md: persist before you promise).
 
+use agent::server::{Customer, Customers, Outcome};
 use coap::Code;
 use dots::mitigation::Status;
 
@@ -137,4 +138,32 @@ fn limits_overlaps_and_refreshes_count_what_was_restored() {
         Code::CREATED,
     );
     assert_eq!(rig.mids(), [2, 3, 4, 6]);
+}
+
+/// The configuration was changed while the server was down.
+#[test]
+fn what_its_customer_does_not_own_any_more_ends() {
+    let home = |prefix: &str| Customer {
+        name: "home".to_owned(),
+        psk_identity: None,
+        prefixes: vec![prefix.parse().unwrap()],
+        max_mitigations: 4,
+        redirect: None,
+    };
+    for (customers, prefix, is_kept) in [
+        (vec![home("203.0.113.0/28")], None, true),
+        (vec![home("198.51.100.0/24")], Some("203.0.113.7/32"), false),
+        (vec![], None, false),
+    ] {
+        let mut rig = stored(600);
+        rig.restart_with(customers.into_iter().collect::<Customers>());
+        assert_eq!(rig.stored.len(), usize::from(is_kept));
+        assert_eq!(rig.enforced.len(), usize::from(is_kept));
+        let ended = rig.outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::NotOwned { prefix, .. } => Some(prefix.map(|prefix| prefix.to_string())),
+            _ => None,
+        });
+        let said = (!is_kept).then_some(prefix.map(str::to_owned));
+        assert_eq!(ended, said);
+    }
 }

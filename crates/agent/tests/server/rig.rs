@@ -132,11 +132,16 @@ impl Rig {
 
     /// The server process dies and starts with what is stored; no session survives.
     pub(crate) fn restart(&mut self) {
+        self.restart_with(customers());
+    }
+
+    /// The same, with other customers.
+    pub(crate) fn restart_with(&mut self, customers: Customers) {
         let snapshot = Snapshot {
             mitigations: self.stored.values().cloned().collect(),
             resources: self.resources.clone(),
         };
-        self.server = Server::new(self.now(), customers(), self.policy.clone(), snapshot);
+        self.server = Server::new(self.now(), customers, self.policy.clone(), snapshot);
         self.enforced = self
             .server
             .enforced_scopes()

@@ -150,6 +150,7 @@ impl<S: ServerStore> Authority<S> {
             | Outcome::TooManySessions { .. }
             | Outcome::Deactivated { .. }
             | Outcome::Reactivated { .. }
+            | Outcome::NotOwned { .. }
             | Outcome::AddressNotOwned { .. }
             | Outcome::NotResolved { .. }
             | Outcome::Moved { .. }

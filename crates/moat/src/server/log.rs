@@ -50,6 +50,16 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             "mitigation in force again: the conflict is resolved"
         ),
+        Outcome::NotOwned { key, prefix } => {
+            let prefix = prefix.map(|prefix| prefix.to_string());
+            tracing::warn!(
+                customer = key.customer,
+                cuid = ?key.cuid.as_str(),
+                mid = %key.mid,
+                prefix,
+                "mitigation ended: after the restart this is no customer's, or not this prefix"
+            );
+        }
         Outcome::AddressNotOwned { key, name, address } => tracing::warn!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),
