@@ -25,7 +25,10 @@ const MITIGATE_EXAMPLES: &str = "Examples:
   moat mitigate 203.0.113.7 --preconfigured --lifetime indefinite
 
 It waits up to 10 seconds for the providers, exits 0 if all of them have accepted, and goes on asking
-in any case until the request is withdrawn or its lifetime is over.";
+in any case until the request is withdrawn or its lifetime is over.
+
+Name all ports in one request: a further request for a common address replaces the older one, whatever
+its ports. Asking again for the same target refreshes it.";
 
 const STATUS_EXAMPLES: &str = "Examples:
   moat status

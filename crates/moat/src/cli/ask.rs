@@ -41,7 +41,7 @@ enum Sessions {
 
 /// Done when every server that was asked has accepted, and nothing is left unprotected.
 pub(super) fn mitigate(ask: &AskArgs, command: &Command) -> ExitCode {
-    answered(ask, command, show::request, |view: &RequestView| {
+    answered(ask, command, show::mitigated, |view: &RequestView| {
         let accepted = |asked: &crate::control::AskedView| asked.accepted == Some(true);
         view.unprotected.is_empty() && view.requests.iter().all(accepted)
     })
@@ -92,12 +92,16 @@ pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
         Status::Client { requests } => show::requests(requests),
         Status::Server { mitigations } => show::mitigations(mitigations),
     };
+    let mut is_first = true;
     let on_a_screen = watch && !ask.json.json && std::io::stdout().is_terminal();
     loop {
         if on_a_screen {
             // Clears the screen and goes to its top left corner (ECMA-48 ED, CUP).
             print!("\x1b[2J\x1b[H");
+        } else if !is_first && !ask.json.json {
+            say!("");
         }
+        is_first = false;
         let code = answered(ask, &Command::Status, show, |_| true);
         if !watch || code != ExitCode::SUCCESS {
             return code;

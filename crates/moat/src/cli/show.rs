@@ -13,13 +13,19 @@ use crate::control::{
 };
 use crate::lab;
 
+/// Targets that a table shows of a request that names more.
+const SHOWN_TARGETS: usize = 2;
+/// So much may two lifetimes differ that were rounded on the way.
+const ROUNDED_SECONDS: u64 = 2;
+
 /// Prints a line. Whoever reads only the first ones, as `head` does, ends the program in silence.
 pub(super) fn line(text: std::fmt::Arguments<'_>) {
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        if error.kind() != ErrorKind::BrokenPipe {
-            eprintln!("moat: {error}");
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(0);
         }
+        eprintln!("moat: {error}");
         std::process::exit(EXIT_FAILED.into());
     }
 }
@@ -95,6 +101,15 @@ pub(super) fn request(view: &RequestView) {
     unprotected(&view.unprotected);
 }
 
+/// A request that was made, and what it took the place of.
+pub(super) fn mitigated(view: &RequestView) {
+    request(view);
+    for older in &view.replaces {
+        let scope = scope(&older.targets, &older.ports, &older.protocols);
+        say!("replaces request {} ({scope})", older.request);
+    }
+}
+
 /// Who is told how an attack goes.
 pub(super) fn told(view: &RequestView) {
     let mitigating = |asked: &&AskedView| asked.accepted == Some(true);
@@ -118,13 +133,13 @@ pub(super) fn requests(views: &[RequestView]) {
             [
                 request.to_string(),
                 asked.pvd.clone(),
-                asked.server.clone(),
+                server(asked),
                 asked.mid.map(|mid| mid.to_string()).unwrap_or_default(),
                 scope(&asked.targets, &asked.ports, &asked.protocols),
                 asked.status.clone().unwrap_or_default(),
                 left(asked),
                 dropped(&asked.dropped),
-                note(asked),
+                note(asked, refusal(asked)),
             ]
         })
         .collect();
@@ -172,11 +187,11 @@ fn asked(views: &[AskedView]) {
         .map(|view| {
             [
                 view.pvd.clone(),
-                view.server.clone(),
+                server(view),
                 scope(&view.targets, &view.ports, &view.protocols),
                 view.status.clone().unwrap_or_default(),
                 left(view),
-                note(view),
+                note(view, None),
                 because(&view.reason, view.section.as_deref()),
             ]
         })
@@ -312,7 +327,13 @@ fn because(reason: &str, section: Option<&str>) -> String {
 
 /// What is protected, as it was said on the command line.
 fn scope(targets: &[String], ports: &[String], protocols: &[String]) -> String {
-    let mut text = targets.join(" ");
+    let (shown, more) = targets
+        .split_at_checked(SHOWN_TARGETS)
+        .unwrap_or((targets, &[]));
+    let mut text = shown.join(" ");
+    if !more.is_empty() {
+        text.push_str(&format!(" and {} more", more.len()));
+    }
     for (word, values) in [(" port ", ports), (" ", protocols)] {
         if !values.is_empty() {
             text.push_str(word);
@@ -331,12 +352,40 @@ fn left(view: &AskedView) -> String {
     }
 }
 
+/// Who was asked, and where a request goes after a redirect.
+fn server(view: &AskedView) -> String {
+    let to = view.redirected_to.iter();
+    let to: String = to.map(|to| format!(" -> {to}")).collect();
+    format!("{}{to}", view.server)
+}
+
+/// What a server that refused had to say.
+fn refusal(view: &AskedView) -> Option<String> {
+    (view.status.as_deref() == Some("refused")).then(|| view.reason.clone())
+}
+
+/// For how long a server grants a request at a time, where that is less than it is wanted.
+fn granted(view: &AskedView) -> Option<String> {
+    let seconds = view.lifetime.filter(|_| view.accepted == Some(true))?;
+    let is_less = view
+        .wanted
+        .is_none_or(|wanted| seconds + ROUNDED_SECONDS < wanted);
+    is_less.then(|| format!("granted for {seconds} s, and prolonged in time"))
+}
+
 /// What a person should know besides the status.
-fn note(view: &AskedView) -> String {
-    let preconfigured = view
-        .preconfigured
-        .then(|| "starts when the session is lost".to_owned());
-    let notes = [preconfigured, view.waiting.clone(), view.conflict.clone()];
+fn note(view: &AskedView, refusal: Option<String>) -> String {
+    let is_over = ["withdrawing", "withdrawn", "expired"];
+    let is_over = is_over.map(Some).contains(&view.status.as_deref());
+    let preconfigured =
+        (view.preconfigured && !is_over).then(|| "starts when the session is lost".to_owned());
+    let notes = [
+        refusal,
+        preconfigured,
+        granted(view),
+        view.waiting.clone(),
+        view.conflict.clone(),
+    ];
     notes.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
@@ -386,5 +435,69 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    /// A request as a client shows it.
+    fn asked(changes: &Value) -> AskedView {
+        let mut value = json!({
+            "pvd": "fixed.example", "server": "dots.fixed.example", "mid": 1,
+            "targets": ["203.0.113.7/32"], "reason": "it assigned it",
+        });
+        for (key, change) in changes.as_object().unwrap() {
+            value[key] = change.clone();
+        }
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_note_says_what_the_status_does_not() {
+        let refused = "the server refused: 4.09 overlaps";
+        let cases = [
+            (
+                json!({"status": "refused", "accepted": false, "reason": refused}),
+                refused,
+            ),
+            (
+                json!({"preconfigured": true, "status": "asking"}),
+                "starts when the session is lost",
+            ),
+            (json!({"preconfigured": true, "status": "withdrawn"}), ""),
+            (
+                json!({"accepted": true, "lifetime": 3600, "wanted": 3600}),
+                "",
+            ),
+            (json!({"accepted": true}), ""),
+            (
+                json!({"accepted": true, "lifetime": 86400}),
+                "granted for 86400 s, and prolonged in time",
+            ),
+        ];
+        for (changes, wanted) in cases {
+            let view = asked(&changes);
+            assert_eq!(note(&view, refusal(&view)), wanted);
+        }
+    }
+
+    #[test]
+    fn a_redirected_request_shows_where_it_goes() {
+        assert_eq!(server(&asked(&json!({}))), "dots.fixed.example");
+        assert_eq!(
+            server(&asked(&json!({"redirected_to": "dots.two.example"}))),
+            "dots.fixed.example -> dots.two.example"
+        );
+    }
+
+    #[test]
+    fn of_many_targets_two_are_shown() {
+        let targets: Vec<String> = (0..37).map(|host| format!("203.0.113.{host}/32")).collect();
+        let udp = ["udp".to_owned()];
+        assert_eq!(
+            scope(&targets, &[], &udp),
+            "203.0.113.0/32 203.0.113.1/32 and 35 more udp"
+        );
+        assert_eq!(
+            scope(&targets[..2], &[], &[]),
+            "203.0.113.0/32 203.0.113.1/32"
+        );
     }
 }

@@ -60,13 +60,10 @@ impl Commands {
                 }),
             Command::Withdraw { request } => {
                 let id = RequestId(request);
-                match agent.request(id).as_ref().and_then(control::end) {
-                    Some(end) => Err(Answer::failure(&format!("request {id} has ended: {end}"))),
-                    None => agent
-                        .withdraw(now, id)
-                        .map(|()| id)
-                        .map_err(|refusal| refused(&refusal)),
-                }
+                going_on(agent, id).and_then(|()| {
+                    let begun = agent.withdraw(now, id).map(|()| id);
+                    begun.map_err(|refusal| refused(&refusal))
+                })
             }
             Command::Efficacy { request, attack } => {
                 let id = RequestId(request);
@@ -74,18 +71,21 @@ impl Commands {
                     Attack::UnderAttack => AttackStatus::UnderAttack,
                     Attack::Stopped => AttackStatus::AttackSuccessfullyMitigated,
                 };
-                agent
-                    .report_efficacy(now, id, status)
-                    .map(|()| id)
-                    .map_err(|refusal| refused(&refusal))
+                going_on(agent, id).and_then(|()| {
+                    let begun = agent.report_efficacy(now, id, status).map(|()| id);
+                    begun.map_err(|refusal| refused(&refusal))
+                })
             }
-            Command::Status => Err(Answer::of(&json!({
-                "requests": agent
-                    .requests()
-                    .iter()
-                    .map(|report| RequestView::new(report, now.monotonic))
-                    .collect::<Vec<_>>(),
-            }))),
+            Command::Status => {
+                let sessions = agent.sessions();
+                let view = |report| {
+                    let mut view = RequestView::new(report, now.monotonic);
+                    view.follow(&sessions);
+                    view
+                };
+                let requests: Vec<_> = agent.requests().iter().map(view).collect();
+                Err(Answer::of(&json!({ "requests": requests })))
+            }
             Command::Explain { targets } => Err(self.target(&targets, &[], &[], None).map_or_else(
                 |refusal| refusal,
                 |(target, _)| Answer::of(&SelectionView::new(&agent.explain(&target))),
@@ -116,7 +116,12 @@ impl Commands {
         };
         for waiting in self.waiting.extract_if(.., done) {
             let answer = match agent.request(waiting.request) {
-                Some(report) => Answer::of(&RequestView::new(&report, now.monotonic)),
+                Some(report) => {
+                    let mut view = RequestView::new(&report, now.monotonic);
+                    view.follow(&agent.sessions());
+                    view.replace(&agent.requests());
+                    Answer::of(&view)
+                }
                 None => Answer::failure(&Refusal::NoSuchRequest(waiting.request)),
             };
             drop(waiting.answer.send(answer));
@@ -142,6 +147,18 @@ impl Commands {
             return Err(Answer::failure(&"name at least one address or prefix"));
         }
         Ok((target, lifetime))
+    }
+}
+
+/// Says of a request that nothing can be done with whether it never was, or how it ended.
+fn going_on<C: Connector>(agent: &Client<C>, id: RequestId) -> Result<(), Answer> {
+    let Some(report) = agent.request(id) else {
+        let reason = format!("there is no request {id}; `moat status` lists them");
+        return Err(Answer::failure(&reason));
+    };
+    match control::end(&report) {
+        Some(end) => Err(Answer::failure(&format!("request {id} has ended: {end}"))),
+        None => Ok(()),
     }
 }
 

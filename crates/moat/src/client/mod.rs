@@ -13,7 +13,7 @@ mod paths;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::client::{Action, Change, Client, Note, Redirection};
+use agent::client::{Action, Change, Client, Note, Redirection, State};
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
@@ -281,8 +281,12 @@ fn log(note: &Note) {
             tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
         }
         Note::Request(id, association, mid, state) => {
+            let reason = match state {
+                State::Refused { code, diagnostic } => Some(format!("{code} {diagnostic}")),
+                _ => None,
+            };
             let state = control::status(state);
-            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, "request");
+            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, reason, "request");
         }
     }
 }

@@ -9,8 +9,10 @@ use super::{Answer, Command, Failure};
 
 /// Longest answer, in bytes: a daemon of our own, but no reason to run out of memory.
 const MAX_ANSWER_BYTES: u64 = 1 << 30;
-/// How long an answer may take; a daemon answers a `mitigate` within ten seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an answer may take for which the daemon waits ten seconds for servers.
+const PATIENCE_WITH_SERVERS: Duration = Duration::from_secs(12);
+/// How long any other answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,18 @@ pub(crate) enum CallError {
         /// What went wrong.
         error: io::Error,
     },
+    /// The daemon is there and says nothing.
+    #[error(
+        "the moat daemon at {} gave no answer within {} s; is it stopped?",
+        path.display(),
+        patience.as_secs()
+    )]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// The daemon would not do it.
     #[error("{}", .0.reason)]
     Refused(Failure),
@@ -49,9 +63,15 @@ pub(crate) fn call(path: &Path, command: &Command) -> Result<serde_json::Value, 
         path: path.to_owned(),
         error,
     })?;
-    let answer = converse(stream, command).map_err(|error| CallError::NoAnswer {
-        path: path.to_owned(),
-        error,
+    let patience = patience(command);
+    let answer = converse(stream, command, patience).map_err(|error| {
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                CallError::Silent { path, patience }
+            }
+            _ => CallError::NoAnswer { path, error },
+        }
     })?;
     match answer {
         Answer::Ok(value) => Ok(value),
@@ -59,8 +79,18 @@ pub(crate) fn call(path: &Path, command: &Command) -> Result<serde_json::Value, 
     }
 }
 
-fn converse(mut stream: UnixStream, command: &Command) -> io::Result<Answer> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn patience(command: &Command) -> Duration {
+    match command {
+        Command::Mitigate { .. } | Command::Efficacy { .. } | Command::Withdraw { .. } => {
+            PATIENCE_WITH_SERVERS
+        }
+        Command::Status | Command::Explain { .. } | Command::Sessions => PATIENCE,
+    }
+}
+
+fn converse(mut stream: UnixStream, command: &Command, patience: Duration) -> io::Result<Answer> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let mut text = serde_json::to_string(command)?;
     text.push('\n');
     stream.write_all(text.as_bytes())?;

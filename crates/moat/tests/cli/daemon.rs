@@ -75,9 +75,15 @@ fn what_nobody_can_protect_is_refused_with_the_reason() {
         json["error"]["selection"]["not_asked"][0]["pvd"],
         "fixed.example"
     );
-    let ran = client.ask("withdraw 7");
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("no request 7"), "{}", ran.stderr);
+    for line in ["withdraw 7", "efficacy 7 stopped"] {
+        let ran = client.ask(line);
+        assert_eq!(ran.code, Some(1));
+        assert!(
+            ran.stderr.contains("there is no request 7"),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 /// A request that no provider answered in its time has ended, which is no success.
@@ -96,12 +102,14 @@ fn a_request_shows_what_it_protects_and_how_it_ended() {
     assert_eq!(part["ports"][0], "53");
     assert_eq!(part["protocols"][0], "udp");
     assert_eq!(part["status"], "expired");
-    let ran = client.ask("withdraw 1");
-    assert_eq!(ran.code, Some(1));
-    assert_eq!(
-        ran.stderr.trim_end(),
-        "moat: request 1 has ended: dots.fixed.example: expired"
-    );
+    for line in ["withdraw 1", "efficacy 1 stopped"] {
+        let ran = client.ask(line);
+        assert_eq!(ran.code, Some(1));
+        assert_eq!(
+            ran.stderr.trim_end(),
+            "moat: request 1 has ended: dots.fixed.example: expired"
+        );
+    }
     let ran = client.ask("explain 203.0.113.7");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
 }
@@ -165,8 +173,8 @@ fn watching_into_a_pipe_writes_plain_lines() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
-    let shown: Vec<String> = lines.take(2).map(Result::unwrap).collect();
+    let shown: Vec<String> = lines.take(3).map(Result::unwrap).collect();
     watching.kill().unwrap();
     watching.wait().unwrap();
-    assert_eq!(shown, ["no requests", "no requests"]);
+    assert_eq!(shown, ["no requests", "", "no requests"]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use agent::client::{PartReport, RequestReport, State};
+use agent::client::{End, PartReport, RequestId, RequestReport, SessionReport, State};
 use agent::server_selection::{Asked, AssociationId, NotAsked, Selection, Unprotected};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,24 @@ pub(crate) struct RequestView {
     pub(crate) not_asked: Vec<NotAskedView>,
     /// What nobody protects.
     pub(crate) unprotected: Vec<UnprotectedView>,
+    /// Older requests whose place it took, because they name a common address (RFC 9132 §4.4.1.3).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) replaces: Vec<ReplacedView>,
+}
+
+/// A request that a newer one took the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReplacedView {
+    /// Its number.
+    pub(crate) request: u64,
+    /// What it protected.
+    pub(crate) targets: Vec<String>,
+    /// Only these ports and ranges; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ports: Vec<String>,
+    /// Only these protocols; every one when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) protocols: Vec<String>,
 }
 
 /// A server that is asked, or would be.
@@ -30,6 +48,9 @@ pub(crate) struct AskedView {
     pub(crate) pvd: String,
     /// Its name.
     pub(crate) server: String,
+    /// The server that it redirected to, where the request goes now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redirected_to: Option<String>,
     /// The number of the request there; absent in an explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mid: Option<u32>,
@@ -70,6 +91,9 @@ pub(crate) struct AskedView {
     /// Whether the server accepted; absent in an explanation and while it has not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) accepted: Option<bool>,
+    /// Whether the server still has, or is to have, something to do with it.
+    #[serde(skip)]
+    goes_on: bool,
 }
 
 /// A server that is not asked.
@@ -125,6 +149,40 @@ impl RequestView {
                 .collect(),
             not_asked: selection.not_asked,
             unprotected: selection.unprotected,
+            replaces: Vec::new(),
+        }
+    }
+
+    /// Notes where its servers have redirected to, for what still goes on there.
+    pub(crate) fn follow(&mut self, sessions: &[SessionReport]) {
+        for asked in self.requests.iter_mut().filter(|asked| asked.goes_on) {
+            let named = |session: &&SessionReport| {
+                let AssociationId { pvd, server } = &session.association;
+                asked.pvd == pvd.as_str() && asked.server == *server
+            };
+            let redirect = sessions.iter().find(named);
+            let redirect = redirect.and_then(|session| session.redirect.as_ref());
+            asked.redirected_to = redirect.map(|redirect| redirect.to.clone());
+        }
+    }
+
+    /// Notes which of all requests it took the place of.
+    pub(crate) fn replace(&mut self, all: &[RequestReport]) {
+        let by = RequestId(self.request);
+        let replaced = |part: &&PartReport| part.state == State::Ended(End::Replaced { by });
+        for older in all {
+            for part in older.parts.iter().filter(replaced) {
+                let view = ReplacedView {
+                    request: older.id.0,
+                    targets: targets(&part.target),
+                    ports: ports(&part.target),
+                    protocols: protocols(&part.target),
+                };
+                // Several servers may have been asked to protect the same.
+                if !self.replaces.contains(&view) {
+                    self.replaces.push(view);
+                }
+            }
         }
     }
 }
@@ -147,6 +205,8 @@ impl AskedView {
         Self {
             pvd: part.association.pvd.to_string(),
             server: part.association.server.clone(),
+            redirected_to: None,
+            goes_on: !is_over,
             mid: Some(part.mid.0),
             targets: targets(&part.target),
             ports: ports(&part.target),
@@ -173,6 +233,8 @@ impl AskedView {
         Self {
             pvd: asked.association.pvd.to_string(),
             server: asked.association.server.clone(),
+            redirected_to: None,
+            goes_on: false,
             mid: None,
             targets: targets(&asked.target),
             ports: ports(&asked.target),
@@ -218,5 +280,64 @@ fn unprotected(entry: &Unprotected) -> UnprotectedView {
     UnprotectedView {
         target: entry.prefix.to_string(),
         reason: entry.reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dots::identifiers::Mid;
+    use dots::mitigation::DroppedCounters;
+    use dots::target::Target;
+
+    use super::*;
+
+    fn report(id: u64, server: &str, state: State) -> RequestReport {
+        let part = PartReport {
+            association: AssociationId {
+                pvd: "fixed.example".parse().unwrap(),
+                server: server.to_owned(),
+            },
+            mid: Mid(1),
+            target: Target {
+                prefixes: vec!["203.0.113.7".parse().unwrap()],
+                ..Target::default()
+            },
+            trigger_mitigation: true,
+            state,
+            waiting: None,
+            expires: None,
+            wanted_until: None,
+            conflict: None,
+            dropped: DroppedCounters::default(),
+        };
+        RequestReport {
+            id: RequestId(id),
+            parts: vec![part],
+            selection: Selection::default(),
+        }
+    }
+
+    /// Covers: S-029. Only what it took the place of itself, and once.
+    #[test]
+    fn a_request_knows_which_ones_it_replaced() {
+        let ended = |by| State::Ended(End::Replaced { by: RequestId(by) });
+        let mut twice = report(2, "one.fixed.example", ended(3));
+        twice
+            .parts
+            .extend(report(2, "two.fixed.example", ended(3)).parts);
+        let all = [
+            report(1, "one.fixed.example", ended(2)),
+            twice,
+            report(3, "one.fixed.example", State::Asking),
+        ];
+        let mut view = RequestView::new(&all[2], Instant::now());
+        view.replace(&all);
+        let replaced = ReplacedView {
+            request: 2,
+            targets: vec!["203.0.113.7/32".to_owned()],
+            ports: Vec::new(),
+            protocols: Vec::new(),
+        };
+        assert_eq!(view.replaces, [replaced]);
     }
 }
