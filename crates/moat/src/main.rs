@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod connection;
 mod control;
+mod descriptors;
 mod lab;
 mod link;
 mod pki;

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::cores::Cores;
 use super::error::Error;
 use super::generator::Generator;
@@ -14,6 +12,7 @@ use super::report::{Report, Setup};
 use super::site::{LIBCOAP, Site, system_program};
 use super::table::Table;
 use super::{EXIT_COULD_NOT_RUN, flood, handshakes, hellos, memory, puts, round_trips};
+use crate::descriptors;
 
 /// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -78,7 +77,7 @@ fn end_with_lifeline(folder: &Path) {
 fn carry_out(args: &InsideArgs) -> Result<Report, Error> {
     let cores = Cores::choose()?;
     cores.enter_generator()?;
-    allow_many_sockets()?;
+    descriptors::allow_all().map_err(Error::system("allow many sockets"))?;
     // A new network namespace has a loopback that is down.
     system_program("ip", "iproute2", &["link", "set", "lo", "up"])?;
     let site = Site::new(args.folder.clone(), cores)?;
@@ -134,14 +133,4 @@ fn setup(args: &InsideArgs, cores: Cores) -> Result<Setup, Error> {
         on_disk: !IN_MEMORY.contains(&file_system.f_type),
         seconds: args.seconds,
     })
-}
-
-/// As many sockets as this user may have.
-fn allow_many_sockets() -> Result<(), Error> {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let limit = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    setrlimit(Resource::Nofile, limit).map_err(Error::system("allow many sockets"))
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use agent::server::{Action, Input, Outcome, Server, SessionId};
 use dots::target::DomainName;
 use serde_json::json;
-use store::{ServerStore, StoreError};
+use store::ServerStore;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::Error;
 use super::counters::{AuthorityCounters, ShardCounters};
 use super::inputs::Waiting;
 use super::log;
@@ -39,16 +40,21 @@ impl<S: ServerStore> Authority<S> {
     ///
     /// # Errors
     /// When nothing can be made durable any more: then nothing may be promised either.
-    pub(super) fn run(mut self) -> Result<(), StoreError> {
+    pub(super) fn run(mut self) -> Result<(), Error> {
         self.carry_out()?;
         loop {
-            let goes_on = self.take_batch();
+            let mut calls = Vec::new();
+            let goes_on = self.take_batch(&mut calls)?;
             let now = clock::now();
             let due = self.server.poll_timeout();
             if due.is_some_and(|at| at <= now.monotonic) {
                 self.server.handle(now, Input::Timeout);
             }
             self.carry_out()?;
+            // Whoever asks is told only what is durable.
+            for (call, counted) in calls {
+                self.answer(call, counted);
+            }
             if !goes_on {
                 return Ok(());
             }
@@ -56,35 +62,36 @@ impl<S: ServerStore> Authority<S> {
     }
 
     /// Waits for an input or a timer, then takes what else has come. False: it is time to stop.
-    fn take_batch(&mut self) -> bool {
+    fn take_batch(&mut self, calls: &mut Vec<(Call, ShardCounters)>) -> Result<bool, Error> {
         let wait = self.server.poll_timeout().map_or(IDLE, |at| {
             at.saturating_duration_since(clock::now().monotonic)
         });
         let mut next = match self.waiting.wait(wait) {
             Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Timeout) => return Ok(true),
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
         };
         let mut taken = 0;
         loop {
             match next {
                 ToAuthority::Input(input) => self.server.handle(clock::now(), input),
-                ToAuthority::Call(call, counted) => self.answer(call, counted),
-                ToAuthority::Stop => return false,
+                ToAuthority::Call(call, counted) => calls.push((call, counted)),
+                ToAuthority::SocketFailed(error) => return Err(Error::Socket(error)),
+                ToAuthority::Stop => return Ok(false),
             }
             taken += 1;
             if taken == BATCH {
-                return true;
+                return Ok(true);
             }
             match self.waiting.take() {
                 Some(another) => next = another,
-                None => return true,
+                None => return Ok(true),
             }
         }
     }
 
     /// One commit for all promises of the batch, then its answers, then its filters.
-    fn carry_out(&mut self) -> Result<(), StoreError> {
+    fn carry_out(&mut self) -> Result<(), Error> {
         let mut changes = Vec::new();
         let mut messages = Vec::new();
         let mut scopes = Vec::new();
@@ -119,7 +126,7 @@ impl<S: ServerStore> Authority<S> {
         }
         // The filter is the slower of the two, so it is told first.
         if !scopes.is_empty() && self.scopes.send(scopes).is_err() {
-            tracing::error!("the enforcer has stopped");
+            return Err(Error::Broken("the thread that keeps the filter has ended"));
         }
         for name in names {
             // Once the server stops nobody looks anything up.

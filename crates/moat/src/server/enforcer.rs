@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use agent::server::{Input, MitigationKey, Server};
 use dots::target::Target;
-use mitigator::{Filter, FilterChange, FilterId, Mitigator, MitigatorError};
+use mitigator::{Dropped, Filter, FilterChange, FilterId, Mitigator, MitigatorError};
 
 use super::inputs::Inputs;
 use super::message::{Scope, ToAuthority};
+use crate::clock;
 
-/// How often the mitigator is asked what it dropped, while it drops.
-const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
-/// How long to wait after a failure before everything is brought in order again.
-const REPAIR_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the mitigator is asked what it dropped, or brought in order again after a failure.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Keeps the mitigator at what is promised.
 #[derive(Debug)]
@@ -24,6 +23,7 @@ pub(super) struct Enforcer<M> {
     wanted: BTreeMap<FilterId, (MitigationKey, Filter)>,
     /// The mitigator could not follow; it is brought in order at the next chance.
     in_disorder: bool,
+    interval: Duration,
 }
 
 impl<M: Mitigator> Enforcer<M> {
@@ -33,6 +33,7 @@ impl<M: Mitigator> Enforcer<M> {
             inputs,
             wanted: BTreeMap::new(),
             in_disorder: false,
+            interval: INTERVAL,
         }
     }
 
@@ -49,25 +50,34 @@ impl<M: Mitigator> Enforcer<M> {
 
     /// Runs until the authority is gone.
     pub(super) fn run(mut self, scopes: &Receiver<Vec<Scope>>) {
+        let mut due = clock::now().monotonic + self.interval;
         loop {
-            let wait = if self.in_disorder {
-                REPAIR_INTERVAL
-            } else {
-                COUNTER_INTERVAL
-            };
+            let wait = due.saturating_duration_since(clock::now().monotonic);
             match scopes.recv_timeout(wait) {
                 Ok(batch) => {
                     let rest = scopes.try_iter().flatten();
                     self.apply(batch.into_iter().chain(rest).collect());
                 }
-                Err(RecvTimeoutError::Timeout) if self.in_disorder => {
-                    if let Err(error) = self.repair() {
-                        tracing::error!(%error, "the filter still does not follow");
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => self.report_dropped(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            // However busy it is: who is attacked wants to know what is dropped.
+            if clock::now().monotonic >= due {
+                self.look_after();
+                due = clock::now().monotonic + self.interval;
+            }
+        }
+    }
+
+    /// Reads the counters, or brings everything in order again.
+    fn look_after(&mut self) {
+        if !self.in_disorder {
+            self.report_dropped();
+        }
+        if self.in_disorder
+            && let Err(error) = self.repair()
+        {
+            tracing::error!(%error, "the filter still does not follow");
         }
     }
 
@@ -134,6 +144,7 @@ impl<M: Mitigator> Enforcer<M> {
         }
         match self.mitigator.counters() {
             Ok(counters) => {
+                self.miss(&counters);
                 let dropped = counters
                     .into_iter()
                     .filter_map(|(id, dropped)| {
@@ -147,6 +158,24 @@ impl<M: Mitigator> Enforcer<M> {
                 tracing::warn!(%error, "the filter's counters cannot be read");
                 self.in_disorder = true;
             }
+        }
+    }
+
+    /// Filters that somebody else has removed, as `nft flush ruleset` does, are not in force.
+    fn miss(&mut self, counters: &BTreeMap<FilterId, Dropped>) {
+        let missing: Vec<MitigationKey> = self
+            .wanted
+            .iter()
+            .filter(|(id, _)| !counters.contains_key(*id))
+            .map(|(_, (key, _))| key.clone())
+            .collect();
+        if !missing.is_empty() {
+            tracing::error!(
+                filters = missing.len(),
+                "somebody has removed filters of moat; they are put back"
+            );
+            self.in_disorder = true;
+            self.tell(Input::NotEnforced(missing));
         }
     }
 
@@ -190,7 +219,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use dots::identifiers::Mid;
-    use mitigator::{Dropped, Reconciled};
+    use mitigator::Reconciled;
 
     use super::super::inputs::{Waiting, queue};
     use super::*;
@@ -199,6 +228,7 @@ mod tests {
     #[derive(Debug, Clone, Default)]
     struct Filters {
         hangs: Arc<Mutex<bool>>,
+        counters: Arc<Mutex<BTreeMap<FilterId, Dropped>>>,
     }
 
     impl Filters {
@@ -212,7 +242,7 @@ mod tests {
             }
             Err(MitigatorError::TimedOut {
                 program: "nft".into(),
-                limit: COUNTER_INTERVAL,
+                limit: INTERVAL,
             })
         }
     }
@@ -227,7 +257,8 @@ mod tests {
         }
 
         fn counters(&mut self) -> Result<BTreeMap<FilterId, Dropped>, MitigatorError> {
-            self.answer().map(|()| BTreeMap::new())
+            self.answer()
+                .map(|()| self.counters.lock().unwrap().clone())
         }
     }
 
@@ -248,6 +279,7 @@ mod tests {
             .map(|message| match message {
                 ToAuthority::Input(Input::Enforced(keys)) => (true, keys),
                 ToAuthority::Input(Input::NotEnforced(keys)) => (false, keys),
+                ToAuthority::Input(Input::Dropped(_)) => (true, Vec::new()),
                 other => panic!("{other:?}"),
             })
             .map(|(enforced, keys)| (enforced, keys.iter().map(|key| key.mid.0).collect()))
@@ -273,5 +305,55 @@ mod tests {
             mids.sort_unstable();
         }
         assert_eq!(last, [(true, vec![2, 3, 4])]);
+    }
+
+    /// Covers: S-041
+    #[test]
+    fn filters_that_somebody_else_removed_are_missed_and_put_back() {
+        let (filters, (inputs, waiting)) = (Filters::default(), queue());
+        let mut enforcer = Enforcer::new(filters, inputs);
+        enforcer.apply(enforce(1));
+        enforcer.look_after();
+        let told = told(&waiting);
+        let expected = [
+            (true, vec![1]),
+            (false, vec![1]),
+            (true, vec![]),
+            (true, vec![1]),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    /// Covers: S-042
+    #[test]
+    fn counters_are_read_however_often_filters_change() {
+        let (filters, (inputs, waiting)) = (Filters::default(), queue());
+        let dropped = Dropped {
+            packets: 7,
+            bytes: 700,
+        };
+        let id = filter_id(&key(1)).unwrap();
+        filters.counters.lock().unwrap().insert(id, dropped);
+        let mut enforcer = Enforcer::new(filters, inputs);
+        enforcer.interval = Duration::from_millis(20);
+        let (scopes, changes) = std::sync::mpsc::channel();
+        let running = std::thread::spawn(move || enforcer.run(&changes));
+        let is_counted = |message: ToAuthority| {
+            matches!(message, ToAuthority::Input(Input::Dropped(dropped))
+                if dropped.get(&key(1)) == Some(&(7, 700)))
+        };
+        // There is always something to do.
+        let mut counted = false;
+        for _ in 0..10_000 {
+            scopes.send(enforce(1)).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+            counted = std::iter::from_fn(|| waiting.take()).any(is_counted);
+            if counted {
+                break;
+            }
+        }
+        drop(scopes);
+        running.join().unwrap();
+        assert!(counted);
     }
 }

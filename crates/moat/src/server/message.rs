@@ -15,6 +15,8 @@ pub(super) enum ToAuthority {
     Input(Input),
     /// From the control socket, with what the sockets have counted.
     Call(Call, ShardCounters),
+    /// A socket cannot be used any more.
+    SocketFailed(std::io::Error),
     /// The server is to stop.
     Stop,
 }

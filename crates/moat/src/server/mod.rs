@@ -24,10 +24,12 @@ mod names;
 mod shard;
 
 use std::net::SocketAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::Path;
 use std::thread;
 
-use agent::server::{Customer, Customers};
+use agent::server::{Customer, Customers, SessionLimits};
 use dots::target::DomainName;
 use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
@@ -39,13 +41,17 @@ use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
 use self::message::{ToAuthority, ToShard};
-use self::shard::{DatagramShard, Shard, StreamShard};
+use self::shard::{Bound, DatagramShard, Shard, StreamShard};
 use crate::clock;
 use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
 use crate::control;
+use crate::descriptors;
 use crate::resolver::{self, Resolver};
 use crate::sessions;
 use crate::shutdown;
+
+/// Files that are not sessions: the state, the control socket and its callers, nft.
+const RESERVED_FILES: u64 = 256;
 
 /// Why the server could not run.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,23 @@ pub(crate) enum Error {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Another server of this host has the same table.
+    #[error(
+        "the nft table {table} belongs to another moat server that runs here: {error}; \
+         give one of them another `table` in [mitigator.nftables]"
+    )]
+    Table {
+        /// The table.
+        table: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A part of the server has ended while it was needed.
+    #[error("{0}")]
+    Broken(&'static str),
+    /// A socket cannot be used any more.
+    #[error("a socket of the server has failed: {0}")]
+    Socket(std::io::Error),
     /// The filter cannot be brought to what was promised.
     #[error("the promised mitigations cannot be enforced: {0}")]
     Mitigator(#[from] mitigator::MitigatorError),
@@ -126,9 +149,12 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     let resolver = config.resolver.as_ref().map(Resolver::new).transpose()?;
     let (names, wanted) = mpsc::unbounded_channel();
     tokio::spawn(names::look_up(resolver, wanted, inputs.clone()));
+    // A second server with these addresses or this table goes before it touches the filter.
+    let sockets = bind_all(&config)?;
+    let _table = lock_table(&config)?;
     let authority = start_authority(&config, waiting, &inputs, (shards.clone(), names))?;
     // Whoever is answered finds in force what was promised before.
-    start_shards(&config, &inputs, messages)?;
+    start_shards(&config, &inputs, sockets, messages)?;
     thread::Builder::new()
         .name("authority".to_owned())
         .spawn(move || {
@@ -148,7 +174,7 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
                 // Only requests can find no room.
                 let _told = inputs.send(ToAuthority::Call(call, counted));
             }
-            Some(result) = failure.recv() => return result.map_err(Error::from),
+            Some(result) = failure.recv() => return result,
             () = stop.recv() => break,
         }
     }
@@ -160,7 +186,7 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
         () = stop.recv() => None,
     };
     tracing::info!("moat server has stopped; what it promised stays in force");
-    last.unwrap_or(Ok(())).map_err(Error::from)
+    last.unwrap_or(Ok(()))
 }
 
 /// What all sockets have counted together.
@@ -176,9 +202,50 @@ async fn count(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardCounters {
     sum
 }
 
+/// Sockets for everything that is listened on.
+fn bind_all(config: &ServerConfig) -> Result<Vec<Bound>, Error> {
+    let bind = |(address, transport)| {
+        Bound::new(address, transport).map_err(|error| Error::Listen {
+            address,
+            transport: match transport {
+                Transport::Datagram => "UDP",
+                Transport::Stream => "TCP",
+            },
+            error,
+        })
+    };
+    config.sockets().map(bind).collect()
+}
+
+/// Keeps other servers of this network namespace, which is what a table belongs to, from the table as
+/// long as it lives.
+fn lock_table(config: &ServerConfig) -> Result<UnixListener, Error> {
+    let table = config.nftables.table.to_string();
+    let name = UnixAddress::from_abstract_name(format!("moat nft table {table}"));
+    name.and_then(|name| UnixListener::bind_addr(&name))
+        .map_err(|error| Error::Table { table, error })
+}
+
+/// How many sessions a TCP socket may hold: as configured, but no more than there are files for.
+fn stream_sessions(config: &ServerConfig) -> Result<usize, Error> {
+    let files = descriptors::allow_all().map_err(system("allow many sockets"))?;
+    let streams = config.sockets().filter(|(_, it)| *it == Transport::Stream);
+    let each = files.saturating_sub(RESERVED_FILES) / (streams.count() as u64).max(1);
+    let each = usize::try_from(each).unwrap_or(usize::MAX);
+    let wanted = config.limits.session_limits().sessions;
+    if each < wanted {
+        tracing::warn!(
+            "the system allows this process {files} open files: each TCP address takes {each} sessions, not {wanted}; \
+             raise the limit (ulimit -Hn, LimitNOFILE=) or lower [limits] sessions"
+        );
+    }
+    Ok(wanted.min(each))
+}
+
 fn start_shards(
     config: &ServerConfig,
     inputs: &Inputs,
+    sockets: Vec<Bound>,
     messages: Vec<mpsc::UnboundedReceiver<ToShard>>,
 ) -> Result<(), Error> {
     let credentials = dtls::ServerConfig::with_psks(
@@ -193,11 +260,16 @@ fn start_shards(
     let limits = config.limits.session_limits();
     let parameters = sessions::of_server(config.heartbeat);
     let count = messages.len() as u64;
-    for (number, ((address, transport), messages)) in (0..).zip(config.sockets().zip(messages)) {
+    let stream_sessions = stream_sessions(config)?;
+    for (number, (socket, messages)) in (0..).zip(sockets.into_iter().zip(messages)) {
+        let sessions = match socket {
+            Bound::Datagram(_) => limits.sessions,
+            Bound::Stream(_) => stream_sessions,
+        };
         let shard = Shard {
             sessions: agent::server::Sessions::new(
                 parameters.clone(),
-                limits,
+                SessionLimits { sessions, ..limits },
                 (number, count),
                 clock::short_seed().map_err(|error| Error::System {
                     what: "get randomness",
@@ -208,24 +280,14 @@ fn start_shards(
             counters: ShardCounters::default(),
         };
         let credentials = credentials.clone();
-        let refused = |error| Error::Listen {
-            address,
-            transport: match transport {
-                Transport::Datagram => "UDP",
-                Transport::Stream => "TCP",
-            },
-            error,
-        };
         let thread = thread::Builder::new().name(format!("shard {number}"));
-        let started = match transport {
-            Transport::Datagram => {
-                let socket = shard::bind(address).map_err(refused)?;
+        let started = match socket {
+            Bound::Datagram(socket) => {
                 let acceptor = dtls::Acceptor::new(credentials, &seed, clock::now().monotonic);
                 let shard = DatagramShard { shard, acceptor };
                 thread.spawn(move || shard.run(socket, messages))
             }
-            Transport::Stream => {
-                let listener = shard::listen(address).map_err(refused)?;
+            Bound::Stream(listener) => {
                 thread.spawn(move || StreamShard::new(shard, credentials).run(listener, messages))
             }
         };

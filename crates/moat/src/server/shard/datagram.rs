@@ -42,7 +42,7 @@ pub(in crate::server) struct DatagramShard {
 ///
 /// # Errors
 /// Those of the system, as when another program has the address.
-pub(in crate::server) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let socket = super::bound(address, (Type::DGRAM, Protocol::UDP))?;
     // The kernel grants what it may; less only means more loss in a burst.
     let _granted = socket.set_recv_buffer_size(SOCKET_BUFFER);
@@ -56,7 +56,8 @@ impl DatagramShard {
         socket: std::net::UdpSocket,
         messages: UnboundedReceiver<ToShard>,
     ) {
-        super::run(self.serve(socket, messages));
+        let inputs = self.shard.inputs.clone();
+        super::run(&inputs, self.serve(socket, messages));
     }
 
     async fn serve(

@@ -13,16 +13,34 @@ use std::net::{IpAddr, SocketAddr};
 
 use agent::server::{Flow, Input, SessionId, SessionOutput, Sessions};
 use agent::session::Event;
-use dtls::{CloseReason, OpensslSession};
+use dtls::{CloseReason, OpensslSession, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
-pub(super) use self::datagram::{DatagramShard, bind};
-pub(super) use self::stream::{StreamShard, listen};
+pub(super) use self::datagram::DatagramShard;
+pub(super) use self::stream::StreamShard;
 use super::counters::ShardCounters;
 use super::inputs::Inputs;
 use super::log;
 use super::message::{ToAuthority, ToShard};
 use crate::clock;
+
+/// A socket that is listened on.
+#[derive(Debug)]
+pub(super) enum Bound {
+    Datagram(std::net::UdpSocket),
+    Stream(std::net::TcpListener),
+}
+
+impl Bound {
+    /// # Errors
+    /// Those of the system, as when another program has the address.
+    pub(super) fn new(address: SocketAddr, transport: Transport) -> io::Result<Self> {
+        Ok(match transport {
+            Transport::Datagram => Self::Datagram(datagram::bind(address)?),
+            Transport::Stream => Self::Stream(stream::listen(address)?),
+        })
+    }
+}
 
 /// The sessions of one socket, the way to the authority, and what was counted.
 #[derive(Debug)]
@@ -107,14 +125,15 @@ impl Shard {
     }
 }
 
-/// Runs a shard until the server stops.
-fn run(serve: impl Future<Output = io::Result<()>>) {
+/// Runs a shard until the server stops, which it does if the shard cannot go on.
+fn run(inputs: &Inputs, serve: impl Future<Output = io::Result<()>>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let local = tokio::task::LocalSet::new();
     if let Err(error) = runtime.and_then(|runtime| local.block_on(&runtime, serve)) {
-        tracing::error!(%error, "a socket of the server has stopped");
+        // Only requests can find no room.
+        let _told = inputs.send(ToAuthority::SocketFailed(error));
     }
 }
 

@@ -27,7 +27,7 @@ const BACKLOG: i32 = 1024;
 /// Chunks that wait for the sessions; the connections wait behind them.
 const QUEUE: usize = 256;
 /// How long to wait when the system has no room for one more connection.
-const NO_ROOM: Duration = Duration::from_millis(100);
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// The sessions of one TCP listener.
 pub(in crate::server) struct StreamShard {
@@ -41,7 +41,7 @@ pub(in crate::server) struct StreamShard {
 ///
 /// # Errors
 /// Those of the system, as when another program has the address.
-pub(in crate::server) fn listen(address: SocketAddr) -> io::Result<StdListener> {
+pub(super) fn listen(address: SocketAddr) -> io::Result<StdListener> {
     let socket = super::bound(address, (Type::STREAM, Protocol::TCP))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -64,7 +64,8 @@ impl StreamShard {
         listener: StdListener,
         messages: UnboundedReceiver<ToShard>,
     ) {
-        super::run(self.serve(listener, messages));
+        let inputs = self.shard.inputs.clone();
+        super::run(&inputs, self.serve(listener, messages));
     }
 
     async fn serve(
@@ -74,17 +75,19 @@ impl StreamShard {
     ) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let (chunks, mut incoming) = mpsc::channel(QUEUE);
+        let mut full_until = None;
         loop {
             self.transmit();
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = listener.accept(), if full_until.is_none() => match accepted {
                     Ok((stream, remote)) => self.on_connection(stream, remote, &chunks),
                     Err(error) if is_of_one_peer(&error) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "a connection was not accepted");
-                        tokio::time::sleep(NO_ROOM).await;
+                        tracing::warn!(%error, "no connection is accepted for a while");
+                        full_until = Some(clock::now().monotonic + NO_ROOM);
                     }
                 },
+                () = sleep_until(full_until), if full_until.is_some() => full_until = None,
                 Some((id, received)) = incoming.recv() => self.on_incoming(id, received),
                 message = messages.recv() => match message {
                     Some(message) => self.shard.on_message(message),
