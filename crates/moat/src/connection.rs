@@ -8,29 +8,39 @@
 use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// The most octets that wait for the peer to take them.
 const MAX_WAITING: usize = 256 * 1024;
-/// How long a peer may take nothing before the connection is given up.
-const STALLED: Duration = Duration::from_secs(30);
+/// How long a peer may take nothing before the connection is given up; also how long what was sent
+/// before the end of a session may take altogether.
+const STALLED: Duration = Duration::from_secs(10);
 /// The most octets read at once: one TLS record.
 const CHUNK: usize = 16 * 1024;
 
 /// What a connection gives.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    /// Octets; none when the peer has ended the connection.
-    Chunk(Vec<u8>),
+    /// Octets; none when the peer has ended the connection. The next are read when [`Turn`] is over,
+    /// so that connections take turns and none fills the queue.
+    Chunk(Vec<u8>, Turn),
     /// The connection could not be opened, or has broken.
     Failed(io::Error),
 }
+
+/// A chunk is under way; dropped when that has been taken.
+#[derive(Debug)]
+pub(crate) struct Turn(
+    #[expect(dead_code, reason = "it is held, not looked at")] OwnedSemaphorePermit,
+);
 
 /// The peer takes nothing, and too much waits for it already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,8 +70,14 @@ impl Connection {
             let failed = match opening.await {
                 Ok(stream) => {
                     let (reader, writer) = stream.into_split();
-                    tokio::task::spawn_local(write(writer, chunks, still_waiting));
-                    read(reader, &incoming, &into).await
+                    let (writing, written) = oneshot::channel();
+                    let writer = write(writer, chunks, still_waiting, writing);
+                    tokio::task::spawn_local(writer);
+                    tokio::select! {
+                        error = read(reader, &incoming, &into) => error,
+                        // It has given up: what the peer was told has a gap.
+                        _ = written => io::ErrorKind::TimedOut.into(),
+                    }
                 }
                 Err(error) => error,
             };
@@ -102,7 +118,11 @@ async fn read<T>(
     incoming: &mpsc::Sender<T>,
     into: &impl Fn(Incoming) -> T,
 ) -> io::Error {
+    let turns = Arc::new(Semaphore::new(1));
     loop {
+        let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
+            return io::ErrorKind::ConnectionAborted.into();
+        };
         let mut chunk = match reader.readable().await {
             Ok(()) => Vec::with_capacity(CHUNK),
             Err(error) => return error,
@@ -111,7 +131,9 @@ async fn read<T>(
             Ok(length) => length == 0,
             Err(error) => return error,
         };
-        let told = incoming.send(into(Incoming::Chunk(chunk))).await;
+        let told = incoming
+            .send(into(Incoming::Chunk(chunk, Turn(turn))))
+            .await;
         if ended || told.is_err() {
             return io::ErrorKind::ConnectionAborted.into();
         }
@@ -122,12 +144,18 @@ async fn write(
     mut writer: OwnedWriteHalf,
     mut chunks: mpsc::UnboundedReceiver<Vec<u8>>,
     waiting: Rc<Cell<usize>>,
+    _writing: oneshot::Sender<()>,
 ) {
+    let mut linger = STALLED;
     while let Some(chunk) = chunks.recv().await {
-        // Of a broken connection the reader hears as well.
-        let Ok(Ok(())) = tokio::time::timeout(STALLED, writer.write_all(&chunk)).await else {
+        let patience = if chunks.is_closed() { linger } else { STALLED };
+        let began = Instant::now();
+        let Ok(Ok(())) = tokio::time::timeout(patience, writer.write_all(&chunk)).await else {
             return;
         };
+        if chunks.is_closed() {
+            linger = linger.saturating_sub(began.elapsed());
+        }
         waiting.set(waiting.get().saturating_sub(chunk.len()));
     }
 }

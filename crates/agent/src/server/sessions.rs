@@ -184,6 +184,12 @@ impl<S: dtls::Session> Sessions<S> {
         }
     }
 
+    /// Octets came in on the connection of one session, or none: it has ended. A peer that connects
+    /// anew from the same port has another.
+    pub fn handle_chunk(&mut self, now: Instant, id: SessionId, chunk: &[u8]) {
+        self.with(id, |session| session.handle_datagram(now, chunk));
+    }
+
     /// Answers a request.
     pub fn respond(&mut self, now: Instant, id: SessionId, exchange: Exchange, response: Response) {
         self.with(id, |session| session.respond(now, exchange, response));

@@ -159,6 +159,7 @@ impl Daemon {
         let now = clock::now();
         match incoming {
             Incoming::Datagram(path, datagram) => self.agent.handle_datagram(now, path, &datagram),
+            Incoming::Chunk(path, chunk, _turn) => self.agent.handle_datagram(now, path, &chunk),
             Incoming::Failed(path, error) => {
                 self.agent
                     .handle_path_failure(now, path, &error.to_string());

@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, Turn};
 use crate::link;
 
 /// Largest datagram taken; a DTLS record is never longer than 2^14 bytes and some.
@@ -23,8 +23,10 @@ const MAX_DATAGRAM: usize = 64 * 1024;
 /// What a socket gives.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// A datagram; of a connection, a chunk, which is empty where the connection has ended.
+    /// A datagram.
     Datagram(PathId, Vec<u8>),
+    /// Octets of a connection; none where it has ended.
+    Chunk(PathId, Vec<u8>, Turn),
     /// The socket is of no use, as when the peer's port is closed.
     Failed(PathId, io::Error),
 }
@@ -81,7 +83,7 @@ impl Paths {
                     link::socket((Type::STREAM, Protocol::TCP), interface, source, remote)?;
                 let connecting = TcpSocket::from_std_stream(socket.into()).connect(remote);
                 let into = move |incoming| match incoming {
-                    connection::Incoming::Chunk(chunk) => Incoming::Datagram(path, chunk),
+                    connection::Incoming::Chunk(chunk, turn) => Incoming::Chunk(path, chunk, turn),
                     connection::Incoming::Failed(error) => Incoming::Failed(path, error),
                 };
                 Path::Stream(Connection::spawn(connecting, self.incoming.clone(), into))

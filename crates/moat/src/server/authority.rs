@@ -14,6 +14,7 @@ use super::Error;
 use super::counters::{AuthorityCounters, ShardCounters};
 use super::inputs::Waiting;
 use super::log;
+use super::log_limit::LogLimit;
 use super::message::{Scope, ToAuthority, ToShard};
 use crate::clock;
 use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
@@ -33,6 +34,7 @@ pub(super) struct Authority<S> {
     pub(super) scopes: Sender<Vec<Scope>>,
     pub(super) names: UnboundedSender<DomainName>,
     pub(super) counters: AuthorityCounters,
+    pub(super) refusals: LogLimit,
 }
 
 impl<S: ServerStore> Authority<S> {
@@ -138,7 +140,10 @@ impl<S: ServerStore> Authority<S> {
         // Nothing is said to have happened before it is durable.
         for outcome in &outcomes {
             self.count(outcome);
-            log::decided(outcome);
+            let is_refusal = matches!(outcome, Outcome::Refused { .. });
+            if !is_refusal || self.refusals.allows(clock::now().monotonic, "refusals") {
+                log::decided(outcome);
+            }
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod counters;
 mod enforcer;
 mod inputs;
 mod log;
+mod log_limit;
 mod message;
 mod names;
 mod shard;
@@ -40,6 +41,7 @@ use self::authority::Authority;
 use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
+use self::log_limit::LogLimit;
 use self::message::{ToAuthority, ToShard};
 use self::shard::{Bound, DatagramShard, Shard, StreamShard};
 use crate::clock;
@@ -278,6 +280,7 @@ fn start_shards(
             ),
             inputs: inputs.clone(),
             counters: ShardCounters::default(),
+            failures: LogLimit::default(),
         };
         let credentials = credentials.clone();
         let thread = thread::Builder::new().name(format!("shard {number}"));
@@ -337,5 +340,6 @@ fn start_authority(
         scopes,
         names,
         counters: AuthorityCounters::default(),
+        refusals: LogLimit::default(),
     })
 }

@@ -1,23 +1,46 @@
 //! Looks up the names of customers beside everything else (RFC 9132 §4.4.1.1).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use agent::server::{Input, Resolution, ResolutionError};
 use dots::target::DomainName;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::inputs::Inputs;
 use super::message::ToAuthority;
 use crate::resolver::{Failure, Resolver};
 
-/// Looks up each name that the authority wants; how many that are at a time, the authority bounds.
+/// Names that are looked up at a time; each takes a few sockets. Those beyond fail, and their requests are
+/// made again.
+const LOOKUPS: usize = 64;
+/// How long a lookup may take.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Looks up each name that the authority wants.
 pub(super) async fn look_up(
     resolver: Option<Resolver>,
     mut names: UnboundedReceiver<DomainName>,
     inputs: Inputs,
 ) {
+    let places = Arc::new(Semaphore::new(LOOKUPS));
     while let Some(name) = names.recv().await {
         let (resolver, inputs) = (resolver.clone(), inputs.clone());
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            let busy =
+                ResolutionError::Unavailable("too many names are being looked up".to_owned());
+            let _told = inputs.send(ToAuthority::Input(Input::Resolved(name, Err(busy))));
+            continue;
+        };
         tokio::spawn(async move {
-            let found = resolve(resolver.as_ref(), &name).await;
+            let _place = place;
+            let looking = resolve(resolver.as_ref(), &name);
+            let found = tokio::time::timeout(PATIENCE, looking).await;
+            let found = found.unwrap_or_else(|_| {
+                let late = "no name server answered in time".to_owned();
+                Err(ResolutionError::Unavailable(late))
+            });
             // Only requests can find no room.
             let _told = inputs.send(ToAuthority::Input(Input::Resolved(name, found)));
         });

@@ -10,6 +10,7 @@ mod hostile;
 mod libcoap;
 mod loss;
 mod names;
+mod others;
 mod pause;
 mod random;
 mod redirect;

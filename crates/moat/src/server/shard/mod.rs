@@ -21,6 +21,7 @@ pub(super) use self::stream::StreamShard;
 use super::counters::ShardCounters;
 use super::inputs::Inputs;
 use super::log;
+use super::log_limit::LogLimit;
 use super::message::{ToAuthority, ToShard};
 use crate::clock;
 
@@ -48,6 +49,7 @@ pub(super) struct Shard {
     pub(super) sessions: Sessions<OpensslSession>,
     pub(super) inputs: Inputs,
     pub(super) counters: ShardCounters,
+    pub(super) failures: LogLimit,
 }
 
 /// What leaves the sessions towards their peers.
@@ -95,7 +97,15 @@ impl Shard {
                 }
                 SessionOutput::Event(session, event) => (session, event),
             };
-            log::session(session, &event);
+            let is_failure = matches!(&event, Event::Closed(reason)
+                if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed));
+            if !is_failure
+                || self
+                    .failures
+                    .allows(clock::now().monotonic, "failed sessions")
+            {
+                log::session(session, &event);
+            }
             self.count(&event);
             let is_closed = matches!(event, Event::Closed(_));
             if let Some(input) = Input::from_event(session, event)

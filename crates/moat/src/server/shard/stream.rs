@@ -107,6 +107,11 @@ impl StreamShard {
         // Messages are small and wait for no others.
         let _slower = stream.set_nodelay(true);
         let now = clock::now().monotonic;
+        // A peer that connects anew from the same port has no use for its old connection.
+        if let Some(before) = self.by_remote.get(&remote) {
+            self.shard.sessions.handle_chunk(now, *before, &[]);
+            self.transmit();
+        }
         let session = match self.credentials.accept_stream(now) {
             Ok(session) => session,
             Err(error) => {
@@ -131,17 +136,13 @@ impl StreamShard {
     }
 
     fn on_incoming(&mut self, id: SessionId, incoming: Incoming) {
-        // What a connection gave before it was ended is for nobody.
-        let Some((remote, _)) = self.connections.get(&id) else {
-            return;
-        };
-        let chunk = match incoming {
-            Incoming::Chunk(chunk) => chunk,
-            // To the session a broken connection is one that has ended.
-            Incoming::Failed(_) => Vec::new(),
+        // To the session a broken connection is one that has ended.
+        let (chunk, _turn) = match incoming {
+            Incoming::Chunk(chunk, turn) => (chunk, Some(turn)),
+            Incoming::Failed(_) => (Vec::new(), None),
         };
         let now = clock::now().monotonic;
-        self.shard.sessions.handle_datagram(now, *remote, &chunk);
+        self.shard.sessions.handle_chunk(now, id, &chunk);
     }
 
     /// Sends what the sessions have to say, and ends the connections of those that are over.
@@ -150,7 +151,10 @@ impl StreamShard {
             match outgoing {
                 Outgoing::Transmit(flow, chunk) => self.send(flow.remote, chunk),
                 Outgoing::Closed(id) => {
-                    if let Some((remote, _)) = self.connections.remove(&id) {
+                    // The peer may have connected anew from the same port.
+                    if let Some((remote, _)) = self.connections.remove(&id)
+                        && self.by_remote.get(&remote) == Some(&id)
+                    {
                         self.by_remote.remove(&remote);
                     }
                 }

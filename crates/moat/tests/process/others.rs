@@ -1,0 +1,87 @@
+//! Others on the same host that get in the way.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+
+use coap::Code;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{
+    CUID, Daemon, Outcome, PATIENCE, Peer, SERVER_V4, Site, body, get, is_filtered, isolated, put,
+    run, until,
+};
+
+/// Covers: S-041
+#[test]
+fn filters_that_somebody_flushes_come_back() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let mut server = site.start()?;
+        let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
+        let asked = client.ask(&put(CUID, 1, &body("203.0.113.7/32", 600)))?;
+        assert_eq!(asked.code, Code::CREATED);
+        until("it is enforced", || Ok(is_filtered("203.0.113.7")))?;
+        run("nft", &["flush", "ruleset"])?;
+        server.wait_for("somebody has removed filters")?;
+        until("it is enforced again", || Ok(is_filtered("203.0.113.7")))
+    })
+}
+
+/// A second server that cannot run must leave the filter of the first alone.
+#[test]
+fn a_second_server_with_the_same_address_or_table_changes_nothing() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let _server = site.start()?;
+        let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
+        client.ask(&put(CUID, 1, &body("203.0.113.7/32", 600)))?;
+        until("it is enforced", || Ok(is_filtered("203.0.113.7")))?;
+        let written = fs::read_to_string(site.path().join("server.toml"))?;
+        let own = written
+            .replace("server.db", "second.db")
+            .replace("server.sock", "second.sock");
+        let elsewhere = own.replace(":4646", ":4647");
+        let file = site.path().join("second.toml");
+        for (config, said) in [
+            (own, "cannot listen on"),
+            (elsewhere, "belongs to another moat server"),
+        ] {
+            fs::write(&file, config)?;
+            Daemon::launch("server", &file)?.wait_for(said)?;
+            assert!(is_filtered("203.0.113.7"));
+        }
+        Ok(())
+    })
+}
+
+/// Who connects and says nothing takes none of the files that nft needs.
+#[test]
+fn silent_connections_of_many_sources_stop_no_mitigation() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let _server = site.start()?;
+        // The server was started with the usual limit of 1024; this test needs more than it has.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = maximum;
+        setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
+        let to: SocketAddr = SERVER_V4.parse()?;
+        let mut silent = Vec::new();
+        for source in 1..=80 {
+            for _ in 0..16 {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+                let from: SocketAddr = format!("127.0.1.{source}:0").parse()?;
+                socket.bind(&from.into())?;
+                socket.connect_timeout(&to.into(), PATIENCE)?;
+                silent.push(TcpStream::from(socket));
+            }
+        }
+        let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
+        let asked = client.ask(&put(CUID, 1, &body("203.0.113.7/32", 600)))?;
+        assert_eq!(asked.code, Code::CREATED);
+        until("it is enforced", || Ok(is_filtered("203.0.113.7")))?;
+        assert_eq!(client.ask(&get(CUID, 1))?.code, Code::CONTENT);
+        drop(silent);
+        Ok(())
+    })
+}
