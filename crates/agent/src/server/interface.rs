@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coap::{Exchange, Request, Response, Token};
 use dots::target::{DomainName, Target};
-use dtls::Peer;
+use dtls::{CloseReason, Peer};
 
 use super::outcome::Outcome;
 use super::record::{MitigationKey, MitigationRecord};
@@ -43,6 +43,8 @@ pub enum Input {
     NotificationRejected(SessionId, Token),
     /// The client is lost: nothing came for `missing-hb-allowed` heartbeats (RFC 9132 §4.7).
     SessionLost(SessionId),
+    /// The session ended without a word of the client, which may come back.
+    SessionBroken(SessionId),
     /// The client, or its session, ended in order.
     SessionClosed(SessionId),
     /// The mitigator enforces these.
@@ -81,7 +83,10 @@ impl Input {
                 Some(Self::NotificationRejected(session, token))
             }
             Event::PeerSilent => Some(Self::SessionLost(session)),
-            Event::Closed(_) => Some(Self::SessionClosed(session)),
+            Event::Closed(CloseReason::Local | CloseReason::PeerClosed) => {
+                Some(Self::SessionClosed(session))
+            }
+            Event::Closed(_) => Some(Self::SessionBroken(session)),
             Event::Response { .. } | Event::RequestFailed { .. } => None,
         }
     }
@@ -111,7 +116,7 @@ pub enum Action {
     /// Whether the client of a session has a mitigation in force: the session then goes by the
     /// other set of parameters (RFC 9132 §4.5).
     SetMitigating(SessionId, bool),
-    /// End a session whose client is lost.
+    /// End a session whose client is lost, or that has to make room for another.
     Close(SessionId),
     /// A decision, for the log.
     Decided(Outcome),

@@ -66,6 +66,9 @@ impl Server {
         let mut mitigation = Mitigation::new(now, record, self.policy.terminating);
         // A wall clock that was set back makes nothing last longer than was granted.
         mitigation.expires = mitigation.expires.into_iter().chain(longest).min();
+        if mitigation.record.standing == Standing::Parked {
+            self.await_owner(now, &mitigation.record);
+        }
         self.mitigations.insert(mitigation);
     }
 

@@ -15,6 +15,7 @@
 //! Actions come out in the order in which they are to be carried out: what precedes a `Respond`
 //! must be durable before the response leaves (ARCHITECTURE.md, invariant 2).
 
+mod absence;
 mod admission;
 mod announcement;
 mod attacks;
@@ -44,12 +45,13 @@ mod sessions;
 mod termination;
 mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use dots::mitigation::{MitigationStatus, Status};
 use dots::target::Target;
 
+use self::absence::Absences;
 use self::announcement::Announcements;
 use self::attacks::Attacks;
 use self::clients::Client;
@@ -86,7 +88,9 @@ pub struct Server {
     customers: Customers,
     policy: Policy,
     clients: BTreeMap<SessionId, Client>,
-    sessions_of_customer: BTreeMap<String, usize>,
+    /// The sessions of each customer that has some, in the order in which they came up.
+    sessions_of_customer: BTreeMap<String, BTreeSet<(Instant, SessionId)>>,
+    absences: Absences,
     mitigations: Mitigations,
     resources: BTreeMap<ClientKey, ClientResources>,
     resolutions: Resolutions,
@@ -107,6 +111,7 @@ impl Server {
             policy,
             clients: BTreeMap::new(),
             sessions_of_customer: BTreeMap::new(),
+            absences: Absences::default(),
             mitigations: Mitigations::default(),
             resources: snapshot.resources,
             resolutions: Resolutions::default(),
@@ -133,7 +138,7 @@ impl Server {
     /// Takes one input; what follows from it waits in [`Server::poll_action`].
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Established(session, peer) => self.on_established(session, &peer),
+            Input::Established(session, peer) => self.on_established(now, session, &peer),
             Input::Request {
                 session,
                 exchange,
@@ -145,7 +150,8 @@ impl Server {
                 self.observations.deregister((session, token));
             }
             Input::SessionLost(session) => self.on_session_lost(now, session),
-            Input::SessionClosed(session) => self.forget(session),
+            Input::SessionBroken(session) => self.on_session_broken(now, session),
+            Input::SessionClosed(session) => drop(self.forget(session)),
             Input::Enforced(keys) => self.on_enforced(now, &keys),
             Input::NotEnforced(keys) => self.on_not_enforced(now, &keys),
             Input::Dropped(dropped) => self.on_dropped(now, &dropped),
@@ -170,7 +176,8 @@ impl Server {
         let due = self.observations.next_due();
         let resolution = self.resolutions.next_due();
         let announcement = self.announcements.first().map(|(at, _)| *at);
-        [expiry, notification, due, resolution, announcement]
+        let absence = self.absences.next_due();
+        [expiry, notification, due, resolution, announcement, absence]
             .into_iter()
             .flatten()
             .min()
@@ -203,6 +210,7 @@ impl Server {
             let key = key.clone();
             self.end(now, &key, Status::AttackMitigationTerminated);
         }
+        self.give_up_absent(now);
         self.resolve_again(now);
         self.check_announcements(now);
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {

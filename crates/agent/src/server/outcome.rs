@@ -21,9 +21,10 @@ pub enum Outcome {
         /// Who it is.
         peer: Peer,
     },
-    /// A session was closed because its customer has so many already.
+    /// The oldest session of a customer was closed: another one came up, and there were as many
+    /// as the customer may have.
     TooManySessions {
-        /// The session.
+        /// The session that was closed.
         session: SessionId,
         /// The customer.
         customer: String,

@@ -19,6 +19,9 @@ pub struct Policy {
     /// After how long without anything dropped an attack is said to have stopped (RFC 9132 §4.4.2).
     /// Zero: never.
     pub attack_stopped_after: Duration,
+    /// How long a client may be away whose session broke, or since a restart, before what it
+    /// preconfigured starts (RFC 9132 §4.7).
+    pub lost_after: Duration,
     /// How often observers are told without a change; at least 3 s (RFC 9132 §4.4.2.1).
     pub notification_interval: Duration,
     /// How long an observer is not told again after it was; what changes meanwhile is told then.
@@ -61,6 +64,8 @@ impl Default for Policy {
             on_conflict: ConflictPolicy::Both,
             terminating: Duration::from_secs(120),
             attack_stopped_after: Duration::from_secs(300),
+            // As long as default heartbeats take to find a peer lost: 15 of 30 s (§4.5.2).
+            lost_after: Duration::from_secs(450),
             notification_interval: Duration::from_secs(15),
             notification_pause: Duration::from_secs(1),
             max_observations: 64,

@@ -3,7 +3,7 @@
 use agent::server::{Input, Outcome, Policy, SessionId};
 use coap::Code;
 
-use super::rig::{Ask, BRANCH, HOME, Rig, body, policy, text_of};
+use super::rig::{Ask, BRANCH, HOME, Rig, body, parked_body, policy, text_of};
 use crate::world::{cbor, seconds};
 
 /// How many requests a customer of the rig may make at once.
@@ -156,23 +156,39 @@ fn a_customer_has_a_bounded_number_of_sessions() {
         max_sessions_of_customer: 2,
         ..policy()
     });
-    rig.establish(SessionId(3), "home", 3);
+    rig.advance(seconds(1));
+    // The number of a session does not say when it came up.
+    rig.establish(SessionId(0), "home", 3);
+    rig.advance(seconds(1));
     rig.establish(SessionId(4), "home", 4);
-    assert_eq!(rig.closed, [SessionId(4)]);
+    assert_eq!(rig.closed, [HOME]);
     assert!(matches!(
         rig.outcomes.last(),
-        Some(Outcome::TooManySessions { session: SessionId(4), customer, limit: 2 }) if customer == "home"
+        Some(Outcome::TooManySessions { session: HOME, customer, limit: 2 }) if customer == "home"
     ));
-    rig.expect(
-        SessionId(4),
-        of("four", 1, "203.0.113.1/32"),
-        Code::UNAUTHORIZED,
-    );
+    rig.expect(HOME, of("one", 1, "203.0.113.1/32"), Code::UNAUTHORIZED);
+    rig.expect(SessionId(4), of("four", 1, "203.0.113.1/32"), Code::CREATED);
     // Its end frees nothing, and that of another does.
-    rig.input(Input::SessionClosed(SessionId(4)));
+    rig.input(Input::SessionClosed(HOME));
     rig.establish(SessionId(5), "home", 5);
-    rig.input(Input::SessionLost(SessionId(3)));
+    rig.input(Input::SessionLost(SessionId(4)));
     rig.establish(SessionId(6), "home", 6);
-    assert_eq!(rig.closed, [SessionId(4), SessionId(5), SessionId(3)]);
-    rig.expect(HOME, of("one", 1, "203.0.113.1/32"), Code::CREATED);
+    assert_eq!(rig.closed, [HOME, SessionId(0), SessionId(4)]);
+}
+
+/// Covers: X-013, S-024
+#[test]
+fn a_client_whose_last_session_made_room_counts_as_lost_when_it_stays_away() {
+    let mut rig = Rig::with(Policy {
+        max_sessions_of_customer: 1,
+        ..policy()
+    });
+    let parked = parked_body(&["203.0.113.7/32"], 7200);
+    let parked = Ask::put("mitigate/cuid=one/mid=1", parked);
+    rig.expect(HOME, parked, Code::CREATED);
+    rig.establish(SessionId(3), "home", 3);
+    rig.advance(seconds(449));
+    assert!(rig.enforced.is_empty());
+    rig.advance(seconds(1));
+    assert_eq!(rig.enforced.len(), 1);
 }

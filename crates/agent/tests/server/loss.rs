@@ -1,8 +1,10 @@
 //! Requests that wait for the session to be lost (RFC 9132 §4.4.1.1, §4.7).
 
 use agent::server::{Input, SessionId};
+use agent::session::Event;
 use coap::Code;
 use dots::mitigation::Status;
+use dtls::CloseReason;
 
 use super::rig::{Ask, BRANCH, HOME, Rig, parked_body, report};
 use crate::world::{EPOCH, seconds};
@@ -133,4 +135,66 @@ fn only_the_parked_requests_of_the_lost_client_start() {
         .map(|key| key.customer.as_str())
         .collect();
     assert_eq!(started, ["home"]);
+}
+
+/// Covers: S-024, S-070
+#[test]
+fn only_an_end_that_was_said_is_orderly() {
+    for (reason, is_orderly) in [
+        (CloseReason::Local, true),
+        (CloseReason::PeerClosed, true),
+        (CloseReason::HandshakeTimedOut, false),
+    ] {
+        let input = Input::from_event(HOME, Event::Closed(reason));
+        assert_eq!(
+            matches!(input, Some(Input::SessionClosed(HOME))),
+            is_orderly
+        );
+        assert_eq!(
+            matches!(input, Some(Input::SessionBroken(HOME))),
+            !is_orderly
+        );
+    }
+}
+
+/// Covers: S-024, S-070. A TCP connection breaks when its host dies, and when a NAT starts again.
+#[test]
+fn a_client_whose_session_broke_is_lost_unless_it_comes_back_in_time() {
+    let mut rig = parked();
+    rig.expect(
+        HOME,
+        Ask::put(PATH, parked_body(&["203.0.113.7/32"], 7200)),
+        Code::CHANGED,
+    );
+    rig.input(Input::SessionBroken(HOME));
+    rig.advance(seconds(449));
+    rig.establish(SessionId(3), "home", 1);
+    rig.advance(seconds(1000));
+    assert!(rig.enforced.is_empty(), "it came back");
+    rig.establish(SessionId(4), "home", 1);
+    rig.input(Input::SessionBroken(SessionId(3)));
+    rig.advance(seconds(1000));
+    assert!(rig.enforced.is_empty(), "another session is up");
+    rig.input(Input::SessionBroken(SessionId(4)));
+    rig.establish(SessionId(5), "home", 3);
+    rig.advance(seconds(449));
+    assert!(rig.enforced.is_empty());
+    rig.advance(seconds(1));
+    assert_eq!(rig.enforced.len(), 1, "nobody else's session counts");
+}
+
+/// Covers: S-023, S-024. After a restart a client that is gone has no session to lose.
+#[test]
+fn a_client_that_does_not_come_back_after_a_restart_is_lost() {
+    for comes_back in [true, false] {
+        let mut rig = parked();
+        rig.restart();
+        rig.advance(seconds(449));
+        if comes_back {
+            rig.establish(SessionId(3), "home", 1);
+        }
+        assert!(rig.enforced.is_empty());
+        rig.advance(seconds(1));
+        assert_eq!(rig.enforced.is_empty(), comes_back);
+    }
 }

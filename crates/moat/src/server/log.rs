@@ -15,7 +15,7 @@ pub(super) fn decided(outcome: &Outcome) {
             customer,
             limit,
         } => {
-            tracing::warn!(%session, customer, limit, "a session too many for the customer was closed");
+            tracing::warn!(%session, customer, limit, "the oldest session of the customer was closed to make room for another");
         }
         Outcome::Accepted { key, lifetime } => tracing::info!(
             customer = key.customer,

@@ -1,0 +1,98 @@
+//! Clients whose last session broke without a word, or that have not come back since a restart, and
+//! that have preconfigured requests (RFC 9132 §4.7).
+//!
+//! ```text
+//! session breaks, or restart --> away --Established--> back: nothing starts
+//!                                 \--- as long as heartbeats may fail ---> requests start
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Server;
+use super::record::{MitigationKey, MitigationRecord, Standing};
+use crate::time::Now;
+
+/// SHA-256 of what a client proved to hold.
+type Credential = [u8; 32];
+
+/// The clients that are away, each with the instant at which it counts as lost.
+#[derive(Debug, Default)]
+pub(super) struct Absences {
+    until: BTreeMap<Credential, Instant>,
+    /// With the customer.
+    by_instant: BTreeMap<(Instant, Credential), String>,
+}
+
+impl Absences {
+    fn begin(&mut self, credential: Credential, customer: String, until: Instant) {
+        self.end(&credential);
+        self.until.insert(credential, until);
+        self.by_instant.insert((until, credential), customer);
+    }
+
+    /// The client is back.
+    pub(super) fn end(&mut self, credential: &Credential) {
+        if let Some(until) = self.until.remove(credential) {
+            self.by_instant.remove(&(until, *credential));
+        }
+    }
+
+    /// When the next client counts as lost.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.by_instant.keys().next().map(|(at, _)| *at)
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<(Credential, String)> {
+        let first = self.by_instant.first_entry()?;
+        if first.key().0 > now {
+            return None;
+        }
+        let ((_, credential), customer) = first.remove_entry();
+        self.until.remove(&credential);
+        Some((credential, customer))
+    }
+}
+
+impl Server {
+    /// A client has no session, and did not say that it goes: unless it comes back in time, what it
+    /// preconfigured starts.
+    pub(super) fn await_return(&mut self, now: Now, customer: &str, credential: Credential) {
+        let has_session = self.attacks.has_session(&credential);
+        if !has_session && !self.parked(customer, &credential).is_empty() {
+            let until = now.monotonic + self.policy.lost_after;
+            let customer = customer.to_owned();
+            self.absences.begin(credential, customer, until);
+        }
+    }
+
+    /// The client of a preconfigured request that was restored has no session yet.
+    pub(super) fn await_owner(&mut self, now: Now, record: &MitigationRecord) {
+        let until = now.monotonic + self.policy.lost_after;
+        let customer = record.key.customer.clone();
+        self.absences.begin(record.credential, customer, until);
+    }
+
+    /// Starts what clients preconfigured that have not come back.
+    pub(super) fn give_up_absent(&mut self, now: Now) {
+        while let Some((credential, customer)) = self.absences.pop_due(now.monotonic) {
+            self.start_parked(now, &customer, &credential);
+        }
+    }
+
+    /// A client is lost: what it preconfigured starts.
+    pub(super) fn start_parked(&mut self, now: Now, customer: &str, credential: &Credential) {
+        for key in self.parked(customer, credential) {
+            self.trigger(now, &key);
+        }
+    }
+
+    fn parked(&self, customer: &str, credential: &Credential) -> Vec<MitigationKey> {
+        self.mitigations
+            .of_customer(customer)
+            .filter(|mitigation| mitigation.record.standing == Standing::Parked)
+            .filter(|mitigation| mitigation.record.credential == *credential)
+            .map(|mitigation| mitigation.record.key.clone())
+            .collect()
+    }
+}
