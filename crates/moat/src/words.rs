@@ -1,5 +1,7 @@
 //! The words in which people name targets, ports, protocols and lifetimes.
 
+use std::net::IpAddr;
+
 use dots::lifetime::Lifetime;
 use dots::target::{PortRange, Protocol, Target, TargetPrefix};
 
@@ -16,6 +18,18 @@ pub(crate) enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// An address of a host with the length of a prefix.
+    #[error(
+        "{word:?} has bits set behind its length; write {network}, or {host} for the one address"
+    )]
+    HostBits {
+        /// What was said.
+        word: String,
+        /// The prefix that it lies in.
+        network: TargetPrefix,
+        /// The address alone.
+        host: IpAddr,
+    },
     /// Not a port or a range of ports.
     #[error("{0:?} is no port: write 80, or 8000-8080")]
     Port(String),
@@ -27,8 +41,11 @@ pub(crate) enum Error {
     /// Ports of a protocol that has none.
     #[error("{0} has no ports; leave out the ports, or name another protocol")]
     NoPorts(String),
+    /// Not the number of a request.
+    #[error("{0:?} is no request: write its number, which `moat status` shows")]
+    Request(String),
     /// Not a lifetime.
-    #[error("{0:?} is no lifetime: write seconds, 1 or more, or `indefinite`")]
+    #[error("{0:?} is no lifetime: write seconds, from 1 to 4294967295, or `indefinite`")]
     Lifetime(String),
 }
 
@@ -58,11 +75,26 @@ fn each<T>(words: &[String], read: impl Fn(&str) -> Result<T, Error>) -> Result<
 
 /// An address or a prefix.
 pub(crate) fn prefix(word: &str) -> Result<TargetPrefix, Error> {
-    word.parse()
-        .map_err(|error: dots::target::TargetError| Error::Target {
+    let network: TargetPrefix =
+        word.parse()
+            .map_err(|error: dots::target::TargetError| Error::Target {
+                word: word.to_owned(),
+                reason: error.to_string(),
+            })?;
+    let host = word.split_once('/').and_then(|(host, _)| host.parse().ok());
+    match host {
+        Some(host) if host != network.net().addr() => Err(Error::HostBits {
             word: word.to_owned(),
-            reason: error.to_string(),
-        })
+            network,
+            host,
+        }),
+        _ => Ok(network),
+    }
+}
+
+/// The number of a request.
+pub(crate) fn request(word: &str) -> Result<u64, Error> {
+    word.parse().map_err(|_| Error::Request(word.to_owned()))
 }
 
 /// A port, or a range as in `8000-8080`.
@@ -185,6 +217,17 @@ mod tests {
         ] {
             assert!(matches!(prefix(word), Err(Error::Target { .. })), "{word}");
         }
+        for word in ["203.0.113.7/28", "2001:db8:f:100::7/64"] {
+            assert!(
+                matches!(prefix(word), Err(Error::HostBits { .. })),
+                "{word}"
+            );
+        }
+        assert_eq!(
+            prefix("203.0.113.7/28").unwrap_err().to_string(),
+            "\"203.0.113.7/28\" has bits set behind its length; write 203.0.113.0/28, or 203.0.113.7 for the one address"
+        );
+        assert!(prefix("203.0.113.0/28").is_ok() && prefix("203.0.113.7/32").is_ok());
         for word in ["", "65536", "90-80", "-", "80-"] {
             assert_eq!(port_range(word), Err(Error::Port(word.to_owned())));
         }

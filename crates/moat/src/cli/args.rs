@@ -147,7 +147,7 @@ pub(super) struct MitigateArgs {
     /// Only these protocols, as in udp, tcp, icmp, or a number from 0 to 255; all without it
     #[arg(long = "protocol", value_name = "PROTOCOL", value_parser = checked(words::protocol))]
     pub(super) protocols: Vec<String>,
-    /// How long it is wanted: seconds, or `indefinite`; without it what the client's file says (3600)
+    /// How long it is wanted: seconds (1 to 4294967295), or `indefinite`; without it what the client's file says (3600)
     #[arg(long, value_name = "SECONDS", value_parser = checked(words::lifetime))]
     pub(super) lifetime: Option<String>,
     /// Prepare it now, and have it start only when the session with the provider is lost
@@ -161,6 +161,7 @@ pub(super) struct MitigateArgs {
 #[command(after_help = "Example:\n  moat efficacy 1 under-attack")]
 pub(super) struct EfficacyArgs {
     /// Number of the request, as `moat mitigate` and `moat status` show it
+    #[arg(value_parser = words::request)]
     pub(super) request: u64,
     /// How the attack looks from here
     #[arg(value_enum)]
@@ -173,6 +174,7 @@ pub(super) struct EfficacyArgs {
 #[command(after_help = "Example:\n  moat withdraw 1")]
 pub(super) struct WithdrawArgs {
     /// Number of the request, as `moat mitigate` and `moat status` show it
+    #[arg(value_parser = words::request)]
     pub(super) request: u64,
     #[command(flatten)]
     pub(super) ask: AskArgs,

@@ -54,6 +54,8 @@ pub(crate) fn main() -> ExitCode {
                 client::Error::Config(_) | client::Error::Credentials { .. } => {
                     Fault::Configuration
                 }
+                // What is wrong with a path, the error says; who may use it, it does not.
+                client::Error::Control { error, .. } if is_taken(error) => Fault::Other,
                 client::Error::Store(_) | client::Error::Control { .. } => Fault::Files,
                 _ => Fault::Other,
             })
@@ -62,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
             log_to_stderr();
             daemon(server::run(&args.config), |error| match error {
                 server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
+                server::Error::Control { error, .. } if is_taken(error) => Fault::Other,
                 server::Error::Store(_) | server::Error::Control { .. } => Fault::Files,
                 _ => Fault::Other,
             })
@@ -132,6 +135,12 @@ enum Fault {
     /// Its database or its socket.
     Files,
     Other,
+}
+
+/// Whether something else is at the path of a socket already.
+fn is_taken(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AddrInUse, AlreadyExists};
+    matches!(error.kind(), AddrInUse | AlreadyExists)
 }
 
 fn daemon<E: Error>(result: Result<(), E>, fault: impl FnOnce(&E) -> Fault) -> ExitCode {

@@ -311,11 +311,44 @@ pub(super) fn server_sessions(views: &[ServerSessionView]) {
 
 /// What was counted, without what never happened.
 pub(super) fn counters<'a>(counters: impl Iterator<Item = (&'a String, &'a Value)>) {
-    let rows: Vec<_> = counters
-        .filter(|(_, value)| **value != json!(0) && **value != json!({}))
-        .map(|(name, value)| [name.replace('_', " "), value.to_string()])
-        .collect();
+    let mut rows = Vec::new();
+    for (name, value) in counters {
+        let label = label(name);
+        match value.as_object() {
+            Some(kinds) => rows.extend(
+                kinds
+                    .iter()
+                    .map(|(kind, count)| [format!("{label} with {kind}"), count.to_string()]),
+            ),
+            None if *value == json!(0) => {}
+            None => rows.push([label, value.to_string()]),
+        }
+    }
     table(["COUNTED", "SINCE THE START"], &rows);
+}
+
+/// What a counter counts. One that a newer server has goes by its name.
+fn label(counter: &str) -> String {
+    let label = match counter {
+        "stray_datagrams" => "datagrams without a session",
+        "cookies_sent" => "ClientHellos answered with a cookie",
+        "wrong_cookies" => "ClientHellos with a wrong or old cookie",
+        "handshakes_begun" => "handshakes begun",
+        "sessions_refused" => "sessions refused at a limit",
+        "sessions_established" => "sessions established",
+        "sessions_failed" => "sessions ended by a fault",
+        "requests_dropped" => "requests dropped while busy",
+        "malformed_messages" => "messages that were no CoAP",
+        "accepted" => "mitigations accepted",
+        "refreshed" => "mitigations prolonged",
+        "withdrawn" => "mitigations withdrawn",
+        "ignored" => "efficacy updates for nothing known",
+        "refused" => "requests answered",
+        "commits" => "writes to disk",
+        "changes_committed" => "changes written to disk",
+        other => return other.replace('_', " "),
+    };
+    label.to_owned()
 }
 
 fn because(reason: &str, section: Option<&str>) -> String {

@@ -7,18 +7,20 @@
 
 mod commands;
 mod connector;
+mod log;
 mod names;
 mod paths;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::client::{Action, Change, Client, Note, Redirection, State};
+use agent::client::{Action, Change, Client};
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
 use self::commands::Commands;
 use self::connector::OpensslConnector;
+use self::log::Log;
 use self::names::{Found, Names};
 use self::paths::{Incoming, Paths};
 use crate::clock;
@@ -117,6 +119,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         paths: Paths::new(datagrams),
         names: Names::new(&config, found)?,
         commands: Commands::new(config.lifetime),
+        log: Log::default(),
     };
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
     tracing::info!("moat client is ready");
@@ -152,6 +155,7 @@ struct Daemon {
     paths: Paths,
     names: Names,
     commands: Commands,
+    log: Log,
 }
 
 impl Daemon {
@@ -207,7 +211,7 @@ impl Daemon {
                     continue;
                 }
                 Action::Noted(note) => {
-                    log(&note);
+                    self.log.note(clock::now().monotonic, &note, &self.agent);
                     continue;
                 }
                 _ => self.commit(&mut changes)?,
@@ -254,41 +258,6 @@ impl Daemon {
             changes.clear();
         }
         Ok(())
-    }
-}
-
-fn log(note: &Note) {
-    match note {
-        Note::Conflict(id, association, mid, Some(conflict)) => {
-            let cause = conflict.cause.map(|cause| cause.to_string());
-            tracing::warn!(request = %id, pvd = %association.pvd, server = association.server, %mid, cause, retry_after = conflict.retry_timer, "conflict");
-        }
-        Note::Conflict(id, association, mid, None) => {
-            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, "no conflict any more");
-        }
-        Note::Redirect(association, Redirection::Followed { to }) => {
-            tracing::warn!(pvd = %association.pvd, server = association.server, to, "redirected");
-        }
-        Note::Redirect(association, Redirection::Ignored { to }) => {
-            tracing::error!(pvd = %association.pvd, server = association.server, to, "redirected to a server that was contacted a moment ago; the servers may be redirecting in circles");
-        }
-        Note::Redirect(association, Redirection::Left { from, reason }) => {
-            tracing::info!(pvd = %association.pvd, server = association.server, from, reason, "back from a redirect");
-        }
-        Note::SessionUp(association, remote) => {
-            tracing::info!(pvd = %association.pvd, server = association.server, %remote, "session established");
-        }
-        Note::SessionDown(association, reason) => {
-            tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
-        }
-        Note::Request(id, association, mid, state) => {
-            let reason = match state {
-                State::Refused { code, diagnostic } => Some(format!("{code} {diagnostic}")),
-                _ => None,
-            };
-            let state = control::status(state);
-            tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, reason, "request");
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::problem::{ProblemKind, advice};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file could not be read at all.
-    #[error("{}: cannot be read: {source}; {}", file.display(), advice(source))]
+    #[error("{}: cannot be read: {source}; {}", file.display(), advice_on_itself(source))]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -43,6 +43,14 @@ pub(crate) enum ConfigError {
         /// What is wrong, in the order of the file.
         problems: Vec<Problem>,
     },
+}
+
+/// What to do about a configuration file that cannot be read.
+fn advice_on_itself(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check its name, and the folder you are in",
+        _ => advice(error),
+    }
 }
 
 /// How bad a [`Problem`] is.

@@ -295,6 +295,8 @@ pub(crate) enum NameProblem {
 pub(crate) enum KeyProblem {
     #[error("its content is neither hexadecimal nor base64")]
     NotText,
+    #[error("it is a PEM file, as certificates and their keys are in, and not a bare key")]
+    Pem,
     #[error("its key has {octets} octets, and 16 to 256 are possible")]
     Length { octets: usize },
 }

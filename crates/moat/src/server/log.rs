@@ -2,6 +2,7 @@
 
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
+use coap::Code;
 
 use crate::words;
 
@@ -89,6 +90,13 @@ pub(super) fn decided(outcome: &Outcome) {
                 "customer sent to this server, or taken back"
             );
         }
+        // Only a redirect has this code and no reason for a person (RFC 9132 §4.6).
+        Outcome::Refused {
+            session,
+            customer,
+            code: Code::SERVICE_UNAVAILABLE,
+            reason,
+        } if reason.is_empty() => tracing::info!(%session, customer, "request redirected"),
         Outcome::Refused {
             session,
             customer,

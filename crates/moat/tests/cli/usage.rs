@@ -99,6 +99,22 @@ fn without_json_errors_go_to_standard_error_with_advice() {
             "write an address or prefix such as 203.0.113.7",
         ),
         ("withdraw", "Usage: moat withdraw"),
+        (
+            "withdraw foo",
+            "write its number, which `moat status` shows",
+        ),
+        (
+            "mitigate 203.0.113.7/28",
+            "write 203.0.113.0/28, or 203.0.113.7",
+        ),
+        (
+            "mitigate 203.0.113.7 --lifetime 4294967296",
+            "from 1 to 4294967295",
+        ),
+        (
+            "config check none.toml",
+            "check its name, and the folder you are in",
+        ),
         ("mitigate 203.0.113.7 --port 0x50", "write 80, or 8000-8080"),
         ("pki psk home", "--force to replace it"),
     ];

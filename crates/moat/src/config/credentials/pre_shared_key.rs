@@ -99,6 +99,9 @@ fn key(file: &Path) -> Result<PskKey, ProblemKind> {
         });
     }
     let text = str::from_utf8(&content).map_err(|_| no_key(KeyProblem::NotText))?;
+    if text.contains("-----BEGIN ") {
+        return Err(no_key(KeyProblem::Pem));
+    }
     let text: String = text.split_ascii_whitespace().collect();
     let octets = from_hexadecimal(&text)
         .or_else(|| openssl::base64::decode_block(&text).ok())

@@ -130,7 +130,7 @@ fn a_file_that_cannot_be_read_is_told() {
     assert_eq!(
         told(&folder.path().join("none.toml")),
         "none.toml: cannot be read: No such file or directory (os error 2); \
-         check the name; a relative one is looked up from the configuration's folder"
+         check its name, and the folder you are in"
     );
     let file = folder.write("");
     std::fs::write(&file, b"state = \"\xff\"").unwrap();

@@ -89,6 +89,7 @@ fn what_is_wrong_with_a_key_is_told_and_its_content_is_not() {
     write(&folder, "group.psk", HEXADECIMAL, 0o660);
     write(&folder, "short.psk", "0011223344556677", 0o600);
     write(&folder, "prose.psk", "correct horse battery staple", 0o600);
+    write(&folder, "pem.psk", "-----BEGIN PRIVATE KEY-----\n", 0o600);
     write(
         &folder,
         "half.psk",
@@ -106,6 +107,7 @@ fn what_is_wrong_with_a_key_is_told_and_its_content_is_not() {
         ("short.psk", no_key("short.psk", "its key has 8 octets, and 16 to 256 are possible")),
         ("prose.psk", no_key("prose.psk", neither)),
         ("half.psk", no_key("half.psk", neither)),
+        ("pem.psk", no_key("pem.psk", "it is a PEM file, as certificates and their keys are in, and not a bare key")),
         ("long.psk", "long.psk is longer than 1024 bytes; name a file with a pre-shared key".to_owned()),
         ("none.psk", "none.psk cannot be read: No such file or directory (os error 2); \
                       check the name; a relative one is looked up from the configuration's folder".to_owned()),
