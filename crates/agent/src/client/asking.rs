@@ -74,6 +74,11 @@ impl<S: dtls::Session> Association<S> {
     pub(super) fn on_request_failed(&mut self, now: Now, path: PathId, token: Token) {
         let pending = self.live(path).and_then(|live| live.pending.remove(&token));
         let Some((mid, want)) = pending else { return };
+        self.put_off(now, (mid, want));
+    }
+
+    /// Asks for it no more for a while.
+    fn put_off(&mut self, now: Now, (mid, want): (Mid, Want)) {
         if let Some(part) = self.parts.get_mut(&mid) {
             match want {
                 Want::Put | Want::Delete => part.postpone(now, SHORTEST_PAUSE, Pause::Rejected),
@@ -97,15 +102,39 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         live.has_answered = true;
-        if let Some(signal) = Self::redirect_in(response) {
-            live.pending.remove(&token);
-            live.session.cancel(&token);
-            return self.on_redirect(now, mid, &signal, response);
-        }
-        let goes_on = want == Want::Observe && response.options.observe().is_some();
+        let origin = live.destination;
+        let signal = Self::redirect_in(response);
+        let goes_on = want == Want::Observe
+            && response.code.is_success()
+            && response.options.observe().is_some();
         if !goes_on {
             live.pending.remove(&token);
         }
+        if signal.is_some() {
+            live.session.cancel(&token);
+        }
+        let before = (self.filters_content, self.alternate_name());
+        match signal {
+            Some(signal) => self.on_redirect(now, (origin, mid), &signal, response),
+            None => self.take_answer(now, (mid, want), goes_on, response),
+        }
+        // Whatever the answer means: what it did not change is not asked again at once.
+        let part = self.parts.get(&mid);
+        let is_same = part.is_some_and(|part| part.wants(now).any(|each| each == want))
+            && self.destination_of(mid) == origin
+            && before == (self.filters_content, self.alternate_name());
+        if !goes_on && is_same {
+            self.put_off(now, (mid, want));
+        }
+    }
+
+    fn take_answer(
+        &mut self,
+        now: Now,
+        (mid, want): (Mid, Want),
+        goes_on: bool,
+        response: &Response,
+    ) {
         match want {
             Want::Put => self.on_put_answer(now, mid, response),
             Want::Observe => self.on_status(now, mid, goes_on, response),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dots::identifiers::{Cuid, Mid};
@@ -76,6 +77,7 @@ impl<S: dtls::Session> Association<S> {
         domain: &ProvisioningDomain,
         server: &pvd::DotsServer,
         (cuid, reserved): (Cuid, Mid),
+        configured: Arc<[String]>,
         seed: u64,
     ) -> Self {
         let ways = Ways::new(domain, server);
@@ -84,7 +86,7 @@ impl<S: dtls::Session> Association<S> {
             provisioned: Route::new(now.monotonic, server.name.clone(), candidates),
             ways,
             alternate: None,
-            contacts: Contacts::default(),
+            contacts: Contacts::new(configured),
             misdirected: Vec::new(),
             id: AssociationId {
                 pvd: domain.id.clone(),

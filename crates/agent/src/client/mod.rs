@@ -28,6 +28,7 @@ mod telling;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use dots::identifiers::{Cuid, Mid};
@@ -141,6 +142,8 @@ impl<C: Connector> Client<C> {
             actions: VecDeque::new(),
             pvds,
         };
+        let servers = client.pvds.iter().flat_map(|domain| &domain.dots_servers);
+        let configured: Arc<[String]> = servers.map(|server| server.name.clone()).collect();
         for domain in client.pvds.iter() {
             for server in &domain.dots_servers {
                 let id = AssociationId {
@@ -151,7 +154,14 @@ impl<C: Connector> Client<C> {
                     Some(record) => (record.cuid, record.reserved_mid),
                     None => (client.connector.cuid(&id), Mid(1)),
                 };
-                let association = Association::new(now, domain, server, start, seeds.u64(..));
+                let association = Association::new(
+                    now,
+                    domain,
+                    server,
+                    start,
+                    configured.clone(),
+                    seeds.u64(..),
+                );
                 client.associations.insert(id, association);
             }
         }

@@ -59,10 +59,19 @@ pub(super) enum Goal {
 #[derive(Debug)]
 struct Round {
     started: Instant,
+    /// Only over UDP, which is no way to a session where UDP is dropped.
+    is_probe: bool,
     waiting: VecDeque<usize>,
     running: BTreeSet<usize>,
     /// When the last attempt began, unless one has failed since.
     last_begun: Option<Instant>,
+}
+
+impl Round {
+    /// Whether it can bring that about.
+    fn serves(&self, goal: Goal) -> bool {
+        self.is_probe == (goal == Goal::Datagram)
+    }
 }
 
 /// The attempts to set up a session with one server.
@@ -107,7 +116,7 @@ impl Race {
         if goal == Goal::Rest || self.candidates.is_empty() {
             return None;
         }
-        if let Some(round) = &self.round {
+        if let Some(round) = self.round.as_ref().filter(|round| round.serves(goal)) {
             let (_, at) = self.next(round, is_urgent)?;
             return Some(at);
         }
@@ -115,6 +124,8 @@ impl Race {
         match goal {
             Goal::Rest => None,
             Goal::Beside if self.free.is_some() => Some(self.created),
+            // A probe is under way, and will not do.
+            Goal::Session | Goal::Beside if self.round.is_some() => Some(self.created),
             Goal::Session | Goal::Beside => Some(after(SHORTEST_RETRY)),
             Goal::Datagram if self.candidates.iter().all(|(each, _)| !is_datagram(each)) => None,
             Goal::Datagram if is_urgent => Some(after(URGENT_PROBE_INTERVAL)),
@@ -144,8 +155,11 @@ impl Race {
     ) -> Option<(usize, Candidate)> {
         self.due(goal, is_urgent).filter(|at| *at <= now)?;
         let round = match self.round.take() {
-            Some(round) => round,
-            None => self.start(now, goal),
+            Some(round) if round.serves(goal) => round,
+            other => {
+                let running = other.map(|round| round.running).unwrap_or_default();
+                self.start(now, goal, running)
+            }
         };
         let next = self.next(&round, is_urgent);
         let round = self.round.insert(round);
@@ -159,7 +173,8 @@ impl Race {
         Some((index, *candidate))
     }
 
-    fn start(&mut self, now: Instant, goal: Goal) -> Round {
+    /// A round beside the attempts of the last that go on.
+    fn start(&mut self, now: Instant, goal: Goal, running: BTreeSet<usize>) -> Round {
         self.started = Some(now);
         if goal != Goal::Beside {
             self.free = None;
@@ -174,11 +189,13 @@ impl Race {
             goal != Goal::Datagram
                 || kind(index).is_some_and(|(transport, _)| transport == Transport::Datagram)
         });
+        order.retain(|index| !running.contains(index));
         order.sort_by_key(|index| first.is_some() && kind(index) != first);
         Round {
             started: now,
+            is_probe: goal == Goal::Datagram,
             waiting: order.into(),
-            running: BTreeSet::new(),
+            running,
             last_begun: None,
         }
     }
@@ -206,6 +223,11 @@ impl Race {
         if let Some((candidate, _)) = self.candidates.get(index) {
             self.winner = Some((candidate.kind(), now + OUTCOME_LIFETIME));
         }
+    }
+
+    /// The attempts that were under way were given up: another server is asked.
+    pub(super) fn given_up(&mut self) {
+        self.round = None;
     }
 
     /// The session that was up is over.

@@ -11,8 +11,9 @@
 //! A redirect is taken from authenticated sessions only, and the alternate has to prove the name
 //! that the redirect gave, to the credentials of the same PvD's server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coap::{Code, Response};
@@ -39,14 +40,14 @@ const RESOLUTION: Duration = Duration::from_secs(10);
 const FOREVER: u32 = u32::MAX;
 
 /// For what a redirect holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Term {
     /// All requests, until the next redirect.
     UntilNext,
     /// All requests until then, and until no attack is going on.
     Until(Instant),
-    /// This request.
-    Only(Mid),
+    /// These requests.
+    Only(BTreeSet<Mid>),
 }
 
 /// The server that is asked instead of the provisioned one.
@@ -58,24 +59,42 @@ pub(super) struct Alternate<R> {
     pub(super) resolving: Option<Instant>,
 }
 
-/// The servers that were contacted recently, with the last time.
-#[derive(Debug, Default)]
-pub(super) struct Contacts(BTreeMap<String, Instant>);
+/// The servers that were contacted recently.
+#[derive(Debug)]
+pub(super) struct Contacts {
+    /// Those of all PvDs, which this client keeps in contact with all the time.
+    configured: Arc<[String]>,
+    /// The others, with the last time.
+    recent: BTreeMap<String, Instant>,
+}
 
 impl Contacts {
+    pub(super) fn new(configured: Arc<[String]>) -> Self {
+        let recent = BTreeMap::new();
+        Self { configured, recent }
+    }
+
+    fn is_configured(&self, name: &str) -> bool {
+        let mut configured = self.configured.iter();
+        configured.any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     pub(super) fn note(&mut self, now: Now, name: &str) {
-        self.0.retain(|_, at| now.monotonic < *at + RECENT);
-        if self.0.len() < CONTACTS || self.0.contains_key(name) {
-            self.0.insert(name.to_owned(), now.monotonic);
+        self.recent.retain(|_, at| now.monotonic < *at + RECENT);
+        let has_room = self.recent.len() < CONTACTS || self.recent.contains_key(name);
+        if has_room && !self.is_configured(name) {
+            self.recent.insert(name.to_owned(), now.monotonic);
         }
     }
 
     fn allows(&self, now: Now, name: &str) -> bool {
         let mut recent = self
-            .0
+            .recent
             .iter()
             .filter(|(_, at)| now.monotonic < **at + RECENT);
-        self.0.len() < CONTACTS && recent.all(|(known, _)| !known.eq_ignore_ascii_case(name))
+        self.recent.len() < CONTACTS
+            && !self.is_configured(name)
+            && recent.all(|(known, _)| !known.eq_ignore_ascii_case(name))
     }
 }
 
@@ -87,12 +106,17 @@ impl<S: dtls::Session> Association<S> {
             .flatten()
     }
 
+    /// The server that is asked instead of the provisioned one.
+    pub(super) fn alternate_name(&self) -> Option<String> {
+        self.alternate.as_ref().map(|it| it.route.name.clone())
+    }
+
     /// Where a part is asked.
     pub(super) fn destination_of(&self, mid: Mid) -> Destination {
         match &self.alternate {
             None => Destination::Provisioned,
-            Some(alternate) => match alternate.term {
-                Term::Only(other) if other != mid => Destination::Provisioned,
+            Some(alternate) => match &alternate.term {
+                Term::Only(mids) if !mids.contains(&mid) => Destination::Provisioned,
                 _ => Destination::Alternate,
             },
         }
@@ -110,21 +134,23 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    /// A server redirects a request, in an answer or a notification.
+    /// A server redirects a request, in an answer or a notification. An alternate that redirects
+    /// to itself is a server just contacted, like any other.
     pub(super) fn on_redirect(
         &mut self,
         now: Now,
-        mid: Mid,
+        (origin, mid): (Destination, Mid),
         signal: &RedirectedSignal,
         response: &Response,
     ) {
         let name = signal.alt_server.to_string();
-        let is_followed = |route: &Route<_>| route.name.eq_ignore_ascii_case(&name);
-        if self
-            .alternate
-            .as_ref()
-            .is_some_and(|it| is_followed(&it.route))
+        if origin == Destination::Provisioned
+            && let Some(alternate) = &mut self.alternate
+            && alternate.route.name.eq_ignore_ascii_case(&name)
         {
+            if let Term::Only(mids) = &mut alternate.term {
+                mids.insert(mid);
+            }
             return;
         }
         let up: Vec<String> = self.established_names();
@@ -141,7 +167,7 @@ impl<S: dtls::Session> Association<S> {
             return self.effects.push_back(Effect::Redirect(ignored));
         }
         let term = match response.options.max_age().unwrap_or(60) {
-            0 => Term::Only(mid),
+            0 => Term::Only(BTreeSet::from([mid])),
             FOREVER => Term::UntilNext,
             seconds => Term::Until(now.monotonic + Duration::from_secs(seconds.into())),
         };
@@ -223,10 +249,12 @@ impl<S: dtls::Session> Association<S> {
         if alternate.resolving.is_some_and(|at| at <= now.monotonic) {
             return self.leave_alternate(now, "its addresses were not found in time");
         }
-        let is_over = match alternate.term {
+        let is_over = match &alternate.term {
             Term::UntilNext => false,
-            Term::Until(at) => at <= now.monotonic && !self.is_under_attack(),
-            Term::Only(mid) => self.parts.get(&mid).is_none_or(Part::is_over),
+            Term::Until(at) => *at <= now.monotonic && !self.is_under_attack(),
+            Term::Only(mids) => mids
+                .iter()
+                .all(|mid| self.parts.get(mid).is_none_or(Part::is_over)),
         };
         if is_over {
             self.leave_alternate(now, "the redirect is over");

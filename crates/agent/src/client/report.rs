@@ -214,8 +214,8 @@ impl<S: dtls::Session> Association<S> {
                 .collect(),
             redirect: self.alternate.as_ref().map(|alternate| RedirectReport {
                 to: alternate.route.name.clone(),
-                until: match alternate.term {
-                    Term::Until(at) => Some(at),
+                until: match &alternate.term {
+                    Term::Until(at) => Some(*at),
                     Term::UntilNext | Term::Only(_) => None,
                 },
             }),

@@ -302,6 +302,7 @@ impl<S: dtls::Session> Association<S> {
         // With one that serves no more: it keeps its sessions until there is another.
         let redirected = !self.is_wanted(Destination::Provisioned);
         if redirected && self.newest(Destination::Alternate).is_some() {
+            self.provisioned.race.given_up();
             for live in &mut self.sessions {
                 if live.destination == Destination::Provisioned {
                     live.retire(now);

@@ -369,3 +369,99 @@ fn what_is_no_redirect_redirects_nobody() {
         );
     }
 }
+
+/// A client with two requests that its provider's server redirects, each for itself.
+fn two_redirected() -> (Rig, Vec<Asked>) {
+    let mut rig = Rig::new();
+    rig.set(ALTERNATE4, Behaviour::Up);
+    rig.mitigate(&[FIXED_HOST], 10_000);
+    rig.mitigate(&["203.0.113.9/32"], 10_000);
+    for put in rig.take() {
+        redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(0));
+    }
+    let puts = rig.take();
+    (rig, puts)
+}
+
+/// Covers: S-064, S-038. A redirect for one request holds for each that gets it.
+#[test]
+fn two_requests_redirected_each_for_itself_both_go_there() {
+    let (mut rig, puts) = two_redirected();
+    let mids: Vec<u32> = puts.iter().map(Asked::mid).collect();
+    assert_eq!(mids, [1, 2]);
+    for put in &puts {
+        assert_eq!(rig.paths[&put.path], ALTERNATE4);
+        rig.grant(put, 10_000);
+    }
+    assert_eq!(redirections(&rig).len(), 1);
+}
+
+/// Covers: S-065, S-038. The alternate redirects to itself, whatever it is asked.
+#[test]
+fn an_alternate_that_redirects_to_itself_is_not_asked_at_line_rate() {
+    for ttl in [0, 3600] {
+        let (mut rig, id, put) = redirected(Some(ttl));
+        redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(ttl));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(2));
+        assert!(rig.take().is_empty());
+        let put = rig.until_asked(600).remove(0);
+        rig.grant(&put, 10_000);
+        let get = rig.one(Code::GET);
+        rig.status(&get, Some(0), Status::AttackMitigationInProgress, 10_000);
+        let now = rig.now();
+        let told = dots::mitigation::AttackStatus::UnderAttack;
+        rig.client.report_efficacy(now, id, told).unwrap();
+        rig.settle();
+        let update = rig.one(Code::PUT);
+        redirect(&mut rig, &update, ALTERNATE, &["192.0.2.99"], Some(ttl));
+        rig.advance(seconds(2));
+        assert!(rig.take().is_empty(), "the update is not repeated");
+    }
+}
+
+/// Covers: S-064, S-067. The redirect comes while a second session is being set up.
+#[test]
+fn after_a_redirect_the_provisioned_server_is_connected_to_again() {
+    let mut rig = Rig::new();
+    rig.set(ALTERNATE4, Behaviour::Up);
+    rig.mitigate(&[FIXED_HOST], 10_000);
+    let put = rig.one(Code::PUT);
+    // Unanswered for so long that another session is tried, whose handshake goes nowhere.
+    rig.set(FIXED6, Behaviour::Saturated);
+    rig.set(FIXED4, Behaviour::Saturated);
+    rig.advance(seconds(11));
+    rig.take();
+    assert!(fixed(&rig).connections.len() > 1);
+    redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(20));
+    let put = rig.one(Code::PUT);
+    rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no");
+    rig.set(FIXED6, Behaviour::Up);
+    rig.set(FIXED4, Behaviour::Up);
+    rig.advance(seconds(120));
+    let connections = fixed(&rig).connections;
+    assert_eq!(connections.len(), 1);
+    assert_eq!(connections[0].server_name, "dots.fixed.example");
+    assert!(connections[0].since.is_some(), "{connections:?}");
+}
+
+/// Covers: S-065, S-015, X-016. A server of this or another PvD that the client knows already.
+#[test]
+fn a_redirect_to_a_configured_server_is_ignored_and_another_is_tried() {
+    for known in ["backup.fixed.example", "DOTS.mobile.example"] {
+        let mut rig = Rig::home(home::with_backup());
+        rig.set(BACKUP, Behaviour::Up);
+        rig.advance(seconds(0));
+        rig.mitigate(&[FIXED_HOST], 6000);
+        let put = rig.one(Code::PUT);
+        let opened = rig.opened.len();
+        redirect(&mut rig, &put, known, &["192.0.2.7"], Some(3600));
+        assert!(
+            matches!(redirections(&rig).pop(), Some(Redirection::Ignored { .. })),
+            "{known}"
+        );
+        assert_eq!(rig.opened.len(), opened);
+        let put = rig.one(Code::PUT);
+        assert_eq!(rig.paths[&put.path], BACKUP);
+    }
+}

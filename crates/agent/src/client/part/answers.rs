@@ -81,6 +81,7 @@ impl Part {
 
     /// The server wants it where it cannot go: the same server is asked again later.
     pub(in crate::client) fn redirected(&mut self, now: Now, pause: Duration) {
+        self.efficacy = None;
         if self.is_settled() {
             self.observe_later(now);
         } else {

@@ -184,3 +184,27 @@ proptest! {
         }
     }
 }
+
+/// Covers: S-067, S-073. A probe of UDP is no way to a session where only TCP works.
+#[test]
+fn a_probe_does_not_stand_in_for_a_session() {
+    let (start, mut race) = machine();
+    let (probe, _) = race
+        .begin(start + PROBE_INTERVAL, Goal::Datagram, false)
+        .unwrap();
+    assert_eq!(probe, 0);
+    let lost = start + PROBE_INTERVAL + seconds(1);
+    let begun = begun(&mut race, (lost, seconds(10)), Goal::Session, true);
+    let kinds: Vec<u16> = begun.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [1, 2, 3], "beside the one that is under way");
+}
+
+/// Covers: S-064, S-067
+#[test]
+fn after_its_attempts_were_given_up_a_round_begins_in_time() {
+    let (start, mut race) = machine();
+    begun(&mut race, (start, seconds(9)), Goal::Session, false);
+    assert_eq!(race.due(Goal::Session, false), None);
+    race.given_up();
+    assert_eq!(race.due(Goal::Session, false), Some(start + seconds(60)));
+}
