@@ -318,7 +318,7 @@ impl Server {
 
 /// Why an efficacy update is not accepted: nothing is mitigated (RFC 9132 §4.4.3).
 fn refuse_update(now: Now, mitigation: &Mitigation) -> Option<Response> {
-    let (reason, seconds) = match (mitigation.record.standing, mitigation.progress) {
+    let (reason, seconds) = match (mitigation.record.standing, mitigation.progress()) {
         (Standing::Deactivated, _) => (
             "the request of another client is in force",
             mitigation.retry_timer(now),

@@ -284,8 +284,13 @@ impl Server {
         let kept = retry_timer.saturating_add(DEACTIVATED_GRACE);
         let expiry = Expiry::in_seconds(now, kept);
         self.take_out_of_force(now, key, Standing::Deactivated, expiry);
-        let key = key.clone();
-        self.act(Action::Decided(Outcome::Deactivated { key, retry_timer }));
+        self.act(Action::Decided(Outcome::Deactivated {
+            key: key.clone(),
+            retry_timer,
+        }));
+        // It keeps nobody else out of force any more.
+        let nets = self.mitigations.get(key).map(Mitigation::nets);
+        self.reconsider(now, &nets.unwrap_or_default());
     }
 
     fn extend_deactivated(&mut self, now: Now, key: &MitigationKey, retry_timer: u32) {

@@ -27,7 +27,7 @@ pub(super) enum Progress {
     Mitigating,
     /// It enforces it, and there is nothing to drop any more.
     Stopped,
-    /// It cannot.
+    /// It cannot, or there is nothing left to protect.
     Exceeded,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Progress {
 #[derive(Clone, Debug)]
 pub(super) struct Mitigation {
     pub(super) record: MitigationRecord,
-    /// Means something while the mitigation is in force.
+    /// Means something while the mitigation is in force and not void.
     pub(super) progress: Progress,
     pub(super) expires: Option<Instant>,
     pub(super) meter: Meter,
@@ -93,6 +93,19 @@ impl Mitigation {
         self.record.scope.nets()
     }
 
+    /// Whether its names stand for no address that it may protect: nothing is mitigated.
+    pub(super) fn is_void(&self) -> bool {
+        self.record.scope.prefixes().next().is_none()
+    }
+
+    /// What the mitigator makes of it.
+    pub(super) fn progress(&self) -> Progress {
+        match self.is_void() {
+            true => Progress::Exceeded,
+            false => self.progress,
+        }
+    }
+
     /// The entry of a GET response or a notification (RFC 9132 §4.4.2).
     pub(super) fn status(&self, now: Now) -> MitigationStatus {
         MitigationStatus {
@@ -135,7 +148,7 @@ impl Mitigation {
     }
 
     fn status_code(&self) -> Status {
-        match (self.record.standing, self.progress) {
+        match (self.record.standing, self.progress()) {
             (Standing::Parked, _) if self.announcement.is_some() => {
                 Status::AttackMitigationWithdrawn
             }

@@ -39,7 +39,7 @@ impl Server {
             let Some(mitigation) = self.mitigations.get_mut(key) else {
                 continue;
             };
-            if !mitigation.is_in_force() {
+            if !mitigation.is_in_force() || mitigation.is_void() {
                 continue;
             }
             if mitigation.meter.read(now.monotonic, *read) {
@@ -63,7 +63,7 @@ impl Server {
             return;
         };
         let before = mitigation.progress;
-        if !mitigation.is_in_force() || next(before) == before {
+        if !mitigation.is_in_force() || mitigation.is_void() || next(before) == before {
             return;
         }
         mitigation.progress = next(before);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use dots::target::{DomainName, TargetPrefix};
 
+use super::mitigation::Progress;
 use super::outcome::Outcome;
 use super::record::{MitigationKey, Standing};
 use super::waiting::Waiting;
@@ -283,10 +284,17 @@ impl Server {
         }
         let target = scope.target();
         self.mitigations.rescope(key, scope);
-        let Some(mitigation) = self.mitigations.get(key) else {
+        let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
+        let is_void = mitigation.is_void();
+        if is_void {
+            mitigation.progress = Progress::Starting;
+        }
         let record = mitigation.record.clone();
+        if is_void {
+            self.silence(key);
+        }
         self.act(Action::Persist(Change::Put(record)));
         if standing.is_in_force() {
             self.act(Action::Enforce(key.clone(), target));

@@ -316,3 +316,17 @@ fn a_name_that_moves_conflicts_where_it_is_now() {
         }
     }
 }
+
+/// Covers: S-033, S-035. What a deactivated request had kept out has nothing in its way.
+#[test]
+fn a_request_comes_back_when_what_kept_it_out_is_deactivated_itself() {
+    let mut rig = with_older(ConflictPolicy::Last);
+    rig.expect(HOME, newer(600), Code::CREATED);
+    assert_eq!(in_force(&rig), [1]);
+    rig.establish(SessionId(3), "home", 3);
+    let third = Ask::put("mitigate/cuid=three/mid=5", body(&["203.0.113.7/32"], 600));
+    rig.expect(SessionId(3), third, Code::CREATED);
+    let mut now_in_force = in_force(&rig);
+    now_in_force.sort_unstable();
+    assert_eq!(now_in_force, [5, 77], "the third leaves the first alone");
+}

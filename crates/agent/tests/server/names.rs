@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use agent::server::{Input, Outcome, Policy, Resolution, ResolutionError, SessionId};
 use coap::{Code, Response};
 use dots::lifetime::Lifetime;
-use dots::mitigation::MitigationRequest;
+use dots::mitigation::{MitigationRequest, Status};
 use dots::target::Target;
 
 use super::rig::{Ask, BRANCH, HOME, Rig, policy, report, target, text_of};
@@ -412,4 +412,28 @@ fn of_two_credentials_that_wait_under_one_cuid_the_second_collides() {
         Ask::put("mitigate/cuid=one/mid=9", odd),
         Code::BAD_REQUEST,
     );
+}
+
+/// Covers: S-019, S-043. Nothing is mitigated, whatever the mitigator says of no addresses.
+#[test]
+fn a_name_that_moves_to_addresses_of_others_is_not_reported_as_mitigated() {
+    let mut rig = Rig::mitigating(&[OWNED], 60);
+    rig.enforce();
+    rig.advance(seconds(60));
+    rig.resolve(WWW, found(&[NOT_OWNED], 3600));
+    let status =
+        |rig: &mut Rig| report(&rig.expect(HOME, Ask::get(PATH), Code::CONTENT)).0[0].status;
+    for _ in 0..100 {
+        rig.enforce();
+        let keys = rig.stored.keys().cloned();
+        let dropped = keys.map(|key| (key, (0, 0))).collect();
+        rig.input(Input::Dropped(dropped));
+        assert_eq!(status(&mut rig), Status::AttackExceededCapability);
+        rig.advance(seconds(5));
+    }
+    rig.advance(seconds(3600));
+    rig.resolve(WWW, found(&[OWNED], 60));
+    assert_eq!(status(&mut rig), Status::AttackMitigationInProgress);
+    rig.enforce();
+    assert_eq!(status(&mut rig), Status::AttackSuccessfullyMitigated);
 }
