@@ -22,6 +22,11 @@ use crate::time::Now;
 /// The class of the response codes 5.xx.
 const SERVER_ERROR: u8 = 5;
 
+/// Whether an error says nothing of the request itself.
+fn is_passing(code: Code) -> bool {
+    code.class() == SERVER_ERROR || code == Code::TOO_MANY_REQUESTS
+}
+
 impl<S: dtls::Session> Association<S> {
     /// Says over every session that is up what the parts want and have not said there yet.
     pub(super) fn send_wants(&mut self, now: Now) {
@@ -141,10 +146,14 @@ impl<S: dtls::Session> Association<S> {
             Want::Update(_) => self.on_update_answer(now, mid, response),
             Want::Delete => {
                 if let Some(part) = self.parts.get_mut(&mid) {
-                    if response.code.class() == SERVER_ERROR {
-                        part.postpone(now, exchange::max_age(response), Pause::Busy);
-                    } else {
+                    if response.code.is_success() || response.code == Code::NOT_FOUND {
                         part.deleted();
+                    } else {
+                        let reason = match is_passing(response.code) {
+                            true => Pause::Busy,
+                            false => Pause::Rejected,
+                        };
+                        part.postpone(now, exchange::max_age(response), reason);
                     }
                 }
             }
@@ -165,6 +174,10 @@ impl<S: dtls::Session> Association<S> {
                 self.replace_older(mid);
             }
             PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
+            // What it has granted it keeps, and may grant again when its trouble is over.
+            PutAnswer::Refused { code, .. } if part.was_granted() && is_passing(code) => {
+                part.postpone(now, exchange::max_age(response), Pause::Busy);
+            }
             PutAnswer::Refused {
                 code,
                 diagnostic,

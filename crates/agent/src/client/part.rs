@@ -70,6 +70,9 @@ pub(super) struct Part {
     pub(super) expires: Option<Instant>,
     /// When to ask again; `None`: no refresh is needed.
     refresh: Option<Instant>,
+    /// Whether what is accepted is asked for again: until the answer it stands as the server last
+    /// said.
+    is_refreshing: bool,
     /// When the server last granted it.
     granted_at: Option<Instant>,
     /// Not before this instant.
@@ -96,6 +99,7 @@ impl Part {
             conflict: None,
             expires: None,
             refresh: None,
+            is_refreshing: false,
             granted_at: None,
             pause: None,
             observe_after: None,
@@ -112,12 +116,22 @@ impl Part {
 
     /// Whether the server has answered, one way or another.
     pub(super) fn is_settled(&self) -> bool {
-        !matches!(self.state, State::Asking | State::Withdrawing)
+        !matches!(self.state, State::Asking | State::Withdrawing) && !self.is_renewing()
     }
 
     /// Whether the server is being asked something it has not answered.
     pub(super) fn awaits_answer(&self) -> bool {
         !self.is_settled() && self.pause.is_none()
+    }
+
+    /// Whether it is accepted, and being asked for again.
+    fn is_renewing(&self) -> bool {
+        self.is_refreshing && self.is_accepted()
+    }
+
+    /// Whether the server has ever granted it.
+    pub(super) fn was_granted(&self) -> bool {
+        self.granted_at.is_some()
     }
 
     /// Whether the server has it on its books.
@@ -156,14 +170,17 @@ impl Part {
     /// The person asks for the same again, until another instant.
     pub(super) fn prolong(&mut self, now: Now, until: Option<Instant>) {
         self.wish.until = until;
-        if !matches!(self.state, State::Deactivated { .. }) {
-            self.ask_again(now);
+        match self.state {
+            State::Deactivated { .. } => {}
+            State::Accepted(_) => self.renew(now),
+            _ => self.ask_again(now),
         }
     }
 
     /// The server is to be asked (again), as after it lost the request.
     pub(super) fn ask_again(&mut self, now: Now) {
         self.state = State::Asking;
+        self.is_refreshing = false;
         self.asking_since = now.monotonic;
         self.pause = None;
         self.observe_after = None;
@@ -198,19 +215,26 @@ impl Part {
     /// What to tell or ask the server now.
     pub(super) fn wants(&self, now: Now) -> impl Iterator<Item = Want> + use<> {
         let [mut first, mut second] = [None, None];
-        if self.pause.is_none_or(|(at, _)| at <= now.monotonic) {
-            let observe = self.observe_after.is_none().then_some(Want::Observe);
-            match self.state {
-                State::Asking => first = Some(Want::Put),
-                State::Accepted(_) => {
-                    first = self.efficacy.map(|(status, _)| Want::Update(status));
-                    second = observe;
-                }
-                // The server may bring it back into force before it is asked again.
-                State::Deactivated { .. } if self.granted_at.is_some() => first = observe,
-                State::Withdrawing => first = Some(Want::Delete),
-                State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
+        let observe = self.observe_after.is_none().then_some(Want::Observe);
+        match self.state {
+            State::Asking => first = Some(Want::Put),
+            State::Accepted(_) => {
+                let update = self.efficacy.map(|(status, _)| Want::Update(status));
+                first = if self.is_refreshing {
+                    Some(Want::Put)
+                } else {
+                    update
+                };
+                second = observe;
             }
+            // The server may bring it back into force before it is asked again.
+            State::Deactivated { .. } if self.granted_at.is_some() => second = observe,
+            State::Withdrawing => first = Some(Want::Delete),
+            State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
+        }
+        // An observation is nothing that a pause puts off.
+        if self.pause.is_some_and(|(at, _)| at > now.monotonic) {
+            first = None;
         }
         first.into_iter().chain(second)
     }
@@ -264,7 +288,11 @@ impl Part {
         }
         if past(self.ends_at()) {
             match self.state {
-                State::Accepted(_) if !self.is_wish_over(now.monotonic) => self.renew(now),
+                // The server has it no more.
+                State::Accepted(_) if !self.is_wish_over(now.monotonic) => {
+                    self.ask_again(now);
+                    self.spare(now);
+                }
                 State::Withdrawing => self.state = State::Ended(End::Withdrawn),
                 _ => self.state = State::Ended(End::Expired),
             }
@@ -273,6 +301,7 @@ impl Part {
             self.refresh = None;
             if self.is_accepted() {
                 self.renew(now);
+                self.spare(now);
             }
         }
         if past(self.retry_at()) {
@@ -280,9 +309,15 @@ impl Part {
         }
     }
 
-    /// Asks again for what comes to its end, but not more often than a server is asked anything.
+    /// Asks again for what is accepted.
     fn renew(&mut self, now: Now) {
-        self.ask_again(now);
+        self.is_refreshing = true;
+        self.asking_since = now.monotonic;
+        self.pause = None;
+    }
+
+    /// What comes to its end is not asked for more often than a server is asked anything.
+    fn spare(&mut self, now: Now) {
         let earliest = self.granted_at.map(|at| at + SHORTEST_PAUSE);
         self.pause = earliest
             .filter(|at| *at > now.monotonic)

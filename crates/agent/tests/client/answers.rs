@@ -21,11 +21,11 @@ fn a_lifetime_shorter_than_wanted_is_refreshed_in_time() {
     assert_eq!(put.mid(), 1);
     assert_eq!(put.body().lifetime, Lifetime::from_number(800).unwrap());
     assert_eq!(put.body().attack_status, None);
-    rig.grant_observed(&put, 400);
+    rig.grant(&put, 400);
     rig.advance(seconds(200));
     let put = rig.one(Code::PUT);
     assert_eq!(put.body().lifetime, Lifetime::from_number(600).unwrap());
-    rig.grant_observed(&put, 600);
+    rig.grant(&put, 600);
     rig.advance(seconds(599));
     assert!(matches!(rig.state(id), State::Accepted(_)));
     rig.advance(seconds(1));
@@ -48,14 +48,18 @@ fn an_indefinite_wish_is_refreshed_for_ever() {
         .mitigate(rig.now(), &target, Lifetime::Indefinite, true)
         .unwrap();
     rig.settle();
-    for _ in 0..50 {
+    for round in 0..50 {
         let put = rig.one(Code::PUT);
         assert_eq!(put.body().lifetime, Lifetime::Indefinite);
-        rig.grant_observed(&put, 86_400);
+        if round == 0 {
+            rig.grant_observed(&put, 86_400);
+        } else {
+            rig.grant(&put, 86_400);
+        }
         assert!(matches!(rig.state(id), State::Accepted(_)));
         rig.advance(seconds(43_200));
     }
-    assert_eq!(rig.state(id), State::Asking);
+    assert!(!rig.client.is_settled(id), "it is asked for again");
 }
 
 /// Covers: S-022. What was granted can be cut short by the server; the wish goes on.
@@ -276,4 +280,26 @@ fn rejected(accepted: bool) {
         rig.advance(seconds(1));
     }
     assert!(last.unwrap() >= seconds(6), "it is still asked");
+}
+
+/// Covers: S-047. A refresh that meets a server in trouble costs nothing that was granted.
+#[test]
+fn a_server_in_trouble_is_asked_to_refresh_again() {
+    for code in [
+        Code::INTERNAL_SERVER_ERROR,
+        Code::GATEWAY_TIMEOUT,
+        Code::TOO_MANY_REQUESTS,
+    ] {
+        let mut rig = Rig::new();
+        let (id, _) = rig.granted(1000, 400);
+        rig.advance(seconds(200));
+        let put = rig.one(Code::PUT);
+        rig.answer(&put, code, |_| {}, b"trouble");
+        rig.advance(seconds(59));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(1));
+        let put = rig.one(Code::PUT);
+        rig.grant(&put, 740);
+        assert!(matches!(rig.state(id), State::Accepted(_)));
+    }
 }

@@ -193,3 +193,26 @@ fn numbers_do_not_start_again_while_a_parked_request_is_active() {
     let put = rig.take().pop().unwrap();
     assert_eq!(put.mid(), Mid::ROLLOVER.0);
 }
+
+/// Covers: S-024, S-044. Its refresh is no end of the attack: it stands as the server last said,
+/// and a silent session is kept.
+#[test]
+fn an_active_request_stays_active_while_it_is_refreshed() {
+    let mut rig = Rig::new();
+    let id = rig.ask(&[FIXED_HOST], 100_000, false);
+    let put = rig.one(Code::PUT);
+    rig.grant(&put, 1000);
+    let get = rig.one(Code::GET);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 1000);
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Saturated);
+    }
+    let mitigated = State::Accepted(Status::AttackSuccessfullyMitigated);
+    rig.advance(seconds(800));
+    assert!(rig.take().iter().any(|put| put.message.code == Code::PUT));
+    assert!(rig.paths.contains_key(&get.path), "the session is kept");
+    assert_eq!(rig.state(id), mitigated);
+    assert!(!rig.client.is_settled(id));
+    rig.status(&get, Some(2), Status::AttackStopped, 200);
+    assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
+}

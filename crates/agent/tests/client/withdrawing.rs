@@ -123,3 +123,22 @@ fn asking_again_during_a_withdrawal_is_a_new_request() {
     let put = rig.one(Code::PUT);
     assert_eq!(put.mid(), 2);
 }
+
+/// Covers: S-049. What the server did not withdraw is withdrawn only when its lifetime has run out.
+#[test]
+fn a_withdrawal_that_is_refused_is_asked_for_again() {
+    for code in [Code::FORBIDDEN, Code::TOO_MANY_REQUESTS, Code::CONFLICT] {
+        let mut rig = Rig::new();
+        let (id, _) = rig.granted(600, 600);
+        rig.withdraw(id);
+        let delete = rig.one(Code::DELETE);
+        rig.answer(&delete, code, |_| {}, b"no");
+        assert_eq!(rig.state(id), State::Withdrawing);
+        rig.advance(seconds(59));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(1));
+        let delete = rig.one(Code::DELETE);
+        rig.answer(&delete, Code::NOT_FOUND, |_| {}, b"gone");
+        assert_eq!(rig.state(id), State::Ended(End::Withdrawn));
+    }
+}

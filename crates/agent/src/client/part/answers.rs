@@ -19,7 +19,9 @@ impl Part {
             return;
         }
         self.granted_at = Some(now.monotonic);
-        self.efficacy = None;
+        if !std::mem::take(&mut self.is_refreshing) {
+            self.efficacy = None;
+        }
         self.conflict = granted.conflict;
         self.expires = until(now, granted.lifetime);
         let enough = self
@@ -47,7 +49,7 @@ impl Part {
         diagnostic: String,
         conflict: Option<ConflictInformation>,
     ) {
-        if self.state == State::Asking {
+        if self.state == State::Asking || self.is_renewing() {
             self.state = State::Refused { code, diagnostic };
             self.conflict = conflict;
         }
