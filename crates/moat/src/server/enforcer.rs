@@ -15,6 +15,10 @@ use crate::clock;
 /// How often the mitigator is asked what it dropped, or brought in order again after a failure.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often the filter is brought in order at the start before that is given up, and the pause between.
+const ATTEMPTS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// Keeps the mitigator at what is promised.
 #[derive(Debug)]
 pub(super) struct Enforcer<M> {
@@ -44,6 +48,14 @@ impl<M: Mitigator> Enforcer<M> {
     pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
         for (key, target) in server.enforced_scopes() {
             self.want(key.clone(), &target);
+        }
+        // A server that was killed may have left an nft behind that is still at work on the table.
+        for _ in 1..ATTEMPTS {
+            match self.repair() {
+                Ok(()) => return Ok(()),
+                Err(error) => tracing::warn!(%error, "the filter does not follow yet"),
+            }
+            std::thread::sleep(PAUSE);
         }
         self.repair()
     }
