@@ -23,7 +23,12 @@ pub(super) fn of_process(process: Pid) -> Result<Duration, Error> {
     let mut spent = Duration::ZERO;
     for task in std::fs::read_dir(&path).map_err(failed())? {
         let file = task.map_err(failed())?.path().join("schedstat");
-        let text = std::fs::read_to_string(file).map_err(failed())?;
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            // A thread that watched over one nft has ended meanwhile; it had nothing to do.
+            Err(error) if is_over(&error) => continue,
+            Err(error) => return Err(failed()(error)),
+        };
         let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
         spent += Duration::from_nanos(nanoseconds.ok_or(Error::Text {
             what: "/proc/PID/task/TID/schedstat",
@@ -31,6 +36,12 @@ pub(super) fn of_process(process: Pid) -> Result<Duration, Error> {
         })?);
     }
     Ok(spent)
+}
+
+/// Whether an error of reading about a thread says that there is no such thread any more.
+fn is_over(error: &std::io::Error) -> bool {
+    let gone = rustix::io::Errno::SRCH.raw_os_error();
+    error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(gone)
 }
 
 /// Bytes of memory that a process has in use, as in `VmRSS`; `None` for this process.
