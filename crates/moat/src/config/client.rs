@@ -16,7 +16,10 @@ use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
 use super::resolver;
 use super::value;
-use super::{Heartbeat, heartbeat, holds, note_doubles, prefixes, state_and_control, values};
+use super::{
+    Heartbeat, heartbeat, holds, note_double_addresses, note_double_names, prefixes,
+    state_and_control, values,
+};
 
 /// The keys that only a client's file has.
 pub(super) const OWN_KEYS: &[&str] = &["pvd", "lifetime"];
@@ -137,13 +140,7 @@ fn read_pvds(
         ));
     }
     let ids: Vec<_> = drafts.iter().filter_map(|draft| draft.id.clone()).collect();
-    note_doubles(&ids, diagnostics, |id, other, line| {
-        ProblemKind::NameTwice {
-            name: id.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_names(&ids, diagnostics);
     let mut rest = drafts.as_slice();
     while let Some((last, earlier)) = rest.split_last() {
         for other in earlier {
@@ -238,13 +235,7 @@ fn source_addresses(
         }
         addresses.push(address);
     }
-    note_doubles(&addresses, diagnostics, |address, other, line| {
-        ProblemKind::AddressTwice {
-            what: address.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_addresses(&addresses, diagnostics);
     addresses
 }
 

@@ -12,7 +12,7 @@ use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
 use super::redirect;
 use super::value;
-use super::{note_doubles, prefixes, values};
+use super::{note_double_names, note_doubles, prefixes, values};
 
 /// A customer: a DOTS client domain.
 #[derive(Debug)]
@@ -71,13 +71,7 @@ pub(super) fn read(
         .iter()
         .filter_map(|draft| draft.name.clone())
         .collect();
-    note_doubles(&names, diagnostics, |name, other, line| {
-        ProblemKind::NameTwice {
-            name: name.clone(),
-            other,
-            line,
-        }
-    });
+    note_double_names(&names, diagnostics);
     note_keys(&drafts, diagnostics);
     if !has_certificate {
         drafts
@@ -150,13 +144,7 @@ fn note_keys(drafts: &[Draft], diagnostics: &mut Diagnostics<'_>) {
             place: written.file_place.clone(),
         });
     }
-    note_doubles(&identities, diagnostics, |identity, other, line| {
-        ProblemKind::NameTwice {
-            name: identity.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_names(&identities, diagnostics);
     note_doubles(&files, diagnostics, |_, other, line| {
         ProblemKind::KeyOfTwoCustomers { other, line }
     });

@@ -8,7 +8,7 @@ use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Table, Value};
 use super::transport::{self, Transports};
 use super::value::{self, HostName};
-use super::{note_doubles, values};
+use super::{note_double_addresses, note_double_names, values};
 
 /// A DOTS server of a PvD.
 #[derive(Debug)]
@@ -43,13 +43,7 @@ pub(super) fn read(
             servers
         });
     }
-    note_doubles(&names, diagnostics, |name, other, line| {
-        ProblemKind::NameTwice {
-            name: name.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_names(&names, diagnostics);
     servers
 }
 
@@ -106,13 +100,7 @@ fn server_addresses(
         note_family(&address, sources, diagnostics);
         addresses.push(address);
     }
-    note_doubles(&addresses, diagnostics, |address, other, line| {
-        ProblemKind::AddressTwice {
-            what: address.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_addresses(&addresses, diagnostics);
     values(addresses)
 }
 

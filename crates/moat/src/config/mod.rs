@@ -21,6 +21,7 @@ mod tests;
 mod transport;
 mod value;
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -320,6 +321,25 @@ fn prefixes(
         }
     });
     complete.then_some(prefixes)
+}
+
+/// Notes each address that is written twice.
+fn note_double_addresses<T: Ord + Display>(
+    addresses: &[Located<T>],
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    note_doubles(addresses, diagnostics, |address, other, line| {
+        let what = address.to_string();
+        ProblemKind::AddressTwice { what, other, line }
+    });
+}
+
+/// Notes each name that is given twice.
+fn note_double_names<T: Ord + Display>(names: &[Located<T>], diagnostics: &mut Diagnostics<'_>) {
+    note_doubles(names, diagnostics, |name, other, line| {
+        let name = name.to_string();
+        ProblemKind::NameTwice { name, other, line }
+    });
 }
 
 /// Notes each value that an earlier one equals.

@@ -14,12 +14,11 @@ use super::customer::{self, Customer};
 use super::error::Problem;
 use super::limits::Limits;
 use super::mitigation;
-use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 use super::resolver::{self, Resolver};
 use super::transport::{self, Transports};
 use super::value;
-use super::{Heartbeat, heartbeat, note_doubles, state_and_control, values};
+use super::{Heartbeat, heartbeat, note_double_addresses, state_and_control, values};
 
 /// The keys that only a server's file has.
 pub(super) const OWN_KEYS: &[&str] = &[
@@ -160,12 +159,6 @@ fn read_listen(
     for entry in entries {
         addresses.extend(entry.parse(wanted, diagnostics, value::listen_address));
     }
-    note_doubles(&addresses, diagnostics, |address, other, line| {
-        ProblemKind::AddressTwice {
-            what: address.to_string(),
-            other,
-            line,
-        }
-    });
+    note_double_addresses(&addresses, diagnostics);
     Some(values(addresses))
 }

@@ -1,0 +1,92 @@
+//! Tables for eyes, JSON for programs.
+
+mod cell;
+mod request;
+mod session;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::json;
+
+pub(super) use self::request::{mitigated, mitigations, request, requests, selection, told};
+pub(super) use self::session::{client_sessions, counters, server_sessions};
+use super::EXIT_FAILED;
+use crate::control::Failure;
+use crate::lab;
+
+/// Prints a line. Whoever reads only the first ones, as `head` does, ends the program in silence.
+pub(super) fn line(text: std::fmt::Arguments<'_>) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        eprintln!("moat: {error}");
+        std::process::exit(EXIT_FAILED.into());
+    }
+}
+
+/// Prints one JSON value on a line.
+pub(super) fn json(value: &impl Serialize) {
+    match serde_json::to_string(value) {
+        Ok(text) => say!("{text}"),
+        Err(error) => eprintln!("moat: the answer is no JSON: {error}"),
+    }
+}
+
+/// Says why a command came to nothing: to people on stderr, to a program on stdout.
+pub(super) fn failure(failure: &Failure, as_json: bool) {
+    if as_json {
+        json(&json!({ "error": failure }));
+    } else {
+        eprintln!("moat: {}", failure.reason);
+        failure.selection.iter().for_each(selection);
+    }
+}
+
+/// Prints rows in columns under a headline, without columns in which nothing stands; nothing without rows.
+fn table<const N: usize>(headline: [&str; N], rows: &[[String; N]]) {
+    if rows.is_empty() {
+        return;
+    }
+    let used: [bool; N] = std::array::from_fn(|column| {
+        let mut cells = rows.iter().filter_map(|row: &[String; N]| row.get(column));
+        cells.any(|cell| !cell.is_empty())
+    });
+    let headline = headline.map(str::to_owned);
+    let mut widths = [0; N];
+    for row in std::iter::once(&headline).chain(rows) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in std::iter::once(&headline).chain(rows) {
+        let mut line = String::new();
+        for ((width, cell), used) in widths.iter().zip(row).zip(used) {
+            if used {
+                line.push_str(&format!("{cell:width$}  "));
+            }
+        }
+        say!("{}", line.trim_end());
+    }
+}
+
+pub(super) fn scenarios(as_json: bool) -> ExitCode {
+    let scenarios = lab::scenarios();
+    if as_json {
+        let list: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| json!({ "scenario": scenario.name, "summary": scenario.summary }))
+            .collect();
+        json(&list);
+    } else {
+        let rows: Vec<_> = scenarios
+            .iter()
+            .map(|scenario| [scenario.name.to_owned(), scenario.summary.to_owned()])
+            .collect();
+        table(["SCENARIO", "WHAT HAPPENS"], &rows);
+    }
+    ExitCode::SUCCESS
+}
