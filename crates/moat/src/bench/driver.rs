@@ -77,7 +77,7 @@ impl Driver {
         self.run(duration / WARM_UP, message)?;
         let (begin, before) = (Instant::now(), server.spent()?);
         let (answered, lost) = self.run(duration, message)?;
-        let spent = server.spent()?.saturating_sub(before);
+        let spent = server.spent()?.since(&before);
         Ok(Rate::new(answered, lost, begin.elapsed(), spent))
     }
 

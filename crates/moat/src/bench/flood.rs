@@ -81,7 +81,7 @@ pub(super) fn measure(
         }
         sleep(TICK);
     }
-    let spent = server.spent()?.saturating_sub(before);
+    let spent = server.spent()?.since(&before);
     Ok(Flood {
         sessions,
         heartbeats: heartbeats.into(),

@@ -93,6 +93,6 @@ fn rate(
             station.close()
         },
     )?;
-    let spent = server.spent()?.saturating_sub(before);
+    let spent = server.spent()?.since(&before);
     Ok(Rate::new(count, 0, begin.elapsed(), spent))
 }

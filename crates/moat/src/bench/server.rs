@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::clocks;
+use super::clocks::{self, Spent};
 use super::cores::Cores;
 use super::error::Error;
 
@@ -65,8 +65,8 @@ impl Server {
     }
 
     /// What it has spent of its core so far.
-    pub(super) fn spent(&self) -> Result<Duration, Error> {
-        clocks::of_process(Pid::from_child(&self.child))
+    pub(super) fn spent(&self) -> Result<Spent, Error> {
+        Spent::of(Pid::from_child(&self.child))
     }
 
     /// Bytes of memory it has in use.
