@@ -337,6 +337,40 @@ fn a_kept_network_can_be_looked_into_until_enter() {
 }
 
 #[test]
+fn a_network_that_nobody_can_end_is_not_kept() {
+    let _one = one_at_a_time();
+    let copy = Copy::new();
+    let mut run = Started::new(&copy.path(), &["--keep"]);
+    drop(run.child.stdin.take());
+    if run.read_until("The input has ended").is_none() {
+        return;
+    }
+    assert_eq!(run.end(), Some(0));
+    assert_eq!(copy.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn what_goes_wrong_inside_is_told_in_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("ip");
+    std::fs::write(&broken, "#!/bin/sh\necho out of order >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new(MOAT)
+        .args(["lab", "run", "residential", "--json"])
+        .env("PATH", format!("{}:{path}", folder.path().display()))
+        .output()
+        .unwrap();
+    if is_skipped(&String::from_utf8_lossy(&output.stdout)) {
+        return;
+    }
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let reason = said["error"]["reason"].as_str().unwrap();
+    assert!(reason.contains("out of order"), "{reason}");
+}
+
+#[test]
 fn an_unknown_scenario_is_refused_with_the_names_of_those_there_are() {
     let output = Command::new(MOAT)
         .args(["lab", "run", "atlantis"])

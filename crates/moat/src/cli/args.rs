@@ -106,7 +106,7 @@ pub(super) struct LabRunArgs {
     pub(super) scenario: String,
     #[command(flatten)]
     pub(super) json: JsonArgs,
-    /// Keep the network for a look until Enter or Ctrl-C
+    /// Keep the network for a look until Enter, Ctrl-C or the end of the input
     #[arg(long)]
     pub(super) keep: bool,
 }

@@ -46,7 +46,9 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::BenchInside(args) => bench::inside(&args),
         Command::BenchHelper(command) => bench::helper(&command),
-        Command::LabInside(args) => lab::inside(&args),
+        Command::LabInside(args) => {
+            lab::inside(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json))
+        }
         Command::LabTraffic(args) => done(lab::traffic::main(&args), |_| EXIT_FAILED, false),
         Command::Client(args) => {
             log_to_stderr();

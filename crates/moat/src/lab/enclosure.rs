@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Ctrl-C reaches only the outside, which drops the lifeline and waits; `kill -9` of the outside drops it too. What is written on the
-//! lifeline: first a line with the process number of unshare, then a line for each Enter that the user presses.
+//! lifeline: first a line with the process number of unshare, then an empty line for each Enter that the user presses, and [`NOBODY`]
+//! where no Enter can come any more.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,7 +27,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::error::Error;
-use super::{EXIT_COULD_NOT_RUN, scenario};
+use super::scenario;
+
+/// The line on the lifeline that says: the input at which a user could press Enter has ended.
+pub(super) const NOBODY: &str = "nobody";
 
 /// How a scenario is run.
 #[derive(Debug, Clone)]
@@ -64,7 +68,7 @@ const USER_NAMESPACE: &[&str] = &["--user", "--map-root-user"];
 
 /// Runs a scenario and waits for its end. Nothing of it is left on return.
 ///
-/// Returns its exit code: 0 all checks held, 1 a check failed, 2 it could not run (said on stderr), 130 interrupted.
+/// Returns its exit code: 0 all checks held, 1 a check failed, 2 it could not run (the process inside has said why), 130 interrupted.
 /// Call it outside of any tokio runtime.
 ///
 /// # Errors
@@ -104,6 +108,7 @@ async fn supervise(
     let mut lifeline = child.stdin.take();
     let first = child.id().map(|id| format!("{id}\n")).unwrap_or_default();
     write(&mut lifeline, &first).await;
+    let mut has_user = keep;
     let mut entered = if keep {
         lines_on_stdin()
     } else {
@@ -113,16 +118,22 @@ async fn supervise(
         tokio::select! {
             status = child.wait() => break status,
             () = interruption.wait() => drop(lifeline.take()),
-            Some(()) = entered.recv() => write(&mut lifeline, "\n").await,
+            line = entered.recv(), if has_user => match line {
+                Some(()) => write(&mut lifeline, "\n").await,
+                None => {
+                    has_user = false;
+                    write(&mut lifeline, &format!("{NOBODY}\n")).await;
+                }
+            },
         }
     };
     let status = status.map_err(Error::io("wait for the lab"))?;
-    Ok(ExitCode::from(
-        status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(EXIT_COULD_NOT_RUN),
-    ))
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map(ExitCode::from).ok_or_else(|| Error::Command {
+        command: "unshare".to_owned(),
+        outcome: status.to_string(),
+        output: String::new(),
+    })
 }
 
 /// Writes on the lifeline. A failure means that the run is over, which its exit code tells better.
@@ -132,7 +143,7 @@ async fn write(lifeline: &mut Option<tokio::process::ChildStdin>, text: &str) {
     }
 }
 
-/// One message for each line that the user enters.
+/// One message for each line that the user enters, as long as there is an input.
 fn lines_on_stdin() -> mpsc::Receiver<()> {
     let (sender, receiver) = mpsc::channel(1);
     // Not tokio's stdin: a pending read there would hold up the end of the runtime.

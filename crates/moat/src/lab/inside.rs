@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::mount::MountFlags;
 
+use super::enclosure::NOBODY;
 use super::error::Error;
 use super::run::Lab;
 use super::scenario::{self, Scenario};
-use super::{EXIT_CHECK_FAILED, EXIT_COULD_NOT_RUN, report};
+use super::{EXIT_CHECK_FAILED, report};
 
 /// What `moat lab run` hands to the process inside.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ pub(crate) struct InsideArgs {
     scenario: String,
     /// Print one JSON object on stdout
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Keep the network after the run
     #[arg(long)]
     keep: bool,
@@ -33,17 +34,10 @@ const WORK_FOLDER: &str = "/run/moat-lab";
 const EXIT_INTERRUPTED: u8 = 130;
 
 /// The hidden subcommand `lab-inside`. Only for [`super::enclosure`] to call: it takes over the mount namespace it is in.
-pub(crate) fn inside(args: &InsideArgs) -> ExitCode {
-    match carry_out(args) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("moat lab: {error}");
-            ExitCode::from(EXIT_COULD_NOT_RUN)
-        }
-    }
-}
-
-fn carry_out(args: &InsideArgs) -> Result<u8, Error> {
+///
+/// # Errors
+/// When the run could not be carried out; to be treated like exit code 2.
+pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
     let scenario = scenario::find(&args.scenario)?;
     let lifeline = Lifeline::watch()?;
     let folder = prepare_folder()?;
@@ -59,7 +53,7 @@ fn carry_out(args: &InsideArgs) -> Result<u8, Error> {
         explain_how_to_look(scenario, lifeline.enclosure);
         lifeline.wait_for_user(code);
     }
-    Ok(code)
+    Ok(ExitCode::from(code))
 }
 
 /// A private /run, so that the names of network namespaces (which `ip netns` keeps there) and all files vanish with the run.
@@ -78,7 +72,7 @@ struct Lifeline {
     enclosure: u32,
     /// Exit code for the end of the lifeline.
     code: Arc<AtomicU8>,
-    /// Gets a message for each Enter.
+    /// Gets a message for each Enter, as long as one can come.
     entered: std::sync::mpsc::Receiver<()>,
 }
 
@@ -94,8 +88,13 @@ impl Lifeline {
         let at_end = Arc::clone(&code);
         std::thread::spawn(move || {
             let lines: StdinLock<'_> = std::io::stdin().lock();
-            for _ in lines.lines().map_while(Result::ok) {
-                let _ = sender.send(());
+            let mut sender = Some(sender);
+            for line in lines.lines().map_while(Result::ok) {
+                if line == NOBODY {
+                    sender = None;
+                } else if let Some(sender) = &sender {
+                    let _ = sender.send(());
+                }
             }
             std::process::exit(i32::from(at_end.load(Ordering::SeqCst)));
         });
@@ -106,11 +105,13 @@ impl Lifeline {
         })
     }
 
-    /// Returns at the first Enter from now on. The end of the lifeline ends the process, from now on with this code.
+    /// Returns at the first Enter from now on, or at once where none can come. The end of the lifeline ends the process, from now on with this code.
     fn wait_for_user(self, code: u8) {
         self.code.store(code, Ordering::SeqCst);
         while self.entered.try_recv().is_ok() {}
-        let _ = self.entered.recv();
+        if self.entered.recv().is_err() {
+            eprintln!("The input has ended, so nobody can press Enter: the network goes.");
+        }
     }
 }
 

@@ -35,9 +35,6 @@ pub(crate) use scenario::scenarios;
 /// Exit code of a run in which a check failed.
 const EXIT_CHECK_FAILED: u8 = 1;
 
-/// Exit code of a run that could not be carried out.
-const EXIT_COULD_NOT_RUN: u8 = 2;
-
 /// What CLOCK_MONOTONIC shows, in nanoseconds: the one clock that all processes of a run share.
 fn monotonic_nanoseconds() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
