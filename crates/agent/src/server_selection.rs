@@ -43,6 +43,24 @@ pub struct Selection {
     pub unprotected: Vec<Unprotected>,
 }
 
+impl Selection {
+    /// Another server of the PvD is asked for what `from` is asked for.
+    pub(crate) fn ask_instead(&mut self, from: &AssociationId, to: &AssociationId) {
+        let is_other =
+            |entry: &NotAsked| entry.pvd == to.pvd && entry.server.as_ref() == Some(&to.server);
+        self.not_asked.retain(|entry| !is_other(entry));
+        let asked = |id: &AssociationId| self.asked.iter().find(|asked| asked.association == *id);
+        if let (Some(asked), None) = (asked(from), asked(to)) {
+            let association = to.clone();
+            let asked = Asked {
+                association,
+                ..asked.clone()
+            };
+            self.asked.push(asked);
+        }
+    }
+}
+
 /// A server that is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {

@@ -35,6 +35,7 @@ impl<S: dtls::Session> Association<S> {
             .keys()
             .map(|mid| (*mid, self.destination_of(*mid)))
             .collect();
+        let mut sent: Vec<Mid> = Vec::new();
         for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
             let destination = live.destination;
             let serves = |mid: &Mid| destinations.get(mid) == Some(&destination);
@@ -66,11 +67,17 @@ impl<S: dtls::Session> Association<S> {
                 match live.session.send_request(now.monotonic, request) {
                     Ok(token) => {
                         live.pending.insert(token, (mid, want));
+                        sent.push(mid);
                     }
                     // There will be room when others are answered.
                     Err(coap::SendError::TooManyOutstanding { .. }) => break,
                     Err(_) => {}
                 }
+            }
+        }
+        for mid in sent {
+            if let Some(part) = self.parts.get_mut(&mid) {
+                part.was_sent = true;
             }
         }
     }

@@ -13,7 +13,7 @@ use pvd::{InterfaceName, ProvisioningDomain};
 
 use super::action::Redirection;
 use super::mids::Mids;
-use super::part::{Part, Wish};
+use super::part::{Leaving, Part, Wish};
 use super::race::Candidate;
 use super::redirect::{Alternate, Contacts};
 use super::route::{Destination, Live, Route, Ways};
@@ -121,6 +121,11 @@ impl<S: dtls::Session> Association<S> {
         self.remember_mids();
     }
 
+    /// The number of the next part.
+    pub(super) fn next_mid(&self) -> Mid {
+        self.mids.next()
+    }
+
     /// A part that the store knows.
     pub(super) fn restore(&mut self, part: Part) {
         self.mids.keep_above(part.mid);
@@ -145,13 +150,13 @@ impl<S: dtls::Session> Association<S> {
         self.mids.start_again();
         for part in self.parts.values_mut().filter(|part| part.is_going()) {
             part.withdraw(now);
-            part.is_renumbered = true;
+            part.leaving = Leaving::ToRenumber;
         }
     }
 
     /// Asks anew for what was withdrawn under a number that is used up.
     fn renumber(&mut self, now: Now) {
-        let withdrawn = |_: &Mid, part: &mut Part| part.is_renumbered && part.is_over();
+        let withdrawn = |_: &Mid, part: &mut Part| part.is_renumbered() && part.is_over();
         let over: Vec<Part> = self
             .parts
             .extract_if(.., withdrawn)

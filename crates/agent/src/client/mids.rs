@@ -24,6 +24,11 @@ impl Mids {
         }
     }
 
+    /// The mid that is taken next.
+    pub(super) fn next(&self) -> Mid {
+        Mid(self.next)
+    }
+
     pub(super) fn take(&mut self) -> Mid {
         let mid = Mid(self.next);
         self.next = self.next.saturating_add(1);

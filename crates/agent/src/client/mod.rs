@@ -14,6 +14,7 @@ mod asking;
 mod association;
 mod exchange;
 mod mids;
+mod moving;
 mod part;
 mod race;
 mod redirect;
@@ -186,6 +187,7 @@ impl<C: Connector> Client<C> {
             until: record.wanted_until_unix.map(|at| now.instant_of(at)),
         };
         let mut part = Part::new(now, record.mid, wish);
+        part.was_sent = true;
         if record.withdrawing {
             part.withdraw(now);
         }
@@ -254,6 +256,7 @@ impl<C: Connector> Client<C> {
         self.associations
             .values()
             .filter_map(Association::poll_timeout)
+            .chain(self.next_move())
             .min()
     }
 
@@ -267,54 +270,12 @@ impl<C: Connector> Client<C> {
         for association in self.associations.values_mut() {
             association.settle(now, &mut self.connector, &mut self.next_path);
         }
-        if self.move_misdirected(now) {
+        if self.move_parts(now) {
             for association in self.associations.values_mut() {
                 association.settle(now, &mut self.connector, &mut self.next_path);
             }
         }
         self.take_effects(now);
-    }
-
-    /// What a server redirects in circles goes to another server of the same PvD (RFC 9132 §4.6),
-    /// to each at most once. Returns whether anything did.
-    fn move_misdirected(&mut self, now: Now) -> bool {
-        let mut moved = false;
-        let servers: Vec<AssociationId> = self.associations.keys().cloned().collect();
-        for from in &servers {
-            let Some(association) = self.associations.get_mut(from) else {
-                continue;
-            };
-            for mid in association.take_misdirected() {
-                let part = self
-                    .associations
-                    .get(from)
-                    .and_then(|association| association.parts.get(&mid))
-                    .filter(|part| part.is_redirected());
-                let Some(wish) = part.map(|part| part.wish.clone()) else {
-                    continue;
-                };
-                let others = self.associations.values().filter(|other| {
-                    let is_new = other.parts_of(wish.request).next().is_none();
-                    other.id.pvd == from.pvd && other.id != *from && is_new
-                });
-                let to = others.min_by_key(|other| !other.is_established());
-                let Some(to) = to.map(|other| other.id.clone()) else {
-                    continue;
-                };
-                if let Some(other) = self.associations.get_mut(&to) {
-                    other.add(now, wish);
-                    moved = true;
-                }
-                if let Some(part) = self
-                    .associations
-                    .get_mut(from)
-                    .and_then(|association| association.parts.get_mut(&mid))
-                {
-                    part.end(End::Moved { to });
-                }
-            }
-        }
-        moved
     }
 
     /// Passes on what associations want done. What changed in a part is remembered after its

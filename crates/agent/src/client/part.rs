@@ -13,6 +13,8 @@
 //! that is up until an answer comes ([`Part::wants`]).
 
 mod answers;
+mod leaving;
+mod timing;
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -24,7 +26,8 @@ use dots::mitigation::{
 };
 use dots::target::Target;
 
-use super::exchange::SHORTEST_PAUSE;
+pub(super) use self::leaving::Leaving;
+pub(super) use self::timing::until;
 use super::state::{End, Pause, State};
 use super::{RequestId, RequestRecord};
 use crate::server_selection::AssociationId;
@@ -85,8 +88,10 @@ pub(super) struct Part {
     pub(super) asking_since: Instant,
     /// Whether the server has told a status since it was last asked.
     is_status_told: bool,
-    /// Withdrawn only to be asked for again under a new number (RFC 9132 §4.4.1.1).
-    pub(super) is_renumbered: bool,
+    /// What it is withdrawn for, if it is.
+    pub(super) leaving: Leaving,
+    /// Whether the server may know of it: it was sent, or the store had it.
+    pub(super) was_sent: bool,
 }
 
 impl Part {
@@ -106,7 +111,8 @@ impl Part {
             efficacy: None,
             asking_since: now.monotonic,
             is_status_told: false,
-            is_renumbered: false,
+            leaving: Leaving::ForGood,
+            was_sent: false,
         }
     }
 
@@ -142,11 +148,6 @@ impl Part {
     /// Whether it is wanted, and not being withdrawn.
     pub(super) fn is_going(&self) -> bool {
         !self.is_over() && self.state != State::Withdrawing
-    }
-
-    /// Whether it is being withdrawn for good.
-    pub(super) fn is_withdrawn(&self) -> bool {
-        self.state == State::Withdrawing && !self.is_renumbered
     }
 
     /// Whether there is an attack, as far as this part tells: a preconfigured request is none
@@ -186,15 +187,6 @@ impl Part {
         self.observe_after = None;
         self.efficacy = None;
         self.is_status_told = false;
-    }
-
-    pub(super) fn withdraw(&mut self, now: Now) {
-        if !self.is_over() {
-            self.state = State::Withdrawing;
-            self.is_renumbered = false;
-            self.asking_since = now.monotonic;
-            self.pause = None;
-        }
     }
 
     pub(super) fn end(&mut self, end: End) {
@@ -239,98 +231,6 @@ impl Part {
         first.into_iter().chain(second)
     }
 
-    /// When the part changes by itself.
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let pending = !self.is_over();
-        [
-            self.ends_at(),
-            self.retry_at(),
-            self.refresh,
-            self.pause.map(|(at, _)| at),
-            self.observe_after,
-            self.efficacy.map(|(_, at)| at),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|_| pending)
-        .min()
-    }
-
-    fn retry_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Deactivated { retry } => Some(retry),
-            _ => None,
-        }
-    }
-
-    /// When the state comes to its end without the server.
-    fn ends_at(&self) -> Option<Instant> {
-        match self.state {
-            State::Asking | State::Deactivated { .. } => self.wish.until,
-            State::Accepted(_) => self.expires,
-            // By then the server has let it expire, whether it ever hears of the withdrawal.
-            State::Withdrawing => self.expires.max(self.wish.until),
-            State::Refused { .. } | State::Ended(_) => None,
-        }
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Now) {
-        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
-        if past(self.pause.map(|(at, _)| at)) {
-            self.pause = None;
-            self.asking_since = now.monotonic;
-        }
-        if past(self.observe_after) {
-            self.observe_after = None;
-        }
-        if past(self.efficacy.map(|(_, at)| at)) {
-            self.efficacy = None;
-        }
-        if past(self.ends_at()) {
-            match self.state {
-                // The server has it no more.
-                State::Accepted(_) if !self.is_wish_over(now.monotonic) => {
-                    self.ask_again(now);
-                    self.spare(now);
-                }
-                State::Withdrawing => self.state = State::Ended(End::Withdrawn),
-                _ => self.state = State::Ended(End::Expired),
-            }
-        }
-        if past(self.refresh) {
-            self.refresh = None;
-            if self.is_accepted() {
-                self.renew(now);
-                self.spare(now);
-            }
-        }
-        if past(self.retry_at()) {
-            self.ask_again(now);
-        }
-    }
-
-    /// Asks again for what is accepted.
-    fn renew(&mut self, now: Now) {
-        self.is_refreshing = true;
-        self.asking_since = now.monotonic;
-        self.pause = None;
-    }
-
-    /// What comes to its end is not asked for more often than a server is asked anything.
-    fn spare(&mut self, now: Now) {
-        let earliest = self.granted_at.map(|at| at + SHORTEST_PAUSE);
-        self.pause = earliest
-            .filter(|at| *at > now.monotonic)
-            .map(|at| (at, Pause::ShortLived));
-    }
-
-    /// Whether what is wanted ends, to the second, at `end`: both ends count whole seconds.
-    fn is_wish_over(&self, end: Instant) -> bool {
-        self.wish
-            .until
-            .is_some_and(|wanted| end + Duration::from_secs(2) >= wanted)
-    }
-
     /// The body of the PUT: what is wanted, for as long as it is still wanted.
     pub(super) fn request(
         &self,
@@ -362,15 +262,5 @@ impl Part {
                 .map(|at| now.unix + u64::from(now.seconds_until(at))),
             withdrawing: self.is_withdrawn(),
         })
-    }
-}
-
-/// When `lifetime` is over; `None`: never.
-pub(super) fn until(now: Now, lifetime: Lifetime) -> Option<Instant> {
-    match lifetime {
-        Lifetime::Seconds(seconds) => {
-            Some(now.monotonic + Duration::from_secs(seconds.get().into()))
-        }
-        Lifetime::Indefinite => None,
     }
 }

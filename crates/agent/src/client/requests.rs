@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
 use dots::target::Target;
+use pvd::PvdId;
 
 use super::association::Association;
 use super::part::{self, Part, Wish};
 use super::splitting;
 use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
-use crate::server_selection::{self, Asked, AssociationId, Selection};
+use crate::server_selection::{self, Asked, Selection};
 use crate::time::Now;
 
 /// Finished requests that are kept for people to look at.
@@ -42,7 +43,7 @@ impl<C: Connector> Client<C> {
         if let Some(id) = self.request_for(&selection, trigger_mitigation) {
             for association in self.associations.values_mut() {
                 for part in association.parts.values_mut() {
-                    if part.wish.request == id {
+                    if part.wish.request == id && part.is_going() {
                         part.prolong(now, until);
                     }
                 }
@@ -126,7 +127,8 @@ impl<C: Connector> Client<C> {
 
     /// Whether every server that was asked has answered.
     pub fn is_settled(&self, id: RequestId) -> bool {
-        self.parts_of(id).all(|(_, part)| part.is_settled())
+        let mut parts = self.parts_of(id).map(|(_, part)| part);
+        parts.all(|part| part.is_settled() || part.is_moved())
     }
 
     /// How one request stands.
@@ -181,20 +183,27 @@ impl<C: Connector> Client<C> {
         })
     }
 
-    /// The request that asks the same servers for the same, if one is going on.
+    /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
+    /// going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
         self.selections.keys().copied().find(|id| {
             let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
-            let is_going = self.parts_of(*id).all(|(_, part)| going(part));
-            let mut asked: BTreeMap<&AssociationId, Vec<&Wish>> = BTreeMap::new();
-            for (association, part) in self.parts_of(*id) {
-                asked.entry(&association.id).or_default().push(&part.wish);
+            let mut asked: BTreeMap<&PvdId, Vec<(&Association<_>, &Part)>> = BTreeMap::new();
+            for (association, part) in self.parts_of(*id).filter(|(_, part)| !part.is_moved()) {
+                let pieces = asked.entry(&association.id.pvd).or_default();
+                pieces.push((association, part));
             }
             let is_same = |wanted: &Asked| {
-                let pieces = asked.get(&wanted.association);
-                pieces.is_some_and(|pieces| splitting::make_up(pieces, &wanted.target))
+                let Some(pieces) = asked.get(&wanted.association.pvd) else {
+                    return false;
+                };
+                let wishes: Vec<&Wish> = pieces.iter().map(|(_, part)| &part.wish).collect();
+                let mut pieces = pieces.iter();
+                pieces.all(|(at, part)| {
+                    going(part) && (at.id == wanted.association || at.is_established())
+                }) && splitting::make_up(&wishes, &wanted.target)
             };
-            is_going && asked.len() == selection.asked.len() && selection.asked.iter().all(is_same)
+            asked.len() == selection.asked.len() && selection.asked.iter().all(is_same)
         })
     }
 

@@ -63,8 +63,8 @@ pub enum End {
         /// The newer request.
         by: RequestId,
     },
-    /// The server sent it to one that had just been contacted; another of the same PvD is asked
-    /// instead (RFC 9132 §4.6).
+    /// Another server of the same PvD is asked instead: this one had no session while it was asked,
+    /// or sent it to one that had just been contacted (RFC 9132 §4.6).
     Moved {
         /// The other server.
         to: AssociationId,

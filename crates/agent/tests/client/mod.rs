@@ -2,12 +2,14 @@
 
 mod answers;
 mod asking;
+mod circles;
 mod conflicts;
 mod efficacy;
 mod happy_eyeballs;
 mod home;
 mod hostile;
 mod mids;
+mod moving;
 mod observing;
 mod preconfigured;
 mod redirect;

@@ -1,19 +1,24 @@
 //! Servers that send their clients elsewhere (RFC 9132 §4.6).
 
-use agent::client::{End, Note, Redirection, SessionReport, State};
+use agent::client::{Note, Redirection, SessionReport, State};
 use coap::{Code, OptionNumber};
 use dots::mitigation::Status;
 use dots::redirect::RedirectedSignal;
 
-use super::home::{self, BACKUP};
 use super::replies::Asked;
 use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig};
 use crate::world::seconds;
 
-const ALTERNATE: &str = "dots.elsewhere.example";
-const ALTERNATE4: &str = "192.0.2.99:4646";
+pub(super) const ALTERNATE: &str = "dots.elsewhere.example";
+pub(super) const ALTERNATE4: &str = "192.0.2.99:4646";
 
-fn redirect(rig: &mut Rig, asked: &Asked, to: &str, addresses: &[&str], ttl: Option<u32>) {
+pub(super) fn redirect(
+    rig: &mut Rig,
+    asked: &Asked,
+    to: &str,
+    addresses: &[&str],
+    ttl: Option<u32>,
+) {
     let signal = RedirectedSignal {
         alt_server: to.parse().unwrap(),
         alt_server_records: addresses.iter().map(|text| text.parse().unwrap()).collect(),
@@ -28,7 +33,7 @@ fn redirect(rig: &mut Rig, asked: &Asked, to: &str, addresses: &[&str], ttl: Opt
 }
 
 /// A client whose provider's server redirects its first request, for so long.
-fn redirected(ttl: Option<u32>) -> (Rig, agent::client::RequestId, Asked) {
+pub(super) fn redirected(ttl: Option<u32>) -> (Rig, agent::client::RequestId, Asked) {
     let mut rig = Rig::new();
     rig.set(ALTERNATE4, Behaviour::Up);
     let id = rig.mitigate(&[FIXED_HOST], 10_000);
@@ -39,13 +44,13 @@ fn redirected(ttl: Option<u32>) -> (Rig, agent::client::RequestId, Asked) {
     (rig, id, put)
 }
 
-fn fixed(rig: &Rig) -> SessionReport {
+pub(super) fn fixed(rig: &Rig) -> SessionReport {
     let mut reports = rig.client.sessions();
     reports.retain(|report| report.association.server == "dots.fixed.example");
     reports.remove(0)
 }
 
-fn redirections(rig: &Rig) -> Vec<&Redirection> {
+pub(super) fn redirections(rig: &Rig) -> Vec<&Redirection> {
     let notes = rig.notes.iter();
     notes
         .filter_map(|note| match note {
@@ -259,90 +264,6 @@ fn a_redirect_of_ttl_0_holds_for_the_one_request() {
     assert!(!rig.paths.values().any(|remote| remote == ALTERNATE4));
 }
 
-/// Covers: S-065. The alternate sends it back where it came from.
-#[test]
-fn a_redirect_in_circles_is_ignored_and_told() {
-    let (mut rig, id, put) = redirected(Some(3600));
-    redirect(
-        &mut rig,
-        &put,
-        "dots.fixed.example",
-        &["192.0.2.1"],
-        Some(3600),
-    );
-    let ignored = Redirection::Ignored {
-        to: "dots.fixed.example".to_owned(),
-    };
-    assert_eq!(redirections(&rig).pop(), Some(&ignored));
-    assert_eq!(rig.state(id), State::Asking);
-    rig.advance(seconds(299));
-    assert!(rig.take().is_empty());
-    rig.advance(seconds(1));
-    let put = rig.one(Code::PUT);
-    assert_eq!(rig.paths[&put.path], ALTERNATE4);
-}
-
-/// Covers: S-065. Another server of the same PvD is asked instead, and none of another PvD.
-#[test]
-fn in_circles_the_other_provisioned_servers_are_tried() {
-    let mut rig = Rig::home(home::with_backup());
-    rig.set(BACKUP, Behaviour::Up);
-    rig.set(ALTERNATE4, Behaviour::Up);
-    rig.advance(seconds(0));
-    // The backup, which comes first by name, is chosen only if it is first in the PvD.
-    let id = rig.mitigate(&[FIXED_HOST], 6000);
-    let put = rig.one(Code::PUT);
-    assert_eq!(rig.paths[&put.path], FIXED6);
-    redirect(
-        &mut rig,
-        &put,
-        "dots.fixed.example",
-        &["192.0.2.1"],
-        Some(3600),
-    );
-    let put = rig.one(Code::PUT);
-    assert_eq!(rig.paths[&put.path], BACKUP);
-    let moved = rig.parts(id).into_iter().find(|part| {
-        matches!(&part.state, State::Ended(End::Moved { to }) if to.server == "backup.fixed.example")
-    });
-    assert!(moved.is_some(), "{:?}", rig.parts(id));
-    // That one redirects in circles as well: there is no other, and it is asked again later.
-    redirect(&mut rig, &put, "dots.fixed.example", &[], Some(10));
-    redirect(&mut rig, &put, "backup.fixed.example", &[], Some(10));
-    assert!(rig.take().is_empty());
-    rig.advance(seconds(20));
-    let asked = rig.take();
-    assert!(!asked.is_empty());
-    assert!(asked.iter().all(|asked| rig.paths[&asked.path] != MOBILE4));
-}
-
-/// Covers: S-065, X-013. A server that makes up names brings no storm of sessions, resolutions or notes.
-#[test]
-fn endless_redirects_are_bounded() {
-    let mut rig = Rig::new();
-    rig.mitigate(&[FIXED_HOST], 100_000);
-    for round in 0..600 {
-        for asked in rig.take() {
-            let name = format!("made-up-{round}.example");
-            redirect(&mut rig, &asked, &name, &[], Some(1));
-            while let Some((association, name)) = rig.resolving.pop() {
-                let now = rig.now();
-                let unknown = Err("no such name".to_owned());
-                rig.client
-                    .handle_resolved(now, &association, &name, unknown);
-                rig.settle();
-            }
-        }
-        rig.advance(seconds(1));
-    }
-    let followed = redirections(&rig).into_iter();
-    let followed = followed
-        .filter(|what| matches!(what, Redirection::Followed { .. }))
-        .count();
-    assert!(followed <= 24, "{followed} in ten minutes");
-    assert!(rig.notes.len() < 500, "{}", rig.notes.len());
-}
-
 /// Nothing but a 5.03 that can be read is a redirect.
 #[test]
 fn what_is_no_redirect_redirects_nobody() {
@@ -396,30 +317,6 @@ fn two_requests_redirected_each_for_itself_both_go_there() {
     assert_eq!(redirections(&rig).len(), 1);
 }
 
-/// Covers: S-065, S-038. The alternate redirects to itself, whatever it is asked.
-#[test]
-fn an_alternate_that_redirects_to_itself_is_not_asked_at_line_rate() {
-    for ttl in [0, 3600] {
-        let (mut rig, id, put) = redirected(Some(ttl));
-        redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(ttl));
-        assert!(rig.take().is_empty());
-        rig.advance(seconds(2));
-        assert!(rig.take().is_empty());
-        let put = rig.until_asked(600).remove(0);
-        rig.grant(&put, 10_000);
-        let get = rig.one(Code::GET);
-        rig.status(&get, Some(0), Status::AttackMitigationInProgress, 10_000);
-        let now = rig.now();
-        let told = dots::mitigation::AttackStatus::UnderAttack;
-        rig.client.report_efficacy(now, id, told).unwrap();
-        rig.settle();
-        let update = rig.one(Code::PUT);
-        redirect(&mut rig, &update, ALTERNATE, &["192.0.2.99"], Some(ttl));
-        rig.advance(seconds(2));
-        assert!(rig.take().is_empty(), "the update is not repeated");
-    }
-}
-
 /// Covers: S-064, S-067. The redirect comes while a second session is being set up.
 #[test]
 fn after_a_redirect_the_provisioned_server_is_connected_to_again() {
@@ -443,25 +340,4 @@ fn after_a_redirect_the_provisioned_server_is_connected_to_again() {
     assert_eq!(connections.len(), 1);
     assert_eq!(connections[0].server_name, "dots.fixed.example");
     assert!(connections[0].since.is_some(), "{connections:?}");
-}
-
-/// Covers: S-065, S-015, X-016. A server of this or another PvD that the client knows already.
-#[test]
-fn a_redirect_to_a_configured_server_is_ignored_and_another_is_tried() {
-    for known in ["backup.fixed.example", "DOTS.mobile.example"] {
-        let mut rig = Rig::home(home::with_backup());
-        rig.set(BACKUP, Behaviour::Up);
-        rig.advance(seconds(0));
-        rig.mitigate(&[FIXED_HOST], 6000);
-        let put = rig.one(Code::PUT);
-        let opened = rig.opened.len();
-        redirect(&mut rig, &put, known, &["192.0.2.7"], Some(3600));
-        assert!(
-            matches!(redirections(&rig).pop(), Some(Redirection::Ignored { .. })),
-            "{known}"
-        );
-        assert_eq!(rig.opened.len(), opened);
-        let put = rig.one(Code::PUT);
-        assert_eq!(rig.paths[&put.path], BACKUP);
-    }
 }

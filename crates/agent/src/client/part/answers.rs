@@ -6,7 +6,8 @@ use coap::Code;
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{ConflictInformation, Granted, MitigationStatus, Status};
 
-use super::{POLLING, Part, until};
+use super::timing::until;
+use super::{POLLING, Part};
 use crate::client::exchange::SHORTEST_PAUSE;
 use crate::client::state::{End, Pause, State};
 use crate::time::Now;
@@ -104,13 +105,6 @@ impl Part {
     /// The efficacy update was answered, or is of no use.
     pub(in crate::client) fn updated(&mut self) {
         self.efficacy = None;
-    }
-
-    /// 2.02.
-    pub(in crate::client) fn deleted(&mut self) {
-        if self.state == State::Withdrawing {
-            self.state = State::Ended(End::Withdrawn);
-        }
     }
 
     /// The server does not have it any more, but it is still wanted.

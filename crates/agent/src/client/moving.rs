@@ -1,0 +1,155 @@
+//! Parts that another server of the same PvD takes over.
+//!
+//! ```text
+//! asking --the server redirects in circles----------------------> asked at another, once at each
+//!        --no session that does, another server has one---------> asked at that one
+//!            (what was sent may have been heard: only after 10 s, and it is withdrawn here)
+//! ```
+//!
+//! What a server has granted stays with it.
+
+use std::time::Instant;
+
+use dots::identifiers::Mid;
+
+use super::association::{Association, UNANSWERED_REQUEST};
+use super::part::{Part, Wish};
+use super::route::Live;
+use super::{Client, Connector, State};
+use crate::server_selection::AssociationId;
+use crate::time::Now;
+
+impl<S: dtls::Session> Association<S> {
+    /// Whether the server of this part answers, as far as its sessions tell.
+    fn reaches(&self, mid: Mid) -> bool {
+        let destination = self.destination_of(mid);
+        let sound = |live: &Live<S>| live.is_up() && live.trouble().is_none();
+        let mut with = self
+            .sessions
+            .iter()
+            .filter(|it| it.destination == destination);
+        with.any(sound)
+    }
+
+    /// When a part that has no session may be asked for elsewhere.
+    fn stranded_since(&self, part: &Part) -> Option<Instant> {
+        if part.state != State::Asking || self.reaches(part.mid) {
+            return None;
+        }
+        let patience = part.was_sent.then_some(UNANSWERED_REQUEST);
+        Some(part.asking_since + patience.unwrap_or_default())
+    }
+
+    /// Whether it would ask its server for this at once: it has not been asked, or it came and went.
+    fn takes_over(&self, wish: &Wish) -> bool {
+        let mut same = self.same_as(wish);
+        same.all(Part::is_moved) && self.reaches(self.next_mid())
+    }
+
+    fn same_as(&self, wish: &Wish) -> impl Iterator<Item = &Part> {
+        let same = |part: &&Part| part.wish.target == wish.target;
+        self.parts_of(wish.request).filter(same)
+    }
+
+    /// A part that another server had. It takes the place of what was here before, also at the
+    /// server (RFC 9132 §4.4.1.3).
+    fn take_over(&mut self, now: Now, wish: Wish) {
+        self.parts.retain(|_, part| {
+            let is_same = part.wish.request == wish.request && part.wish.target == wish.target;
+            !(is_same && part.is_moved())
+        });
+        self.add(now, wish);
+    }
+}
+
+impl<C: Connector> Client<C> {
+    /// Moves what cannot stay where it is. Returns whether anything did.
+    pub(super) fn move_parts(&mut self, now: Now) -> bool {
+        let servers: Vec<AssociationId> = self.associations.keys().cloned().collect();
+        let mut moved = false;
+        for from in &servers {
+            let Some(association) = self.associations.get_mut(from) else {
+                continue;
+            };
+            let misdirected = association.take_misdirected();
+            let stranded = self.stranded(from).filter(|(at, ..)| *at <= now.monotonic);
+            let stranded: Vec<(Mid, AssociationId)> =
+                stranded.map(|(_, mid, to)| (mid, to)).collect();
+            for mid in misdirected {
+                if let Some(to) = self.elsewhere(from, mid) {
+                    moved |= self.move_part(now, (from, mid), &to);
+                }
+            }
+            for (mid, to) in stranded {
+                moved |= self.move_part(now, (from, mid), &to);
+            }
+        }
+        moved
+    }
+
+    /// When the next part is moved because its server has no session.
+    pub(super) fn next_move(&self) -> Option<Instant> {
+        let servers = self.associations.keys();
+        servers
+            .flat_map(|from| self.stranded(from))
+            .map(|(at, ..)| at)
+            .min()
+    }
+
+    /// The parts at a server without a session that can go to another: when, and where.
+    fn stranded(
+        &self,
+        from: &AssociationId,
+    ) -> impl Iterator<Item = (Instant, Mid, AssociationId)> {
+        let association = self.associations.get(from);
+        let parts = association
+            .into_iter()
+            .flat_map(|at| at.parts.values().map(move |it| (at, it)));
+        parts.filter_map(|(association, part)| {
+            let at = association.stranded_since(part)?;
+            let mut others = self.others(&association.id);
+            let to = others.find(|other| other.takes_over(&part.wish))?;
+            Some((at, part.mid, to.id.clone()))
+        })
+    }
+
+    /// Where a part goes that its server redirects in circles: to each of the others at most once.
+    fn elsewhere(&self, from: &AssociationId, mid: Mid) -> Option<AssociationId> {
+        let part = self.associations.get(from)?.parts.get(&mid)?;
+        let is_new = |other: &&Association<_>| other.parts_of(part.wish.request).next().is_none();
+        let others = self
+            .others(from)
+            .filter(|_| part.is_redirected())
+            .filter(is_new);
+        let best = others.min_by_key(|other| !other.is_established())?;
+        Some(best.id.clone())
+    }
+
+    /// The other servers of the same PvD, and of no other (RFC 9284 §5.1).
+    fn others(&self, from: &AssociationId) -> impl Iterator<Item = &Association<C::Session>> {
+        let is_other = move |id: &AssociationId| id.pvd == from.pvd && id != from;
+        let all = self.associations.values();
+        all.filter(move |other| is_other(&other.id))
+    }
+
+    fn move_part(
+        &mut self,
+        now: Now,
+        (from, mid): (&AssociationId, Mid),
+        to: &AssociationId,
+    ) -> bool {
+        let old = self.associations.get_mut(from);
+        let Some(part) = old.and_then(|association| association.parts.get_mut(&mid)) else {
+            return false;
+        };
+        let wish = part.wish.clone();
+        part.moved(now, to.clone());
+        if let Some(selection) = self.selections.get_mut(&wish.request) {
+            selection.ask_instead(from, to);
+        }
+        if let Some(other) = self.associations.get_mut(to) {
+            other.take_over(now, wish);
+        }
+        true
+    }
+}

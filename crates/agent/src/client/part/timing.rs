@@ -1,0 +1,114 @@
+//! What becomes of a part when nothing comes from its server.
+
+use std::time::{Duration, Instant};
+
+use dots::lifetime::Lifetime;
+
+use super::Part;
+use crate::client::exchange::SHORTEST_PAUSE;
+use crate::client::state::{End, Pause, State};
+use crate::time::Now;
+
+impl Part {
+    /// When the part changes by itself.
+    pub(in crate::client) fn next_timeout(&self) -> Option<Instant> {
+        let pending = !self.is_over();
+        [
+            self.ends_at(),
+            self.retry_at(),
+            self.refresh,
+            self.pause.map(|(at, _)| at),
+            self.observe_after,
+            self.efficacy.map(|(_, at)| at),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|_| pending)
+        .min()
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Deactivated { retry } => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// When the state comes to its end without the server.
+    fn ends_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Asking | State::Deactivated { .. } => self.wish.until,
+            State::Accepted(_) => self.expires,
+            // By then the server has let it expire, whether it ever hears of the withdrawal.
+            State::Withdrawing => self.expires.max(self.wish.until),
+            State::Refused { .. } | State::Ended(_) => None,
+        }
+    }
+
+    pub(in crate::client) fn handle_timeout(&mut self, now: Now) {
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
+        if past(self.pause.map(|(at, _)| at)) {
+            self.pause = None;
+            self.asking_since = now.monotonic;
+        }
+        if past(self.observe_after) {
+            self.observe_after = None;
+        }
+        if past(self.efficacy.map(|(_, at)| at)) {
+            self.efficacy = None;
+        }
+        if past(self.ends_at()) {
+            match self.state {
+                // The server has it no more.
+                State::Accepted(_) if !self.is_wish_over(now.monotonic) => {
+                    self.ask_again(now);
+                    self.spare(now);
+                }
+                State::Withdrawing => self.deleted(),
+                _ => self.state = State::Ended(End::Expired),
+            }
+        }
+        if past(self.refresh) {
+            self.refresh = None;
+            if self.is_accepted() {
+                self.renew(now);
+                self.spare(now);
+            }
+        }
+        if past(self.retry_at()) {
+            self.ask_again(now);
+        }
+    }
+
+    /// Asks again for what is accepted.
+    pub(super) fn renew(&mut self, now: Now) {
+        self.is_refreshing = true;
+        self.asking_since = now.monotonic;
+        self.pause = None;
+    }
+
+    /// What comes to its end is not asked for more often than a server is asked anything.
+    fn spare(&mut self, now: Now) {
+        let earliest = self.granted_at.map(|at| at + SHORTEST_PAUSE);
+        self.pause = earliest
+            .filter(|at| *at > now.monotonic)
+            .map(|at| (at, Pause::ShortLived));
+    }
+
+    /// Whether what is wanted ends, to the second, at `end`: both ends count whole seconds.
+    pub(super) fn is_wish_over(&self, end: Instant) -> bool {
+        self.wish
+            .until
+            .is_some_and(|wanted| end + Duration::from_secs(2) >= wanted)
+    }
+}
+
+/// When `lifetime` is over; `None`: never.
+pub(in crate::client) fn until(now: Now, lifetime: Lifetime) -> Option<Instant> {
+    match lifetime {
+        Lifetime::Seconds(seconds) => {
+            Some(now.monotonic + Duration::from_secs(seconds.get().into()))
+        }
+        Lifetime::Indefinite => None,
+    }
+}
