@@ -116,7 +116,7 @@ impl<C: Connector> Client<C> {
     /// Where a part goes that its server redirects in circles: to each of the others at most once.
     fn elsewhere(&self, from: &AssociationId, mid: Mid) -> Option<AssociationId> {
         let part = self.associations.get(from)?.parts.get(&mid)?;
-        let is_new = |other: &&Association<_>| other.parts_of(part.wish.request).next().is_none();
+        let is_new = |other: &&Association<_>| other.same_as(&part.wish).next().is_none();
         let others = self
             .others(from)
             .filter(|_| part.is_redirected())

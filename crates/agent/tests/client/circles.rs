@@ -6,7 +6,9 @@ use dots::mitigation::Status;
 
 use super::home::{self, BACKUP};
 use super::redirect::{ALTERNATE, ALTERNATE4, redirect, redirected, redirections};
+use super::replies::Asked;
 use super::rig::{Behaviour, FIXED_HOST, FIXED6, MOBILE4, Rig};
+use super::splitting;
 use crate::world::seconds;
 
 /// Covers: S-065. The alternate sends it back where it came from.
@@ -136,4 +138,29 @@ fn a_redirect_to_a_configured_server_is_ignored_and_another_is_tried() {
         let put = rig.one(Code::PUT);
         assert_eq!(rig.paths[&put.path], BACKUP);
     }
+}
+
+/// Covers: S-065, S-076. Each piece of a request that was too large for one message.
+#[test]
+fn in_circles_all_pieces_of_a_request_go_to_the_other_server() {
+    let mut rig = Rig::home(home::with_backup());
+    rig.set(BACKUP, Behaviour::Up);
+    rig.advance(seconds(0));
+    let (id, puts) = splitting::ask(&mut rig, &splitting::hosts(100));
+    assert_eq!(puts.len(), 4);
+    for put in &puts {
+        assert_eq!(rig.paths[&put.path], FIXED6);
+        redirect(&mut rig, put, "dots.fixed.example", &[], Some(3600));
+    }
+    let again = rig.take();
+    let targets = |asked: &[Asked]| {
+        let targets = asked.iter().map(|asked| asked.body().target.prefixes);
+        targets.collect::<Vec<_>>()
+    };
+    assert_eq!(targets(&again), targets(&puts));
+    for put in &again {
+        assert_eq!(rig.paths[&put.path], BACKUP);
+        rig.grant(put, 6000);
+    }
+    assert!(rig.client.is_settled(id));
 }

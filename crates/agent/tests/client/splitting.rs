@@ -8,12 +8,12 @@ use super::rig::Rig;
 use crate::world::seconds;
 
 /// Hosts of the fixed provider, in the longest words.
-fn hosts(count: usize) -> Vec<String> {
+pub(super) fn hosts(count: usize) -> Vec<String> {
     let host = |n| format!("2001:db8:f:ffff:ffff:ffff:ffff:{:x}/128", 0x1000 + n);
     (0..count).map(host).collect()
 }
 
-fn ask(rig: &mut Rig, hosts: &[String]) -> (agent::client::RequestId, Vec<Asked>) {
+pub(super) fn ask(rig: &mut Rig, hosts: &[String]) -> (agent::client::RequestId, Vec<Asked>) {
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let id = rig.mitigate(&hosts, 6000);
     let mut asked = rig.take();
