@@ -319,7 +319,7 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 4,
+                supported: 5,
                 ..
             }
         ),
@@ -422,10 +422,16 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
          ) STRICT, WITHOUT ROWID;
          PRAGMA application_id = 1297039700; PRAGMA user_version = 1;",
     )?;
-    let active = mitigation("a", 1);
+    // Without their order of acceptance, they are numbered by when they came into force.
+    let mut active = mitigation("a", 1);
+    active.accepted = 3;
+    let mut earlier = mitigation("c", 3);
+    earlier.accepted = 2;
+    earlier.standing = Standing::Active { started_unix: 1 };
     let mut parked = mitigation("b", 2);
+    parked.accepted = 1;
     parked.standing = Standing::Parked;
-    for record in [&active, &parked] {
+    for record in [&active, &parked, &earlier] {
         old.execute(
             "INSERT INTO mitigation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             rusqlite::params![
@@ -450,7 +456,7 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
         let mut store = SqliteStore::open(&path)?;
         assert_eq!(
             ServerStore::load(&mut store)?,
-            snapshot([active.clone(), parked.clone()])
+            snapshot([active.clone(), parked.clone(), earlier.clone()])
         );
         let known = ClientStore::load(&mut store)?;
         assert_eq!(known.requests, std::slice::from_ref(&asked));

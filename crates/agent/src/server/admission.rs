@@ -227,6 +227,7 @@ impl Server {
         let expiry = Expiry::after(now, lifetime);
         let record = MitigationRecord {
             key: key.clone(),
+            accepted: self.mitigations.next_place(),
             credential: identity.credential,
             standing: match immediate {
                 true => Standing::Active {

@@ -9,7 +9,7 @@
 //!
 //! A request that was never in force (parked) is in no conflict until it is triggered.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use coap::Response;
 use dots::identifiers::Mid;
@@ -167,11 +167,20 @@ impl Server {
     /// order that policy prefers.
     pub(super) fn reconsider(&mut self, now: Now, nets: &[IpNet]) {
         let contested = self.mitigations.overlapping(nets);
-        let contested = contested.filter(|other| other.conflict.is_some());
-        let contested: BTreeMap<u64, MitigationKey> = contested
-            .map(|other| (other.order, other.record.key.clone()))
-            .collect();
-        let mut keys: Vec<MitigationKey> = contested.into_values().collect();
+        let contested = distinct(contested.filter(|other| other.conflict.is_some()));
+        self.reconsider_in_order(now, contested);
+    }
+
+    /// After a restart: brings back what nothing keeps out of force any more.
+    pub(super) fn reconsider_deactivated(&mut self, now: Now) {
+        let all = self.mitigations.iter();
+        let deactivated = all.filter(|each| each.record.standing == Standing::Deactivated);
+        let deactivated = distinct(deactivated);
+        self.reconsider_in_order(now, deactivated);
+    }
+
+    /// `keys` are in the order in which they were accepted.
+    fn reconsider_in_order(&mut self, now: Now, mut keys: Vec<MitigationKey>) {
         if self.policy.on_conflict == ConflictPolicy::Last {
             keys.reverse();
         }
@@ -328,9 +337,10 @@ fn time_left(now: Now, mitigation: &Mitigation) -> u32 {
     at.map_or(u32::MAX, |at| now.seconds_until(at))
 }
 
+/// Each once, in the order in which they were accepted.
 fn distinct<'a>(mitigations: impl Iterator<Item = &'a Mitigation>) -> Vec<MitigationKey> {
-    let by_order: BTreeMap<u64, &MitigationKey> = mitigations
-        .map(|mitigation| (mitigation.order, &mitigation.record.key))
+    let in_order: BTreeSet<(u64, &MitigationKey)> = mitigations
+        .map(|mitigation| (mitigation.record.accepted, &mitigation.record.key))
         .collect();
-    by_order.into_values().cloned().collect()
+    in_order.into_iter().map(|(_, key)| key.clone()).collect()
 }

@@ -47,8 +47,6 @@ pub(super) struct Mitigation {
     pub(super) announcement: Option<Announcement>,
     /// With the request of another client.
     pub(super) conflict: Option<ConflictInformation>,
-    /// Its place in the order in which mitigations were accepted.
-    pub(super) order: u64,
 }
 
 impl Mitigation {
@@ -64,7 +62,6 @@ impl Mitigation {
             terminating,
             announcement: None,
             conflict: None,
-            order: 0,
             record,
         }
     }

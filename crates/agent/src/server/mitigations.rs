@@ -69,6 +69,7 @@ pub(super) struct Mitigations {
     /// The credential that uses a `cuid` of a customer, and for how many mitigations.
     owner_of_cuid: BTreeMap<(String, Cuid), ([u8; 32], usize)>,
     by_customer: BTreeMap<String, BTreeSet<MitigationKey>>,
+    /// The place of the last one accepted.
     accepted: u64,
 }
 
@@ -85,11 +86,15 @@ impl Mitigations {
         self.by_key.values()
     }
 
-    /// Adds a mitigation, as the last one accepted.
-    pub(super) fn insert(&mut self, mut mitigation: Mitigation) {
+    /// The place of the next one accepted.
+    pub(super) fn next_place(&self) -> u64 {
+        self.accepted.saturating_add(1)
+    }
+
+    /// Adds a mitigation.
+    pub(super) fn insert(&mut self, mitigation: Mitigation) {
         self.remove(&mitigation.record.key);
-        self.accepted += 1;
-        mitigation.order = self.accepted;
+        self.accepted = self.accepted.max(mitigation.record.accepted);
         self.put(mitigation);
     }
 

@@ -126,12 +126,7 @@ impl Server {
             server.restore(now, record);
         }
         server.follow_names(now);
-        let deactivated = server.mitigations.iter();
-        let deactivated = deactivated.filter(|each| each.record.standing == Standing::Deactivated);
-        let deactivated: Vec<_> = deactivated.map(|each| each.record.key.clone()).collect();
-        for key in deactivated {
-            server.reconsider_one(now, &key);
-        }
+        server.reconsider_deactivated(now);
         server
     }
 

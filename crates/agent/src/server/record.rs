@@ -52,6 +52,8 @@ impl Identity {
 pub struct MitigationRecord {
     /// Whose, and which.
     pub key: MitigationKey,
+    /// Its place in the order in which this server accepted mitigations.
+    pub accepted: u64,
     /// SHA-256 of the public key that the client proved to hold; a `cuid` belongs to it
     /// as long as it has mitigations.
     pub credential: [u8; 32],

@@ -330,3 +330,28 @@ fn a_request_comes_back_when_what_kept_it_out_is_deactivated_itself() {
     now_in_force.sort_unstable();
     assert_eq!(now_in_force, [5, 77], "the third leaves the first alone");
 }
+
+/// Covers: S-033, S-035. Which request came last is known after a restart, whatever the names of the clients.
+#[test]
+fn the_order_of_acceptance_outlives_a_restart() {
+    const THIRD: SessionId = SessionId(3);
+    // The winner ends while the server runs, or while it is down.
+    for is_down in [false, true] {
+        let mut rig = rig(ConflictPolicy::Last);
+        let target = ["203.0.113.200/32"];
+        rig.expect(HOME, newer(600), Code::CREATED);
+        rig.expect(BRANCH, Ask::put(OLDER, body(&target, 600)), Code::CREATED);
+        rig.establish(THIRD, "home", 3);
+        let last = "mitigate/cuid=three/mid=3";
+        rig.expect(THIRD, Ask::put(last, body(&target, 100)), Code::CREATED);
+        assert_eq!(in_force(&rig), [3]);
+        if is_down {
+            rig.wall_offset = 120;
+        }
+        rig.restart();
+        if !is_down {
+            rig.advance(seconds(100));
+        }
+        assert_eq!(in_force(&rig), [77], "down: {is_down}");
+    }
+}

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 4] = [
+const MIGRATIONS: [(i32, &str); 5] = [
     (
         1,
         "
@@ -87,6 +87,21 @@ CREATE TABLE part (
 INSERT INTO part SELECT id, pvd, server, mid, target, wanted_until, withdrawing FROM request;
 DROP TABLE request;
 ALTER TABLE part RENAME TO request;
+",
+    ),
+    // Mitigations are numbered in the order in which they were accepted. What is in force has its
+    // place by when that began.
+    (
+        5,
+        "
+ALTER TABLE mitigation ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;
+UPDATE mitigation SET accepted = ordered.place FROM (
+    SELECT customer, cuid, mid,
+        row_number() OVER (ORDER BY started, customer, cuid, mid) AS place
+    FROM mitigation
+) AS ordered
+WHERE (mitigation.customer, mitigation.cuid, mitigation.mid)
+    = (ordered.customer, ordered.cuid, ordered.mid);
 ",
     ),
 ];

@@ -29,6 +29,7 @@ pub(super) fn mitigations(
                 cuid: record.parse("cuid")?,
                 mid: Mid(record.get("mid")?),
             },
+            accepted: record.unsigned("accepted")?,
             credential: record.get("credential")?,
             scope: record.scope()?,
             request: record.request("request")?,
@@ -114,6 +115,10 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     pub(super) fn get<T: FromSql>(&self, column: &'static str) -> Result<T, StoreError> {
         self.row.get(column).map_err(|_| self.impossible(column))
+    }
+
+    fn unsigned(&self, column: &'static str) -> Result<u64, StoreError> {
+        Ok(self.get::<i64>(column)?.cast_unsigned())
     }
 
     fn optional_unsigned(&self, column: &'static str) -> Result<Option<u64>, StoreError> {

@@ -53,8 +53,8 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
             batch.run(
                 "INSERT OR REPLACE INTO mitigation
                  (customer, cuid, mid, credential, request, standing, started, expires,
-                  scope, addresses)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                  scope, addresses, accepted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 params![
                     record.key.customer,
                     record.key.cuid.as_str(),
@@ -66,6 +66,7 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
                     record.expires_unix.map(u64::cast_signed),
                     scope,
                     addresses,
+                    record.accepted.cast_signed(),
                 ],
             )
         }

@@ -38,6 +38,7 @@ pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
     let request = MitigationRequest::new(target("203.0.113.7/32"), lifetime, false, None);
     MitigationRecord {
         key: mitigation_key(cuid, mid),
+        accepted: u64::from(mid) << 33,
         credential: [7; 32],
         scope: Scope {
             fixed: target("203.0.113.7/32"),
