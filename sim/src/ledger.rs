@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use agent::Now;
-use agent::server::{MitigationKey, MitigationRecord};
+use agent::server::{Enforcement, MitigationKey, MitigationRecord};
 use dots::lifetime::Lifetime;
 use dots::target::Target;
 
@@ -77,7 +77,7 @@ impl Ledger {
         &mut self,
         now: Instant,
         stored: &BTreeMap<MitigationKey, MitigationRecord>,
-        in_force: &BTreeSet<MitigationKey>,
+        in_force: &BTreeSet<Enforcement>,
     ) -> Result<(), String> {
         for key in std::mem::take(&mut self.deleted) {
             let Some(promise) = self.promised.get(&key) else {
@@ -93,10 +93,11 @@ impl Ledger {
             if promise.until.is_some_and(|until| until + SLACK < now) {
                 return Err(format!("{key:?} outlived its lifetime"));
             }
-            if !stored.contains_key(key) {
+            let Some(record) = stored.get(key) else {
                 return Err(format!("{key:?} was promised and is not stored"));
-            }
-            if !in_force.contains(key) {
+            };
+            let enforcement = record.enforcement();
+            if !enforcement.is_some_and(|each| in_force.contains(&each)) {
                 return Err(format!("{key:?} was promised and is not in force"));
             }
         }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use agent::server::{Input, MitigationKey};
+use agent::server::{Enforcement, Input};
 
 /// How long it takes.
 const ENFORCEMENT: Duration = Duration::from_millis(10);
@@ -17,35 +17,38 @@ const ENFORCEMENT: Duration = Duration::from_millis(10);
 pub(crate) struct Mitigator {
     is_failed: bool,
     /// What it was told to filter.
-    wanted: BTreeSet<MitigationKey>,
-    filtered: BTreeSet<MitigationKey>,
+    wanted: BTreeSet<Enforcement>,
+    filtered: BTreeSet<Enforcement>,
     /// What the server has not been told of.
-    due: BTreeMap<Instant, Vec<MitigationKey>>,
+    due: BTreeMap<Instant, Vec<Enforcement>>,
 }
 
 impl Mitigator {
-    pub(crate) fn wanted(&self) -> &BTreeSet<MitigationKey> {
+    pub(crate) fn wanted(&self) -> &BTreeSet<Enforcement> {
         &self.wanted
     }
 
-    pub(crate) fn filtered(&self) -> &BTreeSet<MitigationKey> {
+    pub(crate) fn filtered(&self) -> &BTreeSet<Enforcement> {
         &self.filtered
     }
 
-    pub(crate) fn enforce(&mut self, now: Instant, key: MitigationKey) {
-        self.wanted.insert(key.clone());
-        self.due.entry(now + ENFORCEMENT).or_default().push(key);
+    pub(crate) fn enforce(&mut self, now: Instant, enforcement: Enforcement) {
+        self.wanted.insert(enforcement.clone());
+        self.due
+            .entry(now + ENFORCEMENT)
+            .or_default()
+            .push(enforcement);
     }
 
-    pub(crate) fn withdraw(&mut self, key: &MitigationKey) {
-        self.wanted.remove(key);
+    pub(crate) fn withdraw(&mut self, enforcement: &Enforcement) {
+        self.wanted.remove(enforcement);
         if !self.is_failed {
-            self.filtered.remove(key);
+            self.filtered.remove(enforcement);
         }
     }
 
     /// The server has started: all of this is to be filtered, and nothing else.
-    pub(crate) fn reconcile(&mut self, now: Instant, wanted: BTreeSet<MitigationKey>) {
+    pub(crate) fn reconcile(&mut self, now: Instant, wanted: BTreeSet<Enforcement>) {
         self.wanted = wanted;
         self.due.clear();
         self.report_all(now);
@@ -63,10 +66,10 @@ impl Mitigator {
 
     fn report_all(&mut self, now: Instant) {
         if !self.is_failed {
-            self.filtered.retain(|key| self.wanted.contains(key));
+            self.filtered.retain(|each| self.wanted.contains(each));
         }
-        let keys = self.wanted.iter().cloned();
-        self.due.entry(now + ENFORCEMENT).or_default().extend(keys);
+        let those = self.wanted.iter().cloned();
+        self.due.entry(now + ENFORCEMENT).or_default().extend(those);
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
@@ -76,12 +79,12 @@ impl Mitigator {
     /// What the server is to be told by now.
     pub(crate) fn report(&mut self, now: Instant) -> Option<Input> {
         let first = self.next_timeout().filter(|at| *at <= now)?;
-        let mut keys = self.due.remove(&first).unwrap_or_default();
-        keys.retain(|key| self.wanted.contains(key));
+        let mut those = self.due.remove(&first).unwrap_or_default();
+        those.retain(|each| self.wanted.contains(each));
         if self.is_failed {
-            return Some(Input::NotEnforced(keys));
+            return Some(Input::NotEnforced(those));
         }
-        self.filtered.extend(keys.iter().cloned());
-        Some(Input::Enforced(keys))
+        self.filtered.extend(those.iter().cloned());
+        Some(Input::Enforced(those))
     }
 }

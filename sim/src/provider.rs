@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use agent::server::{
-    Action, Change, Customer, Customers, Flow, Input, MitigationKey, MitigationRecord, Outcome,
-    Policy, Server, SessionId, SessionLimits, SessionOutput, Sessions, Snapshot, Standing,
+    Action, Change, Customer, Customers, Enforcement, Flow, Input, MitigationKey, MitigationRecord,
+    Outcome, Policy, Server, SessionId, SessionLimits, SessionOutput, Sessions, Snapshot, Standing,
 };
 use agent::session::{Event, Negotiation, SessionParameters};
 use coap::{Code, Response};
@@ -76,7 +76,7 @@ impl Provider {
     }
 
     /// What is filtered.
-    pub fn filtered(&self) -> &BTreeSet<MitigationKey> {
+    pub fn filtered(&self) -> &BTreeSet<Enforcement> {
         self.mitigator.filtered()
     }
 
@@ -95,7 +95,7 @@ impl Provider {
         self.server = server(self.clocks, now, &self.customers, &self.store);
         // What the kernel filters outlives the process.
         let scopes = self.server.enforced_scopes();
-        let wanted = scopes.map(|(key, _)| key.clone()).collect();
+        let wanted = scopes.map(|(enforcement, _)| enforcement).collect();
         self.mitigator.reconcile(now, wanted);
         self.is_changed = true;
     }
@@ -212,13 +212,13 @@ impl Provider {
             }
             // Nobody here asks for names, or sets anything up over a data channel.
             Action::Persist(Change::PutResources(..)) | Action::Resolve(_) => {}
-            Action::Enforce(key, _) => {
+            Action::Enforce(enforcement, _) => {
                 self.is_changed = true;
-                self.mitigator.enforce(now, key);
+                self.mitigator.enforce(now, enforcement);
             }
-            Action::Withdraw(key) => {
+            Action::Withdraw(enforcement) => {
                 self.is_changed = true;
-                self.mitigator.withdraw(&key);
+                self.mitigator.withdraw(&enforcement);
             }
             Action::SetMitigating(session, is_mitigating) => {
                 self.sessions.set_mitigating(now, session, is_mitigating);
@@ -273,8 +273,10 @@ impl Provider {
         }
         let wanted = self.mitigator.wanted();
         self.ledger.check(now, &self.store, wanted)?;
-        if let Some(key) = wanted.iter().find(|key| !self.store.contains_key(*key)) {
-            return Err(format!("{key:?} is in force and not stored"));
+        let stored = self.store.values();
+        let stored: BTreeSet<_> = stored.filter_map(MitigationRecord::enforcement).collect();
+        if let Some(each) = wanted.difference(&stored).next() {
+            return Err(format!("{each:?} is in force and not stored"));
         }
         let most = self.customers.len() * MITIGATIONS;
         if self.store.len() > most || self.sessions.len() > limits(self.customers.len()).sessions {

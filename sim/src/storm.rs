@@ -249,8 +249,8 @@ impl Storm {
             for (key, status) in provider.server().report(now) {
                 known[number].insert((key.customer.clone(), key.mid), status.status);
             }
-            let stored: Vec<_> = provider.store().keys().collect();
-            if !provider.filtered().iter().eq(stored) {
+            let filtered = provider.filtered().iter().map(|each| &each.key);
+            if !filtered.eq(provider.store().keys()) {
                 let agent = Agent::Provider(number);
                 return Err(self.fault(agent, "what is filtered is not what is stored".to_owned()));
             }

@@ -7,7 +7,7 @@ use dots::target::{DomainName, Target};
 use dtls::{CloseReason, Peer};
 
 use super::outcome::Outcome;
-use super::record::{MitigationKey, MitigationRecord};
+use super::record::{Enforcement, MitigationKey, MitigationRecord};
 use super::redirect::Redirect;
 use super::resolution::{Resolution, ResolutionError};
 use super::resources::{ClientKey, ClientResources};
@@ -48,11 +48,11 @@ pub enum Input {
     /// The client, or its session, ended in order.
     SessionClosed(SessionId),
     /// The mitigator enforces these.
-    Enforced(Vec<MitigationKey>),
+    Enforced(Vec<Enforcement>),
     /// The mitigator cannot enforce these, at least for now.
-    NotEnforced(Vec<MitigationKey>),
+    NotEnforced(Vec<Enforcement>),
     /// What the mitigator has dropped so far: packets and bytes.
-    Dropped(BTreeMap<MitigationKey, (u64, u64)>),
+    Dropped(BTreeMap<Enforcement, (u64, u64)>),
     /// What a resolver found, asked by [`Action::Resolve`].
     Resolved(DomainName, Result<Resolution, ResolutionError>),
     /// What a client has set up over the data channel, in place of what it had.
@@ -109,10 +109,10 @@ pub enum Action {
     Notify(SessionId, Token, Response),
     /// Find the addresses of this name; [`Input::Resolved`] is awaited for a few seconds.
     Resolve(DomainName),
-    /// Have the mitigator stop traffic to this scope, in place of what it was for the same key.
-    Enforce(MitigationKey, Target),
+    /// Have the mitigator stop traffic to this scope, in place of what it was before.
+    Enforce(Enforcement, Target),
     /// Have the mitigator let it pass again.
-    Withdraw(MitigationKey),
+    Withdraw(Enforcement),
     /// Whether the client of a session has a mitigation in force: the session then goes by the
     /// other set of parameters (RFC 9132 §4.5).
     SetMitigating(SessionId, bool),

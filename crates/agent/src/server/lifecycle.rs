@@ -75,9 +75,9 @@ impl Server {
     /// Takes up a new mitigation, which goes on for `terminating` after its withdrawal.
     pub(super) fn admit(&mut self, now: Now, record: MitigationRecord, terminating: Duration) {
         self.act(Action::Persist(Change::Put(record.clone())));
-        if record.standing.is_in_force() {
+        if let Some(enforcement) = record.enforcement() {
             let target = record.scope.target();
-            self.act(Action::Enforce(record.key.clone(), target));
+            self.act(Action::Enforce(enforcement, target));
             self.begin(record.credential);
         }
         let names = record.scope.names.keys();
@@ -100,8 +100,11 @@ impl Server {
         let record = mitigation.record.clone();
         let client = mitigation.client();
         let target = record.scope.target();
+        let enforcement = record.enforcement();
         self.act(Action::Persist(Change::Put(record)));
-        self.act(Action::Enforce(key.clone(), target));
+        if let Some(enforcement) = enforcement {
+            self.act(Action::Enforce(enforcement, target));
+        }
         self.begin(client.credential);
         self.observations
             .mark(now.monotonic, &client, key.mid, None);
@@ -119,13 +122,16 @@ impl Server {
         let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
+        let enforcement = mitigation.record.enforcement();
         mitigation.record.standing = standing;
         mitigation.record.expires_unix = expiry.unix;
         let record = mitigation.record.clone();
         let client = mitigation.client();
         self.act(Action::Persist(Change::Put(record)));
-        self.act(Action::Withdraw(key.clone()));
-        self.cease(&client.credential);
+        if let Some(enforcement) = enforcement {
+            self.act(Action::Withdraw(enforcement));
+            self.cease(&client.credential);
+        }
         self.observations
             .mark(now.monotonic, &client, key.mid, None);
     }
@@ -139,8 +145,8 @@ impl Server {
         let names = mitigation.record.scope.names.keys();
         self.resolutions.release(key, names);
         self.act(Action::Persist(Change::Delete(key.clone())));
-        if mitigation.is_in_force() {
-            self.act(Action::Withdraw(key.clone()));
+        if let Some(enforcement) = mitigation.record.enforcement() {
+            self.act(Action::Withdraw(enforcement));
             self.cease(&mitigation.record.credential);
         }
         let last = MitigationStatus {

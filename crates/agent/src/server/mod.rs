@@ -62,7 +62,7 @@ use self::mitigations::Mitigations;
 use self::observation::Observations;
 pub use self::outcome::Outcome;
 pub use self::policy::Policy;
-pub use self::record::{MitigationKey, MitigationRecord, Standing};
+pub use self::record::{Enforcement, MitigationKey, MitigationRecord, Standing};
 pub use self::redirect::{Redirect, TooManyAddresses};
 use self::request_budget::RequestBudget;
 use self::resolution::Resolutions;
@@ -147,8 +147,8 @@ impl Server {
             Input::SessionLost(session) => self.on_session_lost(now, session),
             Input::SessionBroken(session) => self.on_session_broken(now, session),
             Input::SessionClosed(session) => drop(self.forget(session)),
-            Input::Enforced(keys) => self.on_enforced(now, &keys),
-            Input::NotEnforced(keys) => self.on_not_enforced(now, &keys),
+            Input::Enforced(those) => self.on_enforced(now, &those),
+            Input::NotEnforced(those) => self.on_not_enforced(now, &those),
             Input::Dropped(dropped) => self.on_dropped(now, &dropped),
             Input::SetResources(client, resources) => self.set_resources(client, resources),
             Input::SetRedirect(customer, redirect) => self.set_redirect(&customer, redirect),
@@ -179,14 +179,11 @@ impl Server {
     }
 
     /// The scopes that the mitigator should be enforcing.
-    pub fn enforced_scopes(&self) -> impl Iterator<Item = (&MitigationKey, Target)> {
-        self.mitigations
-            .iter()
-            .filter(|mitigation| mitigation.is_in_force())
-            .map(|mitigation| {
-                let record = &mitigation.record;
-                (&record.key, record.scope.target())
-            })
+    pub fn enforced_scopes(&self) -> impl Iterator<Item = (Enforcement, Target)> {
+        self.mitigations.iter().filter_map(|mitigation| {
+            let record = &mitigation.record;
+            Some((record.enforcement()?, record.scope.target()))
+        })
     }
 
     /// Every mitigation, for a person to look at.

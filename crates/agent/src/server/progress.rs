@@ -10,15 +10,16 @@
 use std::collections::BTreeMap;
 
 use super::Server;
+use super::mitigation::Mitigation;
 use super::mitigation::Progress;
-use super::record::{MitigationKey, Standing};
+use super::record::{Enforcement, Standing};
 use crate::time::Now;
 
 impl Server {
     /// The mitigator enforces these.
-    pub(super) fn on_enforced(&mut self, now: Now, keys: &[MitigationKey]) {
-        for key in keys {
-            self.advance(now, key, |progress| match progress {
+    pub(super) fn on_enforced(&mut self, now: Now, those: &[Enforcement]) {
+        for enforcement in those {
+            self.advance(now, enforcement, |progress| match progress {
                 Progress::Starting | Progress::Exceeded => Progress::Mitigating,
                 other => other,
             });
@@ -26,30 +27,27 @@ impl Server {
     }
 
     /// The mitigator cannot enforce these.
-    pub(super) fn on_not_enforced(&mut self, now: Now, keys: &[MitigationKey]) {
-        for key in keys {
-            self.advance(now, key, |_| Progress::Exceeded);
+    pub(super) fn on_not_enforced(&mut self, now: Now, those: &[Enforcement]) {
+        for enforcement in those {
+            self.advance(now, enforcement, |_| Progress::Exceeded);
         }
     }
 
     /// What the mitigator has dropped so far. An attack of which nothing is dropped has stopped.
-    pub(super) fn on_dropped(&mut self, now: Now, dropped: &BTreeMap<MitigationKey, (u64, u64)>) {
+    pub(super) fn on_dropped(&mut self, now: Now, dropped: &BTreeMap<Enforcement, (u64, u64)>) {
         let quiet = self.policy.attack_stopped_after;
-        for (key, read) in dropped {
-            let Some(mitigation) = self.mitigations.get_mut(key) else {
+        for (enforcement, read) in dropped {
+            let Some(mitigation) = self.enforced(enforcement) else {
                 continue;
             };
-            if !mitigation.is_in_force() || mitigation.is_void() {
-                continue;
-            }
             if mitigation.meter.read(now.monotonic, *read) {
                 mitigation.busy_until = now.monotonic + quiet;
-                self.advance(now, key, |progress| match progress {
+                self.advance(now, enforcement, |progress| match progress {
                     Progress::Stopped => Progress::Mitigating,
                     other => other,
                 });
             } else if mitigation.busy_until <= now.monotonic && !quiet.is_zero() {
-                self.advance(now, key, |progress| match progress {
+                self.advance(now, enforcement, |progress| match progress {
                     Progress::Mitigating => Progress::Stopped,
                     other => other,
                 });
@@ -57,13 +55,25 @@ impl Server {
         }
     }
 
-    fn advance(&mut self, now: Now, key: &MitigationKey, next: impl Fn(Progress) -> Progress) {
-        let quiet = self.policy.attack_stopped_after;
-        let Some(mitigation) = self.mitigations.get_mut(key) else {
+    /// The mitigation that is meant, unless it is over or protects nothing.
+    fn enforced(&mut self, enforcement: &Enforcement) -> Option<&mut Mitigation> {
+        let mitigation = self.mitigations.get_mut(&enforcement.key)?;
+        let is_meant = mitigation.record.enforcement().as_ref() == Some(enforcement);
+        (is_meant && !mitigation.is_void()).then_some(mitigation)
+    }
+
+    fn advance(
+        &mut self,
+        now: Now,
+        enforcement: &Enforcement,
+        next: impl Fn(Progress) -> Progress,
+    ) {
+        let (key, quiet) = (&enforcement.key, self.policy.attack_stopped_after);
+        let Some(mitigation) = self.enforced(enforcement) else {
             return;
         };
         let before = mitigation.progress;
-        if !mitigation.is_in_force() || mitigation.is_void() || next(before) == before {
+        if next(before) == before {
             return;
         }
         mitigation.progress = next(before);

@@ -29,6 +29,18 @@ impl MitigationKey {
     }
 }
 
+/// One time that a mitigation is in force, the same before and after a restart. What the mitigator
+/// says of another time, or of another mitigation that had the same key, is not about this one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Enforcement {
+    /// Of which mitigation.
+    pub key: MitigationKey,
+    /// The place of that mitigation in the order of acceptance.
+    pub accepted: u64,
+    /// Since then, in seconds since 1970.
+    pub started_unix: u64,
+}
+
 /// The authenticated client identity that a request acts for (RFC 9132 §4.4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Identity {
@@ -65,6 +77,18 @@ pub struct MitigationRecord {
     pub standing: Standing,
     /// When it ends without a refresh, in seconds since 1970; `None`: never.
     pub expires_unix: Option<u64>,
+}
+
+impl MitigationRecord {
+    /// The time that it is in force, if it is.
+    pub fn enforcement(&self) -> Option<Enforcement> {
+        let started_unix = self.standing.started_unix()?;
+        Some(Enforcement {
+            key: self.key.clone(),
+            accepted: self.accepted,
+            started_unix,
+        })
+    }
 }
 
 /// Whether a mitigation is in force, and why not.

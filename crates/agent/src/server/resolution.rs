@@ -292,12 +292,13 @@ impl Server {
             mitigation.progress = Progress::Starting;
         }
         let record = mitigation.record.clone();
+        let enforcement = record.enforcement();
         if is_void {
             self.silence(key);
         }
         self.act(Action::Persist(Change::Put(record)));
-        if standing.is_in_force() {
-            self.act(Action::Enforce(key.clone(), target));
+        if let Some(enforcement) = enforcement {
+            self.act(Action::Enforce(enforcement, target));
         }
         if was_in_conflict {
             self.reconsider(now, &before_nets);

@@ -123,11 +123,11 @@ impl Provider {
                 session.close(now);
                 self.is_closed = true;
             }
-            Action::Enforce(key, target) => {
-                self.enforced.insert(key, target);
+            Action::Enforce(enforcement, target) => {
+                self.enforced.insert(enforcement.key, target);
             }
-            Action::Withdraw(key) => {
-                self.enforced.remove(&key);
+            Action::Withdraw(enforcement) => {
+                self.enforced.remove(&enforcement.key);
             }
             // Stores and logs are of no interest to a client.
             _ => {}

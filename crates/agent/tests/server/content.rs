@@ -1,6 +1,5 @@
 //! The part of the status that a client wants: `c` in the Uri-Query (RFC 9132 §4.4.2, Table 2).
 
-use agent::server::Input;
 use coap::{Code, OptionNumber};
 use dots::mitigation::{MitigationStatus, Status};
 
@@ -17,9 +16,7 @@ fn mitigating() -> Rig {
         Code::CREATED,
     );
     rig.enforce();
-    let keys = rig.stored.keys().cloned();
-    let dropped = keys.map(|key| (key, (10, 1000))).collect();
-    rig.input(Input::Dropped(dropped));
+    rig.dropped(10, 1000);
     rig
 }
 

@@ -1,6 +1,6 @@
 //! Requests that wait for the session to be lost (RFC 9132 §4.4.1.1, §4.7).
 
-use agent::server::{Input, SessionId};
+use agent::server::{Enforcement, Input, SessionId};
 use agent::session::Event;
 use coap::Code;
 use dots::mitigation::Status;
@@ -35,8 +35,13 @@ fn a_parked_request_is_stored_and_not_enforced() {
         status(&mut rig, HOME),
         (Status::AttackMitigationSignalLoss, None)
     );
-    let keys = rig.stored.keys().cloned().collect();
-    rig.input(Input::Enforced(keys));
+    let waiting = rig.stored.values().map(|record| Enforcement {
+        key: record.key.clone(),
+        accepted: record.accepted,
+        started_unix: EPOCH,
+    });
+    let waiting = waiting.collect();
+    rig.input(Input::Enforced(waiting));
     assert_eq!(
         status(&mut rig, HOME),
         (Status::AttackMitigationSignalLoss, None)

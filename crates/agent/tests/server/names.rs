@@ -425,9 +425,7 @@ fn a_name_that_moves_to_addresses_of_others_is_not_reported_as_mitigated() {
         |rig: &mut Rig| report(&rig.expect(HOME, Ask::get(PATH), Code::CONTENT)).0[0].status;
     for _ in 0..100 {
         rig.enforce();
-        let keys = rig.stored.keys().cloned();
-        let dropped = keys.map(|key| (key, (0, 0))).collect();
-        rig.input(Input::Dropped(dropped));
+        rig.dropped(0, 0);
         assert_eq!(status(&mut rig), Status::AttackExceededCapability);
         rig.advance(seconds(5));
     }

@@ -30,17 +30,11 @@ fn triggered() -> Rig {
     rig
 }
 
-fn dropped(rig: &mut Rig, packets: u64, bytes: u64) {
-    let keys = rig.stored.keys().cloned();
-    let dropped = keys.map(|key| (key, (packets, bytes))).collect();
-    rig.input(Input::Dropped(dropped));
-}
-
 /// Lets time pass with a reading of the mitigator every five seconds.
 fn quiet(rig: &mut Rig, time: u64, packets: u64) {
     for _ in 0..time / 5 {
         rig.advance(seconds(5));
-        dropped(rig, packets, packets * 100);
+        rig.dropped(packets, packets * 100);
     }
 }
 
@@ -72,7 +66,7 @@ fn an_attack_of_which_nothing_is_dropped_for_five_minutes_has_stopped() {
     assert_eq!(status(&mut rig).status, Status::AttackStopped);
     assert_eq!(rig.enforced.len(), 1);
     // Or until the attack goes on.
-    dropped(&mut rig, 12, 1200);
+    rig.dropped(12, 1200);
     assert_eq!(status(&mut rig).status, Status::AttackSuccessfullyMitigated);
 }
 
@@ -211,8 +205,7 @@ fn what_the_mitigator_cannot_do_is_said() {
     let mut rig = Rig::new();
     rig.expect(HOME, Ask::mitigate(1, &[TARGET], 600), Code::CREATED);
     rig.expect(HOME, Ask::get(PATH).observe(0).token(7), Code::CONTENT);
-    let keys: Vec<_> = rig.stored.keys().cloned().collect();
-    rig.input(Input::NotEnforced(keys));
+    rig.input(Input::NotEnforced(rig.enforcements()));
     assert_eq!(told(&mut rig), [Status::AttackExceededCapability]);
     let scope = [
         (6, cbor::texts(&[TARGET])),
@@ -236,7 +229,7 @@ fn counters_are_totals_and_averages() {
     let mut rig = mitigating();
     assert_eq!(status(&mut rig).counters, DroppedCounters::default());
     rig.advance(seconds(10));
-    dropped(&mut rig, 1000, 50_000);
+    rig.dropped(1000, 50_000);
     let expected = |pkts, bytes, pps, bps| DroppedCounters {
         bytes: Some(bytes),
         bps: Some(bps),
@@ -245,16 +238,37 @@ fn counters_are_totals_and_averages() {
     };
     assert_eq!(status(&mut rig).counters, expected(1000, 50_000, 100, 5000));
     rig.advance(seconds(290));
-    dropped(&mut rig, 6000, 300_000);
+    rig.dropped(6000, 300_000);
     assert_eq!(status(&mut rig).counters, expected(6000, 300_000, 20, 1000));
     // The mitigator has started anew, and so has the server.
     rig.restart();
     rig.establish(HOME, "home", 1);
     rig.enforce();
     rig.advance(seconds(300));
-    dropped(&mut rig, 12_000, 600_000);
+    rig.dropped(12_000, 600_000);
     assert_eq!(
         status(&mut rig).counters,
         expected(12_000, 600_000, 20, 1000)
     );
+}
+
+/// Covers: S-042. A client that withdraws and asks again under the same number has a new mitigation.
+#[test]
+fn what_is_said_of_an_ended_mitigation_is_not_told_of_one_with_its_number() {
+    let mut rig = mitigating();
+    let ended = rig.enforcements();
+    rig.expect(HOME, Ask::delete(PATH), Code::DELETED);
+    rig.expect(HOME, Ask::mitigate(1, &[TARGET], 7200), Code::CREATED);
+    rig.input(Input::Enforced(ended.clone()));
+    let dropped = ended.iter().map(|each| (each.clone(), (1000, 50_000)));
+    rig.input(Input::Dropped(dropped.collect()));
+    let found = status(&mut rig);
+    assert_eq!(found.status, Status::AttackMitigationInProgress);
+    assert_eq!(found.counters, DroppedCounters::default());
+    rig.enforce();
+    rig.input(Input::NotEnforced(ended));
+    rig.dropped(1, 50);
+    let found = status(&mut rig);
+    assert_eq!(found.status, Status::AttackSuccessfullyMitigated);
+    assert_eq!(found.counters.pkts, Some(1));
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::server::{
-    Action, Change, ClientKey, ClientResources, Customer, Customers, Input, MitigationKey,
-    MitigationRecord, Outcome, Policy, Server, SessionId, Snapshot,
+    Action, Change, ClientKey, ClientResources, Customer, Customers, Enforcement, Input,
+    MitigationKey, MitigationRecord, Outcome, Policy, Server, SessionId, Snapshot,
 };
 use coap::{
     Code, Endpoint, Event, Limits, Message, MessageId, MessageType, OptionNumber, Options,
@@ -142,10 +142,9 @@ impl Rig {
             resources: self.resources.clone(),
         };
         self.server = Server::new(self.now(), customers, self.policy.clone(), snapshot);
-        self.enforced = self
-            .server
-            .enforced_scopes()
-            .map(|(key, target)| (key.clone(), target))
+        let scopes = self.server.enforced_scopes();
+        self.enforced = scopes
+            .map(|(enforcement, target)| (enforcement.key, target))
             .collect();
         self.take_actions();
     }
@@ -222,8 +221,20 @@ impl Rig {
 
     /// The mitigator reports that it enforces all that it was told.
     pub(crate) fn enforce(&mut self) {
-        let keys = self.enforced.keys().cloned().collect();
-        self.input(Input::Enforced(keys));
+        self.input(Input::Enforced(self.enforcements()));
+    }
+
+    /// What is in force.
+    pub(crate) fn enforcements(&self) -> Vec<Enforcement> {
+        let records = self.stored.values();
+        records.filter_map(MitigationRecord::enforcement).collect()
+    }
+
+    /// The mitigator reports that for each mitigation in force it has dropped so much.
+    pub(crate) fn dropped(&mut self, packets: u64, bytes: u64) {
+        let those = self.enforcements().into_iter();
+        let dropped = those.map(|each| (each, (packets, bytes))).collect();
+        self.input(Input::Dropped(dropped));
     }
 
     pub(crate) fn mids(&self) -> Vec<u32> {
@@ -278,11 +289,11 @@ impl Rig {
                     assert!(notification.payload.len() <= policy().max_notification);
                     self.notified.push((session, token, notification));
                 }
-                Action::Enforce(key, target) => {
+                Action::Enforce(Enforcement { key, .. }, target) => {
                     assert!(self.stored.contains_key(&key), "enforced, but not stored");
                     self.enforced.insert(key, target);
                 }
-                Action::Withdraw(key) => {
+                Action::Withdraw(Enforcement { key, .. }) => {
                     let is_promised = self
                         .stored
                         .get(&key)

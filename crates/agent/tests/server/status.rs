@@ -79,11 +79,11 @@ fn status_and_counters_follow_the_mitigator() {
     assert_eq!(status(&mut rig).status, Status::AttackMitigationInProgress);
     rig.enforce();
     assert_eq!(status(&mut rig).status, Status::AttackSuccessfullyMitigated);
-    let key = rig.stored.keys().next().unwrap().clone();
-    let mut unknown = key.clone();
-    unknown.mid.0 = 99;
+    let known = rig.enforcements().remove(0);
+    let mut unknown = known.clone();
+    unknown.key.mid.0 = 99;
     rig.input(Input::Dropped(BTreeMap::from([
-        (key, (u64::MAX, 7)),
+        (known, (u64::MAX, 7)),
         (unknown.clone(), (1, 1)),
     ])));
     rig.input(Input::Enforced(vec![unknown]));

@@ -116,8 +116,10 @@ impl<S: ServerStore> Authority<S> {
                 }
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
                 Action::Resolve(name) => names.push(name),
-                Action::Enforce(key, target) => scopes.push(Scope::Enforce(key, target)),
-                Action::Withdraw(key) => scopes.push(Scope::Withdraw(key)),
+                Action::Enforce(enforcement, target) => {
+                    scopes.push(Scope::Enforce(enforcement, target));
+                }
+                Action::Withdraw(enforcement) => scopes.push(Scope::Withdraw(enforcement)),
                 Action::Decided(outcome) => outcomes.push(outcome),
             }
         }

@@ -1,10 +1,13 @@
 //! Carries scopes to the mitigator, on a thread of its own because `nft` takes its time.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use agent::server::{Input, MitigationKey, Server};
+use agent::server::{Enforcement, Input, Server};
 use dots::target::Target;
 use mitigator::{Dropped, Filter, FilterChange, FilterId, Mitigator, MitigatorError};
 
@@ -24,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(super) struct Enforcer<M> {
     mitigator: M,
     inputs: Inputs,
-    wanted: BTreeMap<FilterId, (MitigationKey, Filter)>,
+    wanted: BTreeMap<FilterId, (Enforcement, Filter)>,
     /// The mitigator could not follow; it is brought in order at the next chance.
     in_disorder: bool,
     interval: Duration,
@@ -46,8 +49,8 @@ impl<M: Mitigator> Enforcer<M> {
     /// # Errors
     /// When it cannot: the server must not start, since it could not keep what it promised.
     pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
-        for (key, target) in server.enforced_scopes() {
-            self.want(key.clone(), &target);
+        for (enforcement, target) in server.enforced_scopes() {
+            self.want(enforcement, &target);
         }
         // A server that was killed may have left an nft behind that is still at work on the table.
         for _ in 1..ATTEMPTS {
@@ -94,19 +97,19 @@ impl<M: Mitigator> Enforcer<M> {
     }
 
     fn apply(&mut self, scopes: Vec<Scope>) {
-        let mut keys = Vec::new();
+        let mut those = Vec::new();
         let mut changes = Vec::new();
         for scope in scopes {
             match scope {
-                Scope::Enforce(key, target) => {
-                    keys.push(key.clone());
-                    if let Some(filter) = self.want(key, &target) {
+                Scope::Enforce(enforcement, target) => {
+                    those.push(enforcement.clone());
+                    if let Some(filter) = self.want(enforcement, &target) {
                         changes.push(FilterChange::Enforce(filter));
                     }
                 }
-                Scope::Withdraw(key) => {
-                    keys.retain(|other| *other != key);
-                    if let Some(id) = filter_id(&key) {
+                Scope::Withdraw(enforcement) => {
+                    those.retain(|other| *other != enforcement);
+                    if let Some(id) = filter_id(&enforcement) {
                         self.wanted.remove(&id);
                         changes.push(FilterChange::Withdraw(id));
                     }
@@ -119,14 +122,14 @@ impl<M: Mitigator> Enforcer<M> {
         } else {
             self.mitigator
                 .apply(&changes)
-                .map(|()| self.tell(Input::Enforced(keys.clone())))
+                .map(|()| self.tell(Input::Enforced(those.clone())))
         };
         if let Err(error) = followed {
             tracing::error!(%error, "the filter does not follow; it is tried again");
             self.in_disorder = true;
             // What was in force before still is.
-            if !keys.is_empty() {
-                self.tell(Input::NotEnforced(keys));
+            if !those.is_empty() {
+                self.tell(Input::NotEnforced(those));
             }
         }
     }
@@ -145,8 +148,8 @@ impl<M: Mitigator> Enforcer<M> {
             kept = found.kept.len(),
             "the filter holds what was promised"
         );
-        let keys = self.wanted.values().map(|(key, _)| key.clone()).collect();
-        self.tell(Input::Enforced(keys));
+        let those = self.wanted.values().map(|(each, _)| each.clone());
+        self.tell(Input::Enforced(those.collect()));
         Ok(())
     }
 
@@ -160,8 +163,8 @@ impl<M: Mitigator> Enforcer<M> {
                 let dropped = counters
                     .into_iter()
                     .filter_map(|(id, dropped)| {
-                        let (key, _) = self.wanted.get(&id)?;
-                        Some((key.clone(), (dropped.packets, dropped.bytes)))
+                        let (enforcement, _) = self.wanted.get(&id)?;
+                        Some((enforcement.clone(), (dropped.packets, dropped.bytes)))
                     })
                     .collect();
                 self.tell(Input::Dropped(dropped));
@@ -175,11 +178,11 @@ impl<M: Mitigator> Enforcer<M> {
 
     /// Filters that somebody else has removed, as `nft flush ruleset` does, are not in force.
     fn miss(&mut self, counters: &BTreeMap<FilterId, Dropped>) {
-        let missing: Vec<MitigationKey> = self
+        let missing: Vec<Enforcement> = self
             .wanted
             .iter()
             .filter(|(id, _)| !counters.contains_key(*id))
-            .map(|(_, (key, _))| key.clone())
+            .map(|(_, (enforcement, _))| enforcement.clone())
             .collect();
         if !missing.is_empty() {
             tracing::error!(
@@ -191,15 +194,15 @@ impl<M: Mitigator> Enforcer<M> {
         }
     }
 
-    fn want(&mut self, key: MitigationKey, target: &Target) -> Option<Filter> {
-        let id = filter_id(&key)?;
+    fn want(&mut self, enforcement: Enforcement, target: &Target) -> Option<Filter> {
+        let id = filter_id(&enforcement)?;
         let filter = Filter {
             id: id.clone(),
             prefixes: target.prefixes.iter().map(|prefix| prefix.net()).collect(),
             port_ranges: target.port_ranges.clone(),
             protocols: target.protocols.clone(),
         };
-        self.wanted.insert(id, (key, filter.clone()));
+        self.wanted.insert(id, (enforcement, filter.clone()));
         Some(filter)
     }
 
@@ -209,14 +212,18 @@ impl<M: Mitigator> Enforcer<M> {
     }
 }
 
-/// The name of a mitigation's filter: the same after a restart, and no text of a peer.
-fn filter_id(key: &MitigationKey) -> Option<FilterId> {
+/// The name of a filter: the same after a restart, and no text of a peer. A mitigation with the key of
+/// one that ended has a filter of its own, which has dropped nothing yet.
+fn filter_id(enforcement: &Enforcement) -> Option<FilterId> {
+    let key = &enforcement.key;
     let mut hash = openssl::sha::Sha256::new();
     for part in [key.customer.as_str(), key.cuid.as_str()] {
         hash.update(&(part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
     hash.update(&key.mid.0.to_be_bytes());
+    hash.update(&enforcement.accepted.to_be_bytes());
+    hash.update(&enforcement.started_unix.to_be_bytes());
     let digest = hash.finish();
     let name: String = digest
         .iter()
@@ -224,148 +231,4 @@ fn filter_id(key: &MitigationKey) -> Option<FilterId> {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     format!("m_{name}").parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use dots::identifiers::Mid;
-    use mitigator::Reconciled;
-
-    use super::super::inputs::{Waiting, queue};
-    use super::*;
-
-    /// Does what it is told, or says that it took too long.
-    #[derive(Debug, Clone, Default)]
-    struct Filters {
-        hangs: Arc<Mutex<bool>>,
-        counters: Arc<Mutex<BTreeMap<FilterId, Dropped>>>,
-    }
-
-    impl Filters {
-        fn hang(&self, hangs: bool) {
-            *self.hangs.lock().unwrap() = hangs;
-        }
-
-        fn answer(&self) -> Result<(), MitigatorError> {
-            if !*self.hangs.lock().unwrap() {
-                return Ok(());
-            }
-            Err(MitigatorError::TimedOut {
-                program: "nft".into(),
-                limit: INTERVAL,
-            })
-        }
-    }
-
-    impl Mitigator for Filters {
-        fn apply(&mut self, _: &[FilterChange]) -> Result<(), MitigatorError> {
-            self.answer()
-        }
-
-        fn reconcile(&mut self, _: &[Filter]) -> Result<Reconciled, MitigatorError> {
-            self.answer().map(|()| Reconciled::default())
-        }
-
-        fn counters(&mut self) -> Result<BTreeMap<FilterId, Dropped>, MitigatorError> {
-            self.answer()
-                .map(|()| self.counters.lock().unwrap().clone())
-        }
-    }
-
-    fn key(mid: u32) -> MitigationKey {
-        MitigationKey {
-            customer: "home".to_owned(),
-            cuid: "client".parse().unwrap(),
-            mid: Mid(mid),
-        }
-    }
-
-    fn enforce(mid: u32) -> Vec<Scope> {
-        vec![Scope::Enforce(key(mid), Target::default())]
-    }
-
-    fn told(waiting: &Waiting) -> Vec<(bool, Vec<u32>)> {
-        std::iter::from_fn(|| waiting.take())
-            .map(|message| match message {
-                ToAuthority::Input(Input::Enforced(keys)) => (true, keys),
-                ToAuthority::Input(Input::NotEnforced(keys)) => (false, keys),
-                ToAuthority::Input(Input::Dropped(_)) => (true, Vec::new()),
-                other => panic!("{other:?}"),
-            })
-            .map(|(enforced, keys)| (enforced, keys.iter().map(|key| key.mid.0).collect()))
-            .collect()
-    }
-
-    /// Covers: S-041
-    #[test]
-    fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
-        let (filters, (inputs, waiting)) = (Filters::default(), queue());
-        let mut enforcer = Enforcer::new(filters.clone(), inputs);
-        enforcer.apply(enforce(1));
-        assert_eq!(told(&waiting), [(true, vec![1])]);
-        filters.hang(true);
-        enforcer.apply(enforce(2));
-        enforcer.apply(enforce(3));
-        enforcer.apply(vec![Scope::Withdraw(key(1))]);
-        assert_eq!(told(&waiting), [(false, vec![2]), (false, vec![3])]);
-        filters.hang(false);
-        enforcer.apply(enforce(4));
-        let mut last = told(&waiting);
-        for (_, mids) in &mut last {
-            mids.sort_unstable();
-        }
-        assert_eq!(last, [(true, vec![2, 3, 4])]);
-    }
-
-    /// Covers: S-041
-    #[test]
-    fn filters_that_somebody_else_removed_are_missed_and_put_back() {
-        let (filters, (inputs, waiting)) = (Filters::default(), queue());
-        let mut enforcer = Enforcer::new(filters, inputs);
-        enforcer.apply(enforce(1));
-        enforcer.look_after();
-        let told = told(&waiting);
-        let expected = [
-            (true, vec![1]),
-            (false, vec![1]),
-            (true, vec![]),
-            (true, vec![1]),
-        ];
-        assert_eq!(told, expected);
-    }
-
-    /// Covers: S-042
-    #[test]
-    fn counters_are_read_however_often_filters_change() {
-        let (filters, (inputs, waiting)) = (Filters::default(), queue());
-        let dropped = Dropped {
-            packets: 7,
-            bytes: 700,
-        };
-        let id = filter_id(&key(1)).unwrap();
-        filters.counters.lock().unwrap().insert(id, dropped);
-        let mut enforcer = Enforcer::new(filters, inputs);
-        enforcer.interval = Duration::from_millis(20);
-        let (scopes, changes) = std::sync::mpsc::channel();
-        let running = std::thread::spawn(move || enforcer.run(&changes));
-        let is_counted = |message: ToAuthority| {
-            matches!(message, ToAuthority::Input(Input::Dropped(dropped))
-                if dropped.get(&key(1)) == Some(&(7, 700)))
-        };
-        // There is always something to do.
-        let mut counted = false;
-        for _ in 0..10_000 {
-            scopes.send(enforce(1)).unwrap();
-            std::thread::sleep(Duration::from_millis(1));
-            counted = std::iter::from_fn(|| waiting.take()).any(is_counted);
-            if counted {
-                break;
-            }
-        }
-        drop(scopes);
-        running.join().unwrap();
-        assert!(counted);
-    }
 }

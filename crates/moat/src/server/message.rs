@@ -1,6 +1,6 @@
 //! What shards, authority and enforcer tell each other.
 
-use agent::server::{Input, MitigationKey, SessionId};
+use agent::server::{Enforcement, Input, SessionId};
 use coap::{Exchange, Response, Token};
 use dots::target::Target;
 use tokio::sync::oneshot;
@@ -25,9 +25,9 @@ pub(super) enum ToAuthority {
 #[derive(Debug)]
 pub(super) enum Scope {
     /// Stop traffic to this target.
-    Enforce(MitigationKey, Target),
+    Enforce(Enforcement, Target),
     /// Let it pass again.
-    Withdraw(MitigationKey),
+    Withdraw(Enforcement),
 }
 
 /// What a shard is told.
