@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use dots::target::{Target, TargetPrefix};
 use ipnet::{IpNet, Ipv6Net};
-use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 use crate::home::Home;
 use crate::network::{Network, Weather};
@@ -86,8 +86,6 @@ fn pvds(home: usize) -> PvdSet {
         };
         let net = site(provider, home);
         set.insert(ProvisioningDomain {
-            id,
-            interface: None,
             prefixes: vec![net.into()],
             addresses: vec![host(net, 1)],
             dots_servers: vec![DotsServer {
@@ -95,7 +93,7 @@ fn pvds(home: usize) -> PvdSet {
                 addresses: vec![server_address(provider)],
                 transports: [pvd::Transport::Udp].into(),
             }],
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new(id)
         });
     }
     set

@@ -7,6 +7,7 @@
 mod client;
 mod peers;
 mod relay;
+mod selection;
 mod server;
 mod session;
 mod world;

@@ -17,18 +17,53 @@ pub struct ProvisioningDomain {
     /// The interface it was learned on, to which all its traffic is bound (RFC 9284 §5.1).
     /// `None`: explicitly configured without one, so any active interface serves.
     pub interface: Option<InterfaceName>,
-    /// The prefixes this network assigned.
+    /// The organisation behind it, where several PvDs are attachments to one provider, which protects
+    /// a prefix of either through any of them (RFC 9284 §5.4).
+    pub provider: Option<String>,
+    /// The prefixes this network assigned. Empty: none, or a gateway alone knows them.
     pub prefixes: Vec<IpNet>,
     /// This node's own addresses in the PvD, in order of preference; the source of every packet
     /// sent towards its servers, because others fall to the provider's ingress filter.
     pub addresses: Vec<IpAddr>,
     /// The DOTS servers that protect the prefixes, in order of preference.
     pub dots_servers: Vec<DotsServer>,
+    /// Who it is that answers there.
+    pub dots_agent: DotsAgent,
     /// Where all this was learned.
     pub learned: Learned,
 }
 
+/// Who answers at the DOTS servers of a PvD.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DotsAgent {
+    /// The network's own DOTS server.
+    #[default]
+    Server,
+    /// A client-domain gateway on the router towards it, which knows what belongs to its upstream and
+    /// refuses the rest (RFC 9284 §5.3).
+    ClientDomainGateway,
+}
+
 impl ProvisioningDomain {
+    /// A PvD of which nothing is known but the name.
+    pub fn new(id: PvdId) -> Self {
+        Self {
+            id,
+            interface: None,
+            provider: None,
+            prefixes: Vec::new(),
+            addresses: Vec::new(),
+            dots_servers: Vec::new(),
+            dots_agent: DotsAgent::default(),
+            learned: Learned::Configuration,
+        }
+    }
+
+    /// Whether only a gateway knows which targets belong to it (RFC 9284 §5.3).
+    pub fn leaves_choice_to_gateway(&self) -> bool {
+        self.dots_agent == DotsAgent::ClientDomainGateway && self.prefixes.is_empty()
+    }
+
     /// The address to send from towards `remote`: the first of the same address family.
     pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
         self.addresses
@@ -137,15 +172,11 @@ mod tests {
     #[test]
     fn the_source_address_is_the_first_of_the_servers_family() {
         let domain = ProvisioningDomain {
-            id: "fixed.example".parse().unwrap(),
-            interface: None,
-            prefixes: vec![],
             addresses: vec![
                 "203.0.113.1".parse().unwrap(),
                 "2001:db8:f::1".parse().unwrap(),
             ],
-            dots_servers: vec![],
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new("fixed.example".parse().unwrap())
         };
         let towards = |remote: &str| domain.source_towards(remote.parse().unwrap());
         assert_eq!(towards("192.0.2.1"), Some("203.0.113.1".parse().unwrap()));

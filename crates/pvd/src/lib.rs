@@ -6,12 +6,18 @@
 //!
 //! * [`identifier`]: the name of a PvD and how two names compare.
 //! * [`domain`]: the object.
-//! * [`set`]: the PvDs a node has at one time, and which of them assigned an address.
+//! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
+//! * [`prefix_map`]: which prefix lies in which.
+//! * [`division`]: a target cut where the owner changes.
 
+pub mod division;
 pub mod domain;
 pub mod identifier;
+pub mod prefix_map;
 pub mod set;
 
-pub use domain::{DotsServer, InterfaceName, Learned, ProvisioningDomain, Transport};
+pub use division::{Division, Piece, TooManyPieces};
+pub use domain::{DotsAgent, DotsServer, InterfaceName, Learned, ProvisioningDomain, Transport};
 pub use identifier::{IdentifierError, PvdId};
-pub use set::{Assignment, PvdSet};
+pub use prefix_map::PrefixMap;
+pub use set::{Owners, PvdSet};

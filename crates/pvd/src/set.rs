@@ -1,29 +1,30 @@
-//! The PvDs a node has at one time.
+//! The PvDs a node has at one time, and whom each address belongs to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use crate::division::{self, Division, TooManyPieces};
 use crate::domain::ProvisioningDomain;
 use crate::identifier::PvdId;
+use crate::prefix_map::PrefixMap;
 
-/// The PvDs a node has, with an index from assigned prefix to PvD.
+/// The PvDs a node has, with an index from prefix to owner.
 #[derive(Clone, Debug, Default)]
 pub struct PvdSet {
     domains: BTreeMap<PvdId, ProvisioningDomain>,
-    assigned: BTreeMap<IpNet, BTreeSet<PvdId>>,
+    owners: PrefixMap<Owners>,
 }
 
-/// Who assigned a part of the address space.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assignment<'a> {
-    /// The part of the asked prefix that this assignment covers: the asked prefix itself, or an
-    /// assigned prefix inside it.
-    pub part: IpNet,
-    /// The assigned prefix that decided.
-    pub prefix: IpNet,
-    /// The PvD that assigned it. Several with the same prefix make an [`Assignment`] each.
-    pub pvd: &'a PvdId,
+/// Whom a prefix belongs to. What a network assigned is provider-assigned (PA), even where somebody
+/// calls it independent too: fewer are then asked for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// The PvDs that assigned it; several if they say so.
+    pub assigned_by: BTreeSet<PvdId>,
+    /// It is the site's own, whatever provider carries it: provider-independent (PI)
+    /// (RFC 9284 §4.2).
+    pub independent: bool,
 }
 
 impl PvdSet {
@@ -31,21 +32,29 @@ impl PvdSet {
     pub fn insert(&mut self, domain: ProvisioningDomain) {
         self.remove(&domain.id);
         for prefix in &domain.prefixes {
-            self.assigned
-                .entry(prefix.trunc())
-                .or_default()
-                .insert(domain.id.clone());
+            let owners = self.owners.entry(*prefix);
+            owners.assigned_by.insert(domain.id.clone());
         }
         self.domains.insert(domain.id.clone(), domain);
     }
 
     /// Takes a PvD out, with all that was tied to it.
     pub fn remove(&mut self, id: &PvdId) -> Option<ProvisioningDomain> {
-        self.assigned.retain(|_, owners| {
-            owners.remove(id);
-            !owners.is_empty()
-        });
-        self.domains.remove(id)
+        let domain = self.domains.remove(id)?;
+        for prefix in &domain.prefixes {
+            if let Some(owners) = self.owners.get_mut(*prefix) {
+                owners.assigned_by.remove(id);
+                if owners.assigned_by.is_empty() && !owners.independent {
+                    self.owners.remove(*prefix);
+                }
+            }
+        }
+        Some(domain)
+    }
+
+    /// Notes a prefix of the site itself.
+    pub fn insert_independent(&mut self, prefix: IpNet) {
+        self.owners.entry(prefix).independent = true;
     }
 
     /// The PvD of this identifier.
@@ -58,111 +67,106 @@ impl PvdSet {
         self.domains.values()
     }
 
-    /// Who assigned `asked`: by longest match where an assigned prefix contains it; otherwise
-    /// every assigned prefix inside it, for a target that spans several networks. Empty where
-    /// no network assigned any of it.
-    pub fn assignments(&self, asked: IpNet) -> Vec<Assignment<'_>> {
-        let asked = asked.trunc();
-        let mut container = Some(asked);
-        while let Some(prefix) = container {
-            if let Some(owners) = self.assigned.get(&prefix) {
-                return Self::assigned_to(owners, asked, prefix).collect();
-            }
-            container = prefix.supernet();
-        }
-        self.assigned
-            .iter()
-            .filter(|(prefix, _)| asked.contains(*prefix))
-            .flat_map(|(prefix, owners)| Self::assigned_to(owners, *prefix, *prefix))
-            .collect()
-    }
-
-    fn assigned_to(
-        owners: &BTreeSet<PvdId>,
-        part: IpNet,
-        prefix: IpNet,
-    ) -> impl Iterator<Item = Assignment<'_>> {
-        owners
-            .iter()
-            .map(move |pvd| Assignment { part, prefix, pvd })
+    /// Whom each address of `asked` belongs to, by longest match.
+    ///
+    /// # Errors
+    /// [`TooManyPieces`], when `asked` is so wide that it falls into more than
+    /// [`division::MAX_PIECES`] pieces.
+    pub fn divide(&self, asked: IpNet) -> Result<Division<'_, Owners>, TooManyPieces> {
+        division::divide(&self.owners, asked.trunc())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Learned;
 
     fn domain(id: &str, prefixes: &[&str]) -> ProvisioningDomain {
         ProvisioningDomain {
-            id: id.parse().unwrap(),
-            interface: None,
             prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-            addresses: vec![],
-            dots_servers: vec![],
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new(id.parse().unwrap())
         }
     }
 
-    fn owners(set: &PvdSet, asked: &str) -> Vec<(String, String)> {
-        set.assignments(asked.parse().unwrap())
-            .iter()
-            .map(|found| (found.part.to_string(), found.pvd.to_string()))
+    fn owners(set: &PvdSet, asked: &str) -> Vec<(String, Owners)> {
+        let division = set.divide(asked.parse().unwrap()).unwrap();
+        let pieces = division.pieces.iter();
+        pieces
+            .map(|piece| (piece.part.to_string(), piece.owner.clone()))
             .collect()
+    }
+
+    fn assigned(part: &str, by: &[&str]) -> (String, Owners) {
+        let owners = Owners {
+            assigned_by: by.iter().map(|id| id.parse().unwrap()).collect(),
+            independent: false,
+        };
+        (part.to_owned(), owners)
     }
 
     fn set() -> PvdSet {
         let mut set = PvdSet::default();
-        set.insert(domain(
-            "fixed.example",
-            &["203.0.113.0/24", "2001:db8:f::/48"],
-        ));
+        set.insert(domain("fixed.example", &["203.0.113.0/24", "192.0.2.0/24"]));
         set.insert(domain(
             "mobile.example",
-            &["198.51.100.0/24", "203.0.113.128/25"],
+            &["203.0.113.128/25", "192.0.2.0/24"],
         ));
         set
     }
 
-    /// Covers: M-005
+    /// Covers: M-028
     #[test]
-    fn the_longest_assigned_prefix_decides() {
-        let set = set();
-        let fixed = |part: &str| vec![(part.to_owned(), "fixed.example".to_owned())];
-        assert_eq!(owners(&set, "203.0.113.7/32"), fixed("203.0.113.7/32"));
-        assert_eq!(
-            owners(&set, "2001:db8:f::7/128"),
-            fixed("2001:db8:f::7/128")
-        );
+    fn a_removed_pvd_owns_nothing_any_more_and_others_what_they_did() {
+        let mut set = set();
+        let both = ["fixed.example", "mobile.example"];
         assert_eq!(
             owners(&set, "203.0.113.200/32"),
-            vec![("203.0.113.200/32".to_owned(), "mobile.example".to_owned())]
+            [assigned("203.0.113.200/32", &both[1..])]
         );
-        assert_eq!(owners(&set, "192.0.2.1/32"), vec![]);
-    }
-
-    /// Covers: M-008
-    #[test]
-    fn a_target_wider_than_any_assignment_falls_into_its_assigned_parts() {
         assert_eq!(
-            owners(&set(), "0.0.0.0/0"),
-            vec![
-                ("198.51.100.0/24".to_owned(), "mobile.example".to_owned()),
-                ("203.0.113.0/24".to_owned(), "fixed.example".to_owned()),
-                ("203.0.113.128/25".to_owned(), "mobile.example".to_owned()),
-            ]
+            owners(&set, "192.0.2.1/32"),
+            [assigned("192.0.2.1/32", &both)]
         );
+        set.remove(&"mobile.example".parse().unwrap());
+        assert_eq!(
+            owners(&set, "203.0.113.200/32"),
+            [assigned("203.0.113.200/32", &both[..1])]
+        );
+        assert_eq!(
+            owners(&set, "192.0.2.1/32"),
+            [assigned("192.0.2.1/32", &both[..1])]
+        );
+        set.remove(&"fixed.example".parse().unwrap());
+        assert_eq!(owners(&set, "0.0.0.0/0"), []);
     }
 
     /// Covers: M-028
     #[test]
-    fn a_removed_pvd_owns_nothing_any_more() {
+    fn a_renumbered_pvd_owns_what_it_has_now() {
         let mut set = set();
-        set.remove(&"mobile.example".parse().unwrap());
+        set.insert(domain("mobile.example", &["198.51.100.0/24"]));
         assert_eq!(
             owners(&set, "203.0.113.200/32"),
-            vec![("203.0.113.200/32".to_owned(), "fixed.example".to_owned())]
+            [assigned("203.0.113.200/32", &["fixed.example"])]
         );
-        assert_eq!(owners(&set, "198.51.100.7/32"), vec![]);
+        assert_eq!(
+            owners(&set, "198.51.100.1/32"),
+            [assigned("198.51.100.1/32", &["mobile.example"])]
+        );
+    }
+
+    /// Covers: M-025
+    #[test]
+    fn a_prefix_of_the_site_itself_stays_whatever_pvds_come_and_go() {
+        let mut set = set();
+        set.insert_independent("198.18.0.0/24".parse().unwrap());
+        set.insert_independent("203.0.113.128/25".parse().unwrap());
+        set.remove(&"mobile.example".parse().unwrap());
+        for prefix in ["198.18.0.7/32", "203.0.113.200/32"] {
+            let [(_, owner)] = &owners(&set, prefix)[..] else {
+                panic!("{prefix}");
+            };
+            assert!(owner.independent && owner.assigned_by.is_empty());
+        }
     }
 }

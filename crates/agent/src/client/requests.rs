@@ -11,7 +11,7 @@ use super::association::Association;
 use super::part::{self, Part, Wish};
 use super::splitting;
 use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
-use crate::server_selection::{self, Asked, Selection};
+use crate::server_selection::{self, Asked, Policy, Selection};
 use crate::time::Now;
 
 /// Finished requests that are kept for people to look at.
@@ -20,7 +20,7 @@ const FINISHED_KEPT: usize = 32;
 impl<C: Connector> Client<C> {
     /// Who would be asked to protect `target`, without asking.
     pub fn explain(&self, target: &Target) -> Selection {
-        server_selection::select(target, &self.pvds, self)
+        server_selection::select(&target.clone().into(), &self.pvds, &Policy::default(), self)
     }
 
     /// Asks the right servers to protect `target`: at once, or without `trigger_mitigation` when

@@ -1,6 +1,6 @@
 //! A home between two providers.
 
-use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 /// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
 pub(crate) const FIXED6: &str = "[2001:db8:1::53]:4646";
@@ -17,7 +17,6 @@ pub(crate) const MOBILE_HOST: &str = "198.51.100.7/32";
 pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     let domain =
         |id: &str, prefixes: &[&str], addresses: &[&str], servers: &[&str]| ProvisioningDomain {
-            id: id.parse().unwrap(),
             interface: Some(id.split('.').next().unwrap().parse().unwrap()),
             prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
@@ -26,7 +25,7 @@ pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
                 addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
                 transports: transports.iter().copied().collect(),
             }],
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new(id.parse().unwrap())
         };
     let mut set = PvdSet::default();
     let fixed = ["203.0.113.1", "2001:db8:f::1"];

@@ -10,7 +10,7 @@ use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
 use dtls::{Output, SendError, Session, Transport};
-use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 use crate::world::{self, BYE, ClearSession, HELLO, WELCOME, seconds};
 
@@ -114,8 +114,6 @@ impl Bench {
         };
         let mut pvds = PvdSet::default();
         pvds.insert(ProvisioningDomain {
-            id: "fixed.example".parse().unwrap(),
-            interface: None,
             prefixes: vec!["203.0.113.0/28".parse().unwrap()],
             addresses: vec!["203.0.113.1".parse().unwrap()],
             dots_servers: vec![DotsServer {
@@ -123,7 +121,7 @@ impl Bench {
                 addresses: vec!["192.0.2.1:4646".parse().unwrap()],
                 transports: [pvd::Transport::Udp].into(),
             }],
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new("fixed.example".parse().unwrap())
         });
         let resumed = Rc::default();
         let connector = Numbering {

@@ -10,7 +10,7 @@ use dots::identifiers::Cuid;
 use dtls::{
     ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings, Transport,
 };
-use pvd::{DotsServer, Learned, ProvisioningDomain, PvdSet};
+use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 use super::Error;
 use crate::config::{self, ClientConfig, PreSharedKey};
@@ -43,7 +43,6 @@ pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
     let mut set = PvdSet::default();
     for pvd in &config.pvds {
         set.insert(ProvisioningDomain {
-            id: pvd.id.clone(),
             interface: pvd.interface.clone(),
             prefixes: pvd.prefixes.clone(),
             addresses: pvd.addresses.clone(),
@@ -56,7 +55,7 @@ pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
                     transports: server.transports.iter().map(transport).collect(),
                 })
                 .collect(),
-            learned: Learned::Configuration,
+            ..ProvisioningDomain::new(pvd.id.clone())
         });
     }
     set
