@@ -189,7 +189,7 @@ pub(crate) enum ProblemKind {
     #[error("{} holds no pre-shared key: {why}; make one: moat pki psk IDENTITY", file.display())]
     NoPreSharedKey { file: PathBuf, why: KeyProblem },
     #[error("{} is open to other users of this machine (mode {mode:04o}); run: chmod 600 {}", file.display(), file.display())]
-    PreSharedKeyOpenToOthers { file: PathBuf, mode: u32 },
+    SecretOpenToOthers { file: PathBuf, mode: u32 },
     #[error(
         "is the same key file as that of {other} (line {line}), so each can pass for the other; give each customer its own"
     )]
@@ -212,8 +212,6 @@ pub(crate) enum ProblemKind {
     EncryptedPrivateKey { file: PathBuf },
     #[error("{} does not belong to the certificate {}; name the key that the certificate was made with", key.display(), certificate.display())]
     KeyOfAnotherCertificate { key: PathBuf, certificate: PathBuf },
-    #[error("{} can be read by every user of this machine (mode {mode:04o}); run: chmod 600 {}", file.display(), file.display())]
-    PrivateKeyReadableByAll { file: PathBuf, mode: u32 },
     #[error("{} is not for {use_}: its extended key usage lacks {purpose}; ask its issuer for one that has it", file.display())]
     WrongPurpose {
         file: PathBuf,
@@ -252,7 +250,6 @@ impl ProblemKind {
             | Self::NoSourceAddress { .. }
             | Self::NoDotsServer
             | Self::NoSuchInterface { .. }
-            | Self::PrivateKeyReadableByAll { .. }
             | Self::ExpiresSoon { .. } => Severity::Warning,
             // These break one credential; the other provider of a client can still be asked.
             Self::WrongPurpose { .. }

@@ -1,7 +1,6 @@
 //! Certificates and keys that a configuration names: read, and looked at before a peer does.
 
 use std::fmt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::x509::{X509, X509ExtendedKeyUsage, X509KeyUsage, X509Ref};
 
-use super::read_bounded;
+use super::{read_bounded, refuse_open_to_others};
 use crate::config::problem::ProblemKind;
 use crate::config::reader::{Diagnostics, Located, Table};
 use crate::config::value;
@@ -34,6 +33,8 @@ pub(crate) struct PemFile {
     pub(crate) path: PathBuf,
     /// What was in it.
     pub(crate) pem: Vec<u8>,
+    /// Its permissions then.
+    mode: u32,
 }
 
 impl fmt::Debug for PemFile {
@@ -127,8 +128,8 @@ fn pem_file(
     let pem = read_bounded(&path.value, MAX_PEM_BYTES, "a PEM file");
     let Located { value: path, place } = path;
     match pem {
-        Ok((pem, _)) => Some(Located {
-            value: PemFile { path, pem },
+        Ok((pem, mode)) => Some(Located {
+            value: PemFile { path, pem, mode },
             place,
         }),
         Err(kind) => {
@@ -239,30 +240,15 @@ fn own_key(file: &Located<PemFile>, diagnostics: &mut Diagnostics<'_>) -> Option
         Err(ErrorStack::get())
     });
     let kind = match key {
-        Ok(key) => {
-            note_mode(file, diagnostics);
-            return Some(key);
-        }
+        Ok(key) => match refuse_open_to_others(&file.value.path, file.value.mode) {
+            Ok(()) => return Some(key),
+            Err(kind) => kind,
+        },
         Err(_) if asked_for_passphrase => ProblemKind::EncryptedPrivateKey { file: path() },
         Err(_) => ProblemKind::NoPrivateKey { file: path() },
     };
     diagnostics.note(&file.place, kind);
     None
-}
-
-fn note_mode(file: &Located<PemFile>, diagnostics: &mut Diagnostics<'_>) {
-    const READ_BY_OTHERS: u32 = 0o004;
-    let Ok(metadata) = std::fs::metadata(&file.value.path) else {
-        return;
-    };
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & READ_BY_OTHERS != 0 {
-        let kind = ProblemKind::PrivateKeyReadableByAll {
-            file: file.value.path.clone(),
-            mode,
-        };
-        diagnostics.note(&file.place, kind);
-    }
 }
 
 fn note_validity(

@@ -3,8 +3,9 @@
 mod certificate;
 mod pre_shared_key;
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::problem::ProblemKind;
@@ -42,19 +43,31 @@ pub(super) fn of_client(
     None
 }
 
-/// The content of a file that the configuration names, and what the system says of it.
+/// Permissions that nobody but the owner of a secret may have: any of others, and to write of the group.
+const OPEN_TO_OTHERS: u32 = 0o027;
+
+/// Refuses a file with a secret that others could read or replace.
+fn refuse_open_to_others(file: &Path, mode: u32) -> Result<(), ProblemKind> {
+    if mode & OPEN_TO_OTHERS == 0 {
+        return Ok(());
+    }
+    let file = file.to_owned();
+    Err(ProblemKind::SecretOpenToOthers { file, mode })
+}
+
+/// The content of a file that the configuration names, and its permissions.
 fn read_bounded(
     file: &Path,
     limit: u64,
     wanted: &'static str,
-) -> Result<(Vec<u8>, Metadata), ProblemKind> {
+) -> Result<(Vec<u8>, u32), ProblemKind> {
     let file = || file.to_owned();
     let unreadable = |source: io::Error| ProblemKind::FileUnreadable {
         file: file(),
         source,
     };
     let opened = File::open(file()).map_err(unreadable)?;
-    let metadata = opened.metadata().map_err(unreadable)?;
+    let mode = opened.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
     let mut content = Vec::new();
     opened
         .take(limit.saturating_add(1))
@@ -67,5 +80,5 @@ fn read_bounded(
             wanted,
         });
     }
-    Ok((content, metadata))
+    Ok((content, mode))
 }

@@ -1,11 +1,10 @@
 //! `psk_identity` and `psk_key_file`: a key that both ends have, in a file of its own (RFC 9132 §8, RFC 4279).
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use dtls::{PskIdentity, PskKey};
 
-use super::read_bounded;
+use super::{read_bounded, refuse_open_to_others};
 use crate::config::problem::{KeyProblem, ProblemKind};
 use crate::config::reader::{Diagnostics, Place, Table};
 use crate::config::value;
@@ -15,9 +14,6 @@ const KEYS: [&str; 2] = ["psk_identity", "psk_key_file"];
 
 /// Longest key file that is read, in bytes: 256 octets in hexadecimal, with room for white space.
 const MAX_KEY_BYTES: u64 = 1024;
-
-/// Permissions that nobody but the owner may have: any of others, and to write of the group.
-const OPEN_TO_OTHERS: u32 = 0o027;
 
 /// A pre-shared key and its name. `Debug` leaves the key out.
 #[derive(Debug, Clone)]
@@ -90,14 +86,8 @@ fn key(file: &Path) -> Result<PskKey, ProblemKind> {
         file: file.to_owned(),
         why,
     };
-    let (content, metadata) = read_bounded(file, MAX_KEY_BYTES, "a file with a pre-shared key")?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & OPEN_TO_OTHERS != 0 {
-        return Err(ProblemKind::PreSharedKeyOpenToOthers {
-            file: file.to_owned(),
-            mode,
-        });
-    }
+    let (content, mode) = read_bounded(file, MAX_KEY_BYTES, "a file with a pre-shared key")?;
+    refuse_open_to_others(file, mode)?;
     let text = str::from_utf8(&content).map_err(|_| no_key(KeyProblem::NotText))?;
     if text.contains("-----BEGIN ") {
         return Err(no_key(KeyProblem::Pem));
