@@ -87,7 +87,10 @@ impl Resolver {
         if configuration.tls_name.is_some() {
             builder = builder.with_tls_config(tls(&configuration.trust_anchors)?);
         }
-        if let Some(file) = &configuration.dnssec_trust_anchors {
+        // The library takes anchors for the wish to validate.
+        if configuration.dnssec
+            && let Some(file) = &configuration.dnssec_trust_anchors
+        {
             builder = builder.with_trust_anchor(Arc::new(anchors(file)?));
         }
         build(builder)
