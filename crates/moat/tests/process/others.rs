@@ -12,6 +12,9 @@ use crate::support::{
     run, until,
 };
 
+/// What most systems give a process at its start, and fewer than there are silent connections.
+const FILES: u32 = 1024;
+
 /// Covers: S-041
 #[test]
 fn filters_that_somebody_flushes_come_back() -> Outcome {
@@ -55,33 +58,45 @@ fn a_second_server_with_the_same_address_or_table_changes_nothing() -> Outcome {
     })
 }
 
-/// Who connects and says nothing takes none of the files that nft needs.
+/// Who connects and says nothing takes none of the files that nft needs: where a process is given few at its start and allowed
+/// more, it serves them all; where it is allowed no more, it closes what is too much.
+///
+///
 #[test]
 fn silent_connections_of_many_sources_stop_no_mitigation() -> Outcome {
     isolated(&[], || {
-        let site = Site::new()?;
-        let _server = site.start()?;
-        // The server was started with the usual limit of 1024; this test needs more than it has.
         let maximum = getrlimit(Resource::Nofile).maximum;
         let current = maximum;
         setrlimit(Resource::Nofile, Rlimit { current, maximum })?;
-        let to: SocketAddr = SERVER_V4.parse()?;
-        let mut silent = Vec::new();
-        for source in 1..=80 {
-            for _ in 0..16 {
-                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-                let from: SocketAddr = format!("127.0.1.{source}:0").parse()?;
-                socket.bind(&from.into())?;
-                socket.connect_timeout(&to.into(), PATIENCE)?;
-                silent.push(TcpStream::from(socket));
-            }
-        }
-        let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
-        let asked = client.ask(&put(CUID, 1, &body("203.0.113.7/32", 600)))?;
-        assert_eq!(asked.code, Code::CREATED);
-        until("it is enforced", || Ok(is_filtered("203.0.113.7")))?;
-        assert_eq!(client.ask(&get(CUID, 1))?.code, Code::CONTENT);
-        drop(silent);
+        assert_eq!(refused_of_silent(&format!("{FILES}:"))?, 0);
+        assert_ne!(refused_of_silent(&format!("{FILES}:{FILES}"))?, 0);
         Ok(())
     })
+}
+
+/// A server that has so many files, in the words of prlimit(1), enforces a mitigation beside silent connections. Returns how
+/// many of these it has refused.
+fn refused_of_silent(files: &str) -> Outcome<u64> {
+    let site = Site::new()?;
+    let mut server = Daemon::launch_with_files(files, "server", &site.path().join("server.toml"))?;
+    server.wait_for("moat server is ready")?;
+    let to: SocketAddr = SERVER_V4.parse()?;
+    let mut silent = Vec::new();
+    for source in 1..=80 {
+        for _ in 0..16 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+            let from: SocketAddr = format!("127.0.1.{source}:0").parse()?;
+            socket.bind(&from.into())?;
+            socket.connect_timeout(&to.into(), PATIENCE)?;
+            silent.push(TcpStream::from(socket));
+        }
+    }
+    let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
+    let asked = client.ask(&put(CUID, 1, &body("203.0.113.7/32", 600)))?;
+    assert_eq!(asked.code, Code::CREATED);
+    until("it is enforced", || Ok(is_filtered("203.0.113.7")))?;
+    assert_eq!(client.ask(&get(CUID, 1))?.code, Code::CONTENT);
+    let refused = site.ask("sessions")?["sockets"]["sessions_refused"].take();
+    drop(silent);
+    refused.as_u64().ok_or_else(|| "not counted".into())
 }

@@ -22,7 +22,18 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn launch(role: &str, config: &Path) -> Outcome<Self> {
-        let mut child = Command::new(MOAT)
+        Self::start(Command::new(MOAT), role, config)
+    }
+
+    /// The same with so many files, as `--nofile` of prlimit(1) has it.
+    pub(crate) fn launch_with_files(files: &str, role: &str, config: &Path) -> Outcome<Self> {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={files}")).arg(MOAT);
+        Self::start(command, role, config)
+    }
+
+    fn start(mut command: Command, role: &str, config: &Path) -> Outcome<Self> {
+        let mut child = command
             .args([role, "--config"])
             .arg(config)
             .env("RUST_LOG", "trace")
