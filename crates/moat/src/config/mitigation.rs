@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
+use super::machine;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 use super::value;
@@ -15,19 +16,27 @@ pub(super) fn read(
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<NftablesConfig> {
-    let Some(value) = table.take("mitigator") else {
-        return Some(NftablesConfig::default());
-    };
-    let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
-    let nftables = match table.take("nftables") {
+    let mut place = table.place().clone();
+    let nftables = match table.take("mitigator") {
         Some(value) => {
-            let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
-            read_nftables(table, folder, diagnostics)
+            let mut table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+            let nftables = match table.take("nftables") {
+                Some(value) => {
+                    let table = value.table("a table: [mitigator.nftables]", diagnostics)?;
+                    place = table.place().clone();
+                    read_nftables(table, folder, diagnostics)
+                }
+                None => Some(NftablesConfig::default()),
+            };
+            table.finish(diagnostics);
+            nftables?
         }
-        None => Some(NftablesConfig::default()),
+        None => NftablesConfig::default(),
     };
-    table.finish(diagnostics);
-    nftables
+    if diagnostics.is_with_machine() {
+        machine::note_program(&nftables.program, &place, diagnostics);
+    }
+    Some(nftables)
 }
 
 /// A number that is out of range is noted, and its default stands in for it until the file is refused.

@@ -9,6 +9,7 @@ mod customer;
 mod dots_server;
 mod error;
 mod limits;
+mod machine;
 mod mitigation;
 mod problem;
 mod reader;
@@ -83,10 +84,14 @@ pub(crate) struct Heartbeat {
 /// Everything that would keep the server from starting, at once.
 pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
     let text = read(file)?;
-    let (config, problems) = examine(file, &text, |table, folder, diagnostics| {
-        refuse_other(&table, Daemon::Server, file, diagnostics)?;
-        server::read(table, folder, diagnostics)
-    });
+    let (config, problems) = examine(
+        Diagnostics::new(file, &text),
+        file,
+        |table, folder, diagnostics| {
+            refuse_other(&table, Daemon::Server, file, diagnostics)?;
+            server::read(table, folder, diagnostics)
+        },
+    );
     let (fatal, warnings) = by_severity(problems);
     match config {
         Some(config) if fatal.is_empty() => Ok(ServerConfig { warnings, ..config }),
@@ -100,10 +105,14 @@ pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
 /// Everything that would keep the client from starting, at once.
 pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
     let text = read(file)?;
-    let (config, problems) = examine(file, &text, |table, folder, diagnostics| {
-        refuse_other(&table, Daemon::Client, file, diagnostics)?;
-        client::read(table, folder, diagnostics)
-    });
+    let (config, problems) = examine(
+        Diagnostics::new(file, &text),
+        file,
+        |table, folder, diagnostics| {
+            refuse_other(&table, Daemon::Client, file, diagnostics)?;
+            client::read(table, folder, diagnostics)
+        },
+    );
     let (fatal, warnings) = by_severity(problems);
     match config {
         Some(config) if fatal.is_empty() => Ok(ClientConfig { warnings, ..config }),
@@ -111,14 +120,18 @@ pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
     }
 }
 
-/// Finds out whose file it is, and everything that is wrong with it or questionable in it.
+/// Finds out whose file it is, and everything that is wrong with it or questionable in it, or that this machine does not have.
 ///
 /// # Errors
 /// Only when the file itself cannot be read.
 pub(crate) fn check(file: &Path) -> Result<Report, ConfigError> {
     let text = read(file)?;
+    Ok(report(file, Diagnostics::new(file, &text).and_machine()))
+}
+
+fn report(file: &Path, diagnostics: Diagnostics<'_>) -> Report {
     let mut daemon = None;
-    let (_, problems) = examine(file, &text, |table, folder, diagnostics| {
+    let (_, problems) = examine(diagnostics, file, |table, folder, diagnostics| {
         daemon = daemon_of(&table);
         match daemon {
             Some(Daemon::Client) => client::read(table, folder, diagnostics).map(drop),
@@ -129,11 +142,11 @@ pub(crate) fn check(file: &Path) -> Result<Report, ConfigError> {
             }
         }
     });
-    Ok(Report {
+    Report {
         file: file.to_owned(),
         daemon,
         problems,
-    })
+    }
 }
 
 /// The daemon that knows more of the keys.
@@ -172,12 +185,11 @@ fn refuse_other(
 }
 
 fn examine<T>(
+    mut diagnostics: Diagnostics<'_>,
     file: &Path,
-    text: &str,
     build: impl FnOnce(Table<'_>, &Path, &mut Diagnostics<'_>) -> Option<T>,
 ) -> (Option<T>, Vec<Problem>) {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut diagnostics = Diagnostics::new(file, text);
     let document = diagnostics.parse();
     let built = document
         .as_ref()
@@ -290,6 +302,10 @@ fn state_and_control(
                 line,
             },
         );
+    }
+    if diagnostics.is_with_machine() {
+        machine::note_state(&state, diagnostics);
+        machine::note_control(&control, diagnostics);
     }
     Some((state.value, control.value))
 }

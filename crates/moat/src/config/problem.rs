@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -195,6 +195,43 @@ pub(crate) enum ProblemKind {
     )]
     KeyOfTwoCustomers { other: String, line: usize },
 
+    // What a daemon will need of the machine.
+    #[error(
+        "cannot listen on {address}, {transport}: {source}; write an address of this machine (ip address shows them), or [::]:4646 for all"
+    )]
+    AddressUnusable {
+        address: SocketAddr,
+        transport: &'static str,
+        source: io::Error,
+    },
+    #[error(
+        "something listens on {address}, {transport}, already; unless it is this server itself, stop it, or write another port"
+    )]
+    AddressTaken {
+        address: SocketAddr,
+        transport: &'static str,
+    },
+    #[error(
+        "user {user} may not listen on {address}, {transport}; run moat as a user who may, or write a port above 1023"
+    )]
+    AddressNotAllowed {
+        address: SocketAddr,
+        transport: &'static str,
+        user: u32,
+    },
+    #[error("there is no program {} here, and nothing is dropped without it; install the package nftables, or write program = \"/path/to/nft\" in [mitigator.nftables]", program.display())]
+    NoProgram { program: PathBuf },
+    #[error("{} is not {wanted}; name another file", path.display())]
+    OtherKind { path: PathBuf, wanted: &'static str },
+    #[error("{} cannot be written: {source}; let the user that runs moat write it, or name another file", path.display())]
+    NotWritable { path: PathBuf, source: io::Error },
+    #[error("user {user} cannot write {}, which is user {owner}'s; run moat as a user who can, or name another file", path.display())]
+    OfAnotherUser {
+        path: PathBuf,
+        user: u32,
+        owner: u32,
+    },
+
     // Files that are named in it.
     #[error("{} cannot be read: {source}; {}", file.display(), advice(source))]
     FileUnreadable { file: PathBuf, source: io::Error },
@@ -250,6 +287,9 @@ impl ProblemKind {
             | Self::NoSourceAddress { .. }
             | Self::NoDotsServer
             | Self::NoSuchInterface { .. }
+            | Self::AddressTaken { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::OfAnotherUser { .. }
             | Self::ExpiresSoon { .. } => Severity::Warning,
             // These break one credential; the other provider of a client can still be asked.
             Self::WrongPurpose { .. }

@@ -13,8 +13,9 @@ use super::credentials::{self, CertificateCredentials, Role};
 use super::customer::{self, Customer};
 use super::error::Problem;
 use super::limits::Limits;
+use super::machine;
 use super::mitigation;
-use super::reader::{Diagnostics, Table};
+use super::reader::{Diagnostics, Located, Table};
 use super::resolver::{self, Resolver};
 use super::transport::{self, Transports};
 use super::value;
@@ -104,6 +105,9 @@ pub(super) fn read(
 ) -> Option<ServerConfig> {
     let listen = read_listen(&mut table, diagnostics);
     let transports = transport::read(&mut table, diagnostics);
+    if let (Some(transports), true) = (&transports, diagnostics.is_with_machine()) {
+        machine::note_listen(&listen, transports, diagnostics);
+    }
     let certificate = credentials::certificate(&mut table, Role::Server, folder, diagnostics);
     let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
     let files = state_and_control(&mut table, defaults, folder, diagnostics);
@@ -124,7 +128,7 @@ pub(super) fn read(
     let (state, control) = files?;
     let certificate = certificate?;
     Some(ServerConfig {
-        listen: listen?,
+        listen: values(listen),
         transports: transports?,
         certificate,
         state,
@@ -142,12 +146,12 @@ pub(super) fn read(
 fn read_listen(
     table: &mut Table<'_>,
     diagnostics: &mut Diagnostics<'_>,
-) -> Option<Vec<SocketAddr>> {
+) -> Vec<Located<SocketAddr>> {
     let Some(list) = table.take("listen") else {
-        return Some(vec![SocketAddr::new(
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            value::SIGNAL_PORT,
-        )]);
+        return vec![Located {
+            value: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), value::SIGNAL_PORT),
+            place: table.place().clone(),
+        }];
     };
     let entries = list.filled_list(
         "a list, like [\"[::]:4646\"]",
@@ -160,5 +164,5 @@ fn read_listen(
         addresses.extend(entry.parse(wanted, diagnostics, value::listen_address));
     }
     note_double_addresses(&addresses, diagnostics);
-    Some(values(addresses))
+    addresses
 }

@@ -204,6 +204,14 @@ async fn count(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardCounters {
     sum
 }
 
+/// Listens on an address, and at once no more.
+///
+/// # Errors
+/// Those of the system, as when another program has the address.
+pub(crate) fn try_listen(address: SocketAddr, transport: Transport) -> std::io::Result<()> {
+    Bound::new(address, transport).map(drop)
+}
+
 /// Sockets for everything that is listened on.
 fn bind_all(config: &ServerConfig) -> Result<Vec<Bound>, Error> {
     let bind = |(address, transport)| {

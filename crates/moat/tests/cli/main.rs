@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // test helpers may panic
 
 mod daemon;
+mod machine;
 mod readme;
 mod support;
 mod usage;

@@ -1,5 +1,7 @@
 //! README's examples, as somebody who copies them would run them.
 
+use std::net::UdpSocket;
+
 use super::support::{folder, moat};
 
 const README: &str = include_str!("../../../../README.md");
@@ -20,7 +22,14 @@ fn every_configuration_is_one_that_moat_takes() {
     assert!(configurations.len() >= 2);
     for text in configurations {
         // The machine of the reader has this interface, and perhaps no other.
-        let text = text.replace("\"eth0\"", "\"lo\"");
+        let mut text = text.replace("\"eth0\"", "\"lo\"");
+        // What else is to be there besides the file, any machine has.
+        text.insert_str(0, "state = \"x.db\"\ncontrol = \"x.sock\"\n");
+        if text.contains("[[customer]]") {
+            let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+            text.insert_str(0, &format!("listen = [\"{}\"]\n", free.unwrap()));
+            text.push_str("[mitigator.nftables]\nprogram = \"/bin/sh\"\n");
+        }
         std::fs::write(folder.path().join("x.toml"), &text).unwrap();
         let ran = moat(folder.path(), ["config", "check", "x.toml"]);
         assert_eq!(ran.code, Some(0), "{}\n{text}", ran.stdout);

@@ -16,6 +16,8 @@ pub(in crate::config) struct Diagnostics<'a> {
     text: &'a str,
     line_starts: Vec<usize>,
     problems: Vec<(usize, Problem)>,
+    /// Whether the machine is looked at as well, and not the text alone.
+    with_machine: bool,
     /// Every key that some table can have, without the numbers of list entries: `pvd.dots.name`.
     #[cfg(test)]
     pub(in crate::config) keys: BTreeSet<String>,
@@ -29,9 +31,22 @@ impl<'a> Diagnostics<'a> {
             text,
             line_starts: std::iter::once(0).chain(line_starts).collect(),
             problems: Vec::new(),
+            with_machine: false,
             #[cfg(test)]
             keys: BTreeSet::new(),
         }
+    }
+
+    /// The same, and what the text says is to be held against the machine.
+    pub(in crate::config) fn and_machine(self) -> Self {
+        Self {
+            with_machine: true,
+            ..self
+        }
+    }
+
+    pub(in crate::config) fn is_with_machine(&self) -> bool {
+        self.with_machine
     }
 
     /// Parses the text; every syntax error is noted, and then there is no table.

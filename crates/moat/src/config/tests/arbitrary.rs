@@ -4,17 +4,18 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::reader::Diagnostics;
 use super::super::{client, examine, server};
 use super::client::CLIENT;
 
 fn read_as_both(text: &str) {
     let file = Path::new("/nonexistent/x.toml");
-    let (client, told) = examine(file, text, client::read);
+    let (client, told) = examine(Diagnostics::new(file, text), file, client::read);
     assert!(
         client.is_none() && !told.is_empty(),
         "the files it names do not exist"
     );
-    let (server, told) = examine(file, text, server::read);
+    let (server, told) = examine(Diagnostics::new(file, text), file, server::read);
     assert!(server.is_none() && !told.is_empty());
     for problem in told {
         assert!(problem.line >= 1 && problem.column >= 1);

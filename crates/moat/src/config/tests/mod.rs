@@ -3,6 +3,7 @@
 mod arbitrary;
 mod client;
 mod files;
+mod machine;
 mod pre_shared_keys;
 mod reference;
 mod server;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{ConfigError, Report, check};
+use super::reader::Diagnostics;
+use super::{ConfigError, Report, check, report};
 use crate::config::HostName;
 use crate::pki::{self, InitArgs, IssueArgs, PkiCommand};
 
@@ -60,7 +62,8 @@ impl Folder {
     }
 
     fn check(&self, text: &str) -> Report {
-        check(&self.write(text)).unwrap()
+        let file = self.write(text);
+        report(&file, Diagnostics::new(&file, text))
     }
 
     /// Everything that is told about a text, without the folder's name.
