@@ -57,7 +57,12 @@ impl Server {
         {
             return Err(refusal);
         }
-        self.decide(now, identity, mid, asked)
+        let told = asked.attack_status.filter(|_| is_update);
+        let answer = self.decide(now, identity, mid, asked)?;
+        if let Some(attack_status) = told {
+            self.act(Action::Decided(Outcome::Efficacy { key, attack_status }));
+        }
+        Ok(answer)
     }
 
     /// Decides a request, or says what it has to wait for.

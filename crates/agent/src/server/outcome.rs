@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use coap::Code;
 use dots::lifetime::Lifetime;
+use dots::mitigation::AttackStatus;
 use dots::target::{DomainName, TargetPrefix};
 use dtls::Peer;
 
@@ -44,6 +45,13 @@ pub enum Outcome {
         key: MitigationKey,
         /// For how long.
         lifetime: Lifetime,
+    },
+    /// A client has told how it sees the attack on what is mitigated (RFC 9132 §4.4.3).
+    Efficacy {
+        /// Of which mitigation.
+        key: MitigationKey,
+        /// What it told.
+        attack_status: AttackStatus,
     },
     /// A mitigation was withdrawn by its client.
     Withdrawn {

@@ -28,9 +28,18 @@ fn mitigating() -> Rig {
     rig
 }
 
+/// What clients have told of attacks.
+fn told(rig: &Rig) -> Vec<u64> {
+    let told = rig.outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Efficacy { attack_status, .. } => Some(attack_status.code().into()),
+        _ => None,
+    });
+    told.collect()
+}
+
 /// Covers: S-047
 #[test]
-fn an_efficacy_update_is_a_refresh() {
+fn an_efficacy_update_is_a_refresh_and_what_it_tells_is_noted() {
     for attack_status in [1, 2] {
         let mut rig = mitigating();
         rig.advance(seconds(50));
@@ -40,6 +49,7 @@ fn an_efficacy_update_is_a_refresh() {
             granted(&response).lifetime,
             Lifetime::from_number(100).unwrap()
         );
+        assert_eq!(told(&rig), [attack_status]);
         rig.advance(seconds(99));
         assert_eq!(rig.mids(), [1]);
     }
@@ -56,6 +66,7 @@ fn an_efficacy_update_that_differs_or_says_nothing_is_refused() {
     let silent = Ask::put(PATH, body(&["203.0.113.7/32"], 100)).if_match();
     rig.expect(HOME, silent, Code::BAD_REQUEST);
     assert_eq!(rig.stored, before);
+    assert!(told(&rig).is_empty());
 }
 
 /// Covers: S-048

@@ -5,6 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use agent::server::{Action, Input, Outcome, Server, SessionId};
+use dots::mitigation::AttackStatus;
 use dots::target::DomainName;
 use serde_json::json;
 use store::ServerStore;
@@ -155,6 +156,10 @@ impl<S: ServerStore> Authority<S> {
         match outcome {
             Outcome::Accepted { .. } => counters.accepted += 1,
             Outcome::Refreshed { .. } => counters.refreshed += 1,
+            Outcome::Efficacy { attack_status, .. } => match attack_status {
+                AttackStatus::UnderAttack => counters.told_under_attack += 1,
+                AttackStatus::AttackSuccessfullyMitigated => counters.told_mitigated += 1,
+            },
             Outcome::Withdrawn { .. } => counters.withdrawn += 1,
             Outcome::Ignored { .. } => counters.ignored += 1,
             Outcome::Refused { code, .. } => {

@@ -63,6 +63,10 @@ pub(super) struct AuthorityCounters {
     pub(super) accepted: u64,
     /// Mitigations prolonged.
     pub(super) refreshed: u64,
+    /// Efficacy updates that tell of an attack that goes on (RFC 9132 §4.4.3).
+    pub(super) told_under_attack: u64,
+    /// Efficacy updates that tell of an attack that is mitigated.
+    pub(super) told_mitigated: u64,
     /// Mitigations withdrawn by their clients.
     pub(super) withdrawn: u64,
     /// Efficacy updates for unknown mitigations, left unanswered.

@@ -3,6 +3,7 @@
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
 use coap::Code;
+use dots::mitigation::AttackStatus;
 
 use crate::words;
 
@@ -31,6 +32,13 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             lifetime = words::of_lifetime(*lifetime),
             "mitigation prolonged"
+        ),
+        Outcome::Efficacy { key, attack_status } => tracing::info!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            attack_status = word_of(*attack_status),
+            "efficacy update"
         ),
         Outcome::Withdrawn { key } => tracing::info!(
             customer = key.customer,
@@ -109,6 +117,13 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             "efficacy update for an unknown mitigation left unanswered"
         ),
+    }
+}
+
+fn word_of(attack_status: AttackStatus) -> &'static str {
+    match attack_status {
+        AttackStatus::UnderAttack => "under-attack",
+        AttackStatus::AttackSuccessfullyMitigated => "attack-successfully-mitigated",
     }
 }
 

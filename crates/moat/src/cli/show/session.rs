@@ -116,6 +116,8 @@ fn label(counter: &str) -> String {
         "malformed_messages" => "messages that were no CoAP",
         "accepted" => "mitigations accepted",
         "refreshed" => "mitigations prolonged",
+        "told_under_attack" => "efficacy updates: the attack goes on",
+        "told_mitigated" => "efficacy updates: the attack is mitigated",
         "withdrawn" => "mitigations withdrawn",
         "ignored" => "efficacy updates for nothing known",
         "refused" => "requests answered",
