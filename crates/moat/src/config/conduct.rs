@@ -19,6 +19,9 @@ pub(crate) struct Conduct {
     pub(crate) terminating: Duration,
     /// How long nothing is dropped before an attack counts as over; zero: it never does (RFC 9132 §4.4.2, status 3).
     pub(crate) attack_stopped_after: Duration,
+    /// How long a client whose session broke may stay away, or any client after a restart, before its preconfigured
+    /// requests start (RFC 9132 §4.7).
+    pub(crate) lost_after: Duration,
 }
 
 /// Reads what is written of it at the top of a server's file.
@@ -50,10 +53,15 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
         Some(value) => value.number(0..=86_400, " seconds", diagnostics),
         None => Some(300),
     };
+    let lost_after = match table.take("lost_after") {
+        Some(value) => value.number(0..=86_400, " seconds", diagnostics),
+        None => Some(450),
+    };
     Some(Conduct {
         max_lifetime: NonZeroU32::new(max_lifetime?)?,
         on_conflict: on_conflict?,
         terminating: Duration::from_secs(terminating?.into()),
         attack_stopped_after: Duration::from_secs(attack_stopped_after?.into()),
+        lost_after: Duration::from_secs(lost_after?.into()),
     })
 }

@@ -32,6 +32,7 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "on_conflict",
     "terminating",
     "attack_stopped_after",
+    "lost_after",
     "dns",
     "customer",
     "limits",
@@ -84,6 +85,7 @@ impl ServerConfig {
             on_conflict: self.conduct.on_conflict,
             terminating: self.conduct.terminating,
             attack_stopped_after: self.conduct.attack_stopped_after,
+            lost_after: self.conduct.lost_after,
             ..self.limits.policy()
         }
     }

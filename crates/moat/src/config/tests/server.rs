@@ -140,6 +140,7 @@ fn what_is_left_out_has_its_default() {
         on_conflict: ConflictPolicy::Both,
         terminating: Duration::from_secs(120),
         attack_stopped_after: Duration::from_secs(300),
+        lost_after: Duration::from_secs(450),
     };
     assert_eq!(config.conduct, conduct);
     assert_eq!(config.resolver, None);
@@ -208,16 +209,20 @@ fn every_limit_reaches_the_agent() {
 #[test]
 fn the_conduct_of_the_server_is_read() {
     let folder = Folder::new();
-    let written = "on_conflict = \"last\"\nterminating = 0\nattack_stopped_after = 60\n";
+    let written =
+        "on_conflict = \"last\"\nterminating = 0\nattack_stopped_after = 60\nlost_after = 90\n";
     let config = load_server(&folder.write(&format!("{written}{SHORT}"))).unwrap();
     let conduct = Conduct {
         max_lifetime: NonZeroU32::new(86_400).unwrap(),
         on_conflict: ConflictPolicy::Last,
         terminating: Duration::ZERO,
         attack_stopped_after: Duration::from_secs(60),
+        lost_after: Duration::from_secs(90),
     };
     assert_eq!(config.conduct, conduct);
-    assert_eq!(config.policy().on_conflict, ConflictPolicy::Last);
+    let policy = config.policy();
+    assert_eq!(policy.on_conflict, ConflictPolicy::Last);
+    assert_eq!(policy.lost_after, Duration::from_secs(90));
 }
 
 #[test]
@@ -280,7 +285,7 @@ max_lifetime = 3600 => max_lifetime = -1
 max_lifetime = 3600 => max_lifetime = 1.5
     8:16: max_lifetime: this is a decimal number; write a whole number, without quotes
 max_lifetime = 3600 => max_life = 3600
-    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, on_conflict, terminating, attack_stopped_after, dns, limits, customer, mitigator, heartbeat
+    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, on_conflict, terminating, attack_stopped_after, lost_after, dns, limits, customer, mitigator, heartbeat
 name = "Home" => name = " "
     10:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
 name = "Home" => name = ""
