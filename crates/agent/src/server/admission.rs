@@ -100,7 +100,7 @@ impl Server {
         }
         let mut scope = self.scope_of(identity, &asked)?;
         if !self.fill_in(now, identity, &mut scope)? {
-            self.check_waiting(identity, mid)?;
+            self.check_waiting(now, identity, mid, &scope)?;
             return Ok(Answer::Wait(Box::new(Pending {
                 identity: identity.clone(),
                 mid,

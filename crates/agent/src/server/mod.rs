@@ -24,6 +24,7 @@ mod conflict;
 mod customer;
 mod interface;
 mod lifecycle;
+mod lookups;
 mod mitigation;
 mod mitigations;
 mod notification;

@@ -39,6 +39,9 @@ pub struct Policy {
     pub max_waiting: usize,
     /// How many requests of one customer may.
     pub max_waiting_of_customer: usize,
+    /// How many names may be looked up at a time for one customer. A request that is alone may name
+    /// more.
+    pub max_lookups_of_customer: usize,
     /// How long a request waits for its names, and a name for its resolver.
     pub resolution_limit: Duration,
     /// The largest body of a response, in bytes; it goes block by block (RFC 9132 §4.4.2).
@@ -74,6 +77,7 @@ impl Default for Policy {
             max_names: 8,
             max_waiting: 256,
             max_waiting_of_customer: 16,
+            max_lookups_of_customer: 16,
             resolution_limit: Duration::from_secs(5),
             max_body: 64 * 1024,
             max_notification: 1024,

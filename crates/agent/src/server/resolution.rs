@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use dots::target::{DomainName, TargetPrefix};
 
+use super::lookups::Lookups;
 use super::mitigation::Progress;
 use super::outcome::Outcome;
 use super::record::{MitigationKey, Standing};
@@ -31,6 +32,9 @@ const MOST_ADDRESSES: usize = 32;
 
 /// After a restart names are resolved again over so many seconds, not all at once.
 const RESTORE_SPREAD: u64 = 30;
+
+/// When a name that found no room is looked up instead.
+const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// What a resolver found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,7 @@ pub(super) struct Resolutions {
     names: BTreeMap<DomainName, Name>,
     by_due: BTreeSet<(Instant, DomainName)>,
     pub(super) waiting: Waiting,
+    pub(super) lookups: Lookups,
 }
 
 impl Resolutions {
@@ -176,6 +181,7 @@ impl Server {
         name: &DomainName,
         result: Result<Resolution, ResolutionError>,
     ) {
+        self.resolutions.lookups.end(name);
         let Some(entry) = self.resolutions.names.get_mut(name) else {
             return;
         };
@@ -223,18 +229,46 @@ impl Server {
             } else if entry.users.is_empty() {
                 self.resolutions.drop_if_unused(&name);
             } else {
-                self.resolve(now, &name);
+                self.look_up_again(now, &name);
             }
         }
         self.give_up_waiting(now);
     }
 
-    /// Asks the resolver, unless it is being asked.
-    pub(super) fn resolve(&mut self, now: Now, name: &DomainName) {
-        let give_up = now.monotonic + self.policy.resolution_limit;
-        if self.resolutions.ask(name, give_up) {
+    /// Asks the resolver on behalf of a customer, unless it is being asked.
+    pub(super) fn resolve(&mut self, now: Now, name: &DomainName, customer: &str) {
+        let now = now.monotonic;
+        let give_up = now + self.policy.resolution_limit;
+        let lookups = &mut self.resolutions.lookups;
+        let is_under_way = lookups.is_under_way(now, name);
+        if self.resolutions.ask(name, give_up) && !is_under_way {
+            let lookups = &mut self.resolutions.lookups;
+            lookups.begin(now, name.clone(), customer, give_up);
             self.act(Action::Resolve(name.clone()));
         }
+    }
+
+    /// Resolves a name in use again, for a customer that has room for that; or a little later.
+    fn look_up_again(&mut self, now: Now, name: &DomainName) {
+        let users = self.resolutions.names.get(name);
+        let users = users.into_iter().flat_map(|entry| &entry.users);
+        let customer = users
+            .map(|key| &key.customer)
+            .find(|customer| self.room_for_lookups(now, customer) > 0)
+            .cloned();
+        match customer {
+            Some(customer) => self.resolve(now, name, &customer),
+            None => {
+                let later = now.monotonic + NO_ROOM;
+                self.resolutions.set_due(name, Some(later));
+            }
+        }
+    }
+
+    /// How many more names may be looked up for a customer.
+    pub(super) fn room_for_lookups(&self, now: Now, customer: &str) -> usize {
+        let count = self.resolutions.lookups.count_of(now.monotonic, customer);
+        self.policy.max_lookups_of_customer.saturating_sub(count)
     }
 
     /// The mitigations that were restored follow their names again.

@@ -98,16 +98,39 @@ impl Server {
         Ok(is_complete)
     }
 
-    /// Whether one more request may wait.
-    pub(super) fn check_waiting(&self, identity: &Identity, mid: Mid) -> Result<(), Response> {
+    /// Whether one more request may wait, and have its names looked up.
+    pub(super) fn check_waiting(
+        &self,
+        now: Now,
+        identity: &Identity,
+        mid: Mid,
+        scope: &Scope,
+    ) -> Result<(), Response> {
         let waiting = &self.resolutions.waiting;
         let is_repeated = waiting.0.contains_key(&(identity.clone(), mid));
         let is_full = waiting.0.len() >= self.policy.max_waiting
             || waiting.count_of(&identity.customer) >= self.policy.max_waiting_of_customer;
-        match is_full && !is_repeated {
-            true => Err(try_again("too many requests wait for names to be resolved")),
-            false => Ok(()),
+        if is_full && !is_repeated {
+            return Err(try_again("too many requests wait for names to be resolved"));
         }
+        let names = scope.names.keys();
+        let wanted = names
+            .filter(|name| self.is_to_be_looked_up(now, name))
+            .count();
+        let room = self.room_for_lookups(now, &identity.customer);
+        let is_alone = room >= self.policy.max_lookups_of_customer;
+        if wanted > room && !is_alone {
+            return Err(try_again(
+                "too many names of this customer are being resolved",
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_to_be_looked_up(&self, now: Now, name: &DomainName) -> bool {
+        let resolutions = &self.resolutions;
+        resolutions.fresh(now.monotonic, name).is_none()
+            && !resolutions.lookups.is_under_way(now.monotonic, name)
     }
 
     /// Lets a request wait. One that repeats another takes its place.
@@ -126,13 +149,14 @@ impl Server {
             scope: pending.scope,
             deadline: now.monotonic + self.policy.resolution_limit,
         };
+        let customer = pending.identity.customer.clone();
         let id = (pending.identity, pending.mid);
         if let Some(before) = self.resolutions.waiting.0.insert(id, entry) {
             self.act(Action::Ignore(before.session, before.exchange));
         }
         for name in names {
             if self.resolutions.fresh(now.monotonic, &name).is_none() {
-                self.resolve(now, &name);
+                self.resolve(now, &name, &customer);
             }
         }
     }

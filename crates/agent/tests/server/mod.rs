@@ -6,6 +6,7 @@ mod content;
 mod delete;
 mod efficacy;
 mod limits;
+mod lookups;
 mod loss;
 mod names;
 mod observers;

@@ -2,22 +2,22 @@
 
 use std::net::IpAddr;
 
-use agent::server::{Input, Outcome, Policy, Resolution, ResolutionError, SessionId};
+use agent::server::{Input, Outcome, Resolution, ResolutionError, SessionId};
 use coap::{Code, Response};
 use dots::lifetime::Lifetime;
 use dots::mitigation::{MitigationRequest, Status};
 use dots::target::Target;
 
-use super::rig::{Ask, BRANCH, HOME, Rig, policy, report, target, text_of};
+use super::rig::{Ask, HOME, Rig, report, target, text_of};
 use crate::world::{cbor, seconds};
 
-const PATH: &str = "mitigate/cuid=one/mid=1";
-const WWW: &str = "www.example";
-const OWNED: &str = "203.0.113.7";
-const ALSO_OWNED: &str = "2001:db8:f::7";
+pub(super) const PATH: &str = "mitigate/cuid=one/mid=1";
+pub(super) const WWW: &str = "www.example";
+pub(super) const OWNED: &str = "203.0.113.7";
+pub(super) const ALSO_OWNED: &str = "2001:db8:f::7";
 const NOT_OWNED: &str = "192.0.2.1";
 
-fn named(path: &str, names: &[&str]) -> Ask {
+pub(super) fn named(path: &str, names: &[&str]) -> Ask {
     by(
         path,
         Target {
@@ -33,7 +33,7 @@ fn by(path: &str, target: Target) -> Ask {
     Ask::put(path, request.encode())
 }
 
-fn found(addresses: &[&str], ttl: u32) -> Result<Resolution, ResolutionError> {
+pub(super) fn found(addresses: &[&str], ttl: u32) -> Result<Resolution, ResolutionError> {
     let addresses: Result<Vec<IpAddr>, _> = addresses.iter().map(|text| text.parse()).collect();
     let addresses = addresses.unwrap();
     Ok(Resolution { addresses, ttl })
@@ -41,13 +41,13 @@ fn found(addresses: &[&str], ttl: u32) -> Result<Resolution, ResolutionError> {
 
 impl Rig {
     /// A request that is not answered before its names are resolved.
-    fn ask_and_wait(&mut self, session: SessionId, ask: Ask) {
+    pub(super) fn ask_and_wait(&mut self, session: SessionId, ask: Ask) {
         let before = self.ignored;
         assert_eq!(self.request(session, ask), None);
         assert!(self.ignored <= before + 1);
     }
 
-    fn resolve(
+    pub(super) fn resolve(
         &mut self,
         name: &str,
         result: Result<Resolution, ResolutionError>,
@@ -340,43 +340,6 @@ fn a_uri_gives_prefix_protocol_and_port() {
         let numbers: Vec<u8> = scope.protocols.iter().map(|each| each.0).collect();
         assert_eq!(numbers, protocols, "{uri}");
     }
-}
-
-///
-#[test]
-fn waiting_requests_are_bounded() {
-    let mut rig = Rig::with(Policy {
-        max_waiting: 3,
-        max_waiting_of_customer: 2,
-        ..policy()
-    });
-    let ask = |cuid: &str, mid: u32, name: &str| {
-        named(&format!("mitigate/cuid={cuid}/mid={mid}"), &[name])
-    };
-    rig.ask_and_wait(HOME, ask("one", 1, "a.example"));
-    rig.ask_and_wait(HOME, ask("one", 2, "b.example"));
-    let refused = rig.expect(HOME, ask("one", 3, "c.example"), Code::SERVICE_UNAVAILABLE);
-    assert!(refused.options.max_age().is_some());
-    // A repetition takes the place of the first, which is never answered.
-    rig.ask_and_wait(HOME, ask("one", 2, "b.example"));
-    assert_eq!(rig.ignored, 1);
-    rig.ask_and_wait(BRANCH, ask("b", 1, "d.example"));
-    rig.expect(BRANCH, ask("b", 2, "e.example"), Code::SERVICE_UNAVAILABLE);
-    // The end of a session makes room.
-    rig.input(Input::SessionClosed(HOME));
-    rig.ask_and_wait(BRANCH, ask("b", 2, "e.example"));
-    assert_eq!(rig.resolve("a.example", found(&[OWNED], 60)), None);
-    assert!(rig.stored.is_empty());
-}
-
-///
-#[test]
-fn a_request_names_a_bounded_number_of_names() {
-    let names: Vec<String> = (0..9).map(|number| format!("n{number}.example")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut rig = Rig::new();
-    rig.expect(HOME, named(PATH, &names), Code::BAD_REQUEST);
-    rig.ask_and_wait(HOME, named(PATH, &names[..8]));
 }
 
 /// Covers: S-049. What was withdrawn before it was decided does not come into force after it.

@@ -64,6 +64,8 @@ limits! {
     waiting_requests = 256 in 1..=100_000;
     /// Of these, requests of one customer.
     waiting_requests_per_customer = 16 in 1..=100_000;
+    /// Names that are looked up at a time for one customer; a request that is alone may name more.
+    lookups_per_customer = 16 in 1..=64;
     /// Seconds that a request waits for its names.
     waiting_seconds = 5 in 1..=60;
     /// Requests that one customer may make in a second in the long run.
@@ -106,6 +108,7 @@ impl Limits {
             max_names: to_usize(self.names_per_request),
             max_waiting: to_usize(self.waiting_requests),
             max_waiting_of_customer: to_usize(self.waiting_requests_per_customer),
+            max_lookups_of_customer: to_usize(self.lookups_per_customer),
             resolution_limit: Duration::from_secs(self.waiting_seconds.get().into()),
             max_body: to_usize(self.response_bytes),
             max_notification: to_usize(self.notification_bytes),

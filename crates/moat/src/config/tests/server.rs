@@ -179,7 +179,7 @@ fn every_limit_reaches_the_agent() {
         "sessions = 1\nsessions_per_source = 2\nsessions_per_customer = 3\nhandshakes = 4\n\
          handshakes_per_source = 5\nmitigations = 600\nobservations_per_session = 7\n\
          observations_per_customer = 8\ntargets_per_request = 9\nnames_per_request = 3\nwaiting_requests = 4\n\
-         waiting_requests_per_customer = 2\nwaiting_seconds = 6\nrequests_per_second = 10\n\
+         waiting_requests_per_customer = 2\nlookups_per_customer = 12\nwaiting_seconds = 6\nrequests_per_second = 10\n\
          request_burst = 11\nresponse_bytes = 1200\nnotification_bytes = 513\n",
     );
     let config = load_server(&folder.write(&text)).unwrap();
@@ -199,6 +199,7 @@ fn every_limit_reaches_the_agent() {
     assert_eq!(policy.max_observations_of_customer, 8);
     assert_eq!((policy.max_targets, policy.max_names), (9, 3));
     assert_eq!((policy.max_waiting, policy.max_waiting_of_customer), (4, 2));
+    assert_eq!(policy.max_lookups_of_customer, 12);
     assert_eq!(policy.resolution_limit, Duration::from_secs(6));
     assert_eq!(policy.requests_per_second.get(), 10);
     assert_eq!(policy.request_burst.get(), 11);
