@@ -201,7 +201,7 @@ fn confirmable_requests_are_answered_or_fail_and_are_never_handled_twice() {
     );
 }
 
-/// Covers: S-044, S-045. RFC 7641 §3.4, §3.6.
+/// Covers: S-044. RFC 7641 §3.4, §3.6.
 #[test]
 fn an_observer_sees_only_newer_states_and_can_leave_by_forgetting() {
     let mut overtaken = 0;

@@ -142,7 +142,7 @@ fn a_cancelled_request_is_not_repeated_and_its_late_response_is_swallowed() {
     assert_eq!(bench.endpoint.counters().late_responses, 1);
 }
 
-/// Covers: S-066, S-069. A heartbeat is sent once; its loss is the agent's to count.
+/// A heartbeat is sent once; its loss is the agent's to count.
 #[test]
 fn a_request_sent_once_is_not_repeated() {
     let mut bench = Bench::new();
