@@ -104,10 +104,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether a promise ends by itself.
-    pub(crate) fn is_to_end(&self, now: Instant, key: &MitigationKey) -> bool {
-        let promise = self.promised.get(key);
-        promise.is_some_and(|promise| promise.until.is_some_and(|until| until > now))
+    /// Whether what is stored ends by itself. A process that died may have stored what it never promised.
+    pub(crate) fn is_to_end(&self, now: Instant, record: &MitigationRecord) -> bool {
+        match self.promised.get(&record.key) {
+            Some(promise) => promise.until.is_some_and(|until| until > now),
+            None => record.expires_unix.is_some(),
+        }
     }
 
     /// The process died. What it had deleted it would have had a reason for; what was promised is

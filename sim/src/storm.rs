@@ -269,7 +269,9 @@ impl Storm {
                 let is_true = match &part.state {
                     State::Accepted(seen) => truth == Some(*seen),
                     // A copy of the request that arrives after all others is granted a lifetime of its
-                    // own, which ends by itself.
+                    // own, and a home whose wall clock jumped while it was dead takes for over what is
+                    // not; both end by themselves. This hides a home that gives up a request too early
+                    // or never sends its withdrawal, unless many do: whoever runs storms bounds the number.
                     State::Refused { .. } | State::Ended(_) => {
                         let goes_on =
                             truth.filter(|it| *it != Status::DotsClientWithdrawnMitigation);
@@ -319,8 +321,8 @@ impl Storm {
             homes.any(|home| home.name == name && home.clocks.have_jumped() && home.crashes > 0)
         };
         for (number, provider) in self.world.providers().iter().enumerate() {
-            for key in provider.store().keys() {
-                let is_to_end = provider.ledger.is_to_end(self.world.now(), key);
+            for (key, record) in provider.store() {
+                let is_to_end = provider.ledger.is_to_end(self.world.now(), record);
                 if !(is_to_end && may_have_forgotten(&key.customer)) {
                     let what = format!("still has {key:?}");
                     return Err(self.fault(Agent::Provider(number), what));

@@ -22,6 +22,12 @@ fn seeds(default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+/// Late copies and clocks that jump leave one mitigation in a thousand to end by itself; a home that does not withdraw
+/// leaves many more.
+fn assert_few(orphans: u64, requests: u64) {
+    assert!(orphans * 200 <= requests, "{orphans} of {requests}");
+}
+
 /// Covers: S-023, S-037, S-038, S-045, S-067, S-068, M-005, X-012
 #[test]
 fn few_homes_survive_many_storms() {
@@ -29,10 +35,14 @@ fn few_homes_survive_many_storms() {
         homes: 12,
         minutes: 30,
     };
+    let (mut orphans, mut requests) = (0, 0);
     for seed in 0..seeds(30) {
         let summary = weather(seed, plan);
         assert!(summary.granted > 0 && summary.crashes > 0, "{summary:?}");
+        orphans += summary.orphans;
+        requests += summary.requests;
     }
+    assert_few(orphans, requests);
 }
 
 /// Covers: S-023, S-037, S-038, S-045, S-067, S-068, M-005, X-012
@@ -45,6 +55,7 @@ fn hundreds_of_homes_survive_a_storm() {
     for seed in 0..seeds(1) {
         let summary = weather(seed, plan);
         assert!(summary.granted > 1000, "{summary:?}");
+        assert_few(summary.orphans, summary.requests);
     }
 }
 
