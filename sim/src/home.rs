@@ -94,8 +94,12 @@ impl Home {
         target: &Target,
         lifetime: Lifetime,
     ) -> Result<RequestId, Refusal> {
-        self.client
-            .mitigate(self.clocks.show(now), target, lifetime, true)
+        self.client.mitigate(
+            self.clocks.show(now),
+            &target.clone().into(),
+            lifetime,
+            true,
+        )
     }
 
     /// Ends that.

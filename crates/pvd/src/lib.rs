@@ -7,15 +7,18 @@
 //! * [`identifier`]: the name of a PvD and how two names compare.
 //! * [`domain`]: the object.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
+//! * [`anycast`]: servers that cannot be told apart by their address.
 //! * [`prefix_map`]: which prefix lies in which.
 //! * [`division`]: a target cut where the owner changes.
 
+pub mod anycast;
 pub mod division;
 pub mod domain;
 pub mod identifier;
 pub mod prefix_map;
 pub mod set;
 
+pub use anycast::SharedAddress;
 pub use division::{Division, Piece, TooManyPieces};
 pub use domain::{DotsAgent, DotsServer, InterfaceName, Learned, ProvisioningDomain, Transport};
 pub use identifier::{IdentifierError, PvdId};

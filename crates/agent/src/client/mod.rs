@@ -45,7 +45,7 @@ pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };
 pub use self::state::{End, Pause, State, Waiting};
-use crate::server_selection::{AssociationId, Selection, SessionStates};
+use crate::server_selection::{AssociationId, Policy, Selection, SessionStates};
 use crate::session::SessionParameters;
 use crate::time::Now;
 
@@ -101,6 +101,7 @@ impl fmt::Display for RequestId {
 pub struct Client<C: Connector> {
     connector: C,
     pvds: PvdSet,
+    policy: Policy,
     associations: BTreeMap<AssociationId, Association<C::Session>>,
     selections: BTreeMap<RequestId, Selection>,
     next_request: RequestId,
@@ -142,6 +143,7 @@ impl<C: Connector> Client<C> {
             max_requests,
             actions: VecDeque::new(),
             pvds,
+            policy: Policy::default(),
         };
         let servers = client.pvds.iter().flat_map(|domain| &domain.dots_servers);
         let configured: Arc<[String]> = servers.map(|server| server.name.clone()).collect();
@@ -193,6 +195,11 @@ impl<C: Connector> Client<C> {
         }
         association.restore(part);
         self.selections.entry(record.id).or_default();
+    }
+
+    /// What the administrator chose for the decisions to come.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// The PvDs the client lives in.

@@ -4,26 +4,25 @@ use std::collections::BTreeMap;
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
-use dots::target::Target;
 use pvd::PvdId;
 
 use super::association::Association;
 use super::part::{self, Part, Wish};
 use super::splitting;
 use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
-use crate::server_selection::{self, Asked, Policy, Selection};
+use crate::server_selection::{self, Asked, Attack, Selection};
 use crate::time::Now;
 
 /// Finished requests that are kept for people to look at.
 const FINISHED_KEPT: usize = 32;
 
 impl<C: Connector> Client<C> {
-    /// Who would be asked to protect `target`, without asking.
-    pub fn explain(&self, target: &Target) -> Selection {
-        server_selection::select(&target.clone().into(), &self.pvds, &Policy::default(), self)
+    /// Who would be asked for protection, without asking.
+    pub fn explain(&self, attack: &Attack) -> Selection {
+        server_selection::select(attack, &self.pvds, &self.policy, self)
     }
 
-    /// Asks the right servers to protect `target`: at once, or without `trigger_mitigation` when
+    /// Asks the right servers to protect what is attacked: at once, or without `trigger_mitigation` when
     /// the session with them is lost (RFC 9132 §4.4.1.1). The same again prolongs the request.
     ///
     /// # Errors
@@ -31,11 +30,11 @@ impl<C: Connector> Client<C> {
     pub fn mitigate(
         &mut self,
         now: Now,
-        target: &Target,
+        attack: &Attack,
         lifetime: Lifetime,
         trigger_mitigation: bool,
     ) -> Result<RequestId, Refusal> {
-        let selection = self.explain(target);
+        let selection = self.explain(attack);
         if selection.asked.is_empty() {
             return Err(Refusal::NobodyToAsk(selection));
         }

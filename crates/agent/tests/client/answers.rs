@@ -45,7 +45,7 @@ fn an_indefinite_wish_is_refreshed_for_ever() {
     let target = super::rig::target(&[FIXED_HOST]);
     let id = rig
         .client
-        .mitigate(rig.now(), &target, Lifetime::Indefinite, true)
+        .mitigate(rig.now(), &target.into(), Lifetime::Indefinite, true)
         .unwrap();
     rig.settle();
     for round in 0..50 {

@@ -61,7 +61,7 @@ fn what_nobody_assigned_is_asked_of_nobody() {
     let elsewhere = target(&["192.0.2.99/32"]);
     let refused = rig
         .client
-        .mitigate(rig.now(), &elsewhere, Lifetime::Indefinite, true);
+        .mitigate(rig.now(), &elsewhere.into(), Lifetime::Indefinite, true);
     let Err(Refusal::NobodyToAsk(selection)) = refused else {
         panic!("{refused:?}");
     };
@@ -75,9 +75,12 @@ fn what_nobody_assigned_is_asked_of_nobody() {
 fn an_internal_address_is_never_sent() {
     let mut rig = Rig::new();
     for internal in ["192.168.1.7/32", "10.0.0.0/24", "fd00::7/128"] {
-        let refused =
-            rig.client
-                .mitigate(rig.now(), &target(&[internal]), Lifetime::Indefinite, true);
+        let refused = rig.client.mitigate(
+            rig.now(),
+            &target(&[internal]).into(),
+            Lifetime::Indefinite,
+            true,
+        );
         assert!(
             matches!(refused, Err(Refusal::NobodyToAsk(_))),
             "{internal}"
@@ -212,7 +215,7 @@ fn requests_that_go_on_are_limited_and_finished_ones_are_not_counted() {
     let one_more = target(&[&host(9)]);
     let refused = rig
         .client
-        .mitigate(rig.now(), &one_more, Lifetime::RECOMMENDED, true);
+        .mitigate(rig.now(), &one_more.into(), Lifetime::RECOMMENDED, true);
     assert!(matches!(
         refused,
         Err(Refusal::TooManyRequests(MAX_REQUESTS))

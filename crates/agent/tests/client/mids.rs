@@ -51,7 +51,7 @@ fn a_number_is_reserved_before_it_is_sent() {
     let lifetime = dots::lifetime::Lifetime::RECOMMENDED;
     let target = super::rig::target(&[FIXED_HOST]);
     rig.client
-        .mitigate(rig.now(), &target, lifetime, true)
+        .mitigate(rig.now(), &target.into(), lifetime, true)
         .unwrap();
     let first = rig.client.poll_action();
     assert!(

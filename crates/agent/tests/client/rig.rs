@@ -330,7 +330,7 @@ impl Rig {
         let target = target(prefixes);
         let lifetime = Lifetime::from_number(lifetime.into()).unwrap();
         let now = self.now();
-        let asked = self.client.mitigate(now, &target, lifetime, trigger);
+        let asked = self.client.mitigate(now, &target.into(), lifetime, trigger);
         self.settle();
         asked.unwrap()
     }

@@ -154,7 +154,16 @@ pub(super) struct MitigateArgs {
     #[arg(long)]
     pub(super) preconfigured: bool,
     #[command(flatten)]
+    pub(super) seen: SeenArgs,
+    #[command(flatten)]
     pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SeenArgs {
+    /// PvD on which the attack was seen; narrows who is asked only if the client's file says seen_on = "decides"
+    #[arg(long = "seen-on", value_name = "PVD")]
+    pub(super) on: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +205,8 @@ pub(super) struct ExplainArgs {
     /// Address or prefix
     #[arg(required = true, value_name = "TARGET", value_parser = checked(words::prefix))]
     pub(super) targets: Vec<String>,
+    #[command(flatten)]
+    pub(super) seen: SeenArgs,
     #[command(flatten)]
     pub(super) ask: AskArgs,
 }

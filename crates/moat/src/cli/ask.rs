@@ -67,8 +67,8 @@ pub(super) fn withdraw(ask: &AskArgs, request: u64) -> ExitCode {
     })
 }
 
-pub(super) fn explain(ask: &AskArgs, targets: Vec<String>) -> ExitCode {
-    let command = Command::Explain { targets };
+pub(super) fn explain(ask: &AskArgs, targets: Vec<String>, seen_on: Vec<String>) -> ExitCode {
+    let command = Command::Explain { targets, seen_on };
     answered(ask, &command, show::selection, |_: &SelectionView| true)
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Efficacy(args) => ask::efficacy(&args.ask, args.request, args.attack),
         Command::Withdraw(args) => ask::withdraw(&args.ask, args.request),
         Command::Status(args) => ask::status(&args.ask, args.watch),
-        Command::Explain(args) => ask::explain(&args.ask, args.targets),
+        Command::Explain(args) => ask::explain(&args.ask, args.targets, args.seen.on),
         Command::Sessions(args) => ask::sessions(&args),
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
@@ -98,6 +98,7 @@ fn mitigate(args: MitigateArgs) -> ExitCode {
         protocols: args.protocols,
         lifetime: args.lifetime,
         preconfigured: args.preconfigured,
+        seen_on: args.seen.on,
     };
     ask::mitigate(&args.ask, &command)
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::client::{Client, Connector, Refusal, RequestId};
+use agent::server_selection::Attack;
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
 use dots::target::Target;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
 use crate::control::{
-    self, Answer, Attack, Call, Command, Failure, RequestView, SelectionView, SessionView,
+    self, Answer, Call, Command, Failure, RequestView, SelectionView, SessionView,
 };
 use crate::words;
 
@@ -51,11 +52,13 @@ impl Commands {
                 protocols,
                 lifetime,
                 preconfigured,
+                seen_on,
             } => self
                 .target(&targets, &ports, &protocols, lifetime.as_deref())
                 .and_then(|(target, lifetime)| {
+                    let attack = attack(agent, target, &seen_on)?;
                     agent
-                        .mitigate(now, &target, lifetime, !preconfigured)
+                        .mitigate(now, &attack, lifetime, !preconfigured)
                         .map_err(|refusal| refused(&refusal))
                 }),
             Command::Withdraw { request } => {
@@ -68,8 +71,8 @@ impl Commands {
             Command::Efficacy { request, attack } => {
                 let id = RequestId(request);
                 let status = match attack {
-                    Attack::UnderAttack => AttackStatus::UnderAttack,
-                    Attack::Stopped => AttackStatus::AttackSuccessfullyMitigated,
+                    control::Attack::UnderAttack => AttackStatus::UnderAttack,
+                    control::Attack::Stopped => AttackStatus::AttackSuccessfullyMitigated,
                 };
                 going_on(agent, id).and_then(|()| {
                     let begun = agent.report_efficacy(now, id, status).map(|()| id);
@@ -86,10 +89,14 @@ impl Commands {
                 let requests: Vec<_> = agent.requests().iter().map(view).collect();
                 Err(Answer::of(&json!({ "requests": requests })))
             }
-            Command::Explain { targets } => Err(self.target(&targets, &[], &[], None).map_or_else(
-                |refusal| refusal,
-                |(target, _)| Answer::of(&SelectionView::new(&agent.explain(&target))),
-            )),
+            Command::Explain { targets, seen_on } => {
+                let target = self.target(&targets, &[], &[], None);
+                let attack = target.and_then(|(target, _)| attack(agent, target, &seen_on));
+                Err(attack.map_or_else(
+                    |refusal| refusal,
+                    |attack| Answer::of(&SelectionView::new(&agent.explain(&attack))),
+                ))
+            }
             Command::Sessions => Err(Answer::of(&json!({
                 "sessions": agent
                     .sessions()
@@ -148,6 +155,29 @@ impl Commands {
         }
         Ok((target, lifetime))
     }
+}
+
+/// What is attacked, seen on PvDs that there are.
+fn attack<C: Connector>(
+    agent: &Client<C>,
+    target: Target,
+    seen_on: &[String],
+) -> Result<Attack, Answer> {
+    let known = |name: &String| {
+        let id = name
+            .parse()
+            .ok()
+            .filter(|id| agent.pvds().get(id).is_some());
+        id.ok_or_else(|| {
+            let ids = agent.pvds().iter().map(|domain| domain.id.to_string());
+            let ids = ids.collect::<Vec<_>>().join(", ");
+            Answer::failure(&format!("there is no PvD {name}; there are {ids}"))
+        })
+    };
+    Ok(Attack {
+        target,
+        seen_on: seen_on.iter().map(known).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Says of a request that nothing can be done with whether it never was, or how it ended.

@@ -10,7 +10,6 @@ use dots::identifiers::Cuid;
 use dtls::{
     ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings, Transport,
 };
-use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 use super::Error;
 use crate::config::{self, ClientConfig, PreSharedKey};
@@ -35,36 +34,6 @@ impl std::fmt::Debug for OpensslConnector {
             .debug_struct("OpensslConnector")
             .field("servers", &self.identities.keys())
             .finish_non_exhaustive()
-    }
-}
-
-/// The PvDs that the configuration describes.
-pub(super) fn pvds(config: &ClientConfig) -> PvdSet {
-    let mut set = PvdSet::default();
-    for pvd in &config.pvds {
-        set.insert(ProvisioningDomain {
-            interface: pvd.interface.clone(),
-            prefixes: pvd.prefixes.clone(),
-            addresses: pvd.addresses.clone(),
-            dots_servers: pvd
-                .dots
-                .iter()
-                .map(|server| DotsServer {
-                    name: server.name.to_string(),
-                    addresses: server.addresses.clone(),
-                    transports: server.transports.iter().map(transport).collect(),
-                })
-                .collect(),
-            ..ProvisioningDomain::new(pvd.id.clone())
-        });
-    }
-    set
-}
-
-fn transport(configured: &Transport) -> pvd::Transport {
-    match configured {
-        Transport::Datagram => pvd::Transport::Udp,
-        Transport::Stream => pvd::Transport::Tcp,
     }
 }
 

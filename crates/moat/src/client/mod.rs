@@ -103,8 +103,9 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     })?;
     let known = ClientStore::load(&mut store)?;
     let known = (known.associations, known.requests);
-    let pvds = connector::pvds(&config);
-    let agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
+    let pvds = config.pvd_set();
+    let mut agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
+    agent.set_policy(config.policy.clone());
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
         error,

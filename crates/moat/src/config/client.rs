@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use agent::server_selection::Policy;
 use ipnet::IpNet;
-use pvd::{InterfaceName, PvdId};
+use pvd::{DotsAgent, InterfaceName, ProvisioningDomain, PvdId, PvdSet};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType};
@@ -15,6 +16,7 @@ use super::error::Problem;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
 use super::resolver;
+use super::selection::{self, Selection};
 use super::value;
 use super::{
     Heartbeat, heartbeat, holds, note_double_addresses, note_double_names, prefixes,
@@ -22,7 +24,7 @@ use super::{
 };
 
 /// The keys that only a client's file has.
-pub(super) const OWN_KEYS: &[&str] = &["pvd", "lifetime"];
+pub(super) const OWN_KEYS: &[&str] = &["pvd", "lifetime", "selection", "provider_independent"];
 
 /// What `moat client` is started with.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub(crate) struct ClientConfig {
     pub(crate) heartbeat: Option<Heartbeat>,
     /// The provisioning domains, at least one, each with an id of its own.
     pub(crate) pvds: Vec<Pvd>,
+    /// Prefixes that are the site's own, whatever provider carries them (RFC 9284 §4.2).
+    pub(crate) independent: Vec<IpNet>,
+    /// Whom to ask where RFC 9284 leaves a choice.
+    pub(crate) policy: Policy,
     /// What is wrong or questionable in the file and did not keep the client from starting: to be logged.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -48,7 +54,11 @@ pub(crate) struct Pvd {
     pub(crate) id: PvdId,
     /// The interface to leave by; any when `None`.
     pub(crate) interface: Option<InterfaceName>,
-    /// What the network assigned, at least one.
+    /// The organisation behind it, where several PvDs are attachments to one (RFC 9284 §5.4).
+    pub(crate) provider: Option<String>,
+    /// Whether its DOTS servers are client-domain gateways (RFC 9284 §5.3).
+    pub(crate) is_gateway: bool,
+    /// What the network assigned; empty only where a gateway knows it.
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
@@ -56,6 +66,43 @@ pub(crate) struct Pvd {
     pub(crate) resolvers: Vec<SocketAddr>,
     /// The DOTS servers of this network, in the order to try them.
     pub(crate) dots: Vec<DotsServer>,
+}
+
+impl ClientConfig {
+    /// The PvDs, as the agent sees them.
+    pub(crate) fn pvd_set(&self) -> PvdSet {
+        let mut set = PvdSet::default();
+        for pvd in &self.pvds {
+            let servers = pvd.dots.iter().map(|server| pvd::DotsServer {
+                name: server.name.to_string(),
+                addresses: server.addresses.clone(),
+                transports: server.transports.iter().map(transport).collect(),
+            });
+            set.insert(ProvisioningDomain {
+                interface: pvd.interface.clone(),
+                provider: pvd.provider.clone(),
+                prefixes: pvd.prefixes.clone(),
+                addresses: pvd.addresses.clone(),
+                dots_servers: servers.collect(),
+                dots_agent: match pvd.is_gateway {
+                    true => DotsAgent::ClientDomainGateway,
+                    false => DotsAgent::Server,
+                },
+                ..ProvisioningDomain::new(pvd.id.clone())
+            });
+        }
+        for prefix in &self.independent {
+            set.insert_independent(*prefix);
+        }
+        set
+    }
+}
+
+fn transport(configured: &dtls::Transport) -> pvd::Transport {
+    match configured {
+        dtls::Transport::Datagram => pvd::Transport::Udp,
+        dtls::Transport::Stream => pvd::Transport::Tcp,
+    }
 }
 
 pub(super) fn read(
@@ -71,6 +118,12 @@ pub(super) fn read(
     };
     let heartbeat = heartbeat(&mut table, diagnostics);
     let pvds = read_pvds(&mut table, folder, diagnostics);
+    let ids = pvds.iter().flatten().filter_map(|draft| draft.id.clone());
+    let ids: Vec<_> = ids.collect();
+    let selection = selection::read(&mut table, &ids, diagnostics);
+    if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
+        note_assigned(&selection.independent, drafts, diagnostics);
+    }
     table.finish(diagnostics);
 
     let (state, control) = files?;
@@ -79,20 +132,65 @@ pub(super) fn read(
         .into_iter()
         .map(Option::from)
         .collect::<Option<Vec<_>>>()?;
-    Some(ClientConfig {
+    let Selection {
+        independent,
+        policy,
+    } = selection?;
+    let config = ClientConfig {
         state,
         control,
         lifetime,
         heartbeat: heartbeat?,
         pvds,
+        independent: values(independent),
+        policy,
         warnings: Vec::new(),
-    })
+    };
+    note_anycast(&config, &ids, diagnostics);
+    Some(config)
+}
+
+/// Notes what is said to be the site's own and assigned by a network too.
+fn note_assigned(
+    independent: &[Located<IpNet>],
+    pvds: &[Draft],
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    for prefix in pvds
+        .iter()
+        .flat_map(|draft| draft.prefixes.iter().flatten())
+    {
+        if let Some(own) = independent.iter().find(|own| own.value == prefix.value) {
+            let kind = ProblemKind::IndependentAndAssigned {
+                prefix: prefix.value,
+                line: diagnostics.line(&own.place),
+            };
+            diagnostics.note(&prefix.place, kind);
+        }
+    }
+}
+
+/// Notes servers of several networks at one address.
+fn note_anycast(config: &ClientConfig, ids: &[Located<PvdId>], diagnostics: &mut Diagnostics<'_>) {
+    for shared in config.pvd_set().shared_addresses() {
+        let mut named = ids.iter().filter(|id| shared.pvds.contains(&id.value));
+        let Some(first) = named.next() else { continue };
+        for other in named {
+            let kind = ProblemKind::SharedServerAddress {
+                address: shared.address,
+                other: first.value.to_string(),
+            };
+            diagnostics.note(&other.place, kind);
+        }
+    }
 }
 
 /// A PvD with the places that are compared with those of others. What is `None` was wrong.
 struct Draft {
     id: Option<Located<PvdId>>,
     interface: Option<Option<InterfaceName>>,
+    provider: Option<Option<String>>,
+    is_gateway: Option<bool>,
     prefixes: Option<Vec<Located<IpNet>>>,
     addresses: Vec<Located<IpAddr>>,
     resolvers: Option<Vec<Located<SocketAddr>>>,
@@ -104,6 +202,8 @@ impl From<Draft> for Option<Pvd> {
         Some(Pvd {
             id: draft.id?.value,
             interface: draft.interface?,
+            provider: draft.provider?,
+            is_gateway: draft.is_gateway?,
             prefixes: values(draft.prefixes?),
             addresses: values(draft.addresses),
             resolvers: values(draft.resolvers?),
@@ -174,7 +274,24 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
             }),
         None => Some(None),
     };
-    let prefixes = prefixes(&mut table, diagnostics);
+    let provider = match table.take("provider") {
+        Some(value) => value
+            .parse(
+                "a name in quotes, like \"isp.example\"",
+                diagnostics,
+                value::provider,
+            )
+            .map(|name| Some(name.value)),
+        None => Some(None),
+    };
+    let is_gateway = match table.take("gateway") {
+        Some(value) => value.boolean(diagnostics),
+        None => Some(false),
+    };
+    let prefixes = match is_gateway == Some(true) && !table.has("prefixes") {
+        true => Some(Vec::new()),
+        false => prefixes(&mut table, diagnostics),
+    };
     let addresses = source_addresses(
         &mut table,
         prefixes.as_deref().unwrap_or_default(),
@@ -189,6 +306,8 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
     Draft {
         id,
         interface,
+        provider,
+        is_gateway,
         prefixes,
         addresses,
         resolvers,

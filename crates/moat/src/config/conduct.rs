@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use agent::server::ConflictPolicy;
 
-use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 
 /// How the server treats requests.
@@ -30,18 +29,14 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
         Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
         None => Some(86_400),
     };
-    let choices = "\"both\", \"first\" or \"last\"";
+    let choices = [
+        ("both", ConflictPolicy::Both),
+        ("first", ConflictPolicy::First),
+        ("last", ConflictPolicy::Last),
+    ];
     let on_conflict = match table.take("on_conflict") {
         Some(value) => value
-            .parse(choices, diagnostics, |text| match text {
-                "both" => Ok(ConflictPolicy::Both),
-                "first" => Ok(ConflictPolicy::First),
-                "last" => Ok(ConflictPolicy::Last),
-                _ => Err(ProblemKind::UnknownChoice {
-                    text: text.to_owned(),
-                    wanted: choices,
-                }),
-            })
+            .choice("\"both\", \"first\" or \"last\"", choices, diagnostics)
             .map(|choice| choice.value),
         None => Some(ConflictPolicy::Both),
     };

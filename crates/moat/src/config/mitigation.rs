@@ -59,16 +59,16 @@ fn read_nftables(
         );
         config.table = name.map_or(config.table, |name| name.value);
     }
-    let choices = "\"limit-per-source\" or \"drop\"";
     if let Some(value) = table.take("action") {
-        let action = value.parse(choices, diagnostics, |text| match text {
-            "limit-per-source" => Ok(Action::LimitPerSource(LimitPerSource::default())),
-            "drop" => Ok(Action::Drop),
-            _ => Err(ProblemKind::UnknownChoice {
-                text: text.to_owned(),
-                wanted: choices,
-            }),
-        });
+        let choices = [
+            (
+                "limit-per-source",
+                Action::LimitPerSource(LimitPerSource::default()),
+            ),
+            ("drop", Action::Drop),
+        ];
+        let wanted = "\"limit-per-source\" or \"drop\"";
+        let action = value.choice(wanted, choices, diagnostics);
         config.action = action.map_or(config.action, |action| action.value);
     }
     let mut number = |key, most, unit, limit: Option<&mut NonZeroU32>| {

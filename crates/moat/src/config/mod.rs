@@ -16,6 +16,7 @@ mod reader;
 mod redirect;
 mod report;
 mod resolver;
+mod selection;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ use serde::Serialize;
 
 use error::Severity;
 use problem::ProblemKind;
-use reader::{Diagnostics, Located, Place, Table};
+use reader::{Diagnostics, Located, Place, Table, Value};
 
 pub(crate) use client::ClientConfig;
 pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
@@ -316,6 +317,14 @@ fn prefixes(
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Vec<Located<IpNet>>> {
     let list = table.require("prefixes", "[\"203.0.113.0/28\"]", diagnostics)?;
+    list_of_prefixes(list, diagnostics)
+}
+
+/// A list of prefixes; `None` when one of them is wrong.
+fn list_of_prefixes(
+    list: Value<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Located<IpNet>>> {
     let entries = list.filled_list(
         "a list, like [\"203.0.113.0/28\"]",
         "prefix, like \"203.0.113.0/28\"",

@@ -78,8 +78,8 @@ pub(crate) enum ProblemKind {
         line: usize,
     },
     #[error(
-        "{prefix} overlaps {with} of {other} (line {line}): for such targets both servers are asked; \
-         if only one provider assigned it, delete the other"
+        "{prefix} overlaps {with} of {other} (line {line}): the longer one decides, and of the same prefix both servers are asked; \
+         if only one provider assigned it, delete the other; what is your own belongs in provider_independent"
     )]
     PrefixOfTwoPvds {
         prefix: IpNet,
@@ -97,6 +97,19 @@ pub(crate) enum ProblemKind {
         other: String,
         line: usize,
     },
+
+    #[error("{id} is the id of no [[pvd]] in this file; write one of them")]
+    UnknownPvd { id: String },
+    #[error(
+        "{prefix} is in provider_independent (line {line}) and assigned by this PvD too: only this PvD is asked for it; \
+         delete one of the two"
+    )]
+    IndependentAndAssigned { prefix: IpNet, line: usize },
+    #[error(
+        "{address} is a DOTS server of {other} too: nobody can tell which of the two networks answers at an anycast address \
+         (RFC 9284 §5.2, §5.3); give each its own address, or write the same provider in both if it is one provider's server"
+    )]
+    SharedServerAddress { address: IpAddr, other: String },
 
     // Addresses, names, paths.
     #[error("{} is not an IP address; write it like 203.0.113.1 or 2001:db8::1", Quoted(.text))]
@@ -284,6 +297,8 @@ impl ProblemKind {
             Self::PrefixOfTwoPvds { .. }
             | Self::PrefixOfTwoCustomers { .. }
             | Self::AddressSharedAcrossInterfaces { .. }
+            | Self::IndependentAndAssigned { .. }
+            | Self::SharedServerAddress { .. }
             | Self::NoSourceAddress { .. }
             | Self::NoDotsServer
             | Self::NoSuchInterface { .. }

@@ -22,14 +22,8 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
     let mut complete = !entries.is_empty();
     let mut transports = Vec::new();
     for entry in entries {
-        let transport = entry.parse(WANTED, diagnostics, |text| match text {
-            "udp" => Ok(Transport::Datagram),
-            "tcp" => Ok(Transport::Stream),
-            _ => Err(ProblemKind::UnknownChoice {
-                text: text.to_owned(),
-                wanted: WANTED,
-            }),
-        });
+        let choices = [("udp", Transport::Datagram), ("tcp", Transport::Stream)];
+        let transport = entry.choice(WANTED, choices, diagnostics);
         complete &= transport.is_some();
         transports.extend(transport);
     }

@@ -92,18 +92,27 @@ pub(super) fn pvd_id(text: &str) -> Result<PvdId, ProblemKind> {
         .ok_or_else(|| not_a_name(text, NameProblem::NotQualified, EXAMPLE))
 }
 
+/// What the administrator calls a provider.
+pub(super) fn provider(text: &str) -> Result<String, ProblemKind> {
+    printable(text).map_err(|why| not_a_name(text, why, "isp.example"))
+}
+
 /// What a customer's certificate calls it: a DNS-ID or a common name, both compared without regard to case.
 pub(super) fn customer_name(text: &str) -> Result<String, ProblemKind> {
-    let why = if text.is_empty() {
-        NameProblem::Empty
+    printable(text).map_err(|why| not_a_name(text, why, "home.example.net"))
+}
+
+/// A text that people can read, compared without regard to case.
+fn printable(text: &str) -> Result<String, NameProblem> {
+    if text.is_empty() {
+        Err(NameProblem::Empty)
     } else if text.len() > 253 {
-        NameProblem::TooLong
+        Err(NameProblem::TooLong)
     } else if text.trim() != text || text.chars().any(char::is_control) {
-        NameProblem::NotPrintable
+        Err(NameProblem::NotPrintable)
     } else {
-        return Ok(text.to_lowercase());
-    };
-    Err(not_a_name(text, why, "home.example.net"))
+        Ok(text.to_lowercase())
+    }
 }
 
 fn not_a_name(text: &str, why: NameProblem, example: &'static str) -> ProblemKind {

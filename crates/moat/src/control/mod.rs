@@ -46,6 +46,9 @@ pub(crate) enum Command {
         /// Only to be started when the session with the server is lost (RFC 9132 §4.4.1.1).
         #[serde(default)]
         preconfigured: bool,
+        /// The PvDs on which the attack was seen.
+        #[serde(default)]
+        seen_on: Vec<String>,
     },
     /// Tell the servers that mitigate for a request whether that helps (RFC 9132 §4.4.3).
     Efficacy {
@@ -65,6 +68,9 @@ pub(crate) enum Command {
     Explain {
         /// Addresses or prefixes.
         targets: Vec<String>,
+        /// The PvDs on which the attack was seen.
+        #[serde(default)]
+        seen_on: Vec<String>,
     },
     /// Say how the sessions stand.
     Sessions,

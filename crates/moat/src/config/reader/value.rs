@@ -44,6 +44,23 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// One of a few words, each of which means a value; `wanted` names them all.
+    pub(in crate::config) fn choice<T, const N: usize>(
+        self,
+        wanted: &'static str,
+        choices: [(&'static str, T); N],
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Located<T>> {
+        self.parse(wanted, diagnostics, |text| {
+            let mut choices = choices.into_iter();
+            let chosen = choices.find(|(word, _)| *word == text);
+            chosen.map(|(_, value)| value).ok_or_else(|| {
+                let text = text.to_owned();
+                ProblemKind::UnknownChoice { text, wanted }
+            })
+        })
+    }
+
     /// A whole number for which `accept` holds; `wanted` says which those are.
     pub(in crate::config) fn integer(
         self,

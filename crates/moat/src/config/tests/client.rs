@@ -143,7 +143,7 @@ lifetime = 7200 => lifetime = 0x1_0000_0000
 lifetime = 7200 => lifetimes = 7200
     3:1: lifetimes: is not a key of this table; did you mean lifetime?
 lifetime = 7200 => "a\tb" = 7200
-    3:1: "a\tb": is not a key of this table; its keys are state, control, lifetime, heartbeat, pvd
+    3:1: "a\tb": is not a key of this table; its keys are state, control, lifetime, heartbeat, pvd, provider_independent, selection
 interval = 60 => interval = 14
     5:12: heartbeat.interval: 14 is out of range; write 15 to 240 seconds, or 0 for no heartbeats
 interval = 60 => interval = 241
@@ -218,8 +218,9 @@ fn what_two_pvds_share_is_told() {
     );
     let shared = with(CLIENT, "100.0/28\"]", "100.0/28\", \"203.0.113.0/29\"]");
     let overlap = "warning: pvd[1].prefixes[1]: 203.0.113.0/29 overlaps 203.0.113.0/28 of \
-                   pvd[0].prefixes[0] (line 10): for such targets both servers are asked; \
-                   if only one provider assigned it, delete the other";
+                   pvd[0].prefixes[0] (line 10): the longer one decides, and of the same prefix \
+                   both servers are asked; if only one provider assigned it, delete the other; what is your own \
+                   belongs in provider_independent";
     assert_eq!(folder.told(&shared), [format!("x.toml:20:32: {overlap}")]);
 
     let both = with(

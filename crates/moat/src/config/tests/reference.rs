@@ -13,6 +13,10 @@ const README: &str = include_str!("../../../../../README.md");
 /// A client's file with every table, and nothing that has a default.
 const CLIENT: &str = r#"# top
 [heartbeat]
+[selection]
+[[selection.prefer]]
+prefixes = ["203.0.113.0/28"]
+pvds = ["fixed.example"]
 [[pvd]]
 id = "fixed.example"
 prefixes = ["203.0.113.0/28"]
