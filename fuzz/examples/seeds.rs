@@ -74,7 +74,46 @@ fn main() -> Result<()> {
     write("uri", "heartbeat", b".well-known/dots/hb?c=a&x=1")?;
 
     messages(&request)?;
+    dhcp()?;
     hellos()
+}
+
+/// What a server says to a client of the targets: its name, ours, and all that was asked for.
+fn dhcp() -> Result<()> {
+    let name = b"\x04dots\x07example\x03com\0";
+    let v6 = |code: u8, value: &[u8]| {
+        let length = u16::try_from(value.len())?.to_be_bytes();
+        Ok::<_, Box<dyn Error>>([&[0, code], &length[..], value].concat())
+    };
+    let address = "2001:db8::1".parse::<std::net::Ipv6Addr>()?.octets();
+    let options = [
+        v6(1, &[0, 3, 0, 1, 2, 0, 0, 0, 0, 1])?,
+        v6(2, b"\0\x02server")?,
+        v6(23, &address)?,
+        v6(24, name)?,
+        v6(32, &7200_u32.to_be_bytes())?,
+        v6(83, &300_u32.to_be_bytes())?,
+        v6(141, name)?,
+        v6(142, &address)?,
+    ];
+    write("dhcpv6_reply", "everything", &options.concat())?;
+
+    let v4 = |code: u8, value: &[u8]| {
+        let length = u8::try_from(value.len())?;
+        Ok::<_, Box<dyn Error>>([&[code, length], value].concat())
+    };
+    let options = [
+        v4(53, &[5])?,
+        v4(54, &[192, 0, 2, 1])?,
+        v4(52, &[3])?,
+        v4(6, &[192, 0, 2, 53])?,
+        v4(15, b"example.com")?,
+        v4(147, name)?,
+        v4(148, &[192, 0])?,
+        v4(148, &[2, 1])?,
+        vec![255],
+    ];
+    write("dhcpv4_acknowledgement", "everything", &options.concat())
 }
 
 fn write(target: &str, name: &str, seed: &[u8]) -> Result<()> {

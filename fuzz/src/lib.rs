@@ -5,12 +5,14 @@
 
 mod channel;
 mod codec;
+mod dhcp;
 mod door;
 mod drive;
 mod message;
 
 pub use channel::uri;
 pub use codec::{coap_message, coap_stream};
+pub use dhcp::{dhcpv4_acknowledgement, dhcpv6_reply};
 pub use door::{client_hello, cookie_door};
 pub use drive::{datagram_endpoint, stream_endpoint};
 pub use message::{

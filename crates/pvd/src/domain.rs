@@ -104,18 +104,33 @@ pub enum Transport {
     Tcp,
 }
 
-/// The carrier that brought a PvD.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The carrier that brought a PvD, or the DOTS servers of one, in the order of preference of RFC 8973 §4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Learned {
     /// The administrator wrote it down.
     Configuration,
+    /// A program on this node announced it, such as the manager of a mobile link.
+    Announced,
+    /// DHCPv6 (RFC 8973 §5.1).
+    Dhcpv6,
+    /// DHCPv4 (RFC 8973 §5.2).
+    Dhcpv4,
+    /// S-NAPTR lookups in the domain of the network (RFC 8973 §6).
+    ServiceResolution,
+    /// DNS-based service discovery in the domain of the network (RFC 8973 §7).
+    DnsSd,
 }
 
 impl fmt::Display for Learned {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration => formatter.write_str("configuration"),
-        }
+        formatter.write_str(match self {
+            Self::Configuration => "configuration",
+            Self::Announced => "announcement",
+            Self::Dhcpv6 => "DHCPv6",
+            Self::Dhcpv4 => "DHCPv4",
+            Self::ServiceResolution => "S-NAPTR",
+            Self::DnsSd => "DNS-SD",
+        })
     }
 }
 
