@@ -1,5 +1,8 @@
 //! A CoAP endpoint between a peer that sends anything and an application that answers anything.
 //!
+//! The property tests of `coap` hold an endpoint to the same limits with typed steps, which proptest can shrink; a fuzzer wants
+//! octets, of which each is a step wherever it is cut, and a corpus that stays readable. So the two share no steps.
+//!
 //! The input is a script. Each step is an octet that says what happens, one that says how, and for some a length and so
 //! many octets. Limits are small, so that they are met.
 

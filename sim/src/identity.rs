@@ -1,4 +1,7 @@
 //! Who is who: names stand for certificates.
+//!
+//! The agent's own tests have a connector that looks alike and tells other things apart: PvDs by their cuid, UDP from TCP, for
+//! servers that the test plays itself. Here servers must know their clients by name, so the two share no more than the trait.
 
 use std::time::Instant;
 
