@@ -56,13 +56,10 @@ pub(crate) fn body(code: Code, payload: Vec<u8>) -> Response {
 
 /// An error with a sentence for the person at the other end (RFC 7252 §5.5.2).
 pub(crate) fn diagnostic(code: Code, text: &str) -> Response {
-    let mut end = text.len().min(LONGEST_DIAGNOSTIC);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(LONGEST_DIAGNOSTIC);
     Response {
         code,
         options: Options::default(),
-        payload: text.as_bytes()[..end].to_vec(),
+        payload: text.get(..end).unwrap_or(text).as_bytes().to_vec(),
     }
 }

@@ -4,6 +4,8 @@
 //! is how the command line talks to them, `lab` proves the whole with real packets,
 //! `bench` says what it costs.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic where nobody reads: `terminal`
+
 mod bench;
 mod cli;
 mod client;
@@ -19,6 +21,7 @@ mod resolver;
 mod server;
 mod sessions;
 mod shutdown;
+mod terminal;
 mod words;
 
 use std::process::ExitCode;

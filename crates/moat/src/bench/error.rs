@@ -65,6 +65,9 @@ pub(crate) enum Error {
     /// The bare library refused something.
     #[error("the bare OpenSSL library: {0}")]
     Openssl(#[from] openssl::error::ErrorStack),
+    /// The report cannot be written as JSON.
+    #[error("the report is no JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// A handshake with the bare library did not come to its end.
     #[error("the bare OpenSSL library did not finish a handshake: {0}")]
     Handshake(#[from] openssl::ssl::Error),

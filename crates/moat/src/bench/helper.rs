@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::error::Error;
 use super::{EXIT_COULD_NOT_RUN, library};
+use crate::terminal::complain;
 
 /// The name of [`HelperCommand::UdpEcho`] on the command line.
 pub(super) const UDP_ECHO: &str = "udp-echo";
@@ -45,7 +46,7 @@ pub(crate) fn helper(command: &HelperCommand) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("moat bench: {error}");
+            complain!("moat bench: {error}");
             ExitCode::from(EXIT_COULD_NOT_RUN)
         }
     }

@@ -11,8 +11,9 @@ use super::generator::Generator;
 use super::report::{Report, Setup};
 use super::site::{LIBCOAP, Site, system_program};
 use super::table::Table;
-use super::{EXIT_COULD_NOT_RUN, flood, handshakes, hellos, memory, puts, round_trips};
+use super::{flood, handshakes, hellos, memory, puts, round_trips};
 use crate::descriptors;
+use crate::terminal::{complain, say};
 
 /// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
 const EXIT_INTERRUPTED: i32 = 130;
@@ -26,7 +27,7 @@ const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 pub(crate) struct InsideArgs {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
     /// Seconds for each measurement
     #[arg(long)]
     seconds: f64,
@@ -39,27 +40,18 @@ pub(crate) struct InsideArgs {
 }
 
 /// The hidden subcommand `bench-inside`. Only for [`super::enclosure`] to call.
-pub(crate) fn inside(args: &InsideArgs) -> ExitCode {
+///
+/// # Errors
+/// When nothing could be measured; to be treated like exit code 2.
+pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
     end_with_lifeline(&args.folder);
-    match carry_out(args) {
-        Ok(report) if args.json => match serde_json::to_string(&report) {
-            Ok(text) => {
-                println!("{text}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => failed(&error),
-        },
-        Ok(report) => {
-            println!("{}", Table(&report));
-            ExitCode::SUCCESS
-        }
-        Err(error) => failed(&error),
+    let report = carry_out(args)?;
+    if args.json {
+        say!("{}", serde_json::to_string(&report)?);
+    } else {
+        say!("{}", Table(&report));
     }
-}
-
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("moat bench: {error}");
-    ExitCode::from(EXIT_COULD_NOT_RUN)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// This process does not outlive the one outside; nor does the work folder, even if that one was killed.
@@ -118,7 +110,7 @@ fn carry_out(args: &InsideArgs) -> Result<Report, Error> {
 }
 
 fn progress(what: &str) {
-    eprintln!("moat bench: {what} ...");
+    complain!("moat bench: {what} ...");
 }
 
 fn setup(args: &InsideArgs, cores: Cores) -> Result<Setup, Error> {

@@ -23,6 +23,7 @@ use super::cores::Cores;
 use super::error::Error;
 use super::memory::WARM_UP;
 use super::site::{SERVER_NAME, Site};
+use crate::terminal::say;
 
 /// As `dtls` chooses.
 const CIPHERS: &str = "ECDHE+AESGCM";
@@ -153,7 +154,7 @@ pub(super) fn print_memory(folder: &Path, counts: &[u32]) -> Result<(), Error> {
         let size = grow_to(count + WARM_UP)?;
         sizes.push(size.saturating_sub(empty) / u64::from(*count));
     }
-    println!("{}", serde_json::json!(sizes));
+    say!("{}", serde_json::json!(sizes));
     Ok(())
 }
 

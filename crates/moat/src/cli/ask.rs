@@ -13,6 +13,7 @@ use crate::control::{
     Attack, CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView,
     SessionView, call,
 };
+use crate::terminal::{self, say};
 
 /// How often `status --watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
@@ -97,7 +98,7 @@ pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
     loop {
         if on_a_screen {
             // Clears the screen and goes to its top left corner (ECMA-48 ED, CUP).
-            print!("\x1b[2J\x1b[H");
+            terminal::clear();
         } else if !is_first && !ask.json.json {
             say!("");
         }

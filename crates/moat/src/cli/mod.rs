@@ -1,10 +1,5 @@
 //! The command line: what was said goes to those who do it, and what became of it to the caller.
 
-/// Prints a line; ends the program where nobody reads on.
-macro_rules! say {
-    ($($text:tt)*) => { $crate::cli::show::line(format_args!($($text)*)) };
-}
-
 mod args;
 mod ask;
 mod show;
@@ -20,6 +15,7 @@ use self::args::{
     AskArgs, BenchCommand, Cli, Command, ConfigCommand, JsonArgs, LabCommand, MitigateArgs,
 };
 use crate::control::{Command as ControlCommand, Failure};
+use crate::terminal::{complain, say};
 use crate::{bench, client, config, lab, pki, server, words};
 
 /// Exit code: refused, failed, or not done yet.
@@ -44,7 +40,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(BenchCommand::Signal(args)) => {
             bench::run(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, wants_json()))
         }
-        Command::BenchInside(args) => bench::inside(&args),
+        Command::BenchInside(args) => {
+            bench::inside(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json))
+        }
         Command::BenchHelper(command) => bench::helper(&command),
         Command::LabInside(args) => {
             lab::inside(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json))
@@ -157,7 +155,7 @@ fn daemon<E: Error>(result: Result<(), E>, fault: impl FnOnce(&E) -> Fault) -> E
     };
     let code = failed(&error, code, false);
     if matches!(fault, Fault::Files) {
-        eprintln!(
+        complain!(
             "  run it as the user who owns these files, or name others with `state` and `control`"
         );
     }
@@ -196,7 +194,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         };
         show::failure(&failure, true);
     } else if let Err(error) = error.print() {
-        eprintln!("moat: {error}");
+        complain!("moat: {error}");
     }
     if error.use_stderr() {
         ExitCode::from(EXIT_WRONG)

@@ -13,6 +13,7 @@ use super::error::Error;
 use super::run::Lab;
 use super::scenario::{self, Scenario};
 use super::{EXIT_CHECK_FAILED, report};
+use crate::terminal::{complain, say};
 
 /// What `moat lab run` hands to the process inside.
 #[derive(Debug, clap::Args)]
@@ -44,9 +45,9 @@ pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
     let mut lab = Lab::build(scenario, &folder)?;
     let report = lab.run()?;
     if args.json {
-        println!("{}", report.to_json());
+        say!("{}", report.to_json());
     } else {
-        println!("{}", report::Table(&report));
+        say!("{}", report::Table(&report));
     }
     let code = if report.ok { 0 } else { EXIT_CHECK_FAILED };
     if args.keep {
@@ -110,7 +111,7 @@ impl Lifeline {
         self.code.store(code, Ordering::SeqCst);
         while self.entered.try_recv().is_ok() {}
         if self.entered.recv().is_err() {
-            eprintln!("The input has ended, so nobody can press Enter: the network goes.");
+            complain!("The input has ended, so nobody can press Enter: the network goes.");
         }
     }
 }
@@ -127,15 +128,15 @@ fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
     );
     let moat = std::env::current_exe().unwrap_or_else(|_| Path::new("moat").to_path_buf());
     let moat = moat.display();
-    eprintln!("\nThe network is kept. To look inside, in another terminal of this user:");
-    eprintln!("  {enter} ip netns list");
-    eprintln!("  {enter} ip netns exec home bash");
+    complain!("\nThe network is kept. To look inside, in another terminal of this user:");
+    complain!("  {enter} ip netns list");
+    complain!("  {enter} ip netns exec home bash");
     for provider in scenario.providers {
-        eprintln!("  {enter} ip netns exec {} nft list ruleset", provider.node);
+        complain!("  {enter} ip netns exec {} nft list ruleset", provider.node);
     }
-    eprintln!("  {enter} {moat} sessions --control {WORK_FOLDER}/client.sock");
-    eprintln!("  {enter} ls {WORK_FOLDER}");
-    eprintln!("Enter or Ctrl-C ends it.");
+    complain!("  {enter} {moat} sessions --control {WORK_FOLDER}/client.sock");
+    complain!("  {enter} ls {WORK_FOLDER}");
+    complain!("Enter or Ctrl-C ends it.");
 }
 
 /// Whether user number 0 in here is the machine's.

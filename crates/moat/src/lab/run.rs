@@ -21,6 +21,7 @@ use super::scenario::{Provider, Scenario};
 use super::topology::{Network, Topology};
 use super::traffic::{Pair, Received, Sent, Visits};
 use super::verdict;
+use crate::terminal::complain;
 
 /// Packets per second of each attack flow.
 const FLOOD_RATE: u32 = 5_000;
@@ -238,7 +239,7 @@ impl Lab {
 }
 
 fn progress(started: Instant, what: &str) {
-    eprintln!("[{:4.1} s] {what}", started.elapsed().as_secs_f64());
+    complain!("[{:4.1} s] {what}", started.elapsed().as_secs_f64());
 }
 
 /// Counts over a stretch of time. One snapshot for each provider at its start and end.

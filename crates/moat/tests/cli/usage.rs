@@ -160,6 +160,18 @@ fn a_reader_who_goes_away_ends_the_program_in_silence() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// The exit code is what it would be if somebody read.
+#[test]
+fn a_reader_of_complaints_who_goes_away_changes_no_exit_code() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_moat"))
+        .args(["config", "check", "none.toml"])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+}
+
 /// A daemon that was stopped (as by SIGSTOP) takes callers and answers none.
 #[test]
 fn a_daemon_that_says_nothing_is_not_waited_for_long() {

@@ -4,7 +4,6 @@ mod cell;
 mod request;
 mod session;
 
-use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -12,27 +11,15 @@ use serde_json::json;
 
 pub(super) use self::request::{mitigated, mitigations, request, requests, selection, told};
 pub(super) use self::session::{client_sessions, counters, server_sessions};
-use super::EXIT_FAILED;
 use crate::control::Failure;
 use crate::lab;
-
-/// Prints a line. Whoever reads only the first ones, as `head` does, ends the program in silence.
-pub(super) fn line(text: std::fmt::Arguments<'_>) {
-    let mut stdout = std::io::stdout().lock();
-    if let Err(error) = writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        if error.kind() == ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        eprintln!("moat: {error}");
-        std::process::exit(EXIT_FAILED.into());
-    }
-}
+use crate::terminal::{complain, say};
 
 /// Prints one JSON value on a line.
 pub(super) fn json(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => say!("{text}"),
-        Err(error) => eprintln!("moat: the answer is no JSON: {error}"),
+        Err(error) => complain!("moat: the answer is no JSON: {error}"),
     }
 }
 
@@ -41,7 +28,7 @@ pub(super) fn failure(failure: &Failure, as_json: bool) {
     if as_json {
         json(&json!({ "error": failure }));
     } else {
-        eprintln!("moat: {}", failure.reason);
+        complain!("moat: {}", failure.reason);
         failure.selection.iter().for_each(selection);
     }
 }

@@ -5,6 +5,7 @@ use super::table;
 use crate::control::{
     AskedView, MitigationView, NotAskedView, RequestView, SelectionView, UnprotectedView,
 };
+use crate::terminal::say;
 
 /// One request, and who else was considered.
 pub(in crate::cli) fn request(view: &RequestView) {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::table;
 use crate::control::{ServerSessionView, SessionView};
+use crate::terminal::say;
 
 /// A row for each session, and for each server without one.
 pub(in crate::cli) fn client_sessions(views: &[SessionView]) {
