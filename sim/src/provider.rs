@@ -8,7 +8,7 @@ use agent::server::{
     Action, Change, Customer, Customers, Enforcement, Flow, Input, MitigationKey, MitigationRecord,
     Outcome, Policy, Server, SessionId, SessionLimits, SessionOutput, Sessions, Snapshot, Standing,
 };
-use agent::session::{Event, Negotiation, SessionParameters};
+use agent::session::{Event, Negotiation, Output, SessionParameters};
 use coap::{Code, Response};
 use dots::configuration::AcceptableConfiguration;
 use dots::mitigation::Granted;
@@ -151,7 +151,11 @@ impl Provider {
                 continue;
             }
             match self.sessions.poll_output() {
-                Some(SessionOutput::Transmit(flow, payload)) => {
+                Some(SessionOutput {
+                    flow,
+                    output: Output::Transmit(payload),
+                    ..
+                }) => {
                     let datagram = Datagram {
                         source: self.address,
                         destination: flow.remote,
@@ -159,7 +163,11 @@ impl Provider {
                     };
                     network.send(now, &datagram);
                 }
-                Some(SessionOutput::Event(session, event)) => self.take_event(now, session, event),
+                Some(SessionOutput {
+                    session,
+                    output: Output::Event(event),
+                    ..
+                }) => self.take_event(now, session, event),
                 None => break,
             }
         }

@@ -29,13 +29,15 @@ pub struct Flow {
     pub local: Option<IpAddr>,
 }
 
-/// What leaves the sessions.
+/// What leaves a session: something for its peer, or for the server.
 #[derive(Debug)]
-pub enum SessionOutput {
-    /// A datagram.
-    Transmit(Flow, Vec<u8>),
-    /// Something for the server.
-    Event(SessionId, Event),
+pub struct SessionOutput {
+    /// Which session.
+    pub session: SessionId,
+    /// Between which addresses it runs.
+    pub flow: Flow,
+    /// What it is.
+    pub output: Output,
 }
 
 /// All sessions that one socket serves.
@@ -295,20 +297,16 @@ impl<S: dtls::Session> Sessions<S> {
         }
         let flow = held.flow;
         for output in outputs {
-            match output {
-                Output::Transmit(datagram) => {
-                    let datagram = SessionOutput::Transmit(flow, datagram);
-                    self.outputs.push_back(datagram);
-                }
-                Output::Event(event) => {
-                    match event {
-                        Event::Established(_) => self.on_established(id, flow.remote),
-                        Event::Closed(_) => self.drop_session(id),
-                        _ => {}
-                    }
-                    self.outputs.push_back(SessionOutput::Event(id, event));
-                }
+            match &output {
+                Output::Event(Event::Established(_)) => self.on_established(id, flow.remote),
+                Output::Event(Event::Closed(_)) => drop(self.drop_session(id)),
+                Output::Event(_) | Output::Transmit(_) => {}
             }
+            self.outputs.push_back(SessionOutput {
+                session: id,
+                flow,
+                output,
+            });
         }
     }
 
@@ -330,15 +328,19 @@ impl<S: dtls::Session> Sessions<S> {
     /// Ends a session whose place another one takes, without a word to the peer, which is not
     /// listening to it.
     fn supersede(&mut self, id: SessionId) {
-        self.drop_session(id);
-        let closed = Event::Closed(dtls::CloseReason::Local);
-        self.outputs.push_back(SessionOutput::Event(id, closed));
-    }
-
-    fn drop_session(&mut self, id: SessionId) {
-        let Some(held) = self.by_id.remove(&id) else {
+        let Some(flow) = self.drop_session(id) else {
             return;
         };
+        let closed = Event::Closed(dtls::CloseReason::Local);
+        self.outputs.push_back(SessionOutput {
+            session: id,
+            flow,
+            output: Output::Event(closed),
+        });
+    }
+
+    fn drop_session(&mut self, id: SessionId) -> Option<Flow> {
+        let held = self.by_id.remove(&id)?;
         self.malformed_before += held.session.malformed_messages();
         if let Some(at) = held.timeout {
             self.by_timeout.remove(&(at, id));
@@ -360,5 +362,6 @@ impl<S: dtls::Session> Sessions<S> {
                 here.remove();
             }
         }
+        Some(held.flow)
     }
 }

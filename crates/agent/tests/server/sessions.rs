@@ -6,7 +6,7 @@ use std::time::Instant;
 use agent::server::{
     Flow, Input, SessionId, SessionLimits, SessionOutput, Sessions, TooManySessions,
 };
-use agent::session::{Event, SessionParameters};
+use agent::session::{Event, Output, SessionParameters};
 use dtls::CloseReason;
 
 use crate::world::{self, BYE, ClearSession, DATA, HANDSHAKE, WELCOME, seconds};
@@ -56,10 +56,14 @@ fn establish(sessions: &mut Sessions<ClearSession>, now: Instant, remote: &str) 
 
 fn events(sessions: &mut Sessions<ClearSession>) -> Vec<(SessionId, Event)> {
     std::iter::from_fn(|| sessions.poll_output())
-        .filter_map(|output| match output {
-            SessionOutput::Event(id, event) => Some((id, event)),
-            SessionOutput::Transmit(..) => None,
-        })
+        .filter_map(
+            |SessionOutput {
+                 session, output, ..
+             }| match output {
+                Output::Event(event) => Some((session, event)),
+                Output::Transmit(_) => None,
+            },
+        )
         .collect()
 }
 
@@ -194,6 +198,25 @@ fn the_peer_of_a_session_is_heard_while_a_newcomer_is_at_its_address() {
     table.handle_datagram(now, address(remote), &[BYE]);
     let told: Vec<_> = events(&mut table).into_iter().map(|(id, _)| id).collect();
     assert_eq!(told, [old, second], "both heard it");
+}
+
+/// Covers: B-001. Over TCP each has a connection of its own, whatever port its peer comes from.
+#[test]
+fn what_leaves_says_of_which_session_it_is() {
+    let (now, mut table) = sessions();
+    let remote = "192.0.2.1:1";
+    let old = establish(&mut table, now, remote);
+    let new = insert(&mut table, now, remote).unwrap();
+    while table.poll_output().is_some() {}
+    for id in [new, old] {
+        table.close(now, id);
+        let said = std::iter::from_fn(|| table.poll_output());
+        let said: Vec<_> = said
+            .map(|output| (output.session, output.flow.remote))
+            .collect();
+        assert!(said.len() > 1, "a farewell, and the end");
+        assert!(said.iter().all(|each| *each == (id, address(remote))));
+    }
 }
 
 /// A message that is repeated because its answer was late begins no second handshake.

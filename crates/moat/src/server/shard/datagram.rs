@@ -147,7 +147,7 @@ impl DatagramShard {
     /// Sends what the sessions have to say.
     fn transmit(&mut self, socket: &UdpSocket, state: &UdpSocketState) {
         while let Some(outgoing) = self.shard.poll_outgoing() {
-            if let Outgoing::Transmit(flow, datagram) = outgoing {
+            if let Outgoing::Transmit(_, flow, datagram) = outgoing {
                 send(socket, state, flow, &datagram);
             }
         }

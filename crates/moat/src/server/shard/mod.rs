@@ -12,7 +12,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use agent::server::{Flow, Input, SessionId, SessionOutput, Sessions};
-use agent::session::Event;
+use agent::session::{Event, Output};
 use dtls::{CloseReason, OpensslSession, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -54,7 +54,7 @@ pub(super) struct Shard {
 
 /// What leaves the sessions towards their peers.
 enum Outgoing {
-    Transmit(Flow, Vec<u8>),
+    Transmit(SessionId, Flow, Vec<u8>),
     Closed(SessionId),
 }
 
@@ -90,12 +90,17 @@ impl Shard {
 
     /// What is to be sent next. On the way, the authority is told what the sessions learnt.
     fn poll_outgoing(&mut self) -> Option<Outgoing> {
-        while let Some(output) = self.sessions.poll_output() {
-            let (session, event) = match output {
-                SessionOutput::Transmit(flow, octets) => {
-                    return Some(Outgoing::Transmit(flow, octets));
+        while let Some(SessionOutput {
+            session,
+            flow,
+            output,
+        }) = self.sessions.poll_output()
+        {
+            let event = match output {
+                Output::Transmit(octets) => {
+                    return Some(Outgoing::Transmit(session, flow, octets));
                 }
-                SessionOutput::Event(session, event) => (session, event),
+                Output::Event(event) => event,
             };
             let is_failure = matches!(&event, Event::Closed(reason)
                 if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed));

@@ -33,8 +33,7 @@ const NO_ROOM: Duration = Duration::from_secs(1);
 pub(in crate::server) struct StreamShard {
     shard: Shard,
     credentials: ServerConfig,
-    connections: BTreeMap<SessionId, (SocketAddr, Connection)>,
-    by_remote: BTreeMap<SocketAddr, SessionId>,
+    connections: BTreeMap<SessionId, Connection>,
 }
 
 /// Listens on an address.
@@ -54,7 +53,6 @@ impl StreamShard {
             shard,
             credentials,
             connections: BTreeMap::new(),
-            by_remote: BTreeMap::new(),
         }
     }
 
@@ -107,11 +105,6 @@ impl StreamShard {
         // Messages are small and wait for no others.
         let _slower = stream.set_nodelay(true);
         let now = clock::now().monotonic;
-        // A peer that connects anew from the same port has no use for its old connection.
-        if let Some(before) = self.by_remote.get(&remote) {
-            self.shard.sessions.handle_chunk(now, *before, &[]);
-            self.transmit();
-        }
         let session = match self.credentials.accept_stream(now) {
             Ok(session) => session,
             Err(error) => {
@@ -128,8 +121,7 @@ impl StreamShard {
                 self.shard.counters.handshakes_begun += 1;
                 let opened = async move { Ok(stream) };
                 let connection = Connection::spawn(opened, chunks.clone(), move |it| (id, it));
-                self.connections.insert(id, (remote, connection));
-                self.by_remote.insert(remote, id);
+                self.connections.insert(id, connection);
             }
             Err(error) => self.shard.refused(&error),
         }
@@ -149,29 +141,20 @@ impl StreamShard {
     fn transmit(&mut self) {
         while let Some(outgoing) = self.shard.poll_outgoing() {
             match outgoing {
-                Outgoing::Transmit(flow, chunk) => self.send(flow.remote, chunk),
-                Outgoing::Closed(id) => {
-                    // The peer may have connected anew from the same port.
-                    if let Some((remote, _)) = self.connections.remove(&id)
-                        && self.by_remote.get(&remote) == Some(&id)
-                    {
-                        self.by_remote.remove(&remote);
-                    }
-                }
+                Outgoing::Transmit(id, flow, chunk) => self.send(id, flow, chunk),
+                Outgoing::Closed(id) => drop(self.connections.remove(&id)),
             }
         }
     }
 
-    fn send(&mut self, remote: SocketAddr, chunk: Vec<u8>) {
-        let id = self.by_remote.get(&remote);
-        let Some((id, (_, connection))) = id.and_then(|id| Some((id, self.connections.get(id)?)))
-        else {
+    fn send(&mut self, id: SessionId, flow: Flow, chunk: Vec<u8>) {
+        let Some(connection) = self.connections.get(&id) else {
             return;
         };
         if let Err(error) = connection.send(chunk) {
-            tracing::debug!(%remote, %error, "a session is given up");
+            tracing::debug!(remote = %flow.remote, %error, "a session is given up");
             let now = clock::now().monotonic;
-            self.shard.sessions.close(now, *id);
+            self.shard.sessions.close(now, id);
         }
     }
 }
