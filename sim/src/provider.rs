@@ -111,10 +111,13 @@ impl Provider {
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
         let remote = datagram.source;
-        if self.sessions.has_remote(remote) {
-            self.sessions
-                .handle_datagram(now, remote, &datagram.payload);
-        } else if let Some(name) = PlaintextSession::caller(&datagram.payload) {
+        if self
+            .sessions
+            .handle_datagram(now, remote, &datagram.payload)
+        {
+            return;
+        }
+        if let Some(name) = PlaintextSession::caller(&datagram.payload) {
             let flow = Flow {
                 remote,
                 local: None,

@@ -156,11 +156,6 @@ impl<S: dtls::Session> Sessions<S> {
         Ok(id)
     }
 
-    /// Whether an address has a session, be it in its handshake.
-    pub fn has_remote(&self, remote: SocketAddr) -> bool {
-        self.by_remote.contains_key(&remote)
-    }
-
     /// Whether the message `opening` of this address is no repetition of one that a handshake
     /// began with.
     pub fn is_new_opening(&self, remote: SocketAddr, opening: &[u8]) -> bool {
@@ -176,14 +171,16 @@ impl<S: dtls::Session> Sessions<S> {
             .is_some_and(|held| held.session.is_established())
     }
 
-    /// A datagram came from an address. Each of its sessions drops what is not its own.
-    pub fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, datagram: &[u8]) {
+    /// A datagram came from an address. Each of its sessions drops what is not its own. False: the
+    /// address has none, not even in its handshake.
+    pub fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, datagram: &[u8]) -> bool {
         let Some(here) = self.by_remote.get(&remote) else {
-            return;
+            return false;
         };
         for id in [here.established, here.newcomer].into_iter().flatten() {
             self.with(id, |session| session.handle_datagram(now, datagram));
         }
+        true
     }
 
     /// Octets came in on the connection of one session, or none: it has ended. A peer that connects
@@ -281,22 +278,7 @@ impl<S: dtls::Session> Sessions<S> {
 
     /// Takes what a session gives out and notes when it wants to be woken.
     fn settle(&mut self, id: SessionId) {
-        let Some(held) = self.by_id.get_mut(&id) else {
-            return;
-        };
-        let outputs: Vec<Output> = std::iter::from_fn(|| held.session.poll_output()).collect();
-        let timeout = held.session.poll_timeout();
-        if timeout != held.timeout {
-            if let Some(before) = held.timeout.take() {
-                self.by_timeout.remove(&(before, id));
-            }
-            if let Some(at) = timeout {
-                self.by_timeout.insert((at, id));
-            }
-            held.timeout = timeout;
-        }
-        let flow = held.flow;
-        for output in outputs {
+        while let Some((flow, output)) = self.poll_session(id) {
             match &output {
                 Output::Event(Event::Established(_)) => self.on_established(id, flow.remote),
                 Output::Event(Event::Closed(_)) => drop(self.drop_session(id)),
@@ -308,6 +290,25 @@ impl<S: dtls::Session> Sessions<S> {
                 output,
             });
         }
+        let Some(held) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let timeout = held.session.poll_timeout();
+        if timeout != held.timeout {
+            if let Some(before) = held.timeout.take() {
+                self.by_timeout.remove(&(before, id));
+            }
+            if let Some(at) = timeout {
+                self.by_timeout.insert((at, id));
+            }
+            held.timeout = timeout;
+        }
+    }
+
+    /// What a session gives out next; nothing more once it is over.
+    fn poll_session(&mut self, id: SessionId) -> Option<(Flow, Output)> {
+        let held = self.by_id.get_mut(&id)?;
+        Some((held.flow, held.session.poll_output()?))
     }
 
     /// The handshake of a session is done: it takes the place of the one before it.

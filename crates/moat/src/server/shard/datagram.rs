@@ -8,6 +8,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use agent::server::Flow;
 use dtls::{Accept, Acceptor};
@@ -102,6 +103,7 @@ impl DatagramShard {
             // Nothing there after all, or an ICMP error that concerns one peer.
             return;
         };
+        let now = clock::now().monotonic;
         for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
             let filled = buffer.get(..meta.len).unwrap_or_default();
             let flow = Flow {
@@ -109,27 +111,26 @@ impl DatagramShard {
                 local: meta.dst_ip,
             };
             for datagram in filled.chunks(meta.stride.max(1)) {
-                self.on_datagram(socket, state, flow, datagram);
+                self.on_datagram(now, (socket, state), flow, datagram);
             }
         }
     }
 
     fn on_datagram(
         &mut self,
-        socket: &UdpSocket,
-        state: &UdpSocketState,
+        now: Instant,
+        (socket, state): (&UdpSocket, &UdpSocketState),
         flow: Flow,
         datagram: &[u8],
     ) {
-        let now = clock::now().monotonic;
         let remote = flow.remote;
         // A peer that restarted begins anew from the address of its old session, which stays
         // until the newcomer is established: it may be a replay (RFC 6347 §4.2.8).
         let opening = datagram.get(RECORD_HEADER..).unwrap_or_default();
-        let begins = dtls::is_initial_client_hello(datagram)
-            && self.shard.sessions.is_new_opening(remote, opening);
-        if self.shard.sessions.has_remote(remote) && !begins {
-            self.shard.sessions.handle_datagram(now, remote, datagram);
+        let sessions = &mut self.shard.sessions;
+        let begins =
+            dtls::is_initial_client_hello(datagram) && sessions.is_new_opening(remote, opening);
+        if !begins && sessions.handle_datagram(now, remote, datagram) {
             return;
         }
         match self.acceptor.handle_datagram(now, flow.remote, datagram) {
