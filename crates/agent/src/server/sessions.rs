@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use coap::{Exchange, Response, Token};
+use dtls::Transport;
 
 use super::SessionId;
 use super::session_limits::{SessionLimits, Shares, TooManySessions, is_same_source};
@@ -162,6 +163,13 @@ impl<S: dtls::Session> Sessions<S> {
         let newcomer = self.by_remote.get(&remote).and_then(|here| here.newcomer);
         let held = newcomer.and_then(|id| self.by_id.get(&id));
         held.is_none_or(|held| held.opening.as_deref() != Some(opening))
+    }
+
+    /// The sessions, those in their handshake included, each with its peer and its transport.
+    pub fn peers(&self) -> impl Iterator<Item = (SessionId, SocketAddr, Transport)> {
+        let peer =
+            |(id, held): (&SessionId, &Held<S>)| (*id, held.flow.remote, held.session.transport());
+        self.by_id.iter().map(peer)
     }
 
     /// Whether the handshake of a session is done.

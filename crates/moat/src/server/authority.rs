@@ -12,7 +12,7 @@ use store::ServerStore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Error;
-use super::counters::{AuthorityCounters, ShardCounters};
+use super::counters::{AuthorityCounters, ShardReport};
 use super::inputs::Waiting;
 use super::log;
 use super::log_limit::LogLimit;
@@ -55,8 +55,8 @@ impl<S: ServerStore> Authority<S> {
             }
             self.carry_out()?;
             // Whoever asks is told only what is durable.
-            for (call, counted) in calls {
-                self.answer(call, counted);
+            for (call, report) in calls {
+                self.answer(call, &report);
             }
             if !goes_on {
                 return Ok(());
@@ -65,7 +65,7 @@ impl<S: ServerStore> Authority<S> {
     }
 
     /// Waits for an input or a timer, then takes what else has come. False: it is time to stop.
-    fn take_batch(&mut self, calls: &mut Vec<(Call, ShardCounters)>) -> Result<bool, Error> {
+    fn take_batch(&mut self, calls: &mut Vec<(Call, ShardReport)>) -> Result<bool, Error> {
         let wait = self.server.poll_timeout().map_or(IDLE, |at| {
             at.saturating_duration_since(clock::now().monotonic)
         });
@@ -78,7 +78,7 @@ impl<S: ServerStore> Authority<S> {
         loop {
             match next {
                 ToAuthority::Input(input) => self.server.handle(clock::now(), input),
-                ToAuthority::Call(call, counted) => calls.push((call, counted)),
+                ToAuthority::Call(call, report) => calls.push((call, report)),
                 ToAuthority::SocketFailed(error) => return Err(Error::Socket(error)),
                 ToAuthority::Stop => return Ok(false),
             }
@@ -186,7 +186,7 @@ impl<S: ServerStore> Authority<S> {
         }
     }
 
-    fn answer(&self, call: Call, counted: ShardCounters) {
+    fn answer(&self, call: Call, report: &ShardReport) {
         let answer = match call.command {
             Command::Status => Answer::of(&json!({
                 "mitigations": self
@@ -200,12 +200,12 @@ impl<S: ServerStore> Authority<S> {
                 "sessions": self
                     .server
                     .sessions()
-                    .map(|(session, customer)| ServerSessionView {
-                        session: session.0,
-                        customer: customer.map(str::to_owned),
+                    .map(|(session, customer)| {
+                        let peer = report.peers.get(&session).copied();
+                        ServerSessionView::new(session, customer, peer)
                     })
                     .collect::<Vec<_>>(),
-                "sockets": counted,
+                "sockets": report.counters,
                 "requests": self.counters,
             })),
             Command::Mitigate { .. }

@@ -1,9 +1,28 @@
 //! What the server has seen, counted: nothing that is dropped or refused goes without a number.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use dtls::DoorCounters;
+use agent::server::SessionId;
+use dtls::{DoorCounters, Transport};
 use serde::Serialize;
+
+/// What one socket, or all together, have seen and hold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ShardReport {
+    pub(super) counters: ShardCounters,
+    /// The peer of each session.
+    pub(super) peers: BTreeMap<SessionId, (SocketAddr, Transport)>,
+}
+
+impl ShardReport {
+    /// What two sockets have and hold together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.counters = self.counters.and(other.counters);
+        self.peers.extend(other.peers);
+        self
+    }
+}
 
 /// What one socket has seen.
 #[derive(Clone, Copy, Debug, Default, Serialize)]

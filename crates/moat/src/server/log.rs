@@ -1,5 +1,7 @@
 //! One structured line for each decision.
 
+use std::net::SocketAddr;
+
 use agent::server::{Outcome, SessionId};
 use agent::session::Event;
 use coap::Code;
@@ -128,13 +130,13 @@ fn word_of(attack_status: AttackStatus) -> &'static str {
 }
 
 /// The beginning and the end of a session.
-pub(super) fn session(session: SessionId, event: &Event) {
+pub(super) fn session(session: SessionId, remote: SocketAddr, event: &Event) {
     match event {
         Event::Established(peer) => {
-            tracing::info!(%session, subject = %peer.credential, resumed = peer.resumed, "session established");
+            tracing::info!(%session, %remote, subject = %peer.credential, resumed = peer.resumed, "session established");
         }
-        Event::PeerSilent => tracing::warn!(%session, "the client is lost: it is silent"),
-        Event::Closed(reason) => tracing::info!(%session, %reason, "session closed"),
+        Event::PeerSilent => tracing::warn!(%session, %remote, "the client is lost: it is silent"),
+        Event::Closed(reason) => tracing::info!(%session, %remote, %reason, "session closed"),
         _ => {}
     }
 }

@@ -5,7 +5,7 @@ use coap::{Exchange, Response, Token};
 use dots::target::Target;
 use tokio::sync::oneshot;
 
-use super::counters::ShardCounters;
+use super::counters::ShardReport;
 use crate::control::Call;
 
 /// What the authority is told.
@@ -13,8 +13,8 @@ use crate::control::Call;
 pub(super) enum ToAuthority {
     /// From a session or the enforcer.
     Input(Input),
-    /// From the control socket, with what the sockets have counted.
-    Call(Call, ShardCounters),
+    /// From the control socket, with what the sockets have seen and hold.
+    Call(Call, ShardReport),
     /// A socket cannot be used any more.
     SocketFailed(std::io::Error),
     /// The server is to stop.
@@ -38,6 +38,6 @@ pub(super) enum ToShard {
     Notify(SessionId, Token, Response),
     SetMitigating(SessionId, bool),
     Close(SessionId),
-    /// Tell what was counted.
-    Count(oneshot::Sender<ShardCounters>),
+    /// Tell what the socket has seen and holds.
+    Report(oneshot::Sender<ShardReport>),
 }

@@ -38,7 +38,7 @@ use store::{SqliteStore, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use self::authority::Authority;
-use self::counters::{AuthorityCounters, ShardCounters};
+use self::counters::{AuthorityCounters, ShardCounters, ShardReport};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
 use self::log_limit::LogLimit;
@@ -172,9 +172,9 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     loop {
         tokio::select! {
             Some(call) = incoming.recv() => {
-                let counted = count(&shards).await;
+                let report = report(&shards).await;
                 // Only requests can find no room.
-                let _told = inputs.send(ToAuthority::Call(call, counted));
+                let _told = inputs.send(ToAuthority::Call(call, report));
             }
             Some(result) = failure.recv() => return result,
             () = stop.recv() => break,
@@ -191,14 +191,14 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     last.unwrap_or(Ok(()))
 }
 
-/// What all sockets have counted together.
-async fn count(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardCounters {
-    let mut sum = ShardCounters::default();
+/// What all sockets have seen and hold.
+async fn report(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardReport {
+    let mut sum = ShardReport::default();
     for shard in shards {
-        let (answer, counted) = oneshot::channel();
-        // A socket that has stopped counts no more.
-        if shard.send(ToShard::Count(answer)).is_ok() {
-            sum = sum.and(counted.await.unwrap_or_default());
+        let (answer, report) = oneshot::channel();
+        // A socket that has stopped holds nothing any more.
+        if shard.send(ToShard::Report(answer)).is_ok() {
+            sum = sum.and(report.await.unwrap_or_default());
         }
     }
     sum

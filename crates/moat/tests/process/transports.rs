@@ -35,11 +35,23 @@ fn where_udp_is_lost_the_client_asks_over_tcp() -> Outcome {
             .ok_or("no session is up")?;
         assert_eq!(up["transport"], "tcp", "{sessions}");
         assert_eq!(up["remote"], "[::1]:4646", "{sessions}");
+        let sessions = site.ask("sessions")?;
+        let served = sessions["sessions"].as_array().into_iter().flatten();
+        let remote = served
+            .filter(|session| session["transport"] == "tcp")
+            .filter_map(|session| session["remote"].as_str())
+            .find(|remote| remote.starts_with("[::1]:"))
+            .ok_or_else(|| sessions.to_string())?;
+        let remote = format!("remote={remote}");
         let socket = site.path().join("client.sock").display().to_string();
         run(MOAT, &["mitigate", "203.0.113.7", "--control", &socket])?;
         until("the server has it", || {
             let status = site.ask("status")?;
             Ok(status["mitigations"].as_array().map(Vec::len) == Some(1))
-        })
+        })?;
+        drop(client);
+        let closed = server.wait_for(&remote)?;
+        assert!(closed.contains("session closed"), "{closed}");
+        Ok(())
     })
 }

@@ -79,10 +79,12 @@ pub(in crate::cli) fn server_sessions(views: &[ServerSessionView]) {
             [
                 view.session.to_string(),
                 customer.unwrap_or_else(|| "(nobody's)".to_owned()),
+                view.transport.clone().unwrap_or_default(),
+                view.remote.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    table(["SESSION", "CUSTOMER"], &rows);
+    table(["SESSION", "CUSTOMER", "OVER", "ADDRESS"], &rows);
 }
 
 /// What was counted, without what never happened.

@@ -1,8 +1,10 @@
 //! How sessions stand.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use agent::client::{ConnectionReport, SessionReport, SessionState};
+use agent::server::SessionId;
 use dtls::Transport;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +76,28 @@ pub(crate) struct ServerSessionView {
     /// The customer; absent for somebody unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) customer: Option<String>,
+    /// `udp` or `tcp`; absent if the session ends just now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transport: Option<String>,
+    /// With which address; absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote: Option<String>,
+}
+
+impl ServerSessionView {
+    /// A session, and its peer.
+    pub(crate) fn new(
+        session: SessionId,
+        customer: Option<&str>,
+        peer: Option<(SocketAddr, Transport)>,
+    ) -> Self {
+        Self {
+            session: session.0,
+            customer: customer.map(str::to_owned),
+            transport: peer.map(|(_, transport)| word_of(transport).to_owned()),
+            remote: peer.map(|(remote, _)| remote.to_string()),
+        }
+    }
 }
 
 impl SessionView {
@@ -120,10 +144,7 @@ impl ConnectionView {
     fn new(report: &ConnectionReport, now: Instant) -> Self {
         Self {
             server: report.server_name.clone(),
-            transport: match report.transport {
-                Transport::Datagram => "udp".to_owned(),
-                Transport::Stream => "tcp".to_owned(),
-            },
+            transport: word_of(report.transport).to_owned(),
             source: report.source.map(|source| source.to_string()),
             remote: report.remote.to_string(),
             established: report
@@ -138,4 +159,11 @@ impl ConnectionView {
 /// Milliseconds with three digits behind the point.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn word_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Datagram => "udp",
+        Transport::Stream => "tcp",
+    }
 }

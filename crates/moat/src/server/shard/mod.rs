@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 pub(super) use self::datagram::DatagramShard;
 pub(super) use self::stream::StreamShard;
-use super::counters::ShardCounters;
+use super::counters::{ShardCounters, ShardReport};
 use super::inputs::Inputs;
 use super::log;
 use super::log_limit::LogLimit;
@@ -73,13 +73,18 @@ impl Shard {
                 self.sessions.set_mitigating(now, session, is_mitigating);
             }
             ToShard::Close(session) => self.sessions.close(now, session),
-            ToShard::Count(answer) => {
-                let counted = ShardCounters {
+            ToShard::Report(answer) => {
+                let counters = ShardCounters {
                     malformed_messages: self.sessions.malformed_messages(),
                     ..self.counters
                 };
+                let peers = self.sessions.peers();
+                let peers = peers.map(|(id, remote, transport)| (id, (remote, transport)));
                 // A caller that has gone away needs no answer.
-                let _gone = answer.send(counted);
+                let _gone = answer.send(ShardReport {
+                    counters,
+                    peers: peers.collect(),
+                });
             }
         }
     }
@@ -102,14 +107,12 @@ impl Shard {
                 }
                 Output::Event(event) => event,
             };
-            let is_failure = matches!(&event, Event::Closed(reason)
-                if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed));
-            if !is_failure
+            let is_logged = !is_failure(&event)
                 || self
                     .failures
-                    .allows(clock::now().monotonic, "failed sessions")
-            {
-                log::session(session, &event);
+                    .allows(clock::now().monotonic, "failed sessions");
+            if is_logged {
+                log::session(session, flow.remote, &event);
             }
             self.count(&event);
             let is_closed = matches!(event, Event::Closed(_));
@@ -128,8 +131,7 @@ impl Shard {
     fn count(&mut self, event: &Event) {
         match event {
             Event::Established(_) => self.counters.sessions_established += 1,
-            Event::Closed(CloseReason::Local | CloseReason::PeerClosed) => {}
-            Event::Closed(_) => self.counters.sessions_failed += 1,
+            event if is_failure(event) => self.counters.sessions_failed += 1,
             _ => {}
         }
     }
@@ -138,6 +140,12 @@ impl Shard {
         self.counters.sessions_refused += 1;
         tracing::debug!(%error, "a session was refused");
     }
+}
+
+/// Whether a session ended over a fault.
+fn is_failure(event: &Event) -> bool {
+    matches!(event, Event::Closed(reason)
+        if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed))
 }
 
 /// Runs a shard until the server stops, which it does if the shard cannot go on.
