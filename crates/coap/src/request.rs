@@ -57,6 +57,17 @@ impl Response {
         }
     }
 
+    /// 5.00 in place of a response that cannot be sent, with why that is.
+    pub(crate) fn unsendable(error: &SendError) -> Self {
+        let text = match error {
+            SendError::TooLarge { .. } => {
+                format!("the answer is too large to be sent in one message: {error}")
+            }
+            _ => format!("the answer cannot be sent: {error}"),
+        };
+        Self::diagnostic(Code::INTERNAL_SERVER_ERROR, &text)
+    }
+
     /// 4.02 with a diagnostic payload that names the option (RFC 7252 §5.4.1).
     pub(crate) fn bad_option(option: OptionNumber) -> Self {
         let text = format!("critical option {} is not supported here", option.0);

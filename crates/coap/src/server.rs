@@ -12,13 +12,11 @@
 
 use std::time::Instant;
 
-use crate::code::Code;
 use crate::context::Context;
 use crate::deduplication::{Deduplication, Progress, Received};
 use crate::identifier::{Exchange, MessageId, Token};
 use crate::message::{Message, MessageType};
 use crate::notifications::Notifications;
-use crate::options::Options;
 use crate::request::{Delivery, Event, Request, Response, SendError};
 use crate::separate::SeparateResponses;
 
@@ -194,14 +192,20 @@ fn on_duplicate(context: &mut Context, original: &Received) {
 
 /// The datagram of a response, or of 5.00 in its place where it cannot be sent.
 fn sendable(context: &mut Context, mut message: Message) -> Vec<u8> {
-    if message.code.is_response()
-        && let Ok(datagram) = context.encode(&message)
-    {
-        return datagram;
-    }
-    context.counters.unsendable_responses += 1;
-    message.code = Code::INTERNAL_SERVER_ERROR;
-    message.options = Options::new();
-    message.payload = Vec::new();
-    message.encode()
+    let encoded = match message.code.is_response() {
+        true => context.encode(&message),
+        false => Err(SendError::NotAResponseCode(message.code)),
+    };
+    let explained = encoded.or_else(|error| {
+        context.counters.unsendable_responses += 1;
+        let failure = Response::unsendable(&error);
+        message.code = failure.code;
+        message.options = failure.options;
+        message.payload = failure.payload;
+        context.encode(&message)
+    });
+    explained.unwrap_or_else(|_| {
+        message.payload.clear();
+        message.encode()
+    })
 }

@@ -71,7 +71,7 @@ pub use self::resolution::{Resolution, ResolutionError};
 pub use self::resources::{AcceptList, Alias, ClientKey, ClientResources, ResourcesError};
 pub use self::scope::{Scope, ScopeError};
 pub use self::session_limits::{SessionLimits, TooManySessions};
-pub use self::sessions::{Flow, SessionOutput, Sessions};
+pub use self::sessions::{Flow, MessageFaults, SessionOutput, Sessions};
 use crate::time::Now;
 
 /// What a server takes up again after a restart.

@@ -41,6 +41,23 @@ pub struct SessionOutput {
     pub output: Output,
 }
 
+/// What went wrong with messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageFaults {
+    /// Those of peers that were no CoAP.
+    pub malformed: u64,
+    /// Answers that their peers could not take, as one too large without block-wise transfer; they
+    /// got 5.00.
+    pub unsendable: u64,
+}
+
+impl MessageFaults {
+    fn count(&mut self, counters: &coap::Counters) {
+        self.malformed += counters.malformed;
+        self.unsendable += counters.unsendable_responses;
+    }
+}
+
 /// All sessions that one socket serves.
 #[derive(Debug)]
 pub struct Sessions<S> {
@@ -55,8 +72,8 @@ pub struct Sessions<S> {
     shares: Shares,
     by_timeout: BTreeSet<(Instant, SessionId)>,
     outputs: VecDeque<SessionOutput>,
-    /// Messages that were no CoAP, of sessions that are over.
-    malformed_before: u64,
+    /// Of sessions that are over.
+    faults_before: MessageFaults,
     seeds: fastrand::Rng,
 }
 
@@ -96,7 +113,7 @@ impl<S: dtls::Session> Sessions<S> {
             shares: Shares::default(),
             by_timeout: BTreeSet::new(),
             outputs: VecDeque::new(),
-            malformed_before: 0,
+            faults_before: MessageFaults::default(),
             seeds: fastrand::Rng::with_seed(seed),
         }
     }
@@ -106,10 +123,13 @@ impl<S: dtls::Session> Sessions<S> {
         self.by_id.len()
     }
 
-    /// How many messages were no CoAP, in all sessions so far.
-    pub fn malformed_messages(&self) -> u64 {
-        let now = |held: &Held<S>| held.session.malformed_messages();
-        self.malformed_before + self.by_id.values().map(now).sum::<u64>()
+    /// What went wrong with messages, in all sessions so far.
+    pub fn message_faults(&self) -> MessageFaults {
+        let mut faults = self.faults_before;
+        for held in self.by_id.values() {
+            faults.count(held.session.counters());
+        }
+        faults
     }
 
     /// Whether there is none.
@@ -350,7 +370,7 @@ impl<S: dtls::Session> Sessions<S> {
 
     fn drop_session(&mut self, id: SessionId) -> Option<Flow> {
         let held = self.by_id.remove(&id)?;
-        self.malformed_before += held.session.malformed_messages();
+        self.faults_before.count(held.session.counters());
         if let Some(at) = held.timeout {
             self.by_timeout.remove(&(at, id));
         }

@@ -125,9 +125,9 @@ impl<S: dtls::Session> SignalSession<S> {
         self.endpoint.round_trip_estimate()
     }
 
-    /// How many messages of the peer were no CoAP.
-    pub fn malformed_messages(&self) -> u64 {
-        self.endpoint.counters().malformed
+    /// What was seen of messages and could not be used.
+    pub fn counters(&self) -> &coap::Counters {
+        self.endpoint.counters()
     }
 
     /// What resumes the secured session later, at a client.

@@ -256,9 +256,9 @@ fn messages_that_are_no_coap_are_counted() {
         table.handle_datagram(now, address(remote), &[DATA, 0xff]);
     }
     table.handle_datagram(now, address("192.0.2.1:1"), &[DATA, 0x40, 1]);
-    assert_eq!(table.malformed_messages(), 3);
+    assert_eq!(table.message_faults().malformed, 3);
     table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]);
-    assert_eq!((table.len(), table.malformed_messages()), (1, 3));
+    assert_eq!((table.len(), table.message_faults().malformed), (1, 3));
 }
 
 /// Covers: S-069, S-070. Each is woken for itself; a peer that is silent is lost, after 15

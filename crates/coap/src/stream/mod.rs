@@ -169,10 +169,7 @@ impl Stream {
         token: Token,
         response: Response,
     ) -> Result<(), SendError> {
-        if !response.code.is_response() {
-            return Err(SendError::NotAResponseCode(response.code));
-        }
-        self.transmit(context, &response.into_frame(token))
+        self.transmit_response(context, token, response)
     }
 
     /// Takes what was read from the connection, cut anywhere.
@@ -287,15 +284,28 @@ impl Stream {
 
     /// Sends a response, or 5.00 in its place where it cannot be sent.
     fn answer(&mut self, context: &mut Context, token: Token, response: Response) {
-        if response.code.is_response()
-            && self.transmit(context, &response.into_frame(token)).is_ok()
-        {
+        let Err(error) = self.transmit_response(context, token, response) else {
             return;
-        }
+        };
         context.counters.unsendable_responses += 1;
-        let failure = Response::diagnostic(Code::INTERNAL_SERVER_ERROR, "");
-        // A connection that cannot carry it is over.
-        let _over = self.transmit(context, &failure.into_frame(token));
+        let explained = self.transmit(context, &Response::unsendable(&error).into_frame(token));
+        if matches!(explained, Err(SendError::TooLarge { .. })) {
+            let bare = Response::diagnostic(Code::INTERNAL_SERVER_ERROR, "");
+            // A connection that cannot carry it is over.
+            let _over = self.transmit(context, &bare.into_frame(token));
+        }
+    }
+
+    fn transmit_response(
+        &mut self,
+        context: &mut Context,
+        token: Token,
+        response: Response,
+    ) -> Result<(), SendError> {
+        if !response.code.is_response() {
+            return Err(SendError::NotAResponseCode(response.code));
+        }
+        self.transmit(context, &response.into_frame(token))
     }
 
     fn transmit(&mut self, context: &mut Context, frame: &Frame) -> Result<(), SendError> {

@@ -60,7 +60,9 @@ fn a_response_that_cannot_be_sent_becomes_an_internal_server_error() {
     let mut large = response(Code::CONTENT);
     large.payload = vec![0; 65537];
     bench.respond(exchange, large);
-    assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);
+    let failure = bench.sent();
+    assert_eq!(failure.code, Code::INTERNAL_SERVER_ERROR);
+    assert!(failure.payload.starts_with(b"the answer is too large"));
     let exchange = bench.receive_request(&request_message(CON, 2, token(2)));
     bench.respond(exchange, response(Code::EMPTY));
     assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);

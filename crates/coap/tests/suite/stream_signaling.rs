@@ -91,7 +91,7 @@ fn no_message_exceeds_what_the_peer_takes() {
     }
 }
 
-/// Covers: S-004. RFC 8323 §5.3.2.
+/// Covers: S-004, S-008. RFC 8323 §5.3.2.
 #[test]
 fn a_peer_without_block_wise_transfer_is_not_offered_blocks() {
     let mut bench = Bench::with(Limits::default(), &[]);
@@ -108,7 +108,13 @@ fn a_peer_without_block_wise_transfer_is_not_offered_blocks() {
     content.payload = body(2000);
     let exchange = bench.receive_request(&request(token(1), get(None, Delivery::NonOnce)));
     bench.respond(exchange, content.clone());
-    assert_eq!(bench.sent().code, Code::INTERNAL_SERVER_ERROR);
+    let failure = bench.sent();
+    assert_eq!(failure.code, Code::INTERNAL_SERVER_ERROR);
+    let why = String::from_utf8(failure.payload).unwrap();
+    assert!(
+        why.contains("too large") && why.contains("1152 bytes"),
+        "{why}"
+    );
     assert_eq!(bench.endpoint.counters().unsendable_responses, 1);
 
     let mut asking = get(None, Delivery::NonOnce);
@@ -233,4 +239,17 @@ fn a_peer_that_makes_too_much_to_send_is_cut_off() {
     let pings = signal(Code::PING, &[]).encode().repeat(3);
     bench.endpoint.handle_datagram(bench.now, &pings);
     bench.assert_aborted(StreamError::Congested);
+}
+
+/// A peer that takes next to nothing is told that much.
+#[test]
+fn a_failure_that_is_too_large_to_be_explained_is_told_without_words() {
+    let mut bench = Bench::with(Limits::default(), &[(SIZE, 16)]);
+    let mut content = response(Code::CONTENT);
+    content.payload = body(2000);
+    let exchange = bench.receive_request(&request(token(1), get(None, Delivery::NonOnce)));
+    bench.respond(exchange, content);
+    let failure = bench.sent();
+    assert_eq!(failure.code, Code::INTERNAL_SERVER_ERROR);
+    assert!(failure.payload.is_empty());
 }

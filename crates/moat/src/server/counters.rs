@@ -45,6 +45,8 @@ pub(super) struct ShardCounters {
     pub(super) requests_dropped: u64,
     /// Messages in sessions that were no CoAP.
     pub(super) malformed_messages: u64,
+    /// Answers that their peers could not take.
+    pub(super) unsendable_answers: u64,
 }
 
 impl ShardCounters {
@@ -71,6 +73,7 @@ impl ShardCounters {
             sessions_failed: self.sessions_failed + other.sessions_failed,
             requests_dropped: self.requests_dropped + other.requests_dropped,
             malformed_messages: self.malformed_messages + other.malformed_messages,
+            unsendable_answers: self.unsendable_answers + other.unsendable_answers,
         }
     }
 }

@@ -117,6 +117,7 @@ fn label(counter: &str) -> String {
         "sessions_failed" => "sessions ended by a fault",
         "requests_dropped" => "requests dropped while busy",
         "malformed_messages" => "messages that were no CoAP",
+        "unsendable_answers" => "answers too large for their peers",
         "accepted" => "mitigations accepted",
         "refreshed" => "mitigations prolonged",
         "told_under_attack" => "efficacy updates: the attack goes on",

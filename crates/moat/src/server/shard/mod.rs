@@ -74,8 +74,10 @@ impl Shard {
             }
             ToShard::Close(session) => self.sessions.close(now, session),
             ToShard::Report(answer) => {
+                let faults = self.sessions.message_faults();
                 let counters = ShardCounters {
-                    malformed_messages: self.sessions.malformed_messages(),
+                    malformed_messages: faults.malformed,
+                    unsendable_answers: faults.unsendable,
                     ..self.counters
                 };
                 let peers = self.sessions.peers();
