@@ -14,7 +14,7 @@ use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
 use hickory_resolver::proto::dnssec::TrustAnchors;
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::Name;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -106,7 +106,7 @@ impl Resolver {
         build(builder(name_servers, link))
     }
 
-    /// The addresses of both families.
+    /// The addresses of both families. An answer whose signatures do not hold is an error of the library.
     ///
     /// # Errors
     /// [`Failure`]
@@ -121,16 +121,7 @@ impl Resolver {
             }
         })?;
         let records = found.as_lookup().answers().iter();
-        let of_addresses = records
-            .filter(|record| matches!(record.record_type(), RecordType::A | RecordType::AAAA));
-        let is_bogus = of_addresses.clone().any(|record| record.proof.is_bogus());
-        if is_bogus {
-            let reason = "the signature of the answer does not hold (DNSSEC)";
-            return Err(Failure::Unavailable(reason.to_owned()));
-        }
-        let addresses: Vec<IpAddr> = of_addresses
-            .filter_map(|record| record.data.ip_addr())
-            .collect();
+        let addresses: Vec<IpAddr> = records.filter_map(|record| record.data.ip_addr()).collect();
         if addresses.is_empty() {
             return Err(Failure::NoAddress);
         }
