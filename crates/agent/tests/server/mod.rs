@@ -1,6 +1,7 @@
 //! The server, by what RFC 9132 says of it.
 
 mod aliases;
+mod ask;
 mod conflicts;
 mod content;
 mod delete;
@@ -15,6 +16,7 @@ mod paths;
 mod progress;
 mod put;
 mod redirects;
+mod refresh;
 mod restart;
 mod rig;
 mod sessions;
