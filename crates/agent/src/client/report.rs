@@ -56,6 +56,8 @@ pub struct PartReport {
     pub trigger_mitigation: bool,
     /// How far it has come.
     pub state: State,
+    /// The server that is asked instead.
+    pub moved_to: Option<AssociationId>,
     /// Why there is no answer, while the server is being asked.
     pub waiting: Option<Waiting>,
     /// Until when the server keeps it without a refresh; `None`: it is not accepted, or has no end.

@@ -141,6 +141,7 @@ impl<C: Connector> Client<C> {
                 target: part.wish.target.clone(),
                 trigger_mitigation: part.wish.trigger_mitigation,
                 state: part.state.clone(),
+                moved_to: part.moved_to().cloned(),
                 waiting: association.waiting(part),
                 expires: part.expires,
                 wanted_until: part.wish.until,

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::{AskArgs, EXIT_FAILED, failed, show};
 use crate::control::{
-    Attack, CallError, Command, MitigationView, RequestView, SelectionView, ServerSessionView,
-    SessionView, call,
+    Attack, CallError, Command, MitigationView, NotStoredView, RequestView, SelectionView,
+    ServerSessionView, SessionView, call,
 };
 use crate::terminal::{self, say};
 
@@ -22,8 +22,14 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Status {
-    Client { requests: Vec<RequestView> },
-    Server { mitigations: Vec<MitigationView> },
+    Client {
+        requests: Vec<RequestView>,
+        #[serde(default)]
+        not_stored: Option<NotStoredView>,
+    },
+    Server {
+        mitigations: Vec<MitigationView>,
+    },
 }
 
 /// What `sessions` gets from a client or a server.
@@ -40,10 +46,12 @@ enum Sessions {
     },
 }
 
-/// Done when every server that was asked has accepted, and nothing is left unprotected.
+/// Done when every server that was asked has accepted, or another in its place, and nothing is left unprotected.
 pub(super) fn mitigate(ask: &AskArgs, command: &Command) -> ExitCode {
     answered(ask, command, show::mitigated, |view: &RequestView| {
-        let accepted = |asked: &crate::control::AskedView| asked.accepted == Some(true);
+        let accepted = |asked: &crate::control::AskedView| {
+            asked.accepted == Some(true) || asked.moved_to.is_some()
+        };
         view.unprotected.is_empty() && view.requests.iter().all(accepted)
     })
 }
@@ -90,7 +98,15 @@ pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
 
 pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
     let show = |view: &Status| match view {
-        Status::Client { requests } => show::requests(requests),
+        Status::Client {
+            requests,
+            not_stored,
+        } => {
+            show::requests(requests);
+            if let Some(trouble) = not_stored {
+                show::not_stored(trouble);
+            }
+        }
         Status::Server { mitigations } => show::mitigations(mitigations),
     };
     let mut is_first = true;

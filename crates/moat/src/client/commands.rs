@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
 use crate::control::{
-    self, Answer, Call, Command, Failure, RequestView, SelectionView, SessionView,
+    self, Answer, Call, Command, Failure, NotStoredView, RequestView, SelectionView, SessionView,
 };
 use crate::words;
 
@@ -44,7 +44,14 @@ impl Commands {
     }
 
     /// Carries out a command. One that servers must answer is finished by [`Commands::finish`].
-    pub(super) fn start<C: Connector>(&mut self, now: Now, agent: &mut Client<C>, call: Call) {
+    /// `not_stored`: what keeps the state from the disk.
+    pub(super) fn start<C: Connector>(
+        &mut self,
+        now: Now,
+        agent: &mut Client<C>,
+        not_stored: Option<NotStoredView>,
+        call: Call,
+    ) {
         let begun = match call.command {
             Command::Mitigate {
                 targets,
@@ -87,7 +94,11 @@ impl Commands {
                     view
                 };
                 let requests: Vec<_> = agent.requests().iter().map(view).collect();
-                Err(Answer::of(&json!({ "requests": requests })))
+                let mut view = json!({ "requests": requests });
+                if let Some(trouble) = not_stored {
+                    view["not_stored"] = json!(trouble);
+                }
+                Err(Answer::of(&view))
             }
             Command::Explain { targets, seen_on } => {
                 let target = self.target(&targets, &[], &[], None);

@@ -8,19 +8,21 @@
 mod commands;
 mod connector;
 mod log;
+mod memory;
 mod names;
 mod paths;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::client::{Action, Change, Client};
+use agent::client::{Action, Client};
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
 use self::commands::Commands;
 use self::connector::OpensslConnector;
 use self::log::Log;
+use self::memory::Memory;
 use self::names::{Found, Names};
 use self::paths::{Incoming, Paths};
 use crate::clock;
@@ -75,7 +77,7 @@ pub(crate) enum Error {
 /// Runs the client until it is told to stop.
 ///
 /// # Errors
-/// [`Error`], when it cannot start, or its state can no longer be written.
+/// [`Error`], when it cannot start.
 pub(crate) fn run(file: &Path) -> Result<(), Error> {
     let config = config::load_client(file)?;
     for warning in &config.warnings {
@@ -116,7 +118,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let (found, mut found_names) = mpsc::channel(QUEUE);
     let mut daemon = Daemon {
         agent,
-        store,
+        memory: Memory::new(store),
         paths: Paths::new(datagrams),
         names: Names::new(&config, found)?,
         commands: Commands::new(config.lifetime),
@@ -125,7 +127,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
     tracing::info!("moat client is ready");
     loop {
-        daemon.carry_out()?;
+        daemon.carry_out();
         let wake = daemon.next_timeout();
         tokio::select! {
             Some(received) = incoming.recv() => daemon.on_incoming(received),
@@ -136,7 +138,8 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         }
     }
     daemon.agent.close(clock::now());
-    daemon.carry_out()?;
+    daemon.carry_out();
+    daemon.memory.write_now(clock::now().monotonic);
     tracing::info!("moat client has stopped; what it asked for stays in force until it expires");
     Ok(())
 }
@@ -152,7 +155,7 @@ pub(crate) async fn sleep_until(wake: Option<Instant>) {
 #[derive(Debug)]
 struct Daemon {
     agent: Client<OpensslConnector>,
-    store: SqliteStore,
+    memory: Memory<SqliteStore>,
     paths: Paths,
     names: Names,
     commands: Commands,
@@ -180,7 +183,9 @@ impl Daemon {
     }
 
     fn on_call(&mut self, call: Call) {
-        self.commands.start(clock::now(), &mut self.agent, call);
+        let now = clock::now();
+        let trouble = self.memory.trouble(now.monotonic);
+        self.commands.start(now, &mut self.agent, trouble, call);
     }
 
     fn on_timeout(&mut self) {
@@ -195,27 +200,28 @@ impl Daemon {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        [self.agent.poll_timeout(), self.commands.next_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let timeouts = [
+            self.agent.poll_timeout(),
+            self.commands.next_timeout(),
+            self.memory.next_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     /// Carries out what the agent wants, in its order, and answers the callers it is done with.
     /// Changes in a row are made durable together.
-    fn carry_out(&mut self) -> Result<(), Error> {
-        let mut changes: Vec<Change> = Vec::new();
+    fn carry_out(&mut self) {
         while let Some(action) = self.agent.poll_action() {
             match action {
                 Action::Persist(change) => {
-                    changes.push(change);
+                    self.memory.keep(change);
                     continue;
                 }
                 Action::Noted(note) => {
                     self.log.note(clock::now().monotonic, &note, &self.agent);
                     continue;
                 }
-                _ => self.commit(&mut changes)?,
+                _ => self.memory.write(clock::now().monotonic),
             }
             match action {
                 Action::OpenPath {
@@ -245,20 +251,9 @@ impl Daemon {
                 Action::Persist(_) | Action::Noted(_) => {}
             }
         }
-        self.commit(&mut changes)?;
-        self.commands.finish(clock::now(), &self.agent);
-        Ok(())
-    }
-
-    fn commit(&mut self, changes: &mut Vec<Change>) -> Result<(), Error> {
-        if !changes.is_empty() {
-            // An attack is no time to stop: what the disk does not take is asked for all the same.
-            if let Err(error) = ClientStore::commit(&mut self.store, changes) {
-                tracing::error!(%error, "not stored; a restart of the client would not know it");
-            }
-            changes.clear();
-        }
-        Ok(())
+        let now = clock::now();
+        self.memory.write(now.monotonic);
+        self.commands.finish(now, &self.agent);
     }
 }
 

@@ -56,9 +56,16 @@ impl Part {
         }
     }
 
+    /// The server that is asked instead.
+    pub(in crate::client) fn moved_to(&self) -> Option<&AssociationId> {
+        match (&self.leaving, &self.state) {
+            (Leaving::ToMove(to), _) | (_, State::Ended(End::Moved { to })) => Some(to),
+            _ => None,
+        }
+    }
+
     /// Whether another server is asked instead.
     pub(in crate::client) fn is_moved(&self) -> bool {
-        matches!(self.leaving, Leaving::ToMove(_))
-            || matches!(self.state, State::Ended(End::Moved { .. }))
+        self.moved_to().is_some()
     }
 }

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::json;
 
-pub(super) use self::request::{mitigated, mitigations, request, requests, selection, told};
+pub(super) use self::request::{
+    mitigated, mitigations, not_stored, request, requests, selection, told,
+};
 pub(super) use self::session::{client_sessions, counters, server_sessions};
 use crate::control::Failure;
 use crate::lab;

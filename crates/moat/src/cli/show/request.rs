@@ -3,7 +3,8 @@
 use super::cell::{because, dropped, left, note, refusal, scope, server};
 use super::table;
 use crate::control::{
-    AskedView, MitigationView, NotAskedView, RequestView, SelectionView, UnprotectedView,
+    AskedView, MitigationView, NotAskedView, NotStoredView, RequestView, SelectionView,
+    UnprotectedView,
 };
 use crate::terminal::say;
 
@@ -61,6 +62,14 @@ pub(in crate::cli) fn requests(views: &[RequestView]) {
         "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "LEFT", "DROPPED", "NOTE",
     ];
     table(headline, &rows);
+}
+
+/// What a restart of the client would not know.
+pub(in crate::cli) fn not_stored(trouble: &NotStoredView) {
+    let NotStoredView {
+        reason, seconds, ..
+    } = trouble;
+    say!("not stored for {seconds} s, so that a restart would not know it all: {reason}");
 }
 
 pub(in crate::cli) fn mitigations(views: &[MitigationView]) {

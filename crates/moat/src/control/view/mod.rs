@@ -5,6 +5,7 @@ mod request;
 mod scope;
 mod session;
 mod state;
+mod stored;
 
 pub(crate) use self::mitigation::MitigationView;
 pub(crate) use self::request::{
@@ -13,3 +14,4 @@ pub(crate) use self::request::{
 pub(crate) use self::scope::Dropped;
 pub(crate) use self::session::{ServerSessionView, SessionView};
 pub(crate) use self::state::{end, status};
+pub(crate) use self::stored::NotStoredView;

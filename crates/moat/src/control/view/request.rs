@@ -51,6 +51,9 @@ pub(crate) struct AskedView {
     /// The server that it redirected to, where the request goes now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) redirected_to: Option<String>,
+    /// The server that is asked instead of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved_to: Option<String>,
     /// The number of the request there; absent in an explanation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mid: Option<u32>,
@@ -206,6 +209,7 @@ impl AskedView {
             pvd: part.association.pvd.to_string(),
             server: part.association.server.clone(),
             redirected_to: None,
+            moved_to: part.moved_to.as_ref().map(|to| to.server.clone()),
             goes_on: !is_over,
             mid: Some(part.mid.0),
             targets: targets(&part.target),
@@ -234,6 +238,7 @@ impl AskedView {
             pvd: asked.association.pvd.to_string(),
             server: asked.association.server.clone(),
             redirected_to: None,
+            moved_to: None,
             goes_on: false,
             mid: None,
             targets: targets(&asked.target),
@@ -304,6 +309,7 @@ mod tests {
             },
             trigger_mitigation: true,
             state,
+            moved_to: None,
             waiting: None,
             expires: None,
             wanted_until: None,

@@ -125,6 +125,7 @@ mod tests {
             target: Target::default(),
             trigger_mitigation: true,
             state,
+            moved_to: None,
             waiting,
             expires: None,
             wanted_until: None,
