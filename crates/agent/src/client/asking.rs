@@ -35,7 +35,7 @@ impl<S: dtls::Session> Association<S> {
             .keys()
             .map(|mid| (*mid, self.destination_of(*mid)))
             .collect();
-        let mut sent: Vec<Mid> = Vec::new();
+        let (mut sent, mut late) = (Vec::new(), Vec::new());
         for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
             let destination = live.destination;
             let serves = |mid: &Mid| destinations.get(mid) == Some(&destination);
@@ -47,6 +47,9 @@ impl<S: dtls::Session> Association<S> {
                 let goes_on = is_wanted && serves(mid);
                 if !goes_on {
                     live.session.cancel(token);
+                    if matches!(want, Want::Put | Want::Update(_)) {
+                        late.push(*mid);
+                    }
                 }
                 goes_on
             });
@@ -78,6 +81,11 @@ impl<S: dtls::Session> Association<S> {
         for mid in sent {
             if let Some(part) = self.parts.get_mut(&mid) {
                 part.was_sent = true;
+            }
+        }
+        for mid in late {
+            if let Some(part) = self.parts.get_mut(&mid) {
+                part.copied();
             }
         }
     }
@@ -154,7 +162,7 @@ impl<S: dtls::Session> Association<S> {
             Want::Delete => {
                 if let Some(part) = self.parts.get_mut(&mid) {
                     if response.code.is_success() || response.code == Code::NOT_FOUND {
-                        part.deleted();
+                        part.deleted(now);
                     } else {
                         let reason = match is_passing(response.code) {
                             true => Pause::Busy,

@@ -90,6 +90,10 @@ pub(super) struct Part {
     is_status_told: bool,
     /// What it is withdrawn for, if it is.
     pub(super) leaving: Leaving,
+    /// Whether a copy of a request may still be under way.
+    has_late_copies: bool,
+    /// Until when it is watched that the server does not take up again what is over.
+    watched: Option<Instant>,
     /// Whether the server may know of it: it was sent, or the store had it.
     pub(super) was_sent: bool,
 }
@@ -112,6 +116,8 @@ impl Part {
             asking_since: now.monotonic,
             is_status_told: false,
             leaving: Leaving::ForGood,
+            has_late_copies: false,
+            watched: None,
             was_sent: false,
         }
     }
@@ -222,6 +228,7 @@ impl Part {
             // The server may bring it back into force before it is asked again.
             State::Deactivated { .. } if self.granted_at.is_some() => second = observe,
             State::Withdrawing => first = Some(Want::Delete),
+            State::Ended(_) if self.watched().is_some() => second = observe,
             State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
         }
         // An observation is nothing that a pause puts off.

@@ -62,31 +62,56 @@ fn an_indefinite_wish_is_refreshed_for_ever() {
     assert!(!rig.client.is_settled(id), "it is asked for again");
 }
 
-/// Covers: S-022. What was granted can be cut short by the server; the wish goes on.
+/// Covers: S-022, S-023. What was granted can be cut short by the server: it is prolonged at half
+/// of what is left, so that there is no gap.
+#[test]
+fn what_the_server_cuts_short_is_prolonged_sooner() {
+    let mut rig = Rig::new();
+    let (id, get) = rig.granted(1000, 1000);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 100);
+    rig.advance(seconds(49));
+    assert!(rig.take().is_empty());
+    rig.advance(seconds(1));
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.body().lifetime, Lifetime::from_number(950).unwrap());
+    // Until there is an answer, a status does not make it any sooner.
+    rig.status(&get, Some(2), Status::AttackSuccessfullyMitigated, 50);
+    rig.grant(&put, 950);
+    assert!(matches!(rig.state(id), State::Accepted(_)));
+    rig.advance(seconds(900));
+    assert!(rig.take().is_empty());
+}
+
+/// Covers: S-023. A status that counts down as it should changes nothing.
+#[test]
+fn a_status_that_counts_down_brings_no_refresh_forward() {
+    let mut rig = Rig::new();
+    let (_, get) = rig.granted(1000, 400);
+    for number in 1..200 {
+        rig.advance(seconds(1));
+        assert!(rig.take().is_empty(), "after {number} s");
+        rig.status(
+            &get,
+            Some(number),
+            Status::AttackSuccessfullyMitigated,
+            400 - number,
+        );
+    }
+    rig.advance(seconds(1));
+    rig.one(Code::PUT);
+}
+
+/// Covers: S-022. A server that lets it expire all the same is asked again.
 #[test]
 fn what_the_server_lets_expire_early_is_asked_for_again() {
     let mut rig = Rig::new();
     let (id, get) = rig.granted(1000, 1000);
-    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 100);
-    rig.advance(seconds(99));
-    assert!(rig.take().is_empty());
-    rig.advance(seconds(1));
-    let put = rig.one(Code::PUT);
-    assert_eq!(put.body().lifetime, Lifetime::from_number(900).unwrap());
-    rig.grant(&put, 900);
+    rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 2);
+    rig.advance(seconds(3));
+    let put = rig.take().remove(0);
+    assert_eq!(put.message.code, Code::PUT);
+    rig.grant(&put, 997);
     assert!(matches!(rig.state(id), State::Accepted(_)));
-}
-
-/// Covers: S-023
-#[test]
-fn a_request_that_is_never_answered_ends_with_the_wish() {
-    let mut rig = Rig::new();
-    let id = rig.mitigate(&[FIXED_HOST], 60);
-    rig.advance(seconds(60));
-    assert_eq!(rig.state(id), State::Ended(End::Expired));
-    rig.take();
-    rig.advance(seconds(60));
-    assert!(rig.take().is_empty(), "it is not repeated any more");
 }
 
 /// Covers: S-047. After the pause it is asked again; the session is none the worse for it.

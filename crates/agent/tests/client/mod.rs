@@ -8,6 +8,7 @@ mod efficacy;
 mod happy_eyeballs;
 mod home;
 mod hostile;
+mod lingering;
 mod mids;
 mod moving;
 mod observing;

@@ -102,6 +102,16 @@ impl Rig {
         self.answer(asked, Code::CREATED, |_| {}, &granted.encode());
     }
 
+    /// 2.01 without an end.
+    pub(crate) fn grant_for_ever(&mut self, asked: &Asked) {
+        let granted = Granted {
+            mid: Mid(asked.mid()),
+            lifetime: Lifetime::Indefinite,
+            conflict: None,
+        };
+        self.answer(asked, Code::CREATED, |_| {}, &granted.encode());
+    }
+
     pub(crate) fn conflict(&mut self, asked: &Asked, conflict: ConflictInformation) {
         self.answer(
             asked,

@@ -12,6 +12,9 @@ use crate::client::exchange::SHORTEST_PAUSE;
 use crate::client::state::{End, Pause, State};
 use crate::time::Now;
 
+/// No second copy of a request leaves sooner after the first.
+const FIRST_COPY: Duration = Duration::from_millis(200);
+
 impl Part {
     /// 2.01 or 2.04: the server granted a lifetime, which may be shorter than asked
     /// (RFC 9132 §4.4.1.1). The request is then prolonged at half of it.
@@ -20,21 +23,15 @@ impl Part {
             return;
         }
         self.granted_at = Some(now.monotonic);
+        if self.asking_since + FIRST_COPY <= now.monotonic {
+            self.copied();
+        }
         if !std::mem::take(&mut self.is_refreshing) {
             self.efficacy = None;
         }
         self.conflict = granted.conflict;
         self.expires = until(now, granted.lifetime);
-        let enough = self
-            .expires
-            .is_none_or(|granted| self.is_wish_over(granted));
-        self.refresh = match self.expires {
-            Some(at) if !enough => {
-                let half = at.saturating_duration_since(now.monotonic) / 2;
-                Some(now.monotonic + half.max(SHORTEST_PAUSE))
-            }
-            _ => None,
-        };
+        self.refresh = self.refresh_due(now);
         if !self.is_accepted() {
             self.state = State::Accepted(if self.wish.trigger_mitigation {
                 Status::AttackMitigationInProgress
@@ -120,7 +117,7 @@ impl Part {
     /// The status in a GET response or a notification (RFC 9132 §4.4.2).
     pub(in crate::client) fn observed(&mut self, now: Now, status: &MitigationStatus) {
         if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
-            return;
+            return self.lingers(now, status.status);
         }
         self.is_status_told = true;
         self.dropped = status.counters;
@@ -149,5 +146,10 @@ impl Part {
             }
             (going, _) => State::Accepted(going),
         };
+        // While what is left only grows less, half of it never comes before the half of all.
+        if self.is_accepted() && !self.is_refreshing {
+            let due = self.refresh.into_iter().chain(self.refresh_due(now));
+            self.refresh = due.min();
+        }
     }
 }

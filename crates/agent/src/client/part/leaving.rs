@@ -1,15 +1,32 @@
 //! How a part ends at its server, and what for (RFC 9132 §4.4.4).
+//!
+//! ```text
+//! withdrawn, moved, or the wish over while the server may have it --> Withdrawing
+//!   Withdrawing --2.02--> Ended --a copy of the request may be late--> looked at for 100 s
+//!        ^-----------------------------the server shows it again-----------'
+//! ```
+
+use std::time::{Duration, Instant};
+
+use dots::mitigation::Status;
 
 use super::Part;
 use crate::client::state::{End, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
+/// How late a copy of a request can arrive (RFC 7252 §4.8.2, MAX_LATENCY).
+const LATEST_COPY: Duration = Duration::from_secs(100);
+/// How long a server that may mitigate beyond the wish is told to stop, if it does not answer.
+const WITHDRAWAL: Duration = Duration::from_secs(3600);
+
 /// What a part is withdrawn for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::client) enum Leaving {
     /// It is not wanted any more.
     ForGood,
+    /// The wish is over, but the server may have it longer.
+    Expired,
     /// To be asked for again under a new number (RFC 9132 §4.4.1.1).
     ToRenumber,
     /// Another server was asked instead.
@@ -26,13 +43,61 @@ impl Part {
         }
     }
 
+    /// The wish is over.
+    pub(super) fn expire(&mut self, now: Now, server_may_have_it: bool) {
+        if server_may_have_it {
+            self.withdraw(now);
+            self.leaving = Leaving::Expired;
+            self.expires = self.expires.max(Some(now.monotonic + WITHDRAWAL));
+        } else {
+            self.state = State::Ended(End::Expired);
+        }
+    }
+
+    /// A request may have been sent several times, and not every copy have arrived.
+    pub(in crate::client) fn copied(&mut self) {
+        self.has_late_copies = true;
+    }
+
     /// 2.02.
-    pub(in crate::client) fn deleted(&mut self) {
+    pub(in crate::client) fn deleted(&mut self, now: Now) {
+        if std::mem::take(&mut self.has_late_copies) {
+            self.watched = Some(now.monotonic + LATEST_COPY);
+        }
+        if self.watched.is_some() {
+            self.observe_later(now);
+        }
+        self.gone();
+    }
+
+    /// The server has it no more, whatever it has heard.
+    pub(super) fn gone(&mut self) {
         if self.state == State::Withdrawing {
             self.state = State::Ended(match &self.leaving {
                 Leaving::ToMove(to) => End::Moved { to: to.clone() },
+                Leaving::Expired => End::Expired,
                 Leaving::ForGood | Leaving::ToRenumber => End::Withdrawn,
             });
+        }
+    }
+
+    /// Until when the server is looked at, once it is over.
+    pub(super) fn watched(&self) -> Option<Instant> {
+        self.watched
+            .filter(|_| matches!(self.state, State::Ended(_)))
+    }
+
+    /// What is over is shown by the server.
+    pub(super) fn lingers(&mut self, now: Now, status: Status) {
+        let is_ending = matches!(
+            status,
+            Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn
+        );
+        if !is_ending && self.watched().is_some() {
+            self.state = State::Withdrawing;
+            self.asking_since = now.monotonic;
+            self.pause = None;
+            self.expires = self.watched;
         }
     }
 

@@ -9,16 +9,20 @@ use crate::client::exchange::SHORTEST_PAUSE;
 use crate::client::state::{End, Pause, State};
 use crate::time::Now;
 
+/// Both ends count whole seconds.
+const ROUNDING: Duration = Duration::from_secs(2);
+
 impl Part {
     /// When the part changes by itself.
     pub(in crate::client) fn next_timeout(&self) -> Option<Instant> {
-        let pending = !self.is_over();
+        let pending = !self.is_over() || self.watched().is_some();
         [
             self.ends_at(),
             self.retry_at(),
             self.refresh,
             self.pause.map(|(at, _)| at),
             self.observe_after,
+            self.watched,
             self.efficacy.map(|(_, at)| at),
         ]
         .into_iter()
@@ -38,7 +42,10 @@ impl Part {
     fn ends_at(&self) -> Option<Instant> {
         match self.state {
             State::Asking | State::Deactivated { .. } => self.wish.until,
-            State::Accepted(_) => self.expires,
+            State::Accepted(_) => {
+                let wanted = self.wish.until.map(|until| until + ROUNDING);
+                self.expires.into_iter().chain(wanted).min()
+            }
             // By then the server has let it expire, whether it ever hears of the withdrawal.
             State::Withdrawing => self.expires.max(self.wish.until),
             State::Refused { .. } | State::Ended(_) => None,
@@ -57,6 +64,9 @@ impl Part {
         if past(self.efficacy.map(|(_, at)| at)) {
             self.efficacy = None;
         }
+        if past(self.watched) {
+            self.watched = None;
+        }
         if past(self.ends_at()) {
             match self.state {
                 // The server has it no more.
@@ -64,7 +74,12 @@ impl Part {
                     self.ask_again(now);
                     self.spare(now);
                 }
-                State::Withdrawing => self.deleted(),
+                State::Withdrawing => self.gone(),
+                State::Accepted(_) => {
+                    let has_it = self.expires.is_none_or(|end| end > now.monotonic);
+                    self.expire(now, has_it || self.is_refreshing);
+                }
+                State::Asking => self.expire(now, self.was_sent),
                 _ => self.state = State::Ended(End::Expired),
             }
         }
@@ -78,6 +93,13 @@ impl Part {
         if past(self.retry_at()) {
             self.ask_again(now);
         }
+    }
+
+    /// When what the server grants is to be prolonged: at half of it, if it ends before the wish.
+    pub(super) fn refresh_due(&self, now: Now) -> Option<Instant> {
+        let end = self.expires.filter(|end| !self.is_wish_over(*end))?;
+        let half = end.saturating_duration_since(now.monotonic) / 2;
+        Some(now.monotonic + half.max(SHORTEST_PAUSE))
     }
 
     /// Asks again for what is accepted.
@@ -95,11 +117,11 @@ impl Part {
             .map(|at| (at, Pause::ShortLived));
     }
 
-    /// Whether what is wanted ends, to the second, at `end`: both ends count whole seconds.
+    /// Whether what is wanted ends, to the second, at `end`.
     pub(super) fn is_wish_over(&self, end: Instant) -> bool {
         self.wish
             .until
-            .is_some_and(|wanted| end + Duration::from_secs(2) >= wanted)
+            .is_some_and(|wanted| end + ROUNDING >= wanted)
     }
 }
 
