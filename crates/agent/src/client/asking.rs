@@ -1,4 +1,4 @@
-//! What is asked of one server, over each of its sessions that is up, and what its answers change.
+//! What the answers of one server change; what is asked of it, [`super::sending`] says.
 //!
 //! ```text
 //! Part::wants --> request --> pending[token] --response--> Part
@@ -6,19 +6,18 @@
 //!                                '--not wanted any more--> cancelled
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use coap::{Code, Response, Token};
 use dots::identifiers::{Cuid, Mid};
 
 use super::PathId;
 use super::association::{Association, Effect};
-use super::exchange::{self, PutAnswer, SHORTEST_PAUSE};
+use super::exchange::{self, LONGEST_PAUSE, PutAnswer, SHORTEST_PAUSE};
 use super::part::Want;
-use super::route::Destination;
 use super::state::{End, Pause, State};
 use crate::time::Now;
 
+/// Cuid collisions in a row after which the pause grows no more.
+const LONGEST_DOUBLING: u32 = 7;
 /// The class of the response codes 5.xx.
 const SERVER_ERROR: u8 = 5;
 
@@ -28,71 +27,12 @@ fn is_passing(code: Code) -> bool {
 }
 
 impl<S: dtls::Session> Association<S> {
-    /// Says over every session that is up what the parts want and have not said there yet.
-    pub(super) fn send_wants(&mut self, now: Now) {
-        let destinations: BTreeMap<Mid, Destination> = self
-            .parts
-            .keys()
-            .map(|mid| (*mid, self.destination_of(*mid)))
-            .collect();
-        let (mut sent, mut late) = (Vec::new(), Vec::new());
-        for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
-            let destination = live.destination;
-            let serves = |mid: &Mid| destinations.get(mid) == Some(&destination);
-            // A request that nobody waits for any more is not repeated.
-            let parts = &self.parts;
-            live.pending.retain(|token, (mid, want)| {
-                let part = parts.get(mid);
-                let is_wanted = part.is_some_and(|part| part.wants(now).any(|each| each == *want));
-                let goes_on = is_wanted && serves(mid);
-                if !goes_on {
-                    live.session.cancel(token);
-                    if matches!(want, Want::Put | Want::Update(_)) {
-                        late.push(*mid);
-                    }
-                }
-                goes_on
-            });
-            let said: BTreeSet<(Mid, Want)> = live.pending.values().copied().collect();
-            let mut unsaid: Vec<_> = parts
-                .iter()
-                .filter(|(mid, _)| serves(mid))
-                .flat_map(|(mid, part)| part.wants(now).map(move |want| (want, *mid, part)))
-                .filter(|(want, mid, _)| !said.contains(&(*mid, *want)))
-                .collect();
-            // Who asks for help does not wait for those who ask how it goes.
-            unsaid.sort_by_key(|(want, mid, _)| (*want == Want::Observe, *mid));
-            for (want, mid, part) in unsaid {
-                let form = (want, self.filters_content);
-                let Some(request) = exchange::request(now, &self.cuid, part, form) else {
-                    continue;
-                };
-                match live.session.send_request(now.monotonic, request) {
-                    Ok(token) => {
-                        live.pending.insert(token, (mid, want));
-                        sent.push(mid);
-                    }
-                    // There will be room when others are answered.
-                    Err(coap::SendError::TooManyOutstanding { .. }) => break,
-                    Err(_) => {}
-                }
-            }
-        }
-        for mid in sent {
-            if let Some(part) = self.parts.get_mut(&mid) {
-                part.was_sent = true;
-            }
-        }
-        for mid in late {
-            if let Some(part) = self.parts.get_mut(&mid) {
-                part.copied();
-            }
-        }
-    }
-
     /// The peer rejected a request. It is not asked again at once, for it may do so for ever.
     pub(super) fn on_request_failed(&mut self, now: Now, path: PathId, token: Token) {
-        let pending = self.live(path).and_then(|live| live.pending.remove(&token));
+        let pending = self.live(path).and_then(|live| {
+            live.looking.remove(&token);
+            live.pending.remove(&token)
+        });
         let Some((mid, want)) = pending else { return };
         self.put_off(now, (mid, want));
     }
@@ -122,6 +62,7 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         live.has_answered = true;
+        live.looking.remove(&token);
         let origin = live.destination;
         let signal = Self::redirect_in(response);
         let goes_on = want == Want::Observe
@@ -186,6 +127,7 @@ impl<S: dtls::Session> Association<S> {
         match answer {
             PutAnswer::Granted(granted) => {
                 part.granted(now, granted);
+                self.collisions = 0;
                 self.replace_older(mid);
             }
             PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
@@ -254,22 +196,29 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    /// RFC 9132 §4.4.1.3: the cuid is another client's; take a fresh one and ask again.
+    /// RFC 9132 §4.4.1.3: the cuid is another client's; take a fresh one and ask again, each time
+    /// later. What is withdrawn was made under the old one.
     fn change_cuid(&mut self, now: Now) {
         let mut digest = [0; 32];
         self.seeds.fill(&mut digest);
-        self.cuid = Cuid::from_spki_sha256(&digest);
+        let old = std::mem::replace(&mut self.cuid, Cuid::from_spki_sha256(&digest));
         self.effects.push_back(Effect::Remember);
         for live in &mut self.sessions {
+            live.looking.clear();
             for token in std::mem::take(&mut live.pending).into_keys() {
                 live.session.cancel(&token);
             }
         }
+        let doubled = SHORTEST_PAUSE.saturating_mul(1 << self.collisions.min(LONGEST_DOUBLING));
+        let pause = doubled.min(LONGEST_PAUSE);
+        self.collisions = self.collisions.saturating_add(1);
         for part in self.parts.values_mut() {
             // What is withdrawn stays withdrawn, and what is to wait for a retry-timer waits.
             if part.is_going() && !matches!(part.state, State::Deactivated { .. }) {
                 part.ask_again(now);
-                part.postpone(now, SHORTEST_PAUSE, Pause::CuidCollision);
+                part.postpone(now, pause, Pause::CuidCollision);
+            } else if part.state == State::Withdrawing {
+                part.cuid.get_or_insert_with(|| old.clone());
             }
         }
     }

@@ -63,6 +63,8 @@ pub(super) struct Association<S: dtls::Session> {
     pub(super) sessions: Vec<Live<S>>,
     /// Where a request has been unanswered for too long.
     unanswered: BTreeSet<Destination>,
+    /// Cuid collisions since a request was last granted.
+    pub(super) collisions: u32,
     /// Whether status is asked for without what does not change (RFC 9132 §4.4.2): until the server
     /// shows that it does not understand the query.
     pub(super) filters_content: bool,
@@ -98,6 +100,7 @@ impl<S: dtls::Session> Association<S> {
             mids: Mids::new(reserved),
             sessions: Vec::new(),
             unanswered: BTreeSet::new(),
+            collisions: 0,
             filters_content: true,
             is_closed: false,
             effects: VecDeque::new(),

@@ -17,7 +17,7 @@ use crate::time::Now;
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 /// The longest that a server can put a request off: what is longer leaves a network unprotected at
 /// the word of a server that may be out of its mind.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest pause before a server is asked the same again (RFC 9132 §4.4).
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(3);
 /// Longest diagnostic of a peer that is kept, in characters.
@@ -41,15 +41,24 @@ pub(super) enum PutAnswer {
     Later(Duration, Pause),
 }
 
+/// How a status is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Only what changes (RFC 9132 §4.4.2).
+    pub(super) filters_content: bool,
+    /// And told again at each change (RFC 9132 §4.4.2.1).
+    pub(super) observes: bool,
+}
+
 /// The message that says what a part wants.
-/// `filters_content`: of a status, only what changes is asked for (RFC 9132 §4.4.2).
 pub(super) fn request(
     now: Now,
     cuid: &Cuid,
     part: &Part,
-    (want, filters_content): (Want, bool),
+    (want, look): (Want, Look),
 ) -> Option<Request> {
     let mut options = Options::default();
+    let cuid = part.cuid.as_ref().unwrap_or(cuid);
     content::push_path(&mut options, &resource(cuid, part.mid));
     let (method, payload) = match want {
         Want::Put => {
@@ -63,8 +72,10 @@ pub(super) fn request(
             (Code::PUT, part.request(now, Some(status)).ok()?.encode())
         }
         Want::Observe => {
-            options.push_uint(OptionNumber::OBSERVE, 0);
-            if filters_content {
+            if look.observes {
+                options.push_uint(OptionNumber::OBSERVE, 0);
+            }
+            if look.filters_content {
                 let query = Content::NonConfig.query();
                 options.push(OptionNumber::URI_QUERY, query.as_bytes());
             }

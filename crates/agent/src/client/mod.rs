@@ -21,6 +21,7 @@ mod redirect;
 mod report;
 mod requests;
 mod route;
+mod sending;
 mod sessions;
 mod splitting;
 mod state;

@@ -19,7 +19,7 @@ mod timing;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use dots::identifiers::Mid;
+use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
 use dots::mitigation::{
     AttackStatus, ConflictInformation, DroppedCounters, MitigationRequest, RequestError, Status,
@@ -90,6 +90,11 @@ pub(super) struct Part {
     is_status_told: bool,
     /// What it is withdrawn for, if it is.
     pub(super) leaving: Leaving,
+    /// Under which cuid it was asked for, if another is used since (RFC 9132 §4.4.1.3). A restart
+    /// forgets it.
+    pub(super) cuid: Option<Cuid>,
+    /// When its status was last asked for; the server answered or did not.
+    pub(super) looked_at: Option<Instant>,
     /// Whether a copy of a request may still be under way.
     has_late_copies: bool,
     /// Until when it is watched that the server does not take up again what is over.
@@ -116,6 +121,8 @@ impl Part {
             asking_since: now.monotonic,
             is_status_told: false,
             leaving: Leaving::ForGood,
+            cuid: None,
+            looked_at: None,
             has_late_copies: false,
             watched: None,
             was_sent: false,

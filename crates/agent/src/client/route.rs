@@ -111,6 +111,8 @@ pub(super) struct Live<S> {
     pub(super) is_retired: bool,
     /// What each token asks for. An observation stays until the session ends.
     pub(super) pending: BTreeMap<Token, (Mid, Want)>,
+    /// Those of them that ask for a status and have no answer yet.
+    pub(super) looking: BTreeSet<Token>,
 }
 
 impl<S: dtls::Session> Live<S> {

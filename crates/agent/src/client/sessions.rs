@@ -10,7 +10,7 @@
 //! Under attack a silent session is not given up: requests go on over it, and over a second one
 //! as soon as that is up (RFC 9132 §4.7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::identifiers::Mid;
@@ -183,6 +183,7 @@ impl<S: dtls::Session> Association<S> {
             trouble: None,
             is_retired: false,
             pending: BTreeMap::new(),
+            looking: BTreeSet::new(),
         });
     }
 

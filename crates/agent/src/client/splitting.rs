@@ -11,7 +11,7 @@ use dots::identifiers::{Cuid, Mid};
 use dots::target::{Target, TargetPrefix};
 
 use super::Refusal;
-use super::exchange;
+use super::exchange::{self, Look};
 use super::part::{Part, Want, Wish};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
@@ -88,7 +88,11 @@ fn halve(target: Target, fits: &impl Fn(&Target) -> bool, pieces: &mut Vec<Targe
 fn size(now: Now, cuid: &Cuid, wish: Wish) -> Option<usize> {
     let part = Part::new(now, Mid(u32::MAX), wish);
     let update = Want::Update(dots::mitigation::AttackStatus::UnderAttack);
-    let request = exchange::request(now, cuid, &part, (update, false))?;
+    let look = Look {
+        filters_content: false,
+        observes: false,
+    };
+    let request = exchange::request(now, cuid, &part, (update, look))?;
     let message = Message {
         message_type: MessageType::NonConfirmable,
         code: request.method,

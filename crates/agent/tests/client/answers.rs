@@ -176,7 +176,7 @@ fn a_cuid_collision_asks_for_nothing_that_was_withdrawn() {
     let asked_for = rig.mitigate(&[FIXED_HOST], 600);
     let put = rig.take().pop().unwrap();
     rig.withdraw(withdrawn);
-    rig.take();
+    assert_eq!(rig.one(Code::DELETE).resource().0, "fixed.example");
     let collision = ConflictInformation {
         cause: Some(ConflictCause::CuidCollision),
         ..ConflictInformation::default()
@@ -191,6 +191,8 @@ fn a_cuid_collision_asks_for_nothing_that_was_withdrawn() {
             Code::PUT
         };
         assert_eq!(asked.message.code, expected);
+        let is_old = asked.resource().0 == "fixed.example";
+        assert_eq!(is_old, expected == Code::DELETE, "{asked:?}");
     }
     assert_eq!(rig.state(asked_for), State::Asking);
 }

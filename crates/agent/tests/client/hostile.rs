@@ -96,13 +96,13 @@ fn a_hundred_thousand_notifications_cost_no_memory() {
     assert!(rig.notes.len() < 10);
 }
 
-/// Covers: S-034. One that says collision for ever is asked every 3 s at most.
+/// Covers: S-034, X-013. One that says collision for ever is asked ever more rarely.
 #[test]
 fn endless_collisions_make_no_storm() {
     let mut rig = Rig::new();
-    rig.mitigate(&[FIXED_HOST], 600);
+    rig.mitigate(&[FIXED_HOST], 6000);
     let mut asked = 0;
-    for _ in 0..60 {
+    for _ in 0..600 {
         for put in rig.take() {
             asked += 1;
             let body = cbor::scope(&[(17, cbor::map(&[(19, cbor::uint(3))]))]);
@@ -110,7 +110,7 @@ fn endless_collisions_make_no_storm() {
         }
         rig.advance(seconds(1));
     }
-    assert!((10..=21).contains(&asked), "{asked}");
+    assert!((7..=9).contains(&asked), "{asked}");
 }
 
 #[derive(Clone, Debug)]

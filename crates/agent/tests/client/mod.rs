@@ -12,6 +12,7 @@ mod lingering;
 mod mids;
 mod moving;
 mod observing;
+mod polling;
 mod preconfigured;
 mod redirect;
 mod replies;
