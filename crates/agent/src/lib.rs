@@ -5,6 +5,7 @@
 //! * [`client`]: keeps a session with every server of every PvD and asks the right ones.
 //! * [`relay`]: what a gateway does about loops.
 //! * [`server_selection`]: the multihoming decision, with its reasons.
+//! * [`transport`]: the two names of what carries a session.
 //!
 //! Time comes in as an argument, effects go out as values ([`client::Action`],
 //! [`server::Action`]); the runtime carries them out in order.
@@ -16,5 +17,6 @@ pub mod server;
 pub mod server_selection;
 pub mod session;
 mod time;
+pub mod transport;
 
 pub use time::Now;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use dots::lifetime::Lifetime;
 use dots::target::{PortRange, Protocol, Target, TargetPrefix};
+use dtls::Transport;
 
 /// A word that was not understood: what it was, what is wrong, how to say it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,14 +53,21 @@ pub(crate) enum Error {
 /// Protocols by name; the numbers are IANA's.
 const PROTOCOLS: &[(&str, u8)] = &[
     ("icmp", 1),
-    ("tcp", 6),
-    ("udp", 17),
+    (TCP, 6),
+    (UDP, 17),
     ("dccp", 33),
     ("gre", 47),
     ("esp", 50),
     ("icmpv6", 58),
     ("sctp", 132),
 ];
+
+/// The names of what carries sessions.
+const UDP: &str = "udp";
+const TCP: &str = "tcp";
+/// What carries sessions, by name.
+pub(crate) const TRANSPORTS: [(&str, Transport); 2] =
+    [(UDP, Transport::Datagram), (TCP, Transport::Stream)];
 
 /// Protocols with ports (RFC 9132 §4.4.1.1 names the first four), by number; 136 is UDP-Lite.
 const WITH_PORTS: &[u8] = &[6, 17, 33, 132, 136];
@@ -140,6 +148,22 @@ pub(crate) fn target(
     }
 }
 
+/// The name of what carries a session.
+pub(crate) fn of_transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Datagram => UDP,
+        Transport::Stream => TCP,
+    }
+}
+
+/// What carries a session, in a sentence.
+pub(crate) fn protocol_of(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Datagram => "UDP",
+        Transport::Stream => "TCP",
+    }
+}
+
 /// The name of a protocol, or its number.
 pub(crate) fn name_of(protocol: Protocol) -> String {
     PROTOCOLS
@@ -185,6 +209,13 @@ mod tests {
             lifetime("60").unwrap(),
             Lifetime::Seconds(60.try_into().unwrap())
         );
+    }
+
+    #[test]
+    fn what_carries_a_session_is_called_what_it_was_written_as() {
+        for (word, transport) in TRANSPORTS {
+            assert_eq!(of_transport(transport), word);
+        }
     }
 
     #[test]

@@ -90,9 +90,9 @@ pub struct RequestRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// A session came up.
-    SessionUp(AssociationId, SocketAddr),
-    /// A session or an attempt ended.
-    SessionDown(AssociationId, String),
+    SessionUp(AssociationId, Peer),
+    /// A session or an attempt ended, and why.
+    SessionDown(AssociationId, Peer, String),
     /// A part of a request changed its state.
     Request(RequestId, AssociationId, Mid, State),
     /// The server reports another conflict of a part than before; `None`: none any more
@@ -100,6 +100,15 @@ pub enum Note {
     Conflict(RequestId, AssociationId, Mid, Option<ConflictInformation>),
     /// The server sends its client elsewhere (RFC 9132 §4.6).
     Redirect(AssociationId, Redirection),
+}
+
+/// Where a session leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Over what.
+    pub transport: Transport,
+    /// To which address.
+    pub address: SocketAddr,
 }
 
 /// What became of a redirect.

@@ -4,14 +4,13 @@
 //! and [`Association::settle`] brings both together ([`super::asking`]) after every event.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dots::identifiers::{Cuid, Mid};
 use pvd::{InterfaceName, ProvisioningDomain};
 
-use super::action::Redirection;
+use super::action::{Peer, Redirection};
 use super::mids::Mids;
 use super::part::{Leaving, Part, Wish};
 use super::race::Candidate;
@@ -42,8 +41,9 @@ pub(super) enum Effect {
     /// Find the addresses of this server.
     Resolve(String),
     Redirect(Redirection),
-    /// The session with the server came up, or why it went down.
-    Session(Result<SocketAddr, String>),
+    SessionUp(Peer),
+    /// A session or an attempt ended, and why.
+    SessionDown(Peer, String),
 }
 
 /// One server of one PvD.

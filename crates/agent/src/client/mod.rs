@@ -12,6 +12,7 @@
 mod action;
 mod asking;
 mod association;
+mod closing;
 mod exchange;
 mod mids;
 mod moving;
@@ -38,7 +39,7 @@ use dtls::Transport;
 use pvd::PvdSet;
 
 pub use self::action::{
-    Action, AssociationRecord, Change, Note, Redirection, Refusal, RequestRecord,
+    Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord,
 };
 use self::association::{Association, Effect};
 use self::part::{Part, Wish};
@@ -309,13 +310,15 @@ impl<C: Connector> Client<C> {
                     Effect::Remember => {
                         Action::Persist(Change::PutAssociation(association.record()))
                     }
-                    Effect::Session(Ok(remote)) => Action::Noted(Note::SessionUp(id(), remote)),
+                    Effect::SessionUp(peer) => Action::Noted(Note::SessionUp(id(), peer)),
+                    Effect::SessionDown(peer, why) => {
+                        Action::Noted(Note::SessionDown(id(), peer, why))
+                    }
                     Effect::Resolve(name) => Action::Resolve {
                         association: id(),
                         name,
                     },
                     Effect::Redirect(what) => Action::Noted(Note::Redirect(id(), what)),
-                    Effect::Session(Err(why)) => Action::Noted(Note::SessionDown(id(), why)),
                 });
             }
         }

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use dtls::Transport;
 
+use super::action::Peer;
+
 /// A set-up that failed is not tried again with the same address before this (RFC 9132 §4.7:
 /// never more often than every 60 s, and rather every 300 s; a home under attack needs the former).
 const SHORTEST_RETRY: Duration = Duration::from_secs(60);
@@ -37,6 +39,13 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    pub(super) fn peer(&self) -> Peer {
+        Peer {
+            transport: self.transport,
+            address: self.address,
+        }
+    }
+
     /// The place in the order of RFC 9132 §4.3.
     fn kind(&self) -> (Transport, bool) {
         (self.transport, self.address.is_ipv4())

@@ -14,6 +14,7 @@ use super::part::Want;
 use super::race::{Candidate, Race};
 use crate::session::SignalSession;
 use crate::time::Now;
+use crate::transport;
 
 /// Addresses of one server that are tried, over each transport.
 const ADDRESSES: usize = 16;
@@ -57,13 +58,10 @@ impl Ways {
         let usable = |address: &&SocketAddr| source(address).is_some() || self.sources.is_empty();
         self.transports
             .iter()
-            .flat_map(|transport| {
+            .flat_map(|carrier| {
                 let usable = addresses.iter().filter(usable).take(ADDRESSES);
                 usable.map(|address| Candidate {
-                    transport: match transport {
-                        pvd::Transport::Udp => Transport::Datagram,
-                        pvd::Transport::Tcp => Transport::Stream,
-                    },
+                    transport: transport::secured(*carrier),
                     address: *address,
                     source: source(address),
                 })

@@ -24,9 +24,6 @@ use crate::content;
 use crate::session::{Event, Output, SignalSession};
 use crate::time::Now;
 
-/// Sessions with one server that are up at a time, while the older is not given up.
-const ESTABLISHED: usize = 2;
-
 impl<S: dtls::Session> Association<S> {
     /// The route to a destination.
     pub(super) fn route(&mut self, destination: Destination) -> Option<&mut Route<S::Resumption>> {
@@ -37,7 +34,7 @@ impl<S: dtls::Session> Association<S> {
     }
 
     /// The session with a destination that came up last.
-    fn newest(&self, destination: Destination) -> Option<&Live<S>> {
+    pub(super) fn newest(&self, destination: Destination) -> Option<&Live<S>> {
         let with = self
             .sessions
             .iter()
@@ -152,7 +149,10 @@ impl<S: dtls::Session> Association<S> {
                         let place = (destination, entry, candidate);
                         self.open(now, place, path, secured, connector);
                     }
-                    Err(error) => self.failed(now, (destination, entry), &error.to_string()),
+                    Err(error) => {
+                        let place = (destination, entry, candidate);
+                        self.failed(now, place, &error.to_string());
+                    }
                 }
             }
         }
@@ -202,18 +202,6 @@ impl<S: dtls::Session> Association<S> {
             if let Some(route) = self.route(destination) {
                 route.resumptions.insert(transport, resumption);
             }
-        }
-    }
-
-    /// An attempt failed. An alternate server that cannot be reached in any way is given up.
-    fn failed(&mut self, now: Now, (destination, entry): (Destination, usize), reason: &str) {
-        let failure = Effect::Session(Err(reason.to_owned()));
-        self.effects.push_back(failure);
-        let route = self.route(destination);
-        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.to_owned()));
-        let is_without = self.newest(destination).is_none();
-        if destination == Destination::Alternate && is_over && is_without {
-            self.leave_alternate(now, reason);
         }
     }
 
@@ -274,7 +262,7 @@ impl<S: dtls::Session> Association<S> {
     fn on_established(&mut self, now: Now, path: PathId) {
         let Some(live) = self.live(path) else { return };
         let (destination, entry) = (live.destination, live.entry);
-        let address = live.candidate.address;
+        let peer = live.candidate.peer();
         let is_replacement = self.newest(destination).is_some();
         for live in &mut self.sessions {
             if live.path == path {
@@ -283,7 +271,7 @@ impl<S: dtls::Session> Association<S> {
                 live.retire(now);
             }
         }
-        self.effects.push_back(Effect::Session(Ok(address)));
+        self.effects.push_back(Effect::SessionUp(peer));
         if let Some(route) = self.route(destination) {
             let name = route.name.clone();
             route.race.established(now.monotonic, entry, is_replacement);
@@ -295,94 +283,6 @@ impl<S: dtls::Session> Association<S> {
                 part.asking_since = now.monotonic;
             }
         }
-    }
-
-    /// Closes what a newer session has taken the place of. Under attack that is certain only when
-    /// the new one has brought an answer: until then requests go over both (RFC 9132 §4.7).
-    pub(super) fn retire_sessions(&mut self, now: Now) {
-        // With one that serves no more: it keeps its sessions until there is another.
-        let redirected = !self.is_wanted(Destination::Provisioned);
-        if redirected && self.newest(Destination::Alternate).is_some() {
-            self.provisioned.race.given_up();
-            for live in &mut self.sessions {
-                if live.destination == Destination::Provisioned {
-                    live.retire(now);
-                }
-            }
-        }
-        for destination in Destination::ALL {
-            self.retire_older(now, destination);
-        }
-    }
-
-    fn retire_older(&mut self, now: Now, destination: Destination) {
-        let Some(newest) = self.newest(destination) else {
-            return;
-        };
-        let (path, is_proven) = (newest.path, newest.has_answered || !self.is_asking());
-        let kept = if is_proven { 1 } else { ESTABLISHED };
-        let mut up: Vec<(Option<Instant>, PathId)> = self
-            .sessions
-            .iter()
-            .filter(|live| live.is_up() && live.path != path && live.destination == destination)
-            .map(|live| (live.established, live.path))
-            .collect();
-        up.sort_unstable();
-        for (_, old) in up.into_iter().rev().skip(kept - 1) {
-            if let Some(live) = self.live(old) {
-                live.retire(now);
-            }
-        }
-    }
-
-    fn drop_session(&mut self, now: Now, path: PathId, reason: String) {
-        if let Some(live) = self.live(path) {
-            live.session.close(now.monotonic);
-            let outputs: Vec<Output> = std::iter::from_fn(|| live.session.poll_output()).collect();
-            for output in outputs {
-                if let Output::Transmit(datagram) = output {
-                    self.effects.push_back(Effect::Transmit(path, datagram));
-                }
-            }
-        }
-        self.abandon_session(now, path, reason);
-    }
-
-    /// Forgets a session without a word: a server that still hears us would take a farewell for an
-    /// end in order, and not start what is preconfigured for the loss (RFC 9132 §4.7).
-    fn abandon_session(&mut self, now: Now, path: PathId, reason: String) {
-        let Some(at) = self.sessions.iter().position(|live| live.path == path) else {
-            return;
-        };
-        let live = self.sessions.remove(at);
-        let destination = live.destination;
-        if let Some(fresh) = live.session.resumption()
-            && let Some(route) = self.route(destination).filter(|_| !live.is_retired)
-        {
-            route.resumptions.insert(live.candidate.transport, fresh);
-        }
-        self.effects.push_back(Effect::Close(path));
-        match live.established {
-            // Another serves.
-            _ if live.is_retired => {}
-            None => self.failed(now, (destination, live.entry), &reason),
-            Some(_) if self.newest(destination).is_some() => {}
-            Some(_) => {
-                self.effects.push_back(Effect::Session(Err(reason.clone())));
-                if let Some(route) = self.route(destination) {
-                    route.race.ended(reason);
-                }
-            }
-        }
-    }
-
-    /// Ends all sessions in order, at shutdown or when the PvD goes.
-    pub(super) fn close(&mut self, now: Now) {
-        self.is_closed = true;
-        for live in &mut self.sessions {
-            live.retire(now);
-        }
-        self.take_outputs(now);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent::client::{SessionState, State};
+use agent::client::{Note, SessionState, State};
 use coap::Code;
 use pvd::Transport;
 
@@ -209,4 +209,37 @@ fn no_way_is_tried_more_often_than_every_60_s() {
         }
         assert!(rig.paths.len() <= 5, "sockets are closed");
     }
+}
+
+/// Each line of the log can say with whom, and over what.
+#[test]
+fn sessions_and_attempts_are_noted_with_address_and_transport() {
+    let mut rig = Rig::over(&[Transport::Udp, Transport::Tcp]);
+    rig.set(FIXED6, Behaviour::Refusing);
+    rig.set(FIXED4, Behaviour::Refusing);
+    rig.set(TCP6, Behaviour::Up);
+    rig.advance(seconds(30));
+    let noted = rig.notes.iter().filter_map(|note| match note {
+        Note::SessionUp(id, peer) => Some((id, peer, None)),
+        Note::SessionDown(id, peer, why) => Some((id, peer, Some(why.as_str()))),
+        _ => None,
+    });
+    let noted = noted.filter(|(id, ..)| id.server == "dots.fixed.example");
+    let noted: Vec<_> = noted
+        .map(|(_, peer, why)| (peer.address.to_string(), peer.transport, why))
+        .collect();
+    let expected = [
+        (
+            FIXED6.to_owned(),
+            dtls::Transport::Datagram,
+            Some("port closed"),
+        ),
+        (
+            FIXED4.to_owned(),
+            dtls::Transport::Datagram,
+            Some("port closed"),
+        ),
+        (FIXED6.to_owned(), dtls::Transport::Stream, None),
+    ];
+    assert_eq!(noted, expected);
 }

@@ -1,14 +1,13 @@
 //! One structured line for each thing that happened.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use agent::client::{Client, Connector, Note, Redirection, SessionReport, State};
+use agent::client::{Note, Peer, Redirection, State};
 use agent::server_selection::AssociationId;
-use dtls::Transport;
 
 use crate::control;
+use crate::words;
 
 /// Attempts that fail for the same reason within this time are of one round, and one line.
 const ROUND: Duration = Duration::from_secs(10);
@@ -21,7 +20,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Says what happened.
-    pub(super) fn note<C: Connector>(&mut self, now: Instant, note: &Note, agent: &Client<C>) {
+    pub(super) fn note(&mut self, now: Instant, note: &Note) {
         match note {
             Note::Conflict(id, association, mid, Some(conflict)) => {
                 let cause = conflict.cause.map(|cause| cause.to_string());
@@ -39,18 +38,18 @@ impl Log {
             Note::Redirect(association, Redirection::Left { from, reason }) => {
                 tracing::info!(pvd = %association.pvd, server = association.server, from, reason, "back from a redirect");
             }
-            Note::SessionUp(association, remote) => {
+            Note::SessionUp(association, Peer { transport, address }) => {
                 self.failures.remove(association);
-                let transport = transport(&agent.sessions(), association, *remote);
-                tracing::info!(pvd = %association.pvd, server = association.server, transport, %remote, "session established");
+                let transport = words::of_transport(*transport);
+                tracing::info!(pvd = %association.pvd, server = association.server, transport, remote = %address, "session established");
             }
-            Note::SessionDown(association, reason)
-                if self.is_repeated(now, association, reason) =>
-            {
-                tracing::debug!(pvd = %association.pvd, server = association.server, reason, "no session");
-            }
-            Note::SessionDown(association, reason) => {
-                tracing::warn!(pvd = %association.pvd, server = association.server, reason, "no session");
+            Note::SessionDown(association, Peer { transport, address }, reason) => {
+                let transport = words::of_transport(*transport);
+                if self.is_repeated(now, association, reason) {
+                    tracing::debug!(pvd = %association.pvd, server = association.server, transport, remote = %address, reason, "no session");
+                } else {
+                    tracing::warn!(pvd = %association.pvd, server = association.server, transport, remote = %address, reason, "no session");
+                }
             }
             Note::Request(id, association, mid, state) => {
                 let reason = match state {
@@ -75,23 +74,6 @@ impl Log {
         self.failures.insert(association.clone(), failure);
         false
     }
-}
-
-/// Over what the session runs that came up last with an address.
-fn transport(
-    sessions: &[SessionReport],
-    association: &AssociationId,
-    remote: SocketAddr,
-) -> Option<&'static str> {
-    let session = sessions.iter().find(|it| it.association == *association)?;
-    let up = session.connections.iter().filter(|it| it.remote == remote);
-    let last = up
-        .filter(|it| it.since.is_some())
-        .max_by_key(|it| it.since)?;
-    Some(match last.transport {
-        Transport::Datagram => "udp",
-        Transport::Stream => "tcp",
-    })
 }
 
 #[cfg(test)]

@@ -98,7 +98,6 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 async fn serve(config: ClientConfig) -> Result<(), Error> {
     let mut store = SqliteStore::open(&config.state)?;
     let connector = OpensslConnector::new(&config)?;
-    let now = clock::now();
     let seed = clock::short_seed().map_err(|error| Error::System {
         what: "get randomness",
         error: error.into(),
@@ -106,7 +105,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let known = ClientStore::load(&mut store)?;
     let known = (known.associations, known.requests);
     let pvds = config.pvd_set();
-    let mut agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
+    let mut agent = Client::new(clock::now(), connector, pvds, known, MAX_REQUESTS, seed);
     agent.set_policy(config.policy.clone());
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
@@ -218,7 +217,7 @@ impl Daemon {
                     continue;
                 }
                 Action::Noted(note) => {
-                    self.log.note(clock::now().monotonic, &note, &self.agent);
+                    self.log.note(clock::now().monotonic, &note);
                     continue;
                 }
                 _ => self.memory.write(clock::now().monotonic),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::server_selection::Policy;
+use agent::transport::described;
 use ipnet::IpNet;
 use pvd::{DotsAgent, InterfaceName, ProvisioningDomain, PvdId, PvdSet};
 use rustix::io::Errno;
@@ -76,7 +77,7 @@ impl ClientConfig {
             let servers = pvd.dots.iter().map(|server| pvd::DotsServer {
                 name: server.name.to_string(),
                 addresses: server.addresses.clone(),
-                transports: server.transports.iter().map(transport).collect(),
+                transports: server.transports.iter().map(|it| described(*it)).collect(),
             });
             set.insert(ProvisioningDomain {
                 interface: pvd.interface.clone(),
@@ -95,13 +96,6 @@ impl ClientConfig {
             set.insert_independent(*prefix);
         }
         set
-    }
-}
-
-fn transport(configured: &dtls::Transport) -> pvd::Transport {
-    match configured {
-        dtls::Transport::Datagram => pvd::Transport::Udp,
-        dtls::Transport::Stream => pvd::Transport::Tcp,
     }
 }
 

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use dtls::Transport;
 use rustix::fs::Access;
 use rustix::process::geteuid;
 
@@ -17,6 +16,7 @@ use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place};
 use super::transport::Transports;
 use crate::server;
+use crate::words;
 
 /// Where distributions keep `nft`, which the `PATH` of an ordinary user may not name.
 const SYSTEM_PROGRAMS: &str = "/usr/sbin";
@@ -32,7 +32,7 @@ pub(super) fn note_listen(
             let Err(source) = server::try_listen(*value, *transport) else {
                 continue;
             };
-            let (address, transport) = (*value, name(*transport));
+            let (address, transport) = (*value, words::protocol_of(*transport));
             let kind = match source.kind() {
                 ErrorKind::AddrInUse => ProblemKind::AddressTaken { address, transport },
                 ErrorKind::PermissionDenied => ProblemKind::AddressNotAllowed {
@@ -48,13 +48,6 @@ pub(super) fn note_listen(
             };
             diagnostics.note(place, kind);
         }
-    }
-}
-
-fn name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Datagram => "UDP",
-        Transport::Stream => "TCP",
     }
 }
 

@@ -7,6 +7,7 @@ use dtls::Transport;
 use super::note_doubles;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
+use crate::words::TRANSPORTS;
 
 /// What carries the sessions: at least one, UDP before TCP.
 pub(crate) type Transports = BTreeSet<Transport>;
@@ -22,8 +23,7 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
     let mut complete = !entries.is_empty();
     let mut transports = Vec::new();
     for entry in entries {
-        let choices = [("udp", Transport::Datagram), ("tcp", Transport::Stream)];
-        let transport = entry.choice(WANTED, choices, diagnostics);
+        let transport = entry.choice(WANTED, TRANSPORTS, diagnostics);
         complete &= transport.is_some();
         transports.extend(transport);
     }

@@ -51,6 +51,7 @@ use crate::descriptors;
 use crate::resolver::{self, Resolver};
 use crate::sessions;
 use crate::shutdown;
+use crate::words;
 
 /// Files that are not sessions: the state, the control socket and its callers, nft.
 const RESERVED_FILES: u64 = 256;
@@ -217,10 +218,7 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Bound>, Error> {
     let bind = |(address, transport)| {
         Bound::new(address, transport).map_err(|error| Error::Listen {
             address,
-            transport: match transport {
-                Transport::Datagram => "UDP",
-                Transport::Stream => "TCP",
-            },
+            transport: words::protocol_of(transport),
             error,
         })
     };

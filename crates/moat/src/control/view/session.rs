@@ -9,6 +9,7 @@ use dtls::Transport;
 use serde::{Deserialize, Serialize};
 
 use super::state::seconds_until;
+use crate::words;
 
 /// The client's session with a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,7 +95,7 @@ impl ServerSessionView {
         Self {
             session: session.0,
             customer: customer.map(str::to_owned),
-            transport: peer.map(|(_, transport)| word_of(transport).to_owned()),
+            transport: peer.map(|(_, transport)| words::of_transport(transport).to_owned()),
             remote: peer.map(|(remote, _)| remote.to_string()),
         }
     }
@@ -144,7 +145,7 @@ impl ConnectionView {
     fn new(report: &ConnectionReport, now: Instant) -> Self {
         Self {
             server: report.server_name.clone(),
-            transport: word_of(report.transport).to_owned(),
+            transport: words::of_transport(report.transport).to_owned(),
             source: report.source.map(|source| source.to_string()),
             remote: report.remote.to_string(),
             established: report
@@ -159,11 +160,4 @@ impl ConnectionView {
 /// Milliseconds with three digits behind the point.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
-}
-
-fn word_of(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Datagram => "udp",
-        Transport::Stream => "tcp",
-    }
 }
