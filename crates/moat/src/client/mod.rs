@@ -5,6 +5,7 @@
 //! control ---commands---->   <-- when every server has answered, or after ten seconds
 //! ```
 
+mod boot;
 mod commands;
 mod connector;
 mod log;
@@ -96,6 +97,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 async fn serve(config: ClientConfig) -> Result<(), Error> {
+    let written = boot::last_written(&config.state);
     let mut store = SqliteStore::open(&config.state)?;
     let connector = OpensslConnector::new(&config)?;
     let seed = clock::short_seed().map_err(|error| Error::System {
@@ -105,7 +107,8 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let known = ClientStore::load(&mut store)?;
     let known = (known.associations, known.requests);
     let pvds = config.pvd_set();
-    let mut agent = Client::new(clock::now(), connector, pvds, known, MAX_REQUESTS, seed);
+    let now = boot::not_before(clock::now(), written);
+    let mut agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
     agent.set_policy(config.policy.clone());
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
