@@ -159,3 +159,41 @@ async fn write(
         waiting.set(waiting.get().saturating_sub(chunk.len()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    /// A peer that sends a lot fills no queue: the next of it is read when what was
+    /// read before has been taken.
+    #[test]
+    fn a_connection_waits_for_its_turn() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut peer = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (chunks, mut incoming) = mpsc::channel(8);
+            let opened = async { Ok(stream) };
+            let _connection = Connection::spawn(opened, chunks, |it| it);
+            peer.write_all(b"one").await.unwrap();
+            let Some(Incoming::Chunk(first, turn)) = incoming.recv().await else {
+                panic!("nothing was read");
+            };
+            assert_eq!(first, b"one");
+            peer.write_all(b"two").await.unwrap();
+            let early = tokio::time::timeout(Duration::from_millis(100), incoming.recv());
+            assert!(early.await.is_err());
+            drop(turn);
+            let second = incoming.recv().await;
+            assert!(matches!(second, Some(Incoming::Chunk(octets, _)) if octets == b"two"));
+        });
+    }
+}

@@ -62,3 +62,41 @@ async fn resolve(
         ttl: u32::try_from(found.ttl.as_secs()).unwrap_or(u32::MAX),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::super::inputs::queue;
+    use super::*;
+    use crate::resolver::Link;
+
+    /// Names that nobody answers for do not pile up.
+    #[test]
+    fn names_beyond_the_places_fail_at_once() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let servers = [silent.local_addr().unwrap()];
+            let resolver = Resolver::of_pvd(&servers, Link::default()).unwrap();
+            let (inputs, waiting) = queue();
+            let (names, asked) = unbounded_channel();
+            for number in 0..=LOOKUPS {
+                let name: DomainName = format!("n{number}.example").parse().unwrap();
+                names.send(name).unwrap();
+            }
+            drop(names);
+            look_up(Some(resolver), asked, inputs).await;
+            let Some(ToAuthority::Input(Input::Resolved(name, Err(error)))) = waiting.take() else {
+                panic!("all were looked up");
+            };
+            let last = format!("n{LOOKUPS}.example");
+            assert_eq!(name.to_string(), last);
+            assert!(error.to_string().contains("too many"), "{error}");
+            assert!(waiting.take().is_none());
+        });
+    }
+}
