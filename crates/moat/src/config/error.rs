@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 
-use super::problem::{ProblemKind, advice};
+use super::problem::ProblemKind;
+use super::wording::advice;
 
 /// Why a configuration file gave no configuration.
 #[derive(Debug, thiserror::Error)]

@@ -22,6 +22,7 @@ mod server;
 mod tests;
 mod transport;
 mod value;
+mod wording;
 
 use std::fmt::Display;
 use std::fs::File;

@@ -1,6 +1,5 @@
 //! Everything that can be wrong in a configuration file, in sentences: what was found, and what to write instead.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,9 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::error::Severity;
-
-/// Longest piece of a file that a message quotes, in characters.
-const QUOTE_LIMIT: usize = 64;
+use super::wording::{KeyHint, List, Quoted, advice, example_prefix, full_length};
 
 /// What is wrong. The texts say what was found and what to write instead.
 #[derive(Debug, thiserror::Error)]
@@ -351,61 +348,4 @@ pub(crate) enum KeyProblem {
     Pem,
     #[error("its key has {octets} octets, and 16 to 256 are possible")]
     Length { octets: usize },
-}
-
-fn example_prefix(text: &str) -> &'static str {
-    if text.contains(':') {
-        "2001:db8:f:100::/56"
-    } else {
-        "203.0.113.0/28"
-    }
-}
-
-fn full_length(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-pub(super) fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            "check the name; a relative one is looked up from the configuration's folder"
-        }
-        io::ErrorKind::PermissionDenied => "let the user that runs moat read it",
-        _ => "name a file that can be read",
-    }
-}
-
-/// A piece of the file in quotes: escaped and not too long.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(QUOTE_LIMIT) {
-            Some((end, _)) => write!(f, "{:?}...", self.0.get(..end).unwrap_or_default()),
-            None => write!(f, "{:?}", self.0),
-        }
-    }
-}
-
-struct List<'a, T>(&'a [T]);
-
-impl<T: fmt::Display> fmt::Display for List<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, item) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{item}")?;
-        }
-        Ok(())
-    }
-}
-
-struct KeyHint<'a>(&'a [&'static str], &'a Option<&'static str>);
-
-impl fmt::Display for KeyHint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.1 {
-            Some(nearest) => write!(f, "did you mean {nearest}?"),
-            None => write!(f, "its keys are {}", List(self.0)),
-        }
-    }
 }
