@@ -190,3 +190,31 @@ fn of_a_status_that_flickers_one_is_noted_every_3_s() {
         "{noted:?}"
     );
 }
+
+/// Covers: S-044. An error ends an observation, whatever options it carries (RFC 7641 §4.2).
+#[test]
+fn an_observation_goes_on_only_after_a_success_code() {
+    for code in [Code::INTERNAL_SERVER_ERROR, Code::NOT_FOUND] {
+        let mut rig = Rig::new();
+        let id = rig.mitigate(&[FIXED_HOST], 6000);
+        let put = rig.one(Code::PUT);
+        rig.grant(&put, 6000);
+        let get = rig.one(Code::GET);
+        let observe = |options: &mut coap::Options| {
+            options.push_uint(coap::OptionNumber::OBSERVE, 1);
+        };
+        rig.answer(&get, code, observe, b"trouble");
+        if code == Code::NOT_FOUND {
+            rig.advance(seconds(3));
+            let put = rig.one(Code::PUT);
+            rig.grant(&put, 6000);
+        } else {
+            rig.advance(seconds(14));
+            assert!(rig.take().is_empty(), "{code}");
+            rig.advance(seconds(1));
+        }
+        let get = rig.one(Code::GET);
+        rig.status(&get, Some(2), Status::AttackStopped, 6000);
+        assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
+    }
+}
