@@ -330,3 +330,17 @@ fn a_server_in_trouble_is_asked_to_refresh_again() {
         assert!(matches!(rig.state(id), State::Accepted(_)));
     }
 }
+
+/// Covers: S-008, S-030. A refresh that is refused ends what was granted, as far as is known here.
+#[test]
+fn a_refused_refresh_is_shown_and_not_repeated() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(1000, 400);
+    rig.advance(seconds(200));
+    let put = rig.one(Code::PUT);
+    rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no more");
+    let (code, diagnostic) = (Code::FORBIDDEN, "no more".to_owned());
+    assert_eq!(rig.state(id), State::Refused { code, diagnostic });
+    rig.advance(seconds(600));
+    assert!(rig.take().is_empty());
+}

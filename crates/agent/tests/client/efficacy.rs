@@ -157,3 +157,18 @@ fn a_server_that_refuses_the_query_is_asked_without_it() {
         assert!(rig.one(Code::GET).queries().is_empty());
     }
 }
+
+/// Covers: S-047. A refresh that is under way puts it off and does not take its place.
+#[test]
+fn what_is_told_during_a_refresh_is_told_after_it() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(1000, 400);
+    rig.advance(seconds(200));
+    let put = rig.one(Code::PUT);
+    assert_eq!(put.body().attack_status, None);
+    tell(&mut rig, id, AttackStatus::UnderAttack).unwrap();
+    assert!(rig.take().is_empty());
+    rig.grant(&put, 800);
+    let update = rig.one(Code::PUT);
+    assert_eq!(update.body().attack_status, Some(AttackStatus::UnderAttack));
+}
