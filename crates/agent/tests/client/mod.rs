@@ -3,6 +3,7 @@
 mod answers;
 mod asking;
 mod circles;
+mod clear;
 mod conflicts;
 mod efficacy;
 mod happy_eyeballs;

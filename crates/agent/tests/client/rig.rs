@@ -5,24 +5,25 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::client::{
-    Action, AssociationRecord, Change, Client, Connection, Connector, Note, PartReport, PathId,
-    RequestId, RequestRecord, State,
+    Action, AssociationRecord, Change, Client, Note, PartReport, PathId, RequestId, RequestRecord,
+    State,
 };
 use agent::server_selection::AssociationId;
 use agent::session::SessionParameters;
 use coap::{Code, Message, MessageType};
-use dots::identifiers::{Cuid, Mid};
+use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::Status;
 use dots::target::Target;
 use dtls::Transport;
 use pvd::PvdSet;
 
+use super::clear::Clear;
 use super::home;
 pub(crate) use super::home::{FIXED_HOST, FIXED4, FIXED6, MOBILE_HOST, MOBILE4};
 use super::replies::Asked;
 use super::wire;
-use crate::world::{self, BYE, ClearSession, DATA, EPOCH, HELLO, WELCOME, seconds};
+use crate::world::{self, BYE, DATA, EPOCH, HELLO, WELCOME, seconds};
 
 /// How a server's address behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,34 +38,6 @@ pub(crate) enum Behaviour {
     Refusing,
     /// It ends each session as soon as that is up.
     Slamming,
-}
-
-pub(crate) struct Clear(SessionParameters);
-
-impl Connector for Clear {
-    type Session = ClearSession;
-
-    fn connect(
-        &mut self,
-        now: Instant,
-        _: &AssociationId,
-        connection: Connection<'_>,
-        _: Option<&()>,
-    ) -> Result<Self::Session, dtls::ConfigError> {
-        let peer = world::peer(connection.server_name, 9);
-        Ok(match connection.transport {
-            Transport::Datagram => ClearSession::new(now, peer),
-            Transport::Stream => ClearSession::over_stream(now, peer),
-        })
-    }
-
-    fn cuid(&self, association: &AssociationId) -> Cuid {
-        association.pvd.to_string().parse().unwrap()
-    }
-
-    fn parameters(&self) -> &SessionParameters {
-        &self.0
-    }
 }
 
 /// A socket that the client had opened.
@@ -169,7 +142,7 @@ impl Rig {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
-        Client::new(now, Clear(parameters), pvds, known, MAX_REQUESTS, 7)
+        Client::new(now, Clear::new(parameters), pvds, known, MAX_REQUESTS, 7)
     }
 
     pub(crate) fn now(&self) -> Now {
