@@ -5,9 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use agent::client::{
-    Action, AssociationRecord, Change, Client, PathId, Refusal, RequestId, RequestRecord,
+    Action, AssociationRecord, Change, Client, PathId, Refusal, RequestId, RequestRecord, Snapshot,
+    WantedRecord,
 };
-use agent::server_selection::AssociationId;
+use agent::server_selection::{AssociationId, Policy};
 use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
 use dots::target::Target;
@@ -31,6 +32,8 @@ const FIRST_PORT: u16 = 20_000;
 pub struct ClientStore {
     /// What it knows of its servers.
     pub associations: BTreeMap<AssociationId, AssociationRecord>,
+    /// What it wants.
+    pub wanted: BTreeMap<RequestId, WantedRecord>,
     /// What it asked for and has not seen the end of.
     pub requests: BTreeMap<(RequestId, AssociationId, Mid), RequestRecord>,
 }
@@ -201,6 +204,12 @@ impl Home {
                 let key = record.association.clone();
                 self.store.associations.insert(key, record);
             }
+            Action::Persist(Change::PutWanted(record)) => {
+                self.store.wanted.insert(record.id, record);
+            }
+            Action::Persist(Change::DeleteWanted(id)) => {
+                self.store.wanted.remove(&id);
+            }
             Action::Persist(Change::PutRequest(record)) => {
                 let key = (record.id, record.association.clone(), record.mid);
                 self.store.requests.insert(key, record);
@@ -229,13 +238,16 @@ fn client(
     store: &ClientStore,
     seed: u64,
 ) -> Client<PlaintextConnector> {
-    let known = store.associations.values().cloned().collect();
-    let requests = store.requests.values().cloned().collect();
+    let snapshot = Snapshot {
+        associations: store.associations.values().cloned().collect(),
+        wanted: store.wanted.values().cloned().collect(),
+        requests: store.requests.values().cloned().collect(),
+    };
     Client::new(
         clocks.show(now),
         PlaintextConnector::new(name),
-        pvds.clone(),
-        (known, requests),
+        (pvds.clone(), Policy::default()),
+        snapshot,
         REQUESTS,
         seed,
     )

@@ -9,20 +9,10 @@
 mod error;
 mod sqlite;
 
-use agent::client::{AssociationRecord, RequestRecord};
-use agent::server::Snapshot;
+use agent::{client, server};
 
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
-
-/// The state of a client.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClientSnapshot {
-    /// In the order of their names.
-    pub associations: Vec<AssociationRecord>,
-    /// In the order of request and association.
-    pub requests: Vec<RequestRecord>,
-}
 
 /// Durable state of a server.
 pub trait ServerStore: Send {
@@ -30,14 +20,14 @@ pub trait ServerStore: Send {
     ///
     /// # Errors
     /// When the state cannot be read or does not decode.
-    fn load(&mut self) -> Result<Snapshot, StoreError>;
+    fn load(&mut self) -> Result<server::Snapshot, StoreError>;
 
     /// Makes all changes, in order, or none of them. They survive a crash of the process and of the
     /// machine once this has returned; the price is one fsync for the batch, whatever its length.
     ///
     /// # Errors
     /// When the changes could not be written; nothing of the batch is in force then.
-    fn commit(&mut self, changes: &[agent::server::Change]) -> Result<(), StoreError>;
+    fn commit(&mut self, changes: &[server::Change]) -> Result<(), StoreError>;
 }
 
 /// Durable state of a client.
@@ -46,12 +36,12 @@ pub trait ClientStore: Send {
     ///
     /// # Errors
     /// When the state cannot be read or does not decode.
-    fn load(&mut self) -> Result<ClientSnapshot, StoreError>;
+    fn load(&mut self) -> Result<client::Snapshot, StoreError>;
 
     /// As [`ServerStore::commit`].
     ///
     /// # Errors
     /// When the changes could not be written, or a target names nothing or too much
     /// ([`StoreError::Target`]); nothing of the batch is in force then.
-    fn commit(&mut self, changes: &[agent::client::Change]) -> Result<(), StoreError>;
+    fn commit(&mut self, changes: &[client::Change]) -> Result<(), StoreError>;
 }

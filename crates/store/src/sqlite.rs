@@ -12,10 +12,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use agent::server::Snapshot;
+use agent::{client, server};
 use rusqlite::{Connection, ErrorCode};
 
-use crate::{ClientSnapshot, ClientStore, ServerStore, StoreError};
+use crate::{ClientStore, ServerStore, StoreError};
 
 /// The state of a server or a client in one SQLite file, which it holds for itself alone from open
 /// to drop.
@@ -79,28 +79,29 @@ impl SqliteStore {
 }
 
 impl ServerStore for SqliteStore {
-    fn load(&mut self) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot {
+    fn load(&mut self) -> Result<server::Snapshot, StoreError> {
+        Ok(server::Snapshot {
             mitigations: read::mitigations(&self.connection, &self.path)?,
             resources: resources::read(&self.connection, &self.path)?,
         })
     }
 
-    fn commit(&mut self, changes: &[agent::server::Change]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[server::Change]) -> Result<(), StoreError> {
         write::batch(&mut self.connection, &self.path, changes, write::server)?;
         self.check_file()
     }
 }
 
 impl ClientStore for SqliteStore {
-    fn load(&mut self) -> Result<ClientSnapshot, StoreError> {
-        Ok(ClientSnapshot {
+    fn load(&mut self) -> Result<client::Snapshot, StoreError> {
+        Ok(client::Snapshot {
             associations: read::associations(&self.connection, &self.path)?,
+            wanted: read::wanted(&self.connection, &self.path)?,
             requests: read::requests(&self.connection, &self.path)?,
         })
     }
 
-    fn commit(&mut self, changes: &[agent::client::Change]) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &[client::Change]) -> Result<(), StoreError> {
         write::batch(&mut self.connection, &self.path, changes, write::client)?;
         self.check_file()
     }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use agent::client::{self, RequestId};
 use agent::server::{self, Standing};
 use agent::server_selection::AssociationId;
-use common::{association, association_id, mitigation, mitigation_key, request, target};
+use common::{association, association_id, mitigation, mitigation_key, request, target, wanted};
 use dots::identifiers::Mid;
 use proptest::prelude::*;
-use store::{ClientSnapshot, ClientStore, ServerStore, SqliteStore};
+use store::{ClientStore, ServerStore, SqliteStore};
 
 /// Few different keys, so that changes meet; odd texts, so that their order and escaping matter.
 const NAMES: [&str; 5] = ["home", "A", "é", "'; DROP TABLE mitigation; --", "a%"];
@@ -90,6 +90,10 @@ fn client_change() -> impl Strategy<Value = client::Change> {
             [record.withdrawing, record.trigger_mitigation] = flags;
             client::Change::PutRequest(record)
         }),
+        (number(), any::<bool>(), time()).prop_map(|(id, is_seen, wanted_until)| {
+            client::Change::PutWanted(wanted(id, is_seen, wanted_until))
+        }),
+        number().prop_map(|id| client::Change::DeleteWanted(RequestId(id))),
         (number(), association_name(), mid()).prop_map(|(id, name, mid)| {
             client::Change::DeleteRequest(RequestId(id), name, Mid(mid))
         }),
@@ -131,10 +135,11 @@ proptest! {
     }
 
     #[test]
-    fn the_file_of_a_client_behaves_as_two_maps(batches in batches(client_change())) {
+    fn the_file_of_a_client_behaves_as_three_maps(batches in batches(client_change())) {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.db");
-        let (mut associations, mut requests) = (BTreeMap::new(), BTreeMap::new());
+        let (mut associations, mut all_wanted) = (BTreeMap::new(), BTreeMap::new());
+        let mut requests = BTreeMap::new();
         let mut file = SqliteStore::open(&path).expect("a store");
         for (batch, reopen) in batches {
             ClientStore::commit(&mut file, &batch).expect("the file takes it");
@@ -142,6 +147,12 @@ proptest! {
                 match change {
                     client::Change::PutAssociation(record) => {
                         associations.insert(record.association.clone(), record);
+                    }
+                    client::Change::PutWanted(record) => {
+                        all_wanted.insert(record.id, record);
+                    }
+                    client::Change::DeleteWanted(id) => {
+                        all_wanted.remove(&id);
                     }
                     client::Change::PutRequest(record) => {
                         let key = (record.id, record.association.clone(), record.mid);
@@ -156,8 +167,9 @@ proptest! {
                 drop(file);
                 file = SqliteStore::open(&path).expect("the store again");
             }
-            let expected = ClientSnapshot {
+            let expected = client::Snapshot {
                 associations: associations.values().cloned().collect(),
+                wanted: all_wanted.values().cloned().collect(),
                 requests: requests.values().cloned().collect(),
             };
             prop_assert_eq!(ClientStore::load(&mut file).expect("the records"), expected);

@@ -7,11 +7,13 @@ use std::fs;
 
 use agent::client::{self, RequestId};
 use agent::server::{self, AcceptList, Alias, ClientKey, ClientResources, Standing};
-use common::{association, association_id, mitigation, mitigation_key, request, snapshot, target};
+use common::{
+    association, association_id, mitigation, mitigation_key, request, snapshot, target, wanted,
+};
 use dots::identifiers::Mid;
 use dots::target::Target;
 use rusqlite::Connection;
-use store::{ClientSnapshot, ClientStore, ServerStore, SqliteStore, StoreError};
+use store::{ClientStore, ServerStore, SqliteStore, StoreError};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -51,7 +53,7 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("state.db");
     let mut store = SqliteStore::open(&path)?;
-    assert_eq!(ClientStore::load(&mut store)?, ClientSnapshot::default());
+    assert_eq!(ClientStore::load(&mut store)?, client::Snapshot::default());
     let mut huge = request(u64::MAX, "x");
     huge.wanted_until_unix = None;
     huge.withdrawing = true;
@@ -67,6 +69,10 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
         &[
             client::Change::PutAssociation(association("y", u32::MAX)),
             client::Change::PutAssociation(association("x", 0)),
+            client::Change::PutWanted(wanted(u64::MAX, true, None)),
+            client::Change::PutWanted(wanted(1, false, Some(7))),
+            client::Change::PutWanted(wanted(2, false, Some(7))),
+            client::Change::DeleteWanted(RequestId(2)),
             client::Change::PutRequest(huge.clone()),
             client::Change::PutRequest(request(1, "y")),
             client::Change::PutRequest(request(1, "x")),
@@ -77,8 +83,9 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     let mut store = SqliteStore::open(&path)?;
     assert_eq!(
         ClientStore::load(&mut store)?,
-        ClientSnapshot {
+        client::Snapshot {
             associations: vec![association("x", 0), association("y", u32::MAX)],
+            wanted: vec![wanted(1, false, Some(7)), wanted(u64::MAX, true, None)],
             requests: vec![request(1, "x"), request(1, "y"), huge],
         }
     );
@@ -130,8 +137,9 @@ fn a_put_replaces_and_a_delete_removes() -> Outcome {
     )?;
     assert_eq!(
         ClientStore::load(&mut store)?,
-        ClientSnapshot {
+        client::Snapshot {
             associations: vec![association("x", 0)],
+            wanted: vec![],
             requests: vec![request(1, "y")],
         }
     );
@@ -161,7 +169,7 @@ fn a_target_that_cannot_be_encoded_is_refused_with_its_whole_batch() -> Outcome 
         ),
         "{error:?}"
     );
-    assert_eq!(ClientStore::load(&mut store)?, ClientSnapshot::default());
+    assert_eq!(ClientStore::load(&mut store)?, client::Snapshot::default());
     // And the store goes on working.
     ClientStore::commit(&mut store, &batch[..1])?;
     assert_eq!(ClientStore::load(&mut store)?.associations.len(), 1);

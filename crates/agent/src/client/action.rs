@@ -9,7 +9,7 @@ use dtls::Transport;
 use pvd::InterfaceName;
 
 use super::{PathId, RequestId, State};
-use crate::server_selection::{AssociationId, Selection};
+use crate::server_selection::{AssociationId, Attack, Selection};
 
 /// What the client wants done, in this order.
 #[derive(Debug)]
@@ -52,6 +52,10 @@ pub enum Change {
     PutAssociation(AssociationRecord),
     /// A part of a request is wanted, or is being withdrawn.
     PutRequest(RequestRecord),
+    /// Something is wanted, whoever is asked for it, or for another time than before.
+    PutWanted(WantedRecord),
+    /// It is not wanted any more.
+    DeleteWanted(RequestId),
     /// A part of a request is over.
     DeleteRequest(RequestId, AssociationId, Mid),
 }
@@ -65,6 +69,30 @@ pub struct AssociationRecord {
     pub cuid: Cuid,
     /// No mid from here on was ever used.
     pub reserved_mid: Mid,
+}
+
+/// What a client must remember of a request, besides who is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedRecord {
+    /// The request.
+    pub id: RequestId,
+    /// What is to be protected.
+    pub attack: Attack,
+    /// False: only to be started once the session is lost (RFC 9132 §4.4.1.1).
+    pub trigger_mitigation: bool,
+    /// Until when it is wanted, in seconds since 1970; `None`: until it is withdrawn.
+    pub wanted_until_unix: Option<u64>,
+}
+
+/// What a client takes up again after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// In the order of their names.
+    pub associations: Vec<AssociationRecord>,
+    /// In the order of their numbers.
+    pub wanted: Vec<WantedRecord>,
+    /// In the order of request, association and mid.
+    pub requests: Vec<RequestRecord>,
 }
 
 /// What a client must remember about a part of a request.

@@ -69,6 +69,8 @@ pub(super) struct Association<S: dtls::Session> {
     /// shows that it does not understand the query.
     pub(super) filters_content: bool,
     pub(super) is_closed: bool,
+    /// Its server is named no more: until when it goes on, only to withdraw.
+    pub(super) leaving: Option<Instant>,
     pub(super) effects: VecDeque<Effect>,
     pub(super) seeds: fastrand::Rng,
 }
@@ -103,6 +105,7 @@ impl<S: dtls::Session> Association<S> {
             collisions: 0,
             filters_content: true,
             is_closed: false,
+            leaving: None,
             effects: VecDeque::new(),
             seeds: fastrand::Rng::with_seed(seed),
         }
@@ -217,6 +220,7 @@ impl<S: dtls::Session> Association<S> {
             .chain(self.next_attempt())
             .chain(self.redirect_timeout())
             .chain(self.telling.next_timeout())
+            .chain(self.leaving.filter(|_| !self.is_closed))
             .min()
     }
 
@@ -242,6 +246,7 @@ impl<S: dtls::Session> Association<S> {
             at.is_some_and(|at| at <= now.monotonic)
         };
         self.unanswered = Destination::ALL.into_iter().filter(past).collect();
+        self.settle_leaving(now);
         self.open_sessions(now, connector, next_path);
         self.take_outputs(now);
         self.send_wants(now);

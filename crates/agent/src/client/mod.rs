@@ -14,6 +14,7 @@ mod asking;
 mod association;
 mod closing;
 mod exchange;
+mod homing;
 mod mids;
 mod moving;
 mod part;
@@ -27,19 +28,20 @@ mod sessions;
 mod splitting;
 mod state;
 mod telling;
+mod wanted;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use dots::identifiers::{Cuid, Mid};
+use dots::identifiers::Cuid;
 use dtls::Transport;
 use pvd::PvdSet;
 
 pub use self::action::{
-    Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord,
+    Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord, Snapshot,
+    WantedRecord,
 };
 use self::association::{Association, Effect};
 use self::part::{Part, Wish};
@@ -47,7 +49,8 @@ pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };
 pub use self::state::{End, Pause, State, Waiting};
-use crate::server_selection::{AssociationId, Policy, Selection, SessionStates};
+use self::wanted::Wanted;
+use crate::server_selection::{AssociationId, Policy, SessionStates};
 use crate::session::SessionParameters;
 use crate::time::Now;
 
@@ -105,10 +108,13 @@ pub struct Client<C: Connector> {
     pvds: PvdSet,
     policy: Policy,
     associations: BTreeMap<AssociationId, Association<C::Session>>,
-    selections: BTreeMap<RequestId, Selection>,
+    /// Of servers that there was an association with.
+    known: BTreeMap<AssociationId, AssociationRecord>,
+    requests: BTreeMap<RequestId, Wanted>,
     next_request: RequestId,
     next_path: PathId,
     max_requests: usize,
+    seeds: fastrand::Rng,
     actions: VecDeque<Action>,
 }
 
@@ -121,74 +127,64 @@ impl<C: Connector> SessionStates for Client<C> {
 }
 
 impl<C: Connector> Client<C> {
-    /// A client as the store left it. Sessions with all servers are begun at the first
-    /// [`Client::handle_timeout`].
+    /// A client as the store left it, in these PvDs and with this policy. Sessions with all servers
+    /// are begun at the first [`Client::handle_timeout`].
     pub fn new(
         now: Now,
         connector: C,
-        pvds: PvdSet,
-        (known, requests): (Vec<AssociationRecord>, Vec<RequestRecord>),
+        (pvds, policy): (PvdSet, Policy),
+        snapshot: Snapshot,
         max_requests: usize,
         seed: u64,
     ) -> Self {
-        let mut seeds = fastrand::Rng::with_seed(seed);
-        let mut known: BTreeMap<AssociationId, AssociationRecord> = known
-            .into_iter()
-            .map(|record| (record.association.clone(), record))
-            .collect();
+        let known = snapshot.associations.into_iter();
+        let known = known.map(|record| (record.association.clone(), record));
         let mut client = Self {
             connector,
             associations: BTreeMap::new(),
-            selections: BTreeMap::new(),
+            known: known.collect(),
+            requests: BTreeMap::new(),
             next_request: RequestId(1),
             next_path: PathId::default(),
             max_requests,
+            seeds: fastrand::Rng::with_seed(seed),
             actions: VecDeque::new(),
             pvds,
-            policy: Policy::default(),
+            policy,
         };
-        let servers = client.pvds.iter().flat_map(|domain| &domain.dots_servers);
-        let configured: Arc<[String]> = servers.map(|server| server.name.clone()).collect();
-        for domain in client.pvds.iter() {
-            for server in &domain.dots_servers {
-                let id = AssociationId {
-                    pvd: domain.id.clone(),
-                    server: server.name.clone(),
-                };
-                let start = match known.remove(&id) {
-                    Some(record) => (record.cuid, record.reserved_mid),
-                    None => (client.connector.cuid(&id), Mid(1)),
-                };
-                let association = Association::new(
-                    now,
-                    domain,
-                    server,
-                    start,
-                    configured.clone(),
-                    seeds.u64(..),
-                );
-                client.associations.insert(id, association);
-            }
+        client.keep_associations(now);
+        for record in snapshot.wanted {
+            client.keep_number(record.id);
+            let (id, wanted) = (record.id, Wanted::restored(now, record));
+            client.requests.insert(id, wanted);
         }
-        for record in requests {
+        for record in snapshot.requests {
             client.restore(now, record);
         }
+        client.decide_again(now);
         client
     }
 
+    fn keep_number(&mut self, id: RequestId) {
+        self.next_request = self.next_request.max(RequestId(id.0 + 1));
+    }
+
     fn restore(&mut self, now: Now, record: RequestRecord) {
-        self.next_request = self.next_request.max(RequestId(record.id.0 + 1));
-        let Some(association) = self.associations.get_mut(&record.association) else {
-            // Its PvD is not configured any more: the server lets it expire.
-            let gone = Change::DeleteRequest(record.id, record.association, record.mid);
-            self.actions.push_back(Action::Persist(gone));
-            return;
-        };
+        self.keep_number(record.id);
         let wish = Wish {
             request: record.id,
             target: record.target,
             trigger_mitigation: record.trigger_mitigation,
             until: record.wanted_until_unix.map(|at| now.instant_of(at)),
+        };
+        let wanted = self.requests.entry(record.id);
+        let wanted = wanted.or_insert_with(|| Wanted::of_part(&wish, record.withdrawing));
+        wanted.include(&wish);
+        let Some(association) = self.associations.get_mut(&record.association) else {
+            // Its PvD is not configured any more: the server lets it expire.
+            let gone = Change::DeleteRequest(record.id, record.association, record.mid);
+            self.actions.push_back(Action::Persist(gone));
+            return;
         };
         let mut part = Part::new(now, record.mid, wish);
         part.was_sent = true;
@@ -196,12 +192,11 @@ impl<C: Connector> Client<C> {
             part.withdraw(now);
         }
         association.restore(part);
-        self.selections.entry(record.id).or_default();
     }
 
-    /// What the administrator chose for the decisions to come.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
+    /// What opens sessions, to be given other credentials.
+    pub fn connector_mut(&mut self) -> &mut C {
+        &mut self.connector
     }
 
     /// The PvDs the client lives in.
@@ -266,6 +261,7 @@ impl<C: Connector> Client<C> {
             .values()
             .filter_map(Association::poll_timeout)
             .chain(self.next_move())
+            .chain(self.next_unwanted())
             .min()
     }
 
@@ -329,5 +325,7 @@ impl<C: Connector> Client<C> {
                 .extend(changes.into_iter().map(Action::Persist));
             self.actions.extend(notes.into_iter().map(Action::Noted));
         }
+        self.remember_wanted(now);
+        self.drop_gone();
     }
 }

@@ -144,8 +144,8 @@ impl<C: Connector> Client<C> {
         };
         let wish = part.wish.clone();
         part.moved(now, to.clone());
-        if let Some(selection) = self.selections.get_mut(&wish.request) {
-            selection.ask_instead(from, to);
+        if let Some(wanted) = self.requests.get_mut(&wish.request) {
+            wanted.selection.ask_instead(from, to);
         }
         if let Some(other) = self.associations.get_mut(to) {
             other.take_over(now, wish);

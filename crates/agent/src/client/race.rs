@@ -112,6 +112,34 @@ impl Race {
         }
     }
 
+    /// Whether these are the candidates.
+    pub(super) fn has(&self, candidates: &[Candidate]) -> bool {
+        let mut known = self.candidates.iter();
+        self.candidates.len() == candidates.len()
+            && known.all(|(known, _)| candidates.contains(known))
+    }
+
+    /// Goes by other candidates from now on; what is among them still is not tried sooner for it.
+    /// Returns where each of the old ones is now.
+    pub(super) fn renew(&mut self, now: Instant, candidates: Vec<Candidate>) -> Vec<Option<usize>> {
+        let old = std::mem::replace(self, Self::new(now, candidates));
+        let place = |(candidate, _): &(Candidate, _)| {
+            self.candidates
+                .iter()
+                .position(|(each, _)| each == candidate)
+        };
+        let places: Vec<Option<usize>> = old.candidates.iter().map(place).collect();
+        for ((_, tried), place) in old.candidates.iter().zip(&places) {
+            if let Some((_, again)) = place.and_then(|at| self.candidates.get_mut(at)) {
+                *again = *tried;
+            }
+        }
+        self.free = old.free.and_then(|at| places.get(at).copied().flatten());
+        self.winner = old.winner;
+        self.last_failure = old.last_failure;
+        places
+    }
+
     /// Why the last attempt or session ended, until another session is up.
     pub(super) fn last_failure(&self) -> Option<&str> {
         if self.candidates.is_empty() {

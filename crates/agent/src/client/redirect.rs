@@ -74,6 +74,11 @@ impl Contacts {
         Self { configured, recent }
     }
 
+    /// The servers of all PvDs are these now.
+    pub(super) fn set_configured(&mut self, configured: Arc<[String]>) {
+        self.configured = configured;
+    }
+
     fn is_configured(&self, name: &str) -> bool {
         let mut configured = self.configured.iter();
         configured.any(|known| known.eq_ignore_ascii_case(name))

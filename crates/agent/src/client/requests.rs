@@ -1,6 +1,7 @@
 //! The requests of a client: made, withdrawn, reported.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
@@ -9,7 +10,10 @@ use pvd::PvdId;
 use super::association::Association;
 use super::part::{self, Part, Wish};
 use super::splitting;
-use super::{Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport};
+use super::wanted::Wanted;
+use super::{
+    Action, Change, Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport,
+};
 use crate::server_selection::{self, Asked, Attack, Selection};
 use crate::time::Now;
 
@@ -47,7 +51,10 @@ impl<C: Connector> Client<C> {
                     }
                 }
             }
-            self.selections.insert(id, selection);
+            if let Some(wanted) = self.requests.get_mut(&id) {
+                wanted.until = until;
+                wanted.selection = selection;
+            }
             self.settle(now);
             return Ok(id);
         }
@@ -70,7 +77,7 @@ impl<C: Connector> Client<C> {
                 ));
             }
         }
-        self.make_room()?;
+        self.make_room(now)?;
         self.next_request = RequestId(id.0 + 1);
         for (name, wishes) in wishes {
             if let Some(association) = self.associations.get_mut(&name) {
@@ -79,7 +86,11 @@ impl<C: Connector> Client<C> {
                 }
             }
         }
-        self.selections.insert(id, selection);
+        let wanted = Wanted {
+            selection,
+            ..Wanted::new(attack.clone(), trigger_mitigation, until)
+        };
+        self.requests.insert(id, wanted);
         self.settle(now);
         Ok(id)
     }
@@ -89,17 +100,21 @@ impl<C: Connector> Client<C> {
     /// # Errors
     /// [`Refusal::NoSuchRequest`].
     pub fn withdraw(&mut self, now: Now, id: RequestId) -> Result<(), Refusal> {
-        let mut found = false;
+        if self.is_over(now, id) {
+            return Err(Refusal::NoSuchRequest(id));
+        }
+        if let Some(wanted) = self.requests.get_mut(&id) {
+            wanted.is_withdrawn = true;
+        }
         for association in self.associations.values_mut() {
             for part in association.parts.values_mut() {
                 if part.wish.request == id && !part.is_over() {
-                    found = true;
                     part.withdraw(now);
                 }
             }
         }
         self.settle(now);
-        found.then_some(()).ok_or(Refusal::NoSuchRequest(id))
+        Ok(())
     }
 
     /// Tells the servers that mitigate for a request whether that helps (RFC 9132 §4.4.3).
@@ -132,7 +147,7 @@ impl<C: Connector> Client<C> {
 
     /// How one request stands.
     pub fn request(&self, id: RequestId) -> Option<RequestReport> {
-        let selection = self.selections.get(&id)?.clone();
+        let selection = self.requests.get(&id)?.selection.clone();
         let parts = self
             .parts_of(id)
             .map(|(association, part)| PartReport {
@@ -158,7 +173,7 @@ impl<C: Connector> Client<C> {
 
     /// All requests, the last finished ones included, oldest first.
     pub fn requests(&self) -> Vec<RequestReport> {
-        self.selections
+        self.requests
             .keys()
             .filter_map(|id| self.request(*id))
             .collect()
@@ -175,6 +190,45 @@ impl<C: Connector> Client<C> {
             .collect()
     }
 
+    /// Whether nothing more comes of a request: it is not wanted any more, or every server that may
+    /// be asked has ended it.
+    pub(super) fn is_over(&self, now: Now, id: RequestId) -> bool {
+        let Some(wanted) = self.requests.get(&id) else {
+            return true;
+        };
+        let is_going = wanted.is_going(now);
+        let mut parts = self.parts_of(id).map(|(_, part)| part).peekable();
+        let waits_for_network = is_going && parts.peek().is_none();
+        let mut over = parts.map(|part| part.is_over() && !(is_going && part.is_unasked()));
+        !waits_for_network && over.all(|is_over| is_over)
+    }
+
+    /// When the next request is not wanted any more.
+    pub(super) fn next_unwanted(&self) -> Option<Instant> {
+        let stored = self.requests.values().filter_map(|wanted| wanted.stored);
+        stored.flatten().min()
+    }
+
+    /// Tells the store what is wanted, and what is not any more.
+    pub(super) fn remember_wanted(&mut self, now: Now) {
+        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        for id in ids {
+            let is_over = self.is_over(now, id);
+            let Some(wanted) = self.requests.get_mut(&id) else {
+                continue;
+            };
+            let kept = (!is_over && wanted.is_going(now)).then_some(wanted.until);
+            if kept == wanted.stored {
+                continue;
+            }
+            wanted.stored = kept;
+            self.actions.push_back(Action::Persist(match kept {
+                Some(_) => Change::PutWanted(wanted.record(now, id)),
+                None => Change::DeleteWanted(id),
+            }));
+        }
+    }
+
     fn parts_of(&self, id: RequestId) -> impl Iterator<Item = (&Association<C::Session>, &Part)> {
         self.associations.values().flat_map(move |association| {
             association
@@ -186,7 +240,7 @@ impl<C: Connector> Client<C> {
     /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
     /// going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
-        self.selections.keys().copied().find(|id| {
+        self.requests.keys().copied().find(|id| {
             let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
             let mut asked: BTreeMap<&PvdId, Vec<(&Association<_>, &Part)>> = BTreeMap::new();
             for (association, part) in self.parts_of(*id).filter(|(_, part)| !part.is_moved()) {
@@ -207,25 +261,25 @@ impl<C: Connector> Client<C> {
         })
     }
 
-    fn make_room(&mut self) -> Result<(), Refusal> {
-        let finished = self.forget_finished();
-        if self.selections.len() - finished >= self.max_requests {
+    fn make_room(&mut self, now: Now) -> Result<(), Refusal> {
+        let finished = self.forget_finished(now);
+        if self.requests.len() - finished >= self.max_requests {
             return Err(Refusal::TooManyRequests(self.max_requests));
         }
         Ok(())
     }
 
     /// Forgets all but the last finished requests; returns how many of these are kept.
-    fn forget_finished(&mut self) -> usize {
+    fn forget_finished(&mut self, now: Now) -> usize {
         let finished: Vec<RequestId> = self
-            .selections
+            .requests
             .keys()
             .copied()
-            .filter(|id| self.parts_of(*id).all(|(_, part)| part.is_over()))
+            .filter(|id| self.is_over(now, *id))
             .collect();
         let surplus = finished.len().saturating_sub(FINISHED_KEPT);
         for id in finished.iter().take(surplus) {
-            self.selections.remove(id);
+            self.requests.remove(id);
             for association in self.associations.values_mut() {
                 association.forget(*id);
             }

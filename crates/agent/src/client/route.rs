@@ -32,7 +32,7 @@ impl Destination {
 }
 
 /// How servers are reached from within a PvD.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) interface: Option<InterfaceName>,
     sources: Vec<IpAddr>,

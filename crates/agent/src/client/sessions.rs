@@ -83,7 +83,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// What the sessions with a destination leave to be desired.
     fn goal(&self, destination: Destination) -> Goal {
-        if self.is_closed || !self.is_wanted(destination) {
+        if self.is_closed || self.leaving.is_some() || !self.is_wanted(destination) {
             return Goal::Rest;
         }
         let Some(newest) = self.newest(destination) else {

@@ -69,6 +69,8 @@ pub enum End {
         /// The other server.
         to: AssociationId,
     },
+    /// Its network is gone, or has assigned the target no more (RFC 9284 §5.1).
+    NotAsked,
 }
 
 /// Why a part that asks has no answer.

@@ -45,6 +45,20 @@ pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     set
 }
 
+/// The two providers, changed.
+pub(crate) fn changed(change: impl FnOnce(&mut PvdSet)) -> PvdSet {
+    let mut set = pvds(&[pvd::Transport::Udp]);
+    change(&mut set);
+    set
+}
+
+/// Changes one of the PvDs.
+pub(crate) fn alter(set: &mut PvdSet, id: &str, change: impl FnOnce(&mut ProvisioningDomain)) {
+    let mut domain = set.remove(&id.parse().unwrap()).unwrap();
+    change(&mut domain);
+    set.insert(domain);
+}
+
 /// The same, where `fixed` has a second server at [`BACKUP`].
 pub(crate) fn with_backup() -> PvdSet {
     let mut set = pvds(&[pvd::Transport::Udp]);

@@ -8,6 +8,7 @@ mod conflicts;
 mod efficacy;
 mod happy_eyeballs;
 mod home;
+mod homing;
 mod hostile;
 mod lingering;
 mod mids;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use agent::Now;
-use agent::client::{Action, Client, Connection, Connector, PathId};
-use agent::server_selection::AssociationId;
+use agent::client::{Action, Client, Connection, Connector, PathId, Snapshot};
+use agent::server_selection::{AssociationId, Policy};
 use agent::session::SessionParameters;
 use dots::identifiers::Cuid;
 use dtls::{Output, SendError, Session, Transport};
@@ -129,7 +129,14 @@ impl Bench {
             resumed: Rc::clone(&resumed),
         };
         let mut bench = Self {
-            client: Client::new(now, connector, pvds, (vec![], vec![]), 5, 7),
+            client: Client::new(
+                now,
+                connector,
+                (pvds, Policy::default()),
+                Snapshot::default(),
+                5,
+                7,
+            ),
             resumed,
             now,
             waiting: Vec::new(),

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use agent::Now;
 use agent::client::{
     Action, AssociationRecord, Change, Client, Note, PartReport, PathId, RequestId, RequestRecord,
-    State,
+    Snapshot, State, WantedRecord,
 };
-use agent::server_selection::AssociationId;
+use agent::server_selection::{AssociationId, Policy};
 use agent::session::SessionParameters;
 use coap::{Code, Message, MessageType};
 use dots::identifiers::Mid;
@@ -52,7 +52,7 @@ pub(crate) struct Opened {
 
 pub(crate) struct Rig {
     pub(crate) client: Client<Clear>,
-    pvds: PvdSet,
+    pub(crate) pvds: PvdSet,
     start: Instant,
     pub(crate) elapsed: Duration,
     pub(crate) behaviour: BTreeMap<String, Behaviour>,
@@ -72,6 +72,7 @@ pub(crate) struct Rig {
     pub(crate) notes: Vec<Note>,
     pub(crate) persisted: usize,
     pub(crate) associations: BTreeMap<AssociationId, AssociationRecord>,
+    pub(crate) wanted: BTreeMap<RequestId, WantedRecord>,
     pub(crate) requests: BTreeMap<(RequestId, AssociationId, Mid), RequestRecord>,
     pub(super) next_id: u16,
 }
@@ -99,7 +100,7 @@ impl Rig {
                     unix: EPOCH,
                 },
                 pvds.clone(),
-                (vec![], vec![]),
+                Snapshot::default(),
             ),
             pvds,
             start,
@@ -117,6 +118,7 @@ impl Rig {
             notes: Vec::new(),
             persisted: 0,
             associations: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_id: 0,
         };
@@ -133,16 +135,20 @@ impl Rig {
         rig
     }
 
-    fn client(
-        now: Now,
-        pvds: PvdSet,
-        known: (Vec<AssociationRecord>, Vec<RequestRecord>),
-    ) -> Client<Clear> {
+    fn client(now: Now, pvds: PvdSet, snapshot: Snapshot) -> Client<Clear> {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         };
-        Client::new(now, Clear::new(parameters), pvds, known, MAX_REQUESTS, 7)
+        let network = (pvds, Policy::default());
+        Client::new(
+            now,
+            Clear::new(parameters),
+            network,
+            snapshot,
+            MAX_REQUESTS,
+            7,
+        )
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -158,10 +164,13 @@ impl Rig {
 
     /// The client process dies and starts with what it had stored.
     pub(crate) fn restart(&mut self) {
-        let known = self.associations.values().cloned().collect();
-        let requests = self.requests.values().cloned().collect();
+        let snapshot = Snapshot {
+            associations: self.associations.values().cloned().collect(),
+            wanted: self.wanted.values().cloned().collect(),
+            requests: self.requests.values().cloned().collect(),
+        };
         self.paths.clear();
-        self.client = Self::client(self.now(), self.pvds.clone(), (known, requests));
+        self.client = Self::client(self.now(), self.pvds.clone(), snapshot);
         self.advance(Duration::ZERO);
     }
 
@@ -218,6 +227,12 @@ impl Rig {
                     match change {
                         Change::PutAssociation(record) => {
                             self.associations.insert(record.association.clone(), record);
+                        }
+                        Change::PutWanted(record) => {
+                            self.wanted.insert(record.id, record);
+                        }
+                        Change::DeleteWanted(id) => {
+                            self.wanted.remove(&id);
                         }
                         Change::PutRequest(record) => {
                             let key = (record.id, record.association.clone(), record.mid);

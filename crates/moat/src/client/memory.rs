@@ -26,6 +26,7 @@ const UNWRITTEN_REQUESTS: usize = 4096;
 /// Of what a change is. Only the last one counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Record {
+    Wanted(RequestId),
     Association(AssociationId),
     Request(RequestId, AssociationId, Mid),
 }
@@ -34,6 +35,8 @@ impl Record {
     fn of(change: &Change) -> Self {
         match change {
             Change::PutAssociation(record) => Self::Association(record.association.clone()),
+            Change::PutWanted(record) => Self::Wanted(record.id),
+            Change::DeleteWanted(id) => Self::Wanted(*id),
             Change::PutRequest(record) => {
                 Self::Request(record.id, record.association.clone(), record.mid)
             }
@@ -75,7 +78,7 @@ impl<S: ClientStore> Memory<S> {
     /// Takes note of a change, which [`Memory::write`] makes durable.
     pub(super) fn keep(&mut self, change: Change) {
         let record = Record::of(&change);
-        let is_request = matches!(record, Record::Request(..));
+        let is_request = matches!(record, Record::Wanted(_) | Record::Request(..));
         let is_full = self.unwritten.len() >= UNWRITTEN_REQUESTS;
         if is_request && is_full && !self.unwritten.contains_key(&record) {
             self.dropped += 1;
@@ -141,7 +144,8 @@ impl<S: ClientStore> Memory<S> {
 #[cfg(test)]
 mod tests {
     use agent::client::AssociationRecord;
-    use store::{ClientSnapshot, StoreError};
+    use agent::client::Snapshot;
+    use store::StoreError;
 
     use super::*;
 
@@ -154,8 +158,8 @@ mod tests {
     }
 
     impl ClientStore for Disk {
-        fn load(&mut self) -> Result<ClientSnapshot, StoreError> {
-            Ok(ClientSnapshot::default())
+        fn load(&mut self) -> Result<Snapshot, StoreError> {
+            Ok(Snapshot::default())
         }
 
         fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {

@@ -104,12 +104,10 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         what: "get randomness",
         error: error.into(),
     })?;
-    let known = ClientStore::load(&mut store)?;
-    let known = (known.associations, known.requests);
-    let pvds = config.pvd_set();
+    let snapshot = ClientStore::load(&mut store)?;
+    let network = (config.pvd_set(), config.policy.clone());
     let now = boot::not_before(clock::now(), written);
-    let mut agent = Client::new(now, connector, pvds, known, MAX_REQUESTS, seed);
-    agent.set_policy(config.policy.clone());
+    let agent = Client::new(now, connector, network, snapshot, MAX_REQUESTS, seed);
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
         error,

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 5] = [
+const MIGRATIONS: [(i32, &str); 6] = [
     (
         1,
         "
@@ -102,6 +102,16 @@ UPDATE mitigation SET accepted = ordered.place FROM (
 ) AS ordered
 WHERE (mitigation.customer, mitigation.cuid, mitigation.mid)
     = (ordered.customer, ordered.cuid, ordered.mid);
+",
+    ),
+    // What a client wants, whoever is asked for it; the PvDs on which an attack was seen, one a line.
+    (
+        6,
+        "
+CREATE TABLE wanted (
+    id INTEGER NOT NULL PRIMARY KEY, target BLOB NOT NULL, seen_on TEXT NOT NULL,
+    wanted_until INTEGER
+) STRICT;
 ",
     ),
 ];

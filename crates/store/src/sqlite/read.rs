@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use agent::client::{AssociationRecord, RequestId, RequestRecord};
+use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
 use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
-use agent::server_selection::AssociationId;
+use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use rusqlite::types::FromSql;
@@ -52,6 +52,28 @@ pub(super) fn associations(
             association: record.association()?,
             cuid: record.parse("cuid")?,
             reserved_mid: Mid(record.get("reserved_mid")?),
+        })
+    })
+}
+
+pub(super) fn wanted(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Vec<WantedRecord>, StoreError> {
+    let table = Table {
+        name: "wanted",
+        select: "SELECT * FROM wanted ORDER BY id < 0, id",
+    };
+    table.read(connection, path, |record| {
+        let request = record.request("target")?;
+        Ok(WantedRecord {
+            id: RequestId(record.get::<i64>("id")?.cast_unsigned()),
+            attack: Attack {
+                target: request.target,
+                seen_on: record.parse_lines("seen_on")?,
+            },
+            trigger_mitigation: request.trigger_mitigation,
+            wanted_until_unix: record.optional_unsigned("wanted_until")?,
         })
     })
 }
@@ -131,6 +153,18 @@ impl Record<'_> {
     ) -> Result<T, StoreError> {
         let text: String = self.get(column)?;
         text.parse().map_err(|_| self.impossible(column))
+    }
+
+    /// A text of one value a line.
+    fn parse_lines<T: std::str::FromStr, C: FromIterator<T>>(
+        &self,
+        column: &'static str,
+    ) -> Result<C, StoreError> {
+        let text: String = self.get(column)?;
+        let values = text.lines().map(|line| line.parse());
+        values
+            .collect::<Result<C, _>>()
+            .map_err(|_| self.impossible(column))
     }
 
     fn association(&self) -> Result<AssociationId, StoreError> {

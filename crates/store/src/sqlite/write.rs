@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use agent::client::RequestId;
 use agent::{client, server};
 use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
+use dots::target::Target;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
 use super::{classify, resources, scope, standing};
@@ -43,6 +45,17 @@ impl Batch<'_> {
             .and_then(|mut statement| statement.execute(values))
             .map(|_rows| ())
             .map_err(|source| classify(self.path, "write", source))
+    }
+
+    /// What a client wants, as the body of a request for it.
+    fn body(&self, id: RequestId, target: &Target, trigger: bool) -> Result<Vec<u8>, StoreError> {
+        let body = MitigationRequest::new(target.clone(), Lifetime::Indefinite, trigger, None);
+        let body = body.map_err(|source| StoreError::Target {
+            path: self.path.to_owned(),
+            id,
+            source,
+        })?;
+        Ok(body.encode())
     }
 }
 
@@ -92,15 +105,26 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                 record.reserved_mid.0,
             ],
         ),
+        client::Change::PutWanted(record) => {
+            let body = batch.body(record.id, &record.attack.target, record.trigger_mitigation)?;
+            let seen_on = record.attack.seen_on.iter().map(|pvd| pvd.as_str());
+            batch.run(
+                "INSERT OR REPLACE INTO wanted (id, target, seen_on, wanted_until)
+                 VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    record.id.0.cast_signed(),
+                    body,
+                    seen_on.collect::<Vec<_>>().join("\n"),
+                    record.wanted_until_unix.map(u64::cast_signed),
+                ],
+            )
+        }
+        client::Change::DeleteWanted(id) => batch.run(
+            "DELETE FROM wanted WHERE id = ?1",
+            params![id.0.cast_signed()],
+        ),
         client::Change::PutRequest(record) => {
-            let target = record.target.clone();
-            let trigger = record.trigger_mitigation;
-            let body = MitigationRequest::new(target, Lifetime::Indefinite, trigger, None)
-                .map_err(|source| StoreError::Target {
-                    path: batch.path.to_owned(),
-                    id: record.id,
-                    source,
-                })?;
+            let body = batch.body(record.id, &record.target, record.trigger_mitigation)?;
             batch.run(
                 "INSERT OR REPLACE INTO request
                      (id, pvd, server, mid, target, wanted_until, withdrawing)
@@ -110,7 +134,7 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                     record.association.pvd.as_str(),
                     record.association.server,
                     record.mid.0,
-                    body.encode(),
+                    body,
                     record.wanted_until_unix.map(u64::cast_signed),
                     record.withdrawing,
                 ],

@@ -5,9 +5,9 @@
     reason = "each test file uses a part, and all of it is constant"
 )]
 
-use agent::client::{AssociationRecord, RequestId, RequestRecord};
+use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
 use agent::server::{MitigationKey, MitigationRecord, Scope, Snapshot, Standing};
-use agent::server_selection::AssociationId;
+use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
@@ -84,5 +84,18 @@ pub(crate) fn request(id: u64, server: &str) -> RequestRecord {
         trigger_mitigation: true,
         wanted_until_unix: Some(1_900_003_600),
         withdrawing: false,
+    }
+}
+
+pub(crate) fn wanted(id: u64, is_seen: bool, wanted_until_unix: Option<u64>) -> WantedRecord {
+    let seen_on = ["a.example", "b.example"].into_iter().filter(|_| is_seen);
+    WantedRecord {
+        id: RequestId(id),
+        attack: Attack {
+            target: target("203.0.113.7/32"),
+            seen_on: seen_on.map(|id| id.parse().expect("a PvD")).collect(),
+        },
+        trigger_mitigation: !is_seen,
+        wanted_until_unix,
     }
 }

@@ -31,6 +31,8 @@ pub(in crate::client) enum Leaving {
     ToRenumber,
     /// Another server was asked instead.
     ToMove(AssociationId),
+    /// By a new decision its server is not to be asked.
+    Unasked,
 }
 
 impl Part {
@@ -76,6 +78,7 @@ impl Part {
             self.state = State::Ended(match &self.leaving {
                 Leaving::ToMove(to) => End::Moved { to: to.clone() },
                 Leaving::Expired => End::Expired,
+                Leaving::Unasked => End::NotAsked,
                 Leaving::ForGood | Leaving::ToRenumber => End::Withdrawn,
             });
         }
@@ -119,6 +122,21 @@ impl Part {
         } else {
             self.end(End::Moved { to });
         }
+    }
+
+    /// Its server is not to be asked any more. What it may know is withdrawn.
+    pub(in crate::client) fn unasked(&mut self, now: Now) {
+        if self.is_going() && self.was_sent {
+            self.withdraw(now);
+            self.leaving = Leaving::Unasked;
+        } else if self.is_going() {
+            self.end(End::NotAsked);
+        }
+    }
+
+    /// Whether its server is not to be asked any more.
+    pub(in crate::client) fn is_unasked(&self) -> bool {
+        self.state == State::Ended(End::NotAsked) || self.leaving == Leaving::Unasked
     }
 
     /// The server that is asked instead.

@@ -27,6 +27,9 @@ pub(crate) fn status(state: &State) -> String {
         State::Ended(End::Expired) => "expired".to_owned(),
         State::Ended(End::Replaced { by }) => format!("replaced by request {by}"),
         State::Ended(End::Moved { to }) => format!("moved to {to}"),
+        State::Ended(End::NotAsked) => {
+            "not asked any more: its network is gone, or assigned the target no more".to_owned()
+        }
         State::Ended(End::ByServer(status)) => format!("ended by the server: {status}"),
     }
 }

@@ -1,0 +1,268 @@
+//! PvDs that come, go and are renumbered, and what that means for what is asked of whom.
+//!
+//! ```text
+//! set_pvds --> associations: new ones begin, changed ones go by their new addresses, and those whose
+//!          |                 server is gone say what they withdraw while they can, and end
+//!          '-> requests:     decided anew. Who is asked for the same as before notices nothing; who is
+//!                            not asked any more is told to stop; who is asked for something else gets
+//!                            a new request
+//! ```
+//!
+//! A target of a network that is gone is withdrawn, and asked of no other: no other can help
+//! (RFC 9284 §5.1). It is asked again when the network is back, as long as it is wanted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dots::identifiers::Mid;
+use pvd::{ProvisioningDomain, PvdSet};
+
+use super::association::Association;
+use super::part::Wish;
+use super::route::{Destination, Ways};
+use super::splitting;
+use super::{Client, Connector, End, RequestId};
+use crate::server_selection::{
+    self, Asked, AssociationId, Policy, Selection, SessionStates, Unprotected,
+};
+use crate::time::Now;
+
+/// How long a server that is named no more is told what is withdrawn, if it does not answer.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// Servers as they look to a request that some of them have: these are not changed without need.
+struct Steady<'a, C: Connector> {
+    client: &'a Client<C>,
+    request: RequestId,
+}
+
+impl<C: Connector> Steady<'_, C> {
+    fn has(&self, association: &Association<C::Session>) -> bool {
+        let mut parts = association.parts_of(self.request);
+        parts.any(|part| part.is_going() && !part.is_moved())
+    }
+}
+
+impl<C: Connector> SessionStates for Steady<'_, C> {
+    fn is_established(&self, asked: &AssociationId) -> bool {
+        let in_pvd = self.client.associations.values();
+        let mut in_pvd = in_pvd.filter(|other| other.id.pvd == asked.pvd);
+        match in_pvd.find(|other| self.has(other)) {
+            Some(other) => other.id == *asked,
+            None => self.client.is_established(asked),
+        }
+    }
+}
+
+impl<C: Connector> Client<C> {
+    /// The PvDs have changed. Sessions with servers that have not are left alone, and so is what
+    /// is asked of them.
+    pub fn set_pvds(&mut self, now: Now, pvds: PvdSet) {
+        self.pvds = pvds;
+        self.keep_associations(now);
+        self.decide_again(now);
+        self.settle(now);
+    }
+
+    /// The administrator has chosen otherwise.
+    pub fn set_policy(&mut self, now: Now, policy: Policy) {
+        self.policy = policy;
+        self.decide_again(now);
+        self.settle(now);
+    }
+
+    /// An association for each server of each PvD.
+    pub(super) fn keep_associations(&mut self, now: Now) {
+        let servers = self.pvds.iter().flat_map(|domain| &domain.dots_servers);
+        let configured: Arc<[String]> = servers.map(|server| server.name.clone()).collect();
+        let mut named = BTreeSet::new();
+        for domain in self.pvds.iter() {
+            for server in &domain.dots_servers {
+                let id = AssociationId {
+                    pvd: domain.id.clone(),
+                    server: server.name.clone(),
+                };
+                named.insert(id.clone());
+                if let Some(association) = self.associations.get_mut(&id) {
+                    association.reattach(now, domain, server, configured.clone());
+                    continue;
+                }
+                let start = match self.known.remove(&id) {
+                    Some(record) => (record.cuid, record.reserved_mid),
+                    None => (self.connector.cuid(&id), Mid(1)),
+                };
+                let (known, seed) = (configured.clone(), self.seeds.u64(..));
+                let association = Association::new(now, domain, server, start, known, seed);
+                self.associations.insert(id, association);
+            }
+        }
+        for (id, association) in &mut self.associations {
+            if !named.contains(id) {
+                association.leave(now);
+            }
+        }
+    }
+
+    /// Brings what servers are asked for to what is decided now.
+    pub(super) fn decide_again(&mut self, now: Now) {
+        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        for id in ids {
+            let Some(wanted) = self.requests.get(&id) else {
+                continue;
+            };
+            if !wanted.is_going(now) || self.is_over(now, id) {
+                continue;
+            }
+            let steady = Steady {
+                client: self,
+                request: id,
+            };
+            let attack = &wanted.attack;
+            let selection = server_selection::select(attack, &self.pvds, &self.policy, &steady);
+            self.carry_out(now, id, selection);
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
+        let Some(wanted) = self.requests.get(&id) else {
+            return;
+        };
+        let wish = Wish {
+            request: id,
+            target: wanted.attack.target.clone(),
+            trigger_mitigation: wanted.trigger_mitigation,
+            until: wanted.until,
+        };
+        let limits = self.connector.parameters().limits;
+        let mut unsayable = Vec::new();
+        for association in self.associations.values_mut() {
+            let asked = |asked: &&Asked| asked.association == association.id;
+            let asked = selection.asked.iter().find(asked);
+            let going = association.parts_of(id);
+            let going = going.filter(|part| part.is_going() && !part.is_moved());
+            let pieces: Vec<&Wish> = going.map(|part| &part.wish).collect();
+            match asked {
+                None if pieces.is_empty() => continue,
+                Some(asked) if splitting::make_up(&pieces, &asked.target) => continue,
+                _ => {}
+            }
+            association.forget_unasked(id);
+            for part in association.parts.values_mut() {
+                if part.wish.request == id && part.is_going() && !part.is_moved() {
+                    part.unasked(now);
+                }
+            }
+            let Some(asked) = asked else { continue };
+            let wish = Wish {
+                target: asked.target.clone(),
+                ..wish.clone()
+            };
+            let limit = association.message_limit().min(limits.max_message_size);
+            let named = (&association.id, &association.cuid);
+            match splitting::divide(now, named, &wish, limit) {
+                Ok(wishes) => {
+                    for wish in wishes {
+                        association.add(now, wish);
+                    }
+                }
+                Err(_) => unsayable.push(association.id.clone()),
+            }
+        }
+        let too_wide = |asked: &mut Asked| unsayable.contains(&asked.association);
+        for asked in selection.asked.extract_if(.., too_wide) {
+            let prefixes = asked.target.prefixes.into_iter();
+            let left = prefixes.map(|prefix| Unprotected {
+                prefix,
+                reason: server_selection::Reason::TooWide(pvd::TooManyPieces),
+            });
+            selection.unprotected.extend(left);
+        }
+        if let Some(wanted) = self.requests.get_mut(&id) {
+            wanted.selection = selection;
+        }
+    }
+
+    /// Forgets associations that have said all they could.
+    pub(super) fn drop_gone(&mut self) {
+        let gone = |_: &AssociationId, association: &mut Association<_>| association.is_gone();
+        for (id, association) in self.associations.extract_if(.., gone) {
+            self.known.insert(id, association.record());
+        }
+    }
+}
+
+impl<S: dtls::Session> Association<S> {
+    /// The PvD and its server as they are now.
+    fn reattach(
+        &mut self,
+        now: Now,
+        domain: &ProvisioningDomain,
+        server: &pvd::DotsServer,
+        configured: Arc<[String]>,
+    ) {
+        self.contacts.set_configured(configured);
+        if self.leaving.take().is_some() {
+            self.is_closed = false;
+        }
+        let ways = Ways::new(domain, server);
+        let candidates = ways.candidates(&server.addresses);
+        let is_same_interface = ways.interface == self.ways.interface;
+        if ways == self.ways && self.provisioned.race.has(&candidates) {
+            return;
+        }
+        self.ways = ways;
+        let places = self.provisioned.race.renew(now.monotonic, candidates);
+        self.leave_alternate(now, "the network has changed");
+        let mut lost = Vec::new();
+        for live in &mut self.sessions {
+            let place = places.get(live.entry).copied().flatten();
+            let stays = is_same_interface
+                && live.established.is_some()
+                && live.destination == Destination::Provisioned;
+            match place.filter(|_| stays) {
+                Some(place) => live.entry = place,
+                None => lost.push(live.path),
+            }
+        }
+        for path in lost {
+            self.drop_session(now, path, "the network has changed".to_owned());
+        }
+    }
+
+    /// The server is named no more. What it was asked for it is told to stop, as long as a session
+    /// is there.
+    fn leave(&mut self, now: Now) {
+        if self.leaving.is_none() {
+            self.leaving = Some(now.monotonic + FAREWELL);
+            for part in self.parts.values_mut() {
+                part.unasked(now);
+            }
+        }
+    }
+
+    /// Ends what is left of an association that is being left, once nobody hears it.
+    pub(super) fn settle_leaving(&mut self, now: Now) {
+        let Some(until) = self.leaving.filter(|_| !self.is_closed) else {
+            return;
+        };
+        let is_heard = self.sessions.iter().any(|live| live.is_up());
+        let has_said_all = self.parts.values().all(|part| part.is_over());
+        if has_said_all || !is_heard || until <= now.monotonic {
+            for part in self.parts.values_mut() {
+                part.end(End::NotAsked);
+            }
+            self.close(now);
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.leaving.is_some() && self.is_closed && self.sessions.is_empty()
+    }
+
+    /// Forgets what a request was asked for here before.
+    fn forget_unasked(&mut self, id: RequestId) {
+        self.parts
+            .retain(|_, part| part.wish.request != id || !part.is_unasked());
+    }
+}
