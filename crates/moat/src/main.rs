@@ -14,6 +14,7 @@ mod config;
 mod connection;
 mod control;
 mod descriptors;
+mod discovery;
 mod lab;
 mod link;
 mod pki;

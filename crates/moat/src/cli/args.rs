@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
 use crate::control::Attack;
+use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
 use crate::words;
@@ -34,6 +35,13 @@ const STATUS_EXAMPLES: &str = "Examples:
   moat status
   moat status --watch
   moat status --control /run/moat/server.sock --json";
+
+const DISCOVER_EXAMPLES: &str = "Examples:
+  moat pvd discover --interface eth0
+  moat pvd discover --interface wwan0 --domain mobile.example --trusted '*.mobile.example' --json
+
+Nothing is changed: DHCP is only asked for information, beside the DHCP client of the system.
+It takes up to 8 seconds where no DHCP server answers, and exits 0 if a server was found.";
 
 /// Asks the right provider to stop a DDoS attack, and stops it
 ///
@@ -70,6 +78,9 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show the sessions, and at a server what it has counted
     Sessions(AskArgs),
+    /// Find DOTS servers in the networks that this one is attached to
+    #[command(subcommand)]
+    Pvd(PvdCommand),
     /// Make certificates, or pre-shared keys, to try things with
     Pki(PkiArgs),
     /// Look at configuration files
@@ -209,6 +220,18 @@ pub(super) struct ExplainArgs {
     pub(super) seen: SeenArgs,
     #[command(flatten)]
     pub(super) ask: AskArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PvdCommand {
+    /// Look once by DHCP, S-NAPTR and DNS-SD (RFC 8973) for the DOTS servers of a network
+    #[command(after_help = DISCOVER_EXAMPLES)]
+    Discover {
+        #[command(flatten)]
+        place: DiscoverArgs,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
 }
 
 #[derive(Debug, Args)]

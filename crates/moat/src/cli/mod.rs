@@ -13,10 +13,11 @@ use tracing_subscriber::EnvFilter;
 
 use self::args::{
     AskArgs, BenchCommand, Cli, Command, ConfigCommand, JsonArgs, LabCommand, MitigateArgs,
+    PvdCommand,
 };
 use crate::control::{Command as ControlCommand, Failure};
 use crate::terminal::{complain, say};
-use crate::{bench, client, config, lab, pki, server, words};
+use crate::{bench, client, config, discovery, lab, pki, server, words};
 
 /// Exit code: refused, failed, or not done yet.
 const EXIT_FAILED: u8 = 1;
@@ -75,6 +76,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Status(args) => ask::status(&args.ask, args.watch),
         Command::Explain(args) => ask::explain(&args.ask, args.targets, args.seen.on),
         Command::Sessions(args) => ask::sessions(&args),
+        Command::Pvd(PvdCommand::Discover { place, json }) => discover(&place, json.json),
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -99,6 +101,23 @@ fn mitigate(args: MitigateArgs) -> ExitCode {
         seen_on: args.seen.on,
     };
     ask::mitigate(&args.ask, &command)
+}
+
+fn discover(place: &discovery::DiscoverArgs, json: bool) -> ExitCode {
+    log_to_stderr();
+    let report = match discovery::discover(place) {
+        Ok(report) => report,
+        Err(error @ discovery::Error::NoInterface(_)) => return failed(&error, EXIT_WRONG, json),
+        Err(error) => return failed(&error, EXIT_FAILED, json),
+    };
+    match json {
+        true => show::json(&report),
+        false => show::discovered(&report),
+    }
+    match report.is_found() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(EXIT_FAILED),
+    }
 }
 
 /// Daemons log to stderr, one line an event; `RUST_LOG` says how much.

@@ -13,8 +13,10 @@ use hickory_resolver::ResolverBuilder;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
 use hickory_resolver::proto::dnssec::TrustAnchors;
-use hickory_resolver::proto::rr::Name;
+use hickory_resolver::proto::rr::{Name, RecordType};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -104,6 +106,14 @@ impl Resolver {
     pub(crate) fn of_pvd(servers: &[SocketAddr], link: Link) -> Result<Self, Error> {
         let name_servers = servers.iter().map(|server| plain(*server)).collect();
         build(builder(name_servers, link))
+    }
+
+    /// The records of one kind, under a complete name.
+    ///
+    /// # Errors
+    /// Those of the library.
+    pub(crate) async fn lookup(&self, name: Name, kind: RecordType) -> Result<Lookup, NetError> {
+        self.0.lookup(name, kind).await
     }
 
     /// The addresses of both families. An answer whose signatures do not hold is an error of the library.

@@ -6,6 +6,7 @@
 
 mod crash;
 mod credentials;
+mod discovery;
 mod hostile;
 mod libcoap;
 mod loss;

@@ -1,6 +1,7 @@
 //! Tables for eyes, JSON for programs.
 
 mod cell;
+mod discovered;
 mod request;
 mod session;
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::json;
 
+pub(super) use self::discovered::discovered;
 pub(super) use self::request::{
     mitigated, mitigations, not_stored, request, requests, selection, told,
 };

@@ -1,0 +1,16 @@
+//! The sockets and resolvers of discovery (RFC 8973): crates/discovery decides, this carries out.
+//!
+//! ```text
+//! attachment --addresses--> driver <--packets--> packet_socket (beside the system's DHCP client)
+//!                             | ^
+//!                   questions v | answers
+//!                           names (the resolvers of that network alone)
+//! ```
+
+mod attachment;
+mod driver;
+mod names;
+mod once;
+mod packet_socket;
+
+pub(crate) use self::once::{DiscoverArgs, Error, FamilyReport, Report, discover};
