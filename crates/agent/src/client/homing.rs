@@ -139,9 +139,11 @@ impl<C: Connector> Client<C> {
         for association in self.associations.values_mut() {
             let asked = |asked: &&Asked| asked.association == association.id;
             let asked = selection.asked.iter().find(asked);
-            let going = association.parts_of(id);
-            let going = going.filter(|part| part.is_going() && !part.is_moved());
-            let pieces: Vec<&Wish> = going.map(|part| &part.wish).collect();
+            // What the server has refused or ended, or a newer request has replaced, is not asked again
+            // because something else has changed.
+            let known = association.parts_of(id);
+            let known = known.filter(|part| !part.is_unasked() && !part.is_moved());
+            let pieces: Vec<&Wish> = known.map(|part| &part.wish).collect();
             match asked {
                 None if pieces.is_empty() => continue,
                 Some(asked) if splitting::make_up(&pieces, &asked.target) => continue,

@@ -158,6 +158,11 @@ impl Part {
         matches!(self.state, State::Accepted(_))
     }
 
+    /// Whether a newer request took its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        matches!(self.state, State::Ended(End::Replaced { .. }))
+    }
+
     /// Whether it is wanted, and not being withdrawn.
     pub(super) fn is_going(&self) -> bool {
         !self.is_over() && self.state != State::Withdrawing

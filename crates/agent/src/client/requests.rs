@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
+use dots::target::Target;
 use pvd::PvdId;
 
 use super::association::Association;
@@ -214,10 +215,18 @@ impl<C: Connector> Client<C> {
         let ids: Vec<RequestId> = self.requests.keys().copied().collect();
         for id in ids {
             let is_over = self.is_over(now, id);
+            let replaced = self.parts_of(id).map(|(_, part)| part);
+            let replaced = replaced.filter(|part| part.is_replaced());
+            let replaced: Vec<Target> = replaced.map(|part| part.wish.target.clone()).collect();
             let Some(wanted) = self.requests.get_mut(&id) else {
                 continue;
             };
-            let kept = (!is_over && wanted.is_going(now)).then_some(wanted.until);
+            if replaced.iter().any(|part| wanted.shed(part)) {
+                wanted.stored = None;
+            }
+            let is_something = !wanted.attack.target.prefixes.is_empty();
+            let kept = !is_over && is_something && wanted.is_going(now);
+            let kept = kept.then_some(wanted.until);
             if kept == wanted.stored {
                 continue;
             }

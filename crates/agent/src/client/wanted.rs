@@ -65,6 +65,18 @@ impl Wanted {
         }
     }
 
+    /// A newer request has taken the place of a part: what that named is the newer one's now
+    /// (RFC 9132 §4.4.1.3). Returns whether it changes anything.
+    pub(super) fn shed(&mut self, part: &Target) -> bool {
+        let prefixes = &mut self.attack.target.prefixes;
+        let before = prefixes.len();
+        prefixes.retain(|prefix| {
+            let mut taken = part.prefixes.iter();
+            !taken.any(|taken| taken.net().contains(&prefix.net()))
+        });
+        prefixes.len() != before
+    }
+
     /// Whether anybody is still to be asked.
     pub(super) fn is_going(&self, now: Now) -> bool {
         !self.is_withdrawn && self.until.is_none_or(|at| at > now.monotonic)

@@ -313,3 +313,63 @@ fn the_same_pvds_again_change_nothing() {
     assert!(rig.take().is_empty());
     assert_eq!(rig.paths, before);
 }
+
+/// Covers: S-029, M-028. Neither a change of PvDs nor a restart revives what a newer request replaced.
+#[test]
+fn what_a_newer_request_has_replaced_stays_replaced() {
+    let (mut rig, older) = granted(
+        &[FIXED_HOST, MOBILE_HOST],
+        home::pvds(&[pvd::Transport::Udp]),
+    );
+    let newer = rig.mitigate(&["203.0.113.0/29"], 6000);
+    let put = rig.one(Code::PUT);
+    rig.grant_observed(&put, 6000);
+    rig.take();
+    let replaced = |rig: &Rig| {
+        let parts = rig.parts(older);
+        let mut fixed = parts
+            .into_iter()
+            .filter(|part| part.association.pvd.as_str() == "fixed.example");
+        fixed.all(|part| part.state == State::Ended(End::Replaced { by: newer }))
+    };
+    assert!(replaced(&rig));
+    change(&mut rig, without_mobile());
+    let delete = rig.one(Code::DELETE);
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    rig.advance(seconds(1));
+    assert!(rig.take().is_empty() && replaced(&rig));
+    rig.pvds = without_mobile();
+    rig.restart();
+    let asked = rig.take();
+    assert!(
+        asked.iter().all(|asked| asked.mid() == put.mid()),
+        "{asked:?}"
+    );
+}
+
+/// A refusal is the server's last word, whatever happens elsewhere.
+#[test]
+fn what_a_server_refused_is_not_asked_again_when_another_pvd_changes() {
+    let mut rig = Rig::home(home::pvds(&[pvd::Transport::Udp]));
+    rig.advance(seconds(0));
+    let id = rig.mitigate(&[FIXED_HOST, MOBILE_HOST], 6000);
+    for put in rig.take() {
+        if to(&rig, &put) == FIXED6 {
+            rig.answer(&put, Code::BAD_REQUEST, |_| {}, b"no");
+        } else {
+            rig.grant_observed(&put, 6000);
+        }
+    }
+    rig.take();
+    change(&mut rig, without_mobile());
+    let asked = rig.take();
+    assert!(
+        asked.iter().all(|asked| to(&rig, asked) == MOBILE4),
+        "{asked:?}"
+    );
+    let refused = rig
+        .parts(id)
+        .into_iter()
+        .find(|part| part.association.pvd.as_str() == "fixed.example");
+    assert!(matches!(refused.unwrap().state, State::Refused { .. }));
+}
