@@ -12,7 +12,8 @@ use dots::identifiers::{Cuid, Mid};
 use super::PathId;
 use super::association::{Association, Effect};
 use super::exchange::{self, LONGEST_PAUSE, PutAnswer, SHORTEST_PAUSE};
-use super::part::Want;
+use super::part::{Part, Want};
+use super::parts;
 use super::state::{End, Pause, State};
 use crate::time::Now;
 
@@ -39,7 +40,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// Asks for it no more for a while.
     fn put_off(&mut self, now: Now, (mid, want): (Mid, Want)) {
-        if let Some(part) = self.parts.get_mut(&mid) {
+        if let Some(mut part) = self.parts.get_mut(mid) {
             match want {
                 Want::Put | Want::Delete => part.postpone(now, SHORTEST_PAUSE, Pause::Rejected),
                 Want::Observe => part.observe_later(now),
@@ -80,7 +81,7 @@ impl<S: dtls::Session> Association<S> {
             None => self.take_answer(now, (mid, want), goes_on, response),
         }
         // Whatever the answer means: what it did not change is not asked again at once.
-        let part = self.parts.get(&mid);
+        let part = self.parts.get(mid);
         let is_same = part.is_some_and(|part| part.wants(now).any(|each| each == want))
             && self.destination_of(mid) == origin
             && before == (self.filters_content, self.alternate_name());
@@ -101,7 +102,7 @@ impl<S: dtls::Session> Association<S> {
             Want::Observe => self.on_status(now, mid, goes_on, response),
             Want::Update(_) => self.on_update_answer(now, mid, response),
             Want::Delete => {
-                if let Some(part) = self.parts.get_mut(&mid) {
+                if let Some(mut part) = self.parts.get_mut(mid) {
                     if response.code.is_success() || response.code == Code::NOT_FOUND {
                         part.deleted(now);
                     } else {
@@ -121,12 +122,13 @@ impl<S: dtls::Session> Association<S> {
         if matches!(answer, PutAnswer::CuidCollision) {
             return self.change_cuid(now);
         }
-        let Some(part) = self.parts.get_mut(&mid) else {
+        let Some(mut part) = self.parts.get_mut(mid) else {
             return;
         };
         match answer {
             PutAnswer::Granted(granted) => {
                 part.granted(now, granted);
+                drop(part);
                 self.collisions = 0;
                 self.replace_older(mid);
             }
@@ -148,7 +150,7 @@ impl<S: dtls::Session> Association<S> {
     /// RFC 9132 §4.4.3. The server's own view decides how the part stands, which the observation
     /// tells; an update that it does not take is not repeated.
     fn on_update_answer(&mut self, now: Now, mid: Mid, response: &Response) {
-        let Some(part) = self.parts.get_mut(&mid) else {
+        let Some(mut part) = self.parts.get_mut(mid) else {
             return;
         };
         match exchange::put_answer(response) {
@@ -160,7 +162,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// A status, in a response or a notification (RFC 9132 §4.4.2).
     fn on_status(&mut self, now: Now, mid: Mid, goes_on: bool, response: &Response) {
-        let Some(part) = self.parts.get_mut(&mid) else {
+        let Some(mut part) = self.parts.get_mut(mid) else {
             return;
         };
         let refuses_query = matches!(response.code, Code::BAD_REQUEST | Code::BAD_OPTION);
@@ -184,16 +186,19 @@ impl<S: dtls::Session> Association<S> {
     /// What a granted request overlaps, the server has deleted, if both are of one kind
     /// (RFC 9132 §4.4.1.3).
     fn replace_older(&mut self, granted: Mid) {
-        let Some(newer) = self.parts.get(&granted).map(|part| part.wish.clone()) else {
+        let Some(newer) = self.parts.get(granted).map(|part| part.wish.clone()) else {
             return;
         };
-        for (_, part) in self.parts.range_mut(..granted) {
+        let is_replaced = |part: &&Part| {
             let is_same_kind = part.wish.trigger_mitigation == newer.trigger_mitigation;
             let is_other = part.wish.request != newer.request;
-            if is_same_kind && is_other && part.wish.target.overlaps(&newer.target) {
-                part.end(End::Replaced { by: newer.request });
-            }
-        }
+            is_same_kind && is_other && part.wish.target.overlaps(&newer.target)
+        };
+        let older = self.parts.iter().take_while(|part| part.mid < granted);
+        let replaced = parts::mids(older.filter(is_replaced));
+        let by = newer.request;
+        self.parts
+            .change(replaced, |part| part.end(End::Replaced { by }));
     }
 
     /// RFC 9132 §4.4.1.3: the cuid is another client's; take a fresh one and ask again, each time
@@ -212,7 +217,8 @@ impl<S: dtls::Session> Association<S> {
         let doubled = SHORTEST_PAUSE.saturating_mul(1 << self.collisions.min(LONGEST_DOUBLING));
         let pause = doubled.min(LONGEST_PAUSE);
         self.collisions = self.collisions.saturating_add(1);
-        for part in self.parts.values_mut() {
+        let all = parts::mids(self.parts.iter());
+        self.parts.change(all, |part| {
             // What is withdrawn stays withdrawn, and what is to wait for a retry-timer waits.
             if part.is_going() && !matches!(part.state, State::Deactivated { .. }) {
                 part.ask_again(now);
@@ -220,6 +226,6 @@ impl<S: dtls::Session> Association<S> {
             } else if part.state == State::Withdrawing {
                 part.cuid.get_or_insert_with(|| old.clone());
             }
-        }
+        });
     }
 }

@@ -3,7 +3,7 @@
 //! The parts say what they want ([`super::part`]), the sessions are kept up ([`super::sessions`]),
 //! and [`Association::settle`] brings both together ([`super::asking`]) after every event.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use pvd::{InterfaceName, ProvisioningDomain};
 use super::action::{Peer, Redirection};
 use super::mids::Mids;
 use super::part::{Leaving, Part, Wish};
+use super::parts::{self, Parts};
 use super::race::Candidate;
 use super::redirect::{Alternate, Contacts};
 use super::route::{Destination, Live, Route, Ways};
@@ -51,7 +52,7 @@ pub(super) enum Effect {
 pub(super) struct Association<S: dtls::Session> {
     pub(super) id: AssociationId,
     pub(super) cuid: Cuid,
-    pub(super) parts: BTreeMap<Mid, Part>,
+    pub(super) parts: Parts,
     pub(super) telling: Telling,
     mids: Mids,
     pub(super) ways: Ways,
@@ -97,7 +98,7 @@ impl<S: dtls::Session> Association<S> {
                 server: server.name.clone(),
             },
             cuid,
-            parts: BTreeMap::new(),
+            parts: Parts::default(),
             telling: Telling::default(),
             mids: Mids::new(reserved),
             sessions: Vec::new(),
@@ -123,7 +124,7 @@ impl<S: dtls::Session> Association<S> {
     pub(super) fn add(&mut self, now: Now, wish: Wish) {
         self.start_numbers_again(now);
         let mid = self.mids.take();
-        self.parts.insert(mid, Part::new(now, mid, wish));
+        self.parts.insert(Part::new(now, mid, wish));
         self.remember_mids();
     }
 
@@ -137,7 +138,7 @@ impl<S: dtls::Session> Association<S> {
         self.mids.keep_above(part.mid);
         self.remember_mids();
         self.telling.restored(&part);
-        self.parts.insert(part.mid, part);
+        self.parts.insert(part);
     }
 
     fn remember_mids(&mut self) {
@@ -150,58 +151,57 @@ impl<S: dtls::Session> Association<S> {
     /// requests: these are withdrawn and then asked for anew, for a lower number would not take the
     /// place of a higher one (RFC 9132 §4.4.1.1, §4.4.1.3).
     fn start_numbers_again(&mut self, now: Now) {
-        if !self.mids.are_worn() || !self.parts.values().all(Part::is_at_rest) {
+        if !self.mids.are_worn() || !self.parts.iter().all(Part::is_at_rest) {
             return;
         }
         self.mids.start_again();
-        for part in self.parts.values_mut().filter(|part| part.is_going()) {
+        let going = parts::mids(self.parts.iter().filter(|part| part.is_going()));
+        self.parts.change(going, |part| {
             part.withdraw(now);
             part.leaving = Leaving::ToRenumber;
-        }
+        });
     }
 
     /// Asks anew for what was withdrawn under a number that is used up.
     fn renumber(&mut self, now: Now) {
-        let withdrawn = |_: &Mid, part: &mut Part| part.is_renumbered() && part.is_over();
-        let over: Vec<Part> = self
-            .parts
-            .extract_if(.., withdrawn)
-            .map(|(_, part)| part)
-            .collect();
-        for part in over {
+        let withdrawn = |part: &&Part| part.is_renumbered() && part.is_over();
+        let over = parts::mids(self.parts.iter().filter(withdrawn));
+        for old in over
+            .into_iter()
+            .filter_map(|mid| self.parts.remove(mid))
+            .collect::<Vec<_>>()
+        {
             let mid = self.mids.take();
-            self.parts.insert(mid, Part::new(now, mid, part.wish));
+            self.parts.insert(Part::new(now, mid, old.wish));
         }
     }
 
     pub(super) fn parts_of(&self, id: RequestId) -> impl Iterator<Item = &Part> {
-        self.parts
-            .values()
-            .filter(move |part| part.wish.request == id)
+        self.parts.of(id)
     }
 
     /// Forgets all about a request.
     pub(super) fn forget(&mut self, id: RequestId) {
-        self.parts.retain(|_, part| part.wish.request != id);
+        for mid in parts::mids(self.parts.of(id)) {
+            self.parts.remove(mid);
+        }
     }
 
     /// Whether a mitigation of this server is in force or being asked for.
     pub(super) fn is_under_attack(&self) -> bool {
-        self.parts.values().any(Part::is_under_attack)
+        self.parts.iter().any(Part::is_under_attack)
     }
 
     /// Whether a part waits for an answer.
     pub(super) fn is_asking(&self) -> bool {
-        self.parts.values().any(Part::awaits_answer)
+        self.parts.iter().any(Part::awaits_answer)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.handle_session_timeouts(now);
-        for part in self.parts.values_mut() {
-            if part.next_timeout().is_some_and(|at| at <= now.monotonic) {
-                part.handle_timeout(now);
-            }
-        }
+        let is_due = |part: &&Part| part.next_timeout().is_some_and(|at| at <= now.monotonic);
+        let due = parts::mids(self.parts.iter().filter(is_due));
+        self.parts.change(due, |part| part.handle_timeout(now));
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -209,7 +209,7 @@ impl<S: dtls::Session> Association<S> {
             .sessions
             .iter()
             .filter_map(|live| live.session.poll_timeout());
-        let parts = self.parts.values().filter_map(Part::next_timeout);
+        let parts = self.parts.iter().filter_map(Part::next_timeout);
         let unanswered = Destination::ALL
             .into_iter()
             .filter(|destination| !self.unanswered.contains(destination))
@@ -258,7 +258,7 @@ impl<S: dtls::Session> Association<S> {
     fn unanswered_at(&self, destination: Destination) -> Option<Instant> {
         let waiting = self
             .parts
-            .values()
+            .iter()
             .filter(|part| self.destination_of(part.mid) == destination)
             .filter(|part| part.awaits_answer() && self.is_served(part.mid))
             .map(|part| part.asking_since)

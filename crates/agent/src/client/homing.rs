@@ -19,7 +19,8 @@ use dots::identifiers::Mid;
 use pvd::{ProvisioningDomain, PvdSet};
 
 use super::association::Association;
-use super::part::Wish;
+use super::part::{Part, Wish};
+use super::parts;
 use super::route::{Destination, Ways};
 use super::splitting;
 use super::{Client, Connector, End, RequestId};
@@ -106,9 +107,9 @@ impl<C: Connector> Client<C> {
 
     /// Brings what servers are asked for to what is decided now.
     pub(super) fn decide_again(&mut self, now: Now) {
-        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
+        let ids: Vec<RequestId> = self.requests.ids().collect();
         for id in ids {
-            let Some(wanted) = self.requests.get(&id) else {
+            let Some(wanted) = self.requests.get(id) else {
                 continue;
             };
             if !wanted.is_going(now) || self.is_over(now, id) {
@@ -125,7 +126,7 @@ impl<C: Connector> Client<C> {
     }
 
     fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
-        let Some(wanted) = self.requests.get(&id) else {
+        let Some(wanted) = self.requests.get(id) else {
             return;
         };
         let wish = Wish {
@@ -150,11 +151,9 @@ impl<C: Connector> Client<C> {
                 _ => {}
             }
             association.forget_unasked(id);
-            for part in association.parts.values_mut() {
-                if part.wish.request == id && part.is_going() && !part.is_moved() {
-                    part.unasked(now);
-                }
-            }
+            let of_it = association.parts_of(id);
+            let going = parts::mids(of_it.filter(|part| part.is_going() && !part.is_moved()));
+            association.parts.change(going, |part| part.unasked(now));
             let Some(asked) = asked else { continue };
             let wish = Wish {
                 target: asked.target.clone(),
@@ -180,7 +179,7 @@ impl<C: Connector> Client<C> {
             });
             selection.unprotected.extend(left);
         }
-        if let Some(wanted) = self.requests.get_mut(&id) {
+        if let Some(wanted) = self.requests.get_mut(id) {
             wanted.selection = selection;
         }
     }
@@ -189,6 +188,8 @@ impl<C: Connector> Client<C> {
     pub(super) fn drop_gone(&mut self) {
         let gone = |_: &AssociationId, association: &mut Association<_>| association.is_gone();
         for (id, association) in self.associations.extract_if(.., gone) {
+            let requests = association.parts.iter().map(|part| part.wish.request);
+            self.requests.touch(requests);
             self.known.insert(id, association.record());
         }
     }
@@ -237,9 +238,8 @@ impl<S: dtls::Session> Association<S> {
     fn leave(&mut self, now: Now) {
         if self.leaving.is_none() {
             self.leaving = Some(now.monotonic + FAREWELL);
-            for part in self.parts.values_mut() {
-                part.unasked(now);
-            }
+            let all = parts::mids(self.parts.iter());
+            self.parts.change(all, |part| part.unasked(now));
         }
     }
 
@@ -249,11 +249,10 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         let is_heard = self.sessions.iter().any(|live| live.is_up());
-        let has_said_all = self.parts.values().all(|part| part.is_over());
+        let has_said_all = self.parts.iter().all(Part::is_over);
         if has_said_all || !is_heard || until <= now.monotonic {
-            for part in self.parts.values_mut() {
-                part.end(End::NotAsked);
-            }
+            let all = parts::mids(self.parts.iter());
+            self.parts.change(all, |part| part.end(End::NotAsked));
             self.close(now);
         }
     }
@@ -264,7 +263,8 @@ impl<S: dtls::Session> Association<S> {
 
     /// Forgets what a request was asked for here before.
     fn forget_unasked(&mut self, id: RequestId) {
-        self.parts
-            .retain(|_, part| part.wish.request != id || !part.is_unasked());
+        for mid in parts::mids(self.parts.of(id).filter(|part| part.is_unasked())) {
+            self.parts.remove(mid);
+        }
     }
 }

@@ -18,9 +18,11 @@ mod homing;
 mod mids;
 mod moving;
 mod part;
+mod parts;
 mod race;
 mod redirect;
 mod report;
+mod request_table;
 mod requests;
 mod route;
 mod sending;
@@ -48,6 +50,7 @@ use self::part::{Part, Wish};
 pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };
+use self::request_table::RequestTable;
 pub use self::state::{End, Pause, State, Waiting};
 use self::wanted::Wanted;
 use crate::server_selection::{AssociationId, Policy, SessionStates};
@@ -110,7 +113,7 @@ pub struct Client<C: Connector> {
     associations: BTreeMap<AssociationId, Association<C::Session>>,
     /// Of servers that there was an association with.
     known: BTreeMap<AssociationId, AssociationRecord>,
-    requests: BTreeMap<RequestId, Wanted>,
+    requests: RequestTable,
     next_request: RequestId,
     next_path: PathId,
     max_requests: usize,
@@ -143,7 +146,7 @@ impl<C: Connector> Client<C> {
             connector,
             associations: BTreeMap::new(),
             known: known.collect(),
-            requests: BTreeMap::new(),
+            requests: RequestTable::default(),
             next_request: RequestId(1),
             next_path: PathId::default(),
             max_requests,
@@ -177,9 +180,13 @@ impl<C: Connector> Client<C> {
             trigger_mitigation: record.trigger_mitigation,
             until: record.wanted_until_unix.map(|at| now.instant_of(at)),
         };
-        let wanted = self.requests.entry(record.id);
-        let wanted = wanted.or_insert_with(|| Wanted::of_part(&wish, record.withdrawing));
-        wanted.include(&wish);
+        if self.requests.get(record.id).is_none() {
+            let wanted = Wanted::of_part(&wish, record.withdrawing);
+            self.requests.insert(record.id, wanted);
+        }
+        if let Some(wanted) = self.requests.get_mut(record.id) {
+            wanted.include(&wish);
+        }
         let Some(association) = self.associations.get_mut(&record.association) else {
             // Its PvD is not configured any more: the server lets it expire.
             let gone = Change::DeleteRequest(record.id, record.association, record.mid);
@@ -261,7 +268,7 @@ impl<C: Connector> Client<C> {
             .values()
             .filter_map(Association::poll_timeout)
             .chain(self.next_move())
-            .chain(self.next_unwanted())
+            .chain(self.requests.next_end())
             .min()
     }
 

@@ -14,6 +14,7 @@ use dots::identifiers::Mid;
 
 use super::association::{Association, UNANSWERED_REQUEST};
 use super::part::{Part, Wish};
+use super::parts;
 use super::route::Live;
 use super::{Client, Connector, State};
 use crate::server_selection::AssociationId;
@@ -54,10 +55,10 @@ impl<S: dtls::Session> Association<S> {
     /// A part that another server had. It takes the place of what was here before, also at the
     /// server (RFC 9132 §4.4.1.3).
     fn take_over(&mut self, now: Now, wish: Wish) {
-        self.parts.retain(|_, part| {
-            let is_same = part.wish.request == wish.request && part.wish.target == wish.target;
-            !(is_same && part.is_moved())
-        });
+        let before = parts::mids(self.same_as(&wish).filter(|part| part.is_moved()));
+        for mid in before {
+            self.parts.remove(mid);
+        }
         self.add(now, wish);
     }
 }
@@ -104,7 +105,7 @@ impl<C: Connector> Client<C> {
         let association = self.associations.get(from);
         let parts = association
             .into_iter()
-            .flat_map(|at| at.parts.values().map(move |it| (at, it)));
+            .flat_map(|at| at.parts.iter().map(move |it| (at, it)));
         parts.filter_map(|(association, part)| {
             let at = association.stranded_since(part)?;
             let mut others = self.others(&association.id);
@@ -115,7 +116,7 @@ impl<C: Connector> Client<C> {
 
     /// Where a part goes that its server redirects in circles: to each of the others at most once.
     fn elsewhere(&self, from: &AssociationId, mid: Mid) -> Option<AssociationId> {
-        let part = self.associations.get(from)?.parts.get(&mid)?;
+        let part = self.associations.get(from)?.parts.get(mid)?;
         let is_new = |other: &&Association<_>| other.same_as(&part.wish).next().is_none();
         let others = self
             .others(from)
@@ -139,12 +140,13 @@ impl<C: Connector> Client<C> {
         to: &AssociationId,
     ) -> bool {
         let old = self.associations.get_mut(from);
-        let Some(part) = old.and_then(|association| association.parts.get_mut(&mid)) else {
+        let Some(mut part) = old.and_then(|association| association.parts.get_mut(mid)) else {
             return false;
         };
         let wish = part.wish.clone();
         part.moved(now, to.clone());
-        if let Some(wanted) = self.requests.get_mut(&wish.request) {
+        drop(part);
+        if let Some(wanted) = self.requests.get_mut(wish.request) {
             wanted.selection.ask_instead(from, to);
         }
         if let Some(other) = self.associations.get_mut(to) {

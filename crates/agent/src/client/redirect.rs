@@ -25,6 +25,7 @@ use super::action::Redirection;
 use super::association::{Association, Effect};
 use super::exchange;
 use super::part::Part;
+use super::parts;
 use super::route::{Destination, Route};
 use crate::time::Now;
 
@@ -164,7 +165,7 @@ impl<S: dtls::Session> Association<S> {
         }
         if !self.contacts.allows(now, &name) {
             let pause = exchange::max_age(response);
-            if let Some(part) = self.parts.get_mut(&mid) {
+            if let Some(mut part) = self.parts.get_mut(mid) {
                 part.redirected(now, pause);
                 self.misdirected.push(mid);
             }
@@ -191,9 +192,7 @@ impl<S: dtls::Session> Association<S> {
             alternate.resolving = Some(now.monotonic + RESOLUTION);
             self.effects.push_back(Effect::Resolve(name));
         }
-        for part in self.parts.values_mut() {
-            part.look_again();
-        }
+        self.look_again();
     }
 
     /// The addresses of an alternate server, or why there are none.
@@ -259,7 +258,7 @@ impl<S: dtls::Session> Association<S> {
             Term::Until(at) => *at <= now.monotonic && !self.is_under_attack(),
             Term::Only(mids) => mids
                 .iter()
-                .all(|mid| self.parts.get(mid).is_none_or(Part::is_over)),
+                .all(|mid| self.parts.get(*mid).is_none_or(Part::is_over)),
         };
         if is_over {
             self.leave_alternate(now, "the redirect is over");
@@ -275,10 +274,14 @@ impl<S: dtls::Session> Association<S> {
                 from: alternate.route.name,
                 reason: reason.to_owned(),
             }));
-            for part in self.parts.values_mut() {
-                part.look_again();
-            }
+            self.look_again();
         }
+    }
+
+    /// What was put off with the server before is due with the other.
+    fn look_again(&mut self) {
+        let all = parts::mids(self.parts.iter());
+        self.parts.change(all, Part::look_again);
     }
 
     fn retire_alternate(&mut self, now: Now) {

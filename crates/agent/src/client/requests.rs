@@ -1,7 +1,6 @@
 //! The requests of a client: made, withdrawn, reported.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
@@ -10,10 +9,11 @@ use pvd::PvdId;
 
 use super::association::Association;
 use super::part::{self, Part, Wish};
+use super::parts;
 use super::splitting;
 use super::wanted::Wanted;
 use super::{
-    Action, Change, Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport,
+    Action, Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport,
 };
 use crate::server_selection::{self, Asked, Attack, Selection};
 use crate::time::Now;
@@ -46,13 +46,13 @@ impl<C: Connector> Client<C> {
         let until = part::until(now, lifetime);
         if let Some(id) = self.request_for(&selection, trigger_mitigation) {
             for association in self.associations.values_mut() {
-                for part in association.parts.values_mut() {
-                    if part.wish.request == id && part.is_going() {
-                        part.prolong(now, until);
-                    }
-                }
+                let going = association.parts_of(id).filter(|part| part.is_going());
+                let going = parts::mids(going);
+                association
+                    .parts
+                    .change(going, |part| part.prolong(now, until));
             }
-            if let Some(wanted) = self.requests.get_mut(&id) {
+            if let Some(wanted) = self.requests.get_mut(id) {
                 wanted.until = until;
                 wanted.selection = selection;
             }
@@ -104,15 +104,12 @@ impl<C: Connector> Client<C> {
         if self.is_over(now, id) {
             return Err(Refusal::NoSuchRequest(id));
         }
-        if let Some(wanted) = self.requests.get_mut(&id) {
+        if let Some(wanted) = self.requests.get_mut(id) {
             wanted.is_withdrawn = true;
         }
         for association in self.associations.values_mut() {
-            for part in association.parts.values_mut() {
-                if part.wish.request == id && !part.is_over() {
-                    part.withdraw(now);
-                }
-            }
+            let of_it = parts::mids(association.parts_of(id));
+            association.parts.change(of_it, |part| part.withdraw(now));
         }
         self.settle(now);
         Ok(())
@@ -130,11 +127,9 @@ impl<C: Connector> Client<C> {
     ) -> Result<(), Refusal> {
         let mut found = false;
         for association in self.associations.values_mut() {
-            for part in association.parts.values_mut() {
-                if part.wish.request == id {
-                    found |= part.report_efficacy(now, status);
-                }
-            }
+            let of_it = parts::mids(association.parts_of(id));
+            let tell = |part: &mut Part| found |= part.report_efficacy(now, status);
+            association.parts.change(of_it, tell);
         }
         self.settle(now);
         found.then_some(()).ok_or(Refusal::NoSuchMitigation(id))
@@ -148,7 +143,7 @@ impl<C: Connector> Client<C> {
 
     /// How one request stands.
     pub fn request(&self, id: RequestId) -> Option<RequestReport> {
-        let selection = self.requests.get(&id)?.selection.clone();
+        let selection = self.requests.get(id)?.selection.clone();
         let parts = self
             .parts_of(id)
             .map(|(association, part)| PartReport {
@@ -175,8 +170,8 @@ impl<C: Connector> Client<C> {
     /// All requests, the last finished ones included, oldest first.
     pub fn requests(&self) -> Vec<RequestReport> {
         self.requests
-            .keys()
-            .filter_map(|id| self.request(*id))
+            .ids()
+            .filter_map(|id| self.request(id))
             .collect()
     }
 
@@ -194,7 +189,7 @@ impl<C: Connector> Client<C> {
     /// Whether nothing more comes of a request: it is not wanted any more, or every server that may
     /// be asked has ended it.
     pub(super) fn is_over(&self, now: Now, id: RequestId) -> bool {
-        let Some(wanted) = self.requests.get(&id) else {
+        let Some(wanted) = self.requests.get(id) else {
             return true;
         };
         let is_going = wanted.is_going(now);
@@ -204,37 +199,19 @@ impl<C: Connector> Client<C> {
         !waits_for_network && over.all(|is_over| is_over)
     }
 
-    /// When the next request is not wanted any more.
-    pub(super) fn next_unwanted(&self) -> Option<Instant> {
-        let stored = self.requests.values().filter_map(|wanted| wanted.stored);
-        stored.flatten().min()
-    }
-
-    /// Tells the store what is wanted, and what is not any more.
+    /// Looks again at the requests that have changed or come to their end, and tells the store what
+    /// is wanted, and what is not any more.
     pub(super) fn remember_wanted(&mut self, now: Now) {
-        let ids: Vec<RequestId> = self.requests.keys().copied().collect();
-        for id in ids {
+        for association in self.associations.values_mut() {
+            self.requests.touch(association.parts.take_changed());
+        }
+        for id in self.requests.take_changed(now) {
             let is_over = self.is_over(now, id);
             let replaced = self.parts_of(id).map(|(_, part)| part);
             let replaced = replaced.filter(|part| part.is_replaced());
             let replaced: Vec<Target> = replaced.map(|part| part.wish.target.clone()).collect();
-            let Some(wanted) = self.requests.get_mut(&id) else {
-                continue;
-            };
-            if replaced.iter().any(|part| wanted.shed(part)) {
-                wanted.stored = None;
-            }
-            let is_something = !wanted.attack.target.prefixes.is_empty();
-            let kept = !is_over && is_something && wanted.is_going(now);
-            let kept = kept.then_some(wanted.until);
-            if kept == wanted.stored {
-                continue;
-            }
-            wanted.stored = kept;
-            self.actions.push_back(Action::Persist(match kept {
-                Some(_) => Change::PutWanted(wanted.record(now, id)),
-                None => Change::DeleteWanted(id),
-            }));
+            let change = self.requests.judge(now, id, is_over, &replaced);
+            self.actions.extend(change.map(Action::Persist));
         }
     }
 
@@ -249,7 +226,7 @@ impl<C: Connector> Client<C> {
     /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
     /// going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
-        self.requests.keys().copied().find(|id| {
+        self.requests.ids().find(|id| {
             let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
             let mut asked: BTreeMap<&PvdId, Vec<(&Association<_>, &Part)>> = BTreeMap::new();
             for (association, part) in self.parts_of(*id).filter(|(_, part)| !part.is_moved()) {
@@ -271,28 +248,24 @@ impl<C: Connector> Client<C> {
     }
 
     fn make_room(&mut self, now: Now) -> Result<(), Refusal> {
-        let finished = self.forget_finished(now);
-        if self.requests.len() - finished >= self.max_requests {
+        self.remember_wanted(now);
+        self.forget_finished();
+        if self.requests.going() >= self.max_requests {
             return Err(Refusal::TooManyRequests(self.max_requests));
         }
         Ok(())
     }
 
-    /// Forgets all but the last finished requests; returns how many of these are kept.
-    fn forget_finished(&mut self, now: Now) -> usize {
-        let finished: Vec<RequestId> = self
-            .requests
-            .keys()
-            .copied()
-            .filter(|id| self.is_over(now, *id))
-            .collect();
+    /// Forgets all but the last finished requests.
+    fn forget_finished(&mut self) {
+        let finished = self.requests.over();
         let surplus = finished.len().saturating_sub(FINISHED_KEPT);
-        for id in finished.iter().take(surplus) {
+        let surplus: Vec<RequestId> = finished.iter().take(surplus).copied().collect();
+        for id in surplus {
             self.requests.remove(id);
             for association in self.associations.values_mut() {
-                association.forget(*id);
+                association.forget(id);
             }
         }
-        finished.len() - surplus
     }
 }

@@ -27,8 +27,8 @@ impl<S: dtls::Session> Association<S> {
     pub(super) fn send_wants(&mut self, now: Now) {
         let destinations: BTreeMap<Mid, Destination> = self
             .parts
-            .keys()
-            .map(|mid| (*mid, self.destination_of(*mid)))
+            .iter()
+            .map(|part| (part.mid, self.destination_of(part.mid)))
             .collect();
         let (mut sent, mut late) = (Vec::new(), Vec::new());
         for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
@@ -37,7 +37,7 @@ impl<S: dtls::Session> Association<S> {
             // A request that nobody waits for any more is not repeated.
             let parts = &self.parts;
             live.pending.retain(|token, (mid, want)| {
-                let part = parts.get(mid);
+                let part = parts.get(*mid);
                 let is_wanted = part.is_some_and(|part| part.wants(now).any(|each| each == *want));
                 let goes_on = is_wanted && serves(mid);
                 if !goes_on {
@@ -52,8 +52,8 @@ impl<S: dtls::Session> Association<S> {
             let said: BTreeSet<(Mid, Want)> = live.pending.values().copied().collect();
             let mut unsaid: Vec<_> = parts
                 .iter()
-                .filter(|(mid, _)| serves(mid))
-                .flat_map(|(mid, part)| part.wants(now).map(move |want| (want, *mid, part)))
+                .filter(|part| serves(&part.mid))
+                .flat_map(|part| part.wants(now).map(move |want| (want, part.mid, part)))
                 .filter(|(want, mid, _)| !said.contains(&(*mid, *want)))
                 .collect();
             // Who asks for help does not wait for those who ask how it goes, and of these none
@@ -93,7 +93,7 @@ impl<S: dtls::Session> Association<S> {
             }
         }
         for (mid, is_look) in sent {
-            if let Some(part) = self.parts.get_mut(&mid) {
+            if let Some(mut part) = self.parts.get_mut(mid) {
                 part.was_sent = true;
                 if is_look {
                     part.looked_at = Some(now.monotonic);
@@ -101,7 +101,7 @@ impl<S: dtls::Session> Association<S> {
             }
         }
         for mid in late {
-            if let Some(part) = self.parts.get_mut(&mid) {
+            if let Some(mut part) = self.parts.get_mut(mid) {
                 part.copied();
             }
         }

@@ -17,6 +17,7 @@ use dots::identifiers::Mid;
 use dtls::{CloseReason, Transport};
 
 use super::association::{Association, Effect};
+use super::parts;
 use super::race::{Candidate, Goal};
 use super::route::{Destination, Live, Route};
 use super::{Connection, Connector, PathId};
@@ -278,11 +279,9 @@ impl<S: dtls::Session> Association<S> {
             self.contacts.note(now, &name);
         }
         // What the server was asked over the old session counts as never asked.
-        for part in self.parts.values_mut() {
-            if !part.is_settled() {
-                part.asking_since = now.monotonic;
-            }
-        }
+        let asked = parts::mids(self.parts.iter().filter(|part| !part.is_settled()));
+        self.parts
+            .change(asked, |part| part.asking_since = now.monotonic);
     }
 }
 

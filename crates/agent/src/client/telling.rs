@@ -9,6 +9,7 @@ use dots::mitigation::ConflictInformation;
 
 use super::exchange::SHORTEST_PAUSE;
 use super::part::Part;
+use super::parts::Parts;
 use super::state::State;
 use super::{Change, Note};
 use crate::server_selection::AssociationId;
@@ -65,22 +66,23 @@ impl Telling {
         &mut self,
         now: Now,
         association: &AssociationId,
-        parts: &BTreeMap<Mid, Part>,
+        parts: &Parts,
     ) -> (Vec<Change>, Vec<Note>) {
         let (mut changes, mut notes) = (Vec::new(), Vec::new());
-        for (mid, part) in parts {
-            let told = self.0.entry(*mid).or_insert_with(|| Told::new(part));
+        for part in parts.iter() {
+            let mid = part.mid;
+            let told = self.0.entry(mid).or_insert_with(|| Told::new(part));
             let stored = Stored::of(part);
             if told.stored != stored {
                 changes.push(match part.record(now, association) {
                     Some(record) => Change::PutRequest(record),
-                    None => Change::DeleteRequest(told.request, association.clone(), *mid),
+                    None => Change::DeleteRequest(told.request, association.clone(), mid),
                 });
                 told.stored = stored;
             }
             told.note(now, association, part, &mut notes);
         }
-        let gone = |mid: &Mid, _: &mut Told| !parts.contains_key(mid);
+        let gone = |mid: &Mid, _: &mut Told| !parts.contains(*mid);
         for (mid, told) in self.0.extract_if(.., gone) {
             if told.stored.is_some() {
                 changes.push(Change::DeleteRequest(
