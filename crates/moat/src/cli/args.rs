@@ -100,8 +100,8 @@ pub(super) enum Command {
 pub(super) enum LabCommand {
     /// List the scenarios
     List(JsonArgs),
-    /// Run a scenario; exits 0 only if the attack was dropped where it should be
-    #[command(after_help = "Example:\n  moat lab run residential --json")]
+    /// Run a scenario, or all; exits 0 only if the attack was dropped where it should be
+    #[command(after_help = "Examples:\n  moat lab run residential --json\n  moat lab run all")]
     Run(LabRunArgs),
 }
 
@@ -113,7 +113,7 @@ pub(super) enum BenchCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct LabRunArgs {
-    /// Name of the scenario, as `moat lab list` shows it
+    /// Name of the scenario, as `moat lab list` shows it, or `all`
     pub(super) scenario: String,
     #[command(flatten)]
     pub(super) json: JsonArgs,

@@ -27,17 +27,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::error::Error;
-use super::scenario;
+use super::{EXIT_INTERRUPTED, scenario};
+use crate::terminal::complain;
 
 /// The line on the lifeline that says: the input at which a user could press Enter has ended.
 pub(super) const NOBODY: &str = "nobody";
 
+/// The word that stands for all scenarios.
+const ALL: &str = "all";
+
 /// How a scenario is run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunOptions {
-    /// Its name, see [`super::scenarios`].
+    /// Its name, see [`super::scenarios`], or `all`.
     pub(crate) scenario: String,
-    /// Whether stdout gets one JSON object instead of a table.
+    /// Whether stdout gets one JSON object, on a line of its own, for each scenario instead of a table.
     pub(crate) json: bool,
     /// Whether the network stays up after the run, until Enter or Ctrl-C.
     pub(crate) keep: bool,
@@ -66,37 +70,63 @@ const NAMESPACES: &[&str] = &[
 /// What everybody else must add: a user namespace, in which they may make the others.
 const USER_NAMESPACE: &[&str] = &["--user", "--map-root-user"];
 
-/// Runs a scenario and waits for its end. Nothing of it is left on return.
+/// Runs a scenario, or [`ALL`] of them one after the other, and waits for the end. Nothing of it is left on return.
 ///
-/// Returns its exit code: 0 all checks held, 1 a check failed, 2 it could not run (the process inside has said why), 130 interrupted.
-/// Call it outside of any tokio runtime.
+/// Returns the highest of the exit codes: 0 all checks held, 1 a check failed, 2 it could not run (the process inside has said
+/// why), 130 interrupted, after which no further scenario is run. Call it outside of any tokio runtime.
 ///
 /// # Errors
-/// When the run could not be started; to be treated like exit code 2.
+/// When a run could not be started; to be treated like exit code 2.
 pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
-    scenario::find(&options.scenario)?;
+    let scenarios: Vec<_> = if options.scenario == ALL {
+        if options.keep {
+            return Err(Error::KeepAll);
+        }
+        scenario::scenarios().iter().collect()
+    } else {
+        vec![scenario::find(&options.scenario)?]
+    };
     let path = search_path();
     require_programs(&path)?;
-    let executable = std::env::current_exe().map_err(Error::io("find this program's own file"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::io("start the runtime"))?;
     runtime.block_on(async {
-        let mut command = unshare(usable_namespaces(&path).await?, &path);
-        command
-            .arg(executable)
-            .arg("lab-inside")
-            .arg(&options.scenario);
-        command
-            .args(options.json.then_some("--json"))
-            .args(options.keep.then_some("--keep"));
-        // A process group of its own: Ctrl-C must reach only this process, which then ends the run in order.
-        command.stdin(Stdio::piped()).process_group(0);
+        let namespaces = usable_namespaces(&path).await?;
         let mut interruption = Interruption::new()?;
-        let child = command.spawn().map_err(Error::io("start unshare"))?;
-        supervise(child, &mut interruption, options.keep).await
+        let mut worst = 0;
+        for scenario in scenarios {
+            let mut command = unshare(namespaces, &path);
+            let code = run_one(&mut command, scenario.name, options, &mut interruption).await?;
+            worst = worst.max(code);
+            if code == EXIT_INTERRUPTED {
+                break;
+            }
+        }
+        Ok(ExitCode::from(worst))
     })
+}
+
+/// Runs one by the `unshare` that makes its namespaces.
+async fn run_one(
+    command: &mut Command,
+    scenario: &str,
+    options: &RunOptions,
+    interruption: &mut Interruption,
+) -> Result<u8, Error> {
+    if options.scenario == ALL {
+        complain!("{scenario}");
+    }
+    let executable = std::env::current_exe().map_err(Error::io("find this program's own file"))?;
+    command.arg(executable).arg("lab-inside").arg(scenario);
+    command
+        .args(options.json.then_some("--json"))
+        .args(options.keep.then_some("--keep"));
+    // A process group of its own: Ctrl-C must reach only this process, which then ends the run in order.
+    command.stdin(Stdio::piped()).process_group(0);
+    let child = command.spawn().map_err(Error::io("start unshare"))?;
+    supervise(child, interruption, options.keep).await
 }
 
 /// Waits for the end of the run; ends it by a signal, and passes on each Enter if there is a reason to.
@@ -104,7 +134,7 @@ async fn supervise(
     mut child: Child,
     interruption: &mut Interruption,
     keep: bool,
-) -> Result<ExitCode, Error> {
+) -> Result<u8, Error> {
     let mut lifeline = child.stdin.take();
     let first = child.id().map(|id| format!("{id}\n")).unwrap_or_default();
     write(&mut lifeline, &first).await;
@@ -129,7 +159,7 @@ async fn supervise(
     };
     let status = status.map_err(Error::io("wait for the lab"))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    code.map(ExitCode::from).ok_or_else(|| Error::Command {
+    code.ok_or_else(|| Error::Command {
         command: "unshare".to_owned(),
         outcome: status.to_string(),
         output: String::new(),

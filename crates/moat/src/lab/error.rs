@@ -15,6 +15,9 @@ pub(crate) enum Error {
         /// The names there are, for a person.
         known: String,
     },
+    /// All networks were to be kept.
+    #[error("--keep keeps the network of one scenario, not of all")]
+    KeepAll,
     /// A program that the lab is made with is not installed.
     #[error(
         "the lab needs the program \"{program}\": install the package {package} (apt-get install {package})"

@@ -12,7 +12,7 @@ use super::enclosure::NOBODY;
 use super::error::Error;
 use super::run::Lab;
 use super::scenario::{self, Scenario};
-use super::{EXIT_CHECK_FAILED, report};
+use super::{EXIT_CHECK_FAILED, EXIT_INTERRUPTED, report};
 use crate::terminal::{complain, say};
 
 /// What `moat lab run` hands to the process inside.
@@ -30,9 +30,6 @@ pub(crate) struct InsideArgs {
 
 /// Where everything of a run is: keys, configuration, state, logs. On the private tmpfs.
 const WORK_FOLDER: &str = "/run/moat-lab";
-
-/// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// The hidden subcommand `lab-inside`. Only for [`super::enclosure`] to call: it takes over the mount namespace it is in.
 ///

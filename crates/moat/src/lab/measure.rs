@@ -9,7 +9,7 @@ use super::netns::Netns;
 use super::traffic::{Received, Visits};
 use super::{monotonic_nanoseconds, process};
 
-/// All counters of an edge's table `inet lab` at one moment.
+/// All counters of an attachment's table at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// CLOCK_MONOTONIC, in nanoseconds.
@@ -34,12 +34,12 @@ struct Counter {
 }
 
 impl Snapshot {
-    /// Reads the counters of an edge.
-    pub(crate) fn take(edge: &Netns) -> Result<Self, Error> {
+    /// Reads the counters of a table at an edge.
+    pub(crate) fn take(edge: &Netns, table: &str) -> Result<Self, Error> {
         let before = monotonic_nanoseconds();
         let listing = edge.output_of(
             "nft",
-            &["-j", "list", "counters", "table", "inet", "lab"],
+            &["-j", "list", "counters", "table", "inet", table],
             "",
         )?;
         let after = monotonic_nanoseconds();
@@ -137,6 +137,7 @@ mod tests {
 
     fn visits(sent: u64, answered: u64) -> Visits {
         Visits {
+            from: IpAddr::V4(Ipv4Addr::LOCALHOST),
             to: IpAddr::V4(Ipv4Addr::LOCALHOST),
             sent,
             answered,

@@ -13,7 +13,6 @@
 //! Everything lives in namespaces (user, mount, network, process) that end with the run, whatever ends it: see [`enclosure`].
 
 mod agents;
-mod edge;
 mod enclosure;
 mod error;
 mod inside;
@@ -27,6 +26,7 @@ mod scenario;
 mod topology;
 pub(crate) mod traffic;
 mod verdict;
+mod window;
 
 pub(crate) use enclosure::{RunOptions, run};
 pub(crate) use inside::{InsideArgs, inside};
@@ -34,6 +34,9 @@ pub(crate) use scenario::scenarios;
 
 /// Exit code of a run in which a check failed.
 const EXIT_CHECK_FAILED: u8 = 1;
+
+/// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// What CLOCK_MONOTONIC shows, in nanoseconds: the one clock that all processes of a run share.
 fn monotonic_nanoseconds() -> u64 {

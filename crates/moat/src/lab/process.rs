@@ -36,24 +36,26 @@ pub(crate) fn output_with_input(command: &mut Command, input: &str) -> Result<St
         .stdin
         .take()
         .map(|mut stdin| stdin.write_all(input.as_bytes()));
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().map_err(start())?;
-    if status.success() {
-        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    let output = child.wait_with_output().map_err(start())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(command, output.status.to_string(), &output))
     }
-    let output = tail(&String::from_utf8_lossy(&stderr));
-    Err(Error::Command {
-        command: line,
-        outcome: status.to_string(),
-        output,
-    })
 }
 
 /// As [`output`], of a program that may hang: it is ended after `limit`.
 pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<String, Error> {
+    let output = end_within(command, limit)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(command, output.status.to_string(), &output))
+    }
+}
+
+/// Runs a program that may fail, and ends it after `limit`, which is an error.
+pub(crate) fn end_within(command: &mut Command, limit: Duration) -> Result<Output, Error> {
     let line = command_line(command);
     let failure = || Error::io(format!("run {line}"));
     command
@@ -66,24 +68,22 @@ pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<St
     if ended.is_none() {
         child.kill().map_err(failure())?;
     }
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().map_err(failure())?;
-    if status.success() {
-        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    let output = child.wait_with_output().map_err(failure())?;
+    match ended {
+        Some(_) => Ok(output),
+        None => {
+            let outcome = format!("no end within {} s", limit.as_secs());
+            Err(failed(command, outcome, &output))
+        }
     }
-    let outcome = if ended.is_some() {
-        status.to_string()
-    } else {
-        format!("no end within {} s", limit.as_secs())
-    };
-    Err(Error::Command {
-        command: line,
+}
+
+fn failed(command: &Command, outcome: String, output: &Output) -> Error {
+    Error::Command {
+        command: command_line(command),
         outcome,
-        output: tail(&String::from_utf8_lossy(&stderr)),
-    })
+        output: tail(&String::from_utf8_lossy(&output.stderr)),
+    }
 }
 
 /// The arguments as one line for a person.

@@ -19,10 +19,12 @@ pub(crate) struct Report {
     pub(crate) requests: Vec<Request>,
     /// Who was not.
     pub(crate) not_asked: Vec<NotAsked>,
-    /// One entry for each provider.
+    /// One entry for each attachment.
     pub(crate) edges: Vec<Edge>,
-    /// One entry for each provider.
+    /// One entry for each attachment.
     pub(crate) signalling: Vec<Signalling>,
+    /// One entry for each DOTS server of a provider.
+    pub(crate) servers: Vec<Server>,
     /// The checks that failed, in words.
     pub(crate) failures: Vec<String>,
 }
@@ -30,6 +32,9 @@ pub(crate) struct Report {
 /// A mitigation request to one server, as `moat mitigate` tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Request {
+    /// Who asked.
+    #[serde(default)]
+    pub(crate) client: String,
     pub(crate) pvd: String,
     pub(crate) server: String,
     pub(crate) mid: u32,
@@ -44,6 +49,9 @@ pub(crate) struct Request {
 /// A PvD whose server was not asked, as `moat mitigate` tells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct NotAsked {
+    /// Who did not ask.
+    #[serde(default)]
+    pub(crate) client: String,
     pub(crate) pvd: String,
     pub(crate) reason: String,
 }
@@ -82,6 +90,24 @@ pub(crate) struct Signalling {
     pub(crate) wrong_source: u64,
 }
 
+/// What a provider's DOTS server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Server {
+    pub(crate) server: &'static str,
+    /// The targets of each mitigation that it had while the filter was in force.
+    pub(crate) mitigations: Vec<Vec<String>>,
+    /// The customers who had sessions.
+    pub(crate) customers: Vec<String>,
+    /// Sessions that came up in the whole run.
+    pub(crate) sessions_established: u64,
+    /// Sessions that did not come up, as those with credentials of another provider.
+    pub(crate) sessions_failed: u64,
+    /// Requests for a new mitigation that it accepted in the whole run.
+    pub(crate) accepted: u64,
+    /// Requests that it refused.
+    pub(crate) refused: u64,
+}
+
 impl Report {
     /// One line.
     pub(crate) fn to_json(&self) -> String {
@@ -98,6 +124,7 @@ impl fmt::Display for Table<'_> {
         let report = self.0;
         writeln!(f, "\nScenario {}\n", report.scenario)?;
         for Request {
+            client,
             pvd,
             server,
             mid,
@@ -109,13 +136,18 @@ impl fmt::Display for Table<'_> {
         {
             writeln!(
                 f,
-                "Asked      {pvd}: {server}, request {mid}, for {}",
+                "Asked      {pvd}: {server}, request {mid} of {client}, for {}",
                 targets.join(" and ")
             )?;
             writeln!(f, "           {status}; {reason}")?;
         }
-        for NotAsked { pvd, reason } in &report.not_asked {
-            writeln!(f, "Not asked  {pvd}: {reason}")?;
+        for NotAsked {
+            client,
+            pvd,
+            reason,
+        } in &report.not_asked
+        {
+            writeln!(f, "Not asked  {pvd} by {client}: {reason}")?;
         }
         let pvd_width = report
             .edges
@@ -182,6 +214,7 @@ mod tests {
             alarm_to_drop_ms: Some(19.5),
             alarm_to_clear_ms: Some(23.0),
             requests: vec![Request {
+                client: "home".to_owned(),
                 pvd: "fixed.example".to_owned(),
                 server: "dots.fixed.example".to_owned(),
                 mid: 7,
@@ -191,6 +224,7 @@ mod tests {
                 accepted: true,
             }],
             not_asked: vec![NotAsked {
+                client: "home".to_owned(),
                 pvd: "mobile.example".to_owned(),
                 reason: "owns no target".to_owned(),
             }],
@@ -211,6 +245,15 @@ mod tests {
                 right_source: 12,
                 wrong_source: 0,
             }],
+            servers: vec![Server {
+                server: "dots.fixed.example",
+                mitigations: vec![vec!["203.0.113.7/32".to_owned()]],
+                customers: vec!["customer.fixed.example".to_owned()],
+                sessions_established: 1,
+                sessions_failed: 0,
+                accepted: 1,
+                refused: 0,
+            }],
             failures: vec!["something".to_owned()],
         }
     }
@@ -222,6 +265,7 @@ mod tests {
             "/scenario",
             "/ok",
             "/alarm_to_drop_ms",
+            "/requests/0/client",
             "/requests/0/pvd",
             "/requests/0/server",
             "/requests/0/mid",
@@ -230,6 +274,7 @@ mod tests {
             "/requests/0/reason",
             "/not_asked/0/pvd",
             "/not_asked/0/reason",
+            "/servers/0/mitigations/0/0",
             "/edges/0/pvd",
             "/edges/0/attack_pps_before",
             "/edges/0/attack_pps_after",
@@ -246,8 +291,8 @@ mod tests {
     fn the_table_tells_who_was_asked_who_was_not_and_what_failed() {
         let table = Table(&report()).to_string();
         for text in [
-            "fixed.example: dots.fixed.example, request 7, for 203.0.113.7/32",
-            "mobile.example: owns no target",
+            "fixed.example: dots.fixed.example, request 7 of home, for 203.0.113.7/32",
+            "mobile.example by home: owns no target",
             "19.5 ms",
             "FAILED: something",
             "FAILED.",

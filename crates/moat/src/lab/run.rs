@@ -5,22 +5,26 @@
 //!    -> edges with the filter -> moat withdraw -> attack back? -> counters -> verdict
 //! ```
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::agents::{Agents, Asked};
+use super::agents::{Agents, Held, Told};
 use super::error::Error;
-use super::measure::{self, Snapshot, Stopped};
+use super::measure::{Snapshot, Stopped};
 use super::monotonic_nanoseconds;
-use super::plan::{ATTACK_SOURCES, ATTACKER, TARGET_PORT, VICTIM, VISITOR, VISITOR_SOURCES};
+use super::plan::{
+    ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VISITOR, VISITOR_NETS,
+};
 use super::process::{self, Conversation};
-use super::report::{Edge, Report, Signalling};
-use super::scenario::{Provider, Scenario};
-use super::topology::{Network, Topology};
+use super::report::{Report, Server};
+use super::scenario::Scenario;
+use super::topology::{Network, Topology, edge};
 use super::traffic::{Pair, Received, Sent, Visits};
 use super::verdict;
+use super::window::{Window, Windows};
 use crate::terminal::complain;
 
 /// Packets per second of each attack flow.
@@ -30,7 +34,7 @@ const FLOOD_RATE: u32 = 5_000;
 const FLOOD_INTERVAL: u64 = 1_000_000_000 / FLOOD_RATE as u64;
 
 /// Requests per second on each of the visitor's paths.
-const VISIT_RATE: u32 = 50;
+const VISIT_RATE: u32 = 25;
 
 /// How long rates are measured before the alarm.
 const BEFORE: Duration = Duration::from_secs(1);
@@ -67,15 +71,14 @@ impl Lab {
     pub(crate) fn build(scenario: &'static Scenario, folder: &Path) -> Result<Self, Error> {
         let started = Instant::now();
         let progress = |what: &str| progress(started, what);
-        let providers = scenario.providers;
         progress("building the network");
-        let network = Topology::residential(providers).build()?;
+        let network = Topology::of(scenario).build()?;
         progress("issuing certificates");
-        let mut agents = Agents::prepare(folder, providers)?;
+        let mut agents = Agents::prepare(folder, scenario)?;
         progress("starting a DOTS server at each provider");
-        agents.start_servers(&network, providers)?;
-        progress("starting the DOTS client at home");
-        agents.start_client(&network, providers)?;
+        agents.start_servers(&network, scenario)?;
+        progress("starting the DOTS client at each place that has one");
+        agents.start_clients(&network, scenario)?;
         progress("sessions are established; starting a visitor");
         let victim = start_victim(&network, scenario, folder)?;
         let visitor = start_visitor(&network, scenario, folder)?;
@@ -103,13 +106,14 @@ impl Lab {
         sleep(SETTLE);
         let before = self.over(BEFORE)?;
 
-        let targets = self.scenario.targets();
+        let targets = self.scenario.victims(self.scenario.attacked);
+        let words: Vec<_> = targets.iter().map(ToString::to_string).collect();
         self.progress(&format!(
             "asking for help: moat mitigate {}",
-            targets.join(" ")
+            words.join(" ")
         ));
         let alarm = monotonic_nanoseconds();
-        let asked = self.agents.mitigate(&self.network, &targets)?;
+        let told = self.alarm(&targets)?;
         let stopped = self.wait_until_stopped(alarm)?;
         self.progress(if stopped.is_some() {
             "the attack is gone; measuring"
@@ -118,22 +122,64 @@ impl Lab {
         });
         sleep(SETTLE);
         let filtered = self.visit(AFTER)?;
+        let held = self.held()?;
 
-        self.progress("withdrawing the request");
-        let withdrawn = self.withdraw(&asked)?;
+        self.progress("withdrawing what was asked");
+        let withdrawn = self.withdraw(&told)?;
         drop(flood);
-        let end = self.snapshots()?;
         let windows = Windows {
             baseline,
             before,
             filtered,
             withdrawn,
-            end,
+            end: self.snapshots()?,
         };
-        Ok(self.report(asked, stopped, &windows))
+        let servers = self.servers(&held)?;
+        Ok(self.report(told, stopped, &windows, servers))
     }
 
-    fn report(&self, asked: Asked, stopped: Option<Stopped>, windows: &Windows) -> Report {
+    /// Tells all clients that are told of attacks, at the same time.
+    fn alarm(&self, targets: &[IpAddr]) -> Result<Vec<Told>, Error> {
+        let alarmed = self.scenario.clients.iter().filter(|one| one.is_alarmed);
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = alarmed
+                .map(|client| scope.spawn(|| self.agents.alarm(client, targets)))
+                .collect();
+            let join = |call: std::thread::ScopedJoinHandle<'_, _>| {
+                let joined = call.join();
+                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            calls.into_iter().map(join).collect()
+        })
+    }
+
+    fn held(&self) -> Result<Vec<Held>, Error> {
+        let servers = self.scenario.servers().into_iter();
+        servers.map(|provider| self.agents.held(provider)).collect()
+    }
+
+    /// What each server says of itself at the end, with the mitigations that it had before.
+    fn servers(&self, before: &[Held]) -> Result<Vec<Server>, Error> {
+        let servers = self.scenario.servers().into_iter().zip(self.held()?);
+        let servers = servers.zip(before).map(|((provider, end), before)| Server {
+            server: provider.dots_name,
+            mitigations: before.mitigations.clone(),
+            customers: end.customers,
+            sessions_established: end.established,
+            sessions_failed: end.failed,
+            accepted: end.accepted,
+            refused: end.refused,
+        });
+        Ok(servers.collect())
+    }
+
+    fn report(
+        &self,
+        told: Vec<Told>,
+        stopped: Option<Stopped>,
+        windows: &Windows,
+        servers: Vec<Server>,
+    ) -> Report {
         let providers = || self.scenario.providers.iter().enumerate();
         let edges = providers()
             .map(|(number, provider)| windows.edge(number, provider))
@@ -141,20 +187,24 @@ impl Lab {
         let signalling = providers()
             .map(|(number, provider)| windows.signalling(number, provider))
             .collect();
+        let (mut requests, mut not_asked) = (Vec::new(), Vec::new());
+        for told in told {
+            requests.extend(told.requests);
+            not_asked.extend(told.not_asked);
+        }
         let mut report = Report {
             scenario: self.scenario.name,
             ok: false,
             alarm_to_drop_ms: stopped.map(|stopped| stopped.first),
             alarm_to_clear_ms: stopped.map(|stopped| stopped.last),
-            requests: asked.requests,
-            not_asked: asked.not_asked,
+            requests,
+            not_asked,
             edges,
             signalling,
+            servers,
             failures: Vec::new(),
         };
-        let flows = attack_flows(self.scenario.providers.iter().take(1)).len();
-        report.failures =
-            verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE) * flows as f64);
+        report.failures = verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE));
         report.ok = report.failures.is_empty();
         report
     }
@@ -162,7 +212,8 @@ impl Lab {
     fn start_flood(&self) -> Result<Conversation, Error> {
         let mut command = traffic("flood")?;
         command.args(["--rate", &FLOOD_RATE.to_string()]);
-        for flow in attack_flows(self.scenario.attacked_providers()) {
+        let attacked = self.scenario.victims(self.scenario.attacked);
+        for flow in pairs(ATTACKER_NETS, &attacked) {
             command.args(["--flow", &flow.to_string()]);
         }
         self.network.node(ATTACKER)?.converse(
@@ -189,9 +240,11 @@ impl Lab {
     }
 
     /// Withdraws, waits until the attack is back, and measures it.
-    fn withdraw(&mut self, asked: &Asked) -> Result<Window, Error> {
+    fn withdraw(&mut self, told: &[Told]) -> Result<Window, Error> {
         let before: Vec<Received> = self.victim.ask("report")?;
-        self.agents.withdraw(&self.network, asked.request)?;
+        for told in told {
+            self.agents.withdraw(told)?;
+        }
         let victim = &mut self.victim;
         process::wait_for(REACTION_LIMIT, || {
             let now: Vec<Received> = victim.ask("report")?;
@@ -229,7 +282,9 @@ impl Lab {
         self.scenario
             .providers
             .iter()
-            .map(|provider| Snapshot::take(self.network.node(provider.node)?))
+            .map(|provider| {
+                Snapshot::take(self.network.node(provider.node)?, &edge::table(provider))
+            })
             .collect()
     }
 
@@ -242,90 +297,13 @@ fn progress(started: Instant, what: &str) {
     complain!("[{:4.1} s] {what}", started.elapsed().as_secs_f64());
 }
 
-/// Counts over a stretch of time. One snapshot for each provider at its start and end.
-#[derive(Debug)]
-struct Window {
-    start: Vec<Snapshot>,
-    end: Vec<Snapshot>,
-    visits: Vec<Visits>,
-}
-
-impl Window {
-    /// Packets per second at an edge.
-    fn rate(&self, number: usize, counters: &[&str]) -> f64 {
-        let (Some(start), Some(end)) = (self.start.get(number), self.end.get(number)) else {
-            return 0.0;
-        };
-        counters
-            .iter()
-            .map(|counter| end.rate_since(start, counter))
-            .sum()
-    }
-
-    /// Loss of the visitor's requests to the addresses of a provider, in percent.
-    fn loss(&self, provider: &Provider) -> f64 {
-        let victims = provider.victims().map(|victim| victim.parse().ok());
-        measure::loss_percent(
-            self.visits
-                .iter()
-                .filter(|visits| victims.contains(&Some(visits.to))),
-        )
-    }
-}
-
-/// All that was counted in a run.
-#[derive(Debug)]
-struct Windows {
-    baseline: Window,
-    before: Window,
-    filtered: Window,
-    withdrawn: Window,
-    end: Vec<Snapshot>,
-}
-
-impl Windows {
-    fn edge(&self, number: usize, provider: &Provider) -> Edge {
-        let legitimate = ["requests_passed", "responses_passed"];
-        Edge {
-            pvd: provider.pvd,
-            attack_pps_before: self.before.rate(number, &["attack_passed"]),
-            attack_pps_after: self.filtered.rate(number, &["attack_passed"]),
-            attack_pps_offered_after: self.filtered.rate(number, &["attack_offered"]),
-            legit_loss_percent_before: self.baseline.loss(provider),
-            legit_loss_percent_after: self.filtered.loss(provider),
-            legit_pps_before: self.baseline.rate(number, &legitimate),
-            legit_pps_after: self.filtered.rate(number, &legitimate),
-            attack_pps_withdrawn: self.withdrawn.rate(number, &["attack_passed"]),
-            wrong_source_packets: self.total(number, "wrong_source"),
-        }
-    }
-
-    fn signalling(&self, number: usize, provider: &Provider) -> Signalling {
-        Signalling {
-            pvd: provider.pvd,
-            right_source: self.total(number, "signalling_right"),
-            wrong_source: self.total(number, "signalling_wrong"),
-        }
-    }
-
-    fn total(&self, number: usize, counter: &str) -> u64 {
-        self.end
-            .get(number)
-            .map_or(0, |snapshot| snapshot.packets(counter))
-    }
-}
-
-/// From each source of the attacker to each address of the victim, within a family.
-fn attack_flows<'a>(providers: impl Iterator<Item = &'a Provider>) -> Vec<Pair> {
-    pairs(&ATTACK_SOURCES, providers)
-}
-
-fn pairs<'a>(sources: &[&str], providers: impl Iterator<Item = &'a Provider>) -> Vec<Pair> {
-    let targets: Vec<_> = providers.flat_map(Provider::victims).collect();
-    let pairs = sources
-        .iter()
-        .flat_map(|from| targets.iter().map(move |to| format!("{from},{to}").parse()));
-    pairs.filter_map(Result::ok).collect()
+/// From each source of `from` to each of these addresses, within a family.
+fn pairs(from: Nets, targets: &[IpAddr]) -> Vec<Pair> {
+    let sources = SOURCES.into_iter().flat_map(|number| from.hosts(number));
+    let pairs = sources.flat_map(|from| targets.iter().map(move |to| Pair { from, to: *to }));
+    pairs
+        .filter(|pair| pair.from.is_ipv4() == pair.to.is_ipv4())
+        .collect()
 }
 
 fn start_victim(
@@ -334,8 +312,8 @@ fn start_victim(
     folder: &Path,
 ) -> Result<Conversation, Error> {
     let mut command = traffic("victim")?;
-    for address in scenario.providers.iter().flat_map(Provider::victims) {
-        command.args(["--address", address]);
+    for address in scenario.victims(&scenario.spaces()) {
+        command.args(["--address", &address.to_string()]);
     }
     network
         .node(VICTIM)?
@@ -349,7 +327,7 @@ fn start_visitor(
 ) -> Result<Conversation, Error> {
     let mut command = traffic("visitor")?;
     command.args(["--rate", &VISIT_RATE.to_string()]);
-    for path in pairs(&VISITOR_SOURCES, scenario.providers.iter()) {
+    for path in pairs(VISITOR_NETS, &scenario.victims(&scenario.spaces())) {
         command.args(["--path", &path.to_string()]);
     }
     network

@@ -69,15 +69,15 @@ pub(super) fn scenarios(as_json: bool) -> ExitCode {
     if as_json {
         let list: Vec<_> = scenarios
             .iter()
-            .map(|scenario| json!({ "scenario": scenario.name, "summary": scenario.summary }))
+            .map(|scenario| json!({ "scenario": scenario.name, "figure": scenario.figure, "summary": scenario.summary }))
             .collect();
         json(&list);
     } else {
         let rows: Vec<_> = scenarios
             .iter()
-            .map(|scenario| [scenario.name.to_owned(), scenario.summary.to_owned()])
+            .map(|scenario| [scenario.name, scenario.figure, scenario.summary].map(str::to_owned))
             .collect();
-        table(["SCENARIO", "WHAT HAPPENS"], &rows);
+        table(["SCENARIO", "OF RFC 9284", "WHAT HAPPENS"], &rows);
     }
     ExitCode::SUCCESS
 }

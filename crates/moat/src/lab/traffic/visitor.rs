@@ -27,9 +27,11 @@ pub(super) struct Args {
     paths: Vec<Pair>,
 }
 
-/// What became of the requests to one address within a window.
+/// What became of the requests on one path within a window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Visits {
+    /// The visitor's address.
+    pub(crate) from: std::net::IpAddr,
     /// The victim's address.
     pub(crate) to: std::net::IpAddr,
     /// Requests sent in the window.
@@ -120,6 +122,7 @@ impl Path {
     fn visits(&self) -> Visits {
         let window = super::lock(&self.window);
         Visits {
+            from: self.pair.from,
             to: self.pair.to,
             sent: window.next - window.from,
             answered: window.answered,

@@ -1,0 +1,212 @@
+//! The scenarios, as data: who is there, who is attacked, who must be asked, and who must not.
+
+mod list;
+mod network;
+
+use std::net::IpAddr;
+
+use super::error::Error;
+use super::plan::{Nets, OWN_NETS, VICTIM_NUMBER};
+
+pub(crate) use list::SCENARIOS;
+pub(crate) use network::{DotsClient, Place, Provider, Router, Upstream};
+
+/// What happens and what must come of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Scenario {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// What it stands for in RFC 9284.
+    pub(crate) figure: &'static str,
+    /// One line about it.
+    pub(crate) summary: &'static str,
+    /// The site's attachments.
+    pub(crate) providers: &'static [Provider],
+    /// Its routers.
+    pub(crate) routers: &'static [Router],
+    /// Whether it has addresses of its own, beside what its providers assign.
+    pub(crate) has_own: bool,
+    /// Its DOTS clients.
+    pub(crate) clients: &'static [DotsClient],
+    /// Which addresses of the victim are attacked.
+    pub(crate) attacked: &'static [Space],
+    /// Whom the clients must ask, and for what; nobody else.
+    pub(crate) asked: &'static [Asked],
+    /// What must be mitigated where, one entry a mitigation; nothing else, at no server.
+    pub(crate) mitigated: &'static [Mitigated],
+}
+
+/// Whose addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// Assigned by a provider, which has this PvD ID.
+    Assigned(&'static str),
+    /// The site's own.
+    Own,
+}
+
+/// A request that a client must make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// The client.
+    pub(crate) client: &'static str,
+    /// The PvD of the server or gateway, as the client names it.
+    pub(crate) pvd: &'static str,
+    /// For the victim's addresses in these spaces.
+    pub(crate) spaces: &'static [Space],
+}
+
+/// A mitigation that a DOTS server must have while the attack goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mitigated {
+    /// The server.
+    pub(crate) server: &'static str,
+    /// For the victim's addresses in these spaces.
+    pub(crate) spaces: &'static [Space],
+}
+
+/// All scenarios, in the order to show and to run them.
+pub(crate) fn scenarios() -> &'static [Scenario] {
+    SCENARIOS
+}
+
+/// The scenario of this name.
+pub(super) fn find(name: &str) -> Result<&'static Scenario, Error> {
+    SCENARIOS
+        .iter()
+        .find(|scenario| scenario.name == name)
+        .ok_or_else(|| Error::UnknownScenario {
+            name: name.to_owned(),
+            known: SCENARIOS
+                .iter()
+                .map(|scenario| scenario.name)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+}
+
+impl Scenario {
+    /// The attachment with this PvD ID.
+    pub(crate) fn provider(&self, pvd: &str) -> Option<&'static Provider> {
+        self.providers.iter().find(|provider| provider.pvd == pvd)
+    }
+
+    /// The attachments of a router.
+    pub(crate) fn uplinks(&self, router: &Router) -> impl Iterator<Item = &'static Provider> {
+        let uplinks = router.uplinks;
+        let providers = self.providers.iter();
+        providers.filter(move |provider| uplinks.contains(&provider.pvd))
+    }
+
+    /// The router with the uplink to this provider.
+    pub(crate) fn router_to(&self, provider: &Provider) -> Option<&'static Router> {
+        let mut routers = self.routers.iter();
+        routers.find(|router| router.uplinks.contains(&provider.pvd))
+    }
+
+    /// One attachment for each of its DOTS servers: two attachments to one provider may share one.
+    pub(crate) fn servers(&self) -> Vec<&'static Provider> {
+        let mut servers: Vec<&Provider> = Vec::new();
+        for provider in self.providers {
+            if servers.iter().all(|other| other.node != provider.node) {
+                servers.push(provider);
+            }
+        }
+        servers
+    }
+
+    /// All spaces in which the victim has addresses.
+    pub(crate) fn spaces(&self) -> Vec<Space> {
+        let assigned = self.providers.iter().map(|one| Space::Assigned(one.pvd));
+        assigned.chain(self.has_own.then_some(Space::Own)).collect()
+    }
+
+    /// The networks of a space; `None` for that of a provider who is not here.
+    pub(crate) fn nets(&self, space: Space) -> Option<Nets> {
+        match space {
+            Space::Assigned(pvd) => self.provider(pvd).map(|provider| provider.assigned),
+            Space::Own => Some(OWN_NETS),
+        }
+    }
+
+    /// The victim's addresses in these spaces.
+    pub(crate) fn victims(&self, spaces: &[Space]) -> Vec<IpAddr> {
+        spaces
+            .iter()
+            .filter_map(|space| self.nets(*space))
+            .flat_map(|nets| nets.hosts(VICTIM_NUMBER))
+            .collect()
+    }
+
+    /// Where the numbers of a client's host are taken from: the site's own addresses if it has some, else those of the providers
+    /// that it has to do with.
+    pub(crate) fn client_nets(&self, client: &DotsClient) -> Vec<Nets> {
+        if self.has_own {
+            return vec![OWN_NETS];
+        }
+        let uses = |provider: &&Provider| {
+            client.upstreams.iter().any(|upstream| match upstream {
+                Upstream::Server(pvd) => *pvd == provider.pvd,
+            })
+        };
+        let providers = self.providers.iter().filter(uses);
+        providers.map(|provider| provider.assigned).collect()
+    }
+
+    /// Where the DOTS server of a provider may hear from.
+    pub(crate) fn sources(&self, provider: &Provider) -> Vec<IpAddr> {
+        let asks = |client: &&DotsClient| {
+            let server = Upstream::Server(provider.pvd);
+            client.upstreams.contains(&server)
+        };
+        let clients = self.clients.iter().filter(asks);
+        let nets = |client: &DotsClient| match client.place {
+            Place::Host(number) if self.has_own => OWN_NETS.hosts(number),
+            place => provider.assigned.hosts(place.number()),
+        };
+        let mut sources: Vec<_> = clients.flat_map(nets).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        sources
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_names_only_what_is_there() {
+        for scenario in SCENARIOS {
+            let name = scenario.name;
+            for router in scenario.routers {
+                assert_eq!(scenario.uplinks(router).count(), router.uplinks.len());
+            }
+            for provider in scenario.providers {
+                assert!(scenario.router_to(provider).is_some(), "{name}");
+            }
+            let mitigated = scenario.mitigated.iter().map(|entry| entry.spaces);
+            let asked = scenario.asked.iter().map(|entry| entry.spaces);
+            for space in mitigated.chain(asked).chain([scenario.attacked]).flatten() {
+                assert!(scenario.spaces().contains(space), "{name}: {space:?}");
+            }
+            for Asked { client, pvd, .. } in scenario.asked {
+                let mut clients = scenario.clients.iter();
+                let client = clients.find(|one| one.name == *client).unwrap();
+                let known = client.upstreams.iter().any(|one| one.pvd() == *pvd);
+                assert!(known, "{name}: {} asks {pvd}", client.name);
+            }
+            for Mitigated { server, .. } in scenario.mitigated {
+                let mut servers = scenario.servers().into_iter();
+                assert!(servers.any(|one| one.dots_name == *server), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_scenarios_have_one_name_and_none_is_called_all() {
+        let names: std::collections::BTreeSet<_> = SCENARIOS.iter().map(|one| one.name).collect();
+        assert_eq!(names.len(), SCENARIOS.len());
+        assert!(!names.contains("all"));
+    }
+}

@@ -1,0 +1,123 @@
+//! The site: routers that choose the uplink by the source address (RFC 9284 §5.2, §5.3), a switch, and hosts.
+
+use super::{FIRST_TABLE, OWN_TABLE, Topology};
+use crate::lab::plan::{LAN, Nets, ON_LAN, ON_UPLINK, OWN_NETS, VERSIONS, VICTIM, VICTIM_NUMBER};
+use crate::lab::scenario::{Place, Provider, Router, Scenario};
+
+/// The routers' interface on the LAN.
+const ROUTER_LAN: &str = "lan0";
+
+impl Topology {
+    /// All of it.
+    pub(super) fn site(&mut self, scenario: &Scenario) {
+        self.switch(LAN);
+        for (number, router) in (ON_LAN..).zip(scenario.routers) {
+            self.cpe(number, router, scenario);
+        }
+        let spaces = scenario.spaces();
+        let nets: Vec<_> = spaces
+            .iter()
+            .filter_map(|space| scenario.nets(*space))
+            .collect();
+        self.lan_host(VICTIM, VICTIM_NUMBER, &nets, scenario);
+        for client in scenario.clients {
+            if let Place::Host(number) = client.place {
+                self.lan_host(client.name, number, &scenario.client_nets(client), scenario);
+            }
+        }
+    }
+
+    /// A router with its uplinks: what comes from a provider's prefix leaves through that provider.
+    fn cpe(&mut self, number: u8, router: &Router, scenario: &Scenario) {
+        let node = router.node;
+        self.router(node);
+        self.link(node, ROUTER_LAN, LAN, node);
+        for version in VERSIONS {
+            // What is on the LAN is reached there, whatever the source.
+            let lan_first = "rule add lookup main suppress_prefixlength 0 priority 50";
+            self.ip(node, version, lan_first.to_owned());
+        }
+        for (order, provider) in scenario.uplinks(router).enumerate() {
+            let position = scenario.providers.iter().position(|one| one == provider);
+            let table = FIRST_TABLE + position.unwrap_or_default();
+            self.uplink(node, table, provider, order == 0);
+            self.on_lan(node, ROUTER_LAN, ON_LAN, provider.assigned);
+            if scenario.has_own {
+                self.own_uplink(node, provider, order == 0);
+            }
+        }
+        if scenario.has_own {
+            self.on_lan(node, ROUTER_LAN, number, OWN_NETS);
+            for version in VERSIONS {
+                let own = OWN_NETS.of(version);
+                let rule = format!("rule add from {own} lookup {OWN_TABLE} priority {OWN_TABLE}");
+                self.ip(node, version, rule);
+            }
+        }
+    }
+
+    fn uplink(&mut self, node: &'static str, table: usize, provider: &Provider, is_first: bool) {
+        let uplink = provider.uplink;
+        for (version, edge) in VERSIONS.into_iter().zip(provider.edge) {
+            let assigned = provider.assigned.of(version);
+            let source = assigned.host(ON_UPLINK);
+            let default = format!("route add default via {edge} dev {uplink} src {source}");
+            self.address(node, version, &format!("{source} dev {uplink}"));
+            self.ip(
+                node,
+                version,
+                format!("route add {edge} dev {uplink} src {source}"),
+            );
+            self.ip(node, version, format!("{default} table {table}"));
+            self.ip(
+                node,
+                version,
+                format!("rule add from {assigned} lookup {table} priority {table}"),
+            );
+            if is_first {
+                self.ip(node, version, default);
+            }
+        }
+    }
+
+    /// What comes from the site's own addresses leaves through the provider that it goes to, or the first.
+    fn own_uplink(&mut self, node: &'static str, provider: &Provider, is_first: bool) {
+        let uplink = provider.uplink;
+        for (version, edge) in VERSIONS.into_iter().zip(provider.edge) {
+            let net = provider.nets.of(version);
+            let via = format!("via {edge} dev {uplink} table {OWN_TABLE}");
+            self.ip(node, version, format!("route add {net} {via}"));
+            if is_first {
+                self.ip(node, version, format!("route add default {via}"));
+            }
+        }
+    }
+
+    /// A host, whose packets go to the router that can forward them: that of the provider who assigned their source.
+    fn lan_host(&mut self, name: &'static str, number: u8, nets: &[Nets], scenario: &Scenario) {
+        self.host(name);
+        self.link(name, "eth0", LAN, name);
+        for (order, nets) in nets.iter().enumerate() {
+            self.on_lan(name, "eth0", number, *nets);
+            for version in VERSIONS {
+                let net = nets.of(version);
+                let default = format!("route add default via {}", net.host(ON_LAN));
+                if order == 0 {
+                    self.ip(name, version, default);
+                } else if scenario.routers.len() > 1 {
+                    let table = FIRST_TABLE + order;
+                    self.ip(name, version, format!("{default} table {table}"));
+                    let rule = format!("rule add from {net} lookup {table} priority {table}");
+                    self.ip(name, version, rule);
+                }
+            }
+        }
+    }
+
+    fn on_lan(&mut self, node: &'static str, interface: &str, number: u8, nets: Nets) {
+        for version in VERSIONS {
+            let address = nets.of(version).on_link(number);
+            self.address(node, version, &format!("{address} dev {interface}"));
+        }
+    }
+}
