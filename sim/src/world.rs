@@ -88,11 +88,11 @@ fn pvds(home: usize) -> PvdSet {
         set.insert(ProvisioningDomain {
             prefixes: vec![net.into()],
             addresses: vec![host(net, 1)],
-            dots_servers: vec![DotsServer {
-                name: format!("dots.{name}.example"),
-                addresses: vec![server_address(provider)],
-                transports: [pvd::Transport::Udp].into(),
-            }],
+            dots_servers: vec![DotsServer::over(
+                format!("dots.{name}.example"),
+                &[server_address(provider)],
+                &[pvd::Transport::Udp],
+            )],
             ..ProvisioningDomain::new(id)
         });
     }

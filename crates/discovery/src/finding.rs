@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use pvd::{InterfaceName, Learned, Transport};
+use pvd::{Endpoint, InterfaceName, Learned, Transport};
 
 use crate::dns::naptr::SIGNAL_PORT;
 use crate::dns::{ApplicationProtocol, Candidate, RecordKind};
@@ -61,15 +61,6 @@ pub struct Agent {
     pub reference: ReferenceIdentifier,
     /// Where it may be, at least one place, in order of preference.
     pub endpoints: Vec<Endpoint>,
-}
-
-/// A place where an agent may listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// With what.
-    pub transport: Transport,
-    /// Where; a link-local address carries the index of the interface.
-    pub address: SocketAddr,
 }
 
 impl Agent {

@@ -16,7 +16,7 @@ pub mod procedure;
 pub mod settings;
 pub mod trust;
 
-pub use finding::{Agent, Endpoint, Family, Finding, Interface};
+pub use finding::{Agent, Family, Finding, Interface};
 pub use name::{DomainName, HostName, NameError};
 pub use peer::{PeerAgent, ReferenceIdentifier};
 pub use procedure::Procedure;

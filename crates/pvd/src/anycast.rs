@@ -24,8 +24,8 @@ impl PvdSet {
         let mut named: BTreeMap<IpAddr, BTreeMap<&PvdId, Option<&str>>> = BTreeMap::new();
         for domain in self.iter() {
             let servers = domain.dots_servers.iter();
-            for address in servers.flat_map(|server| &server.addresses) {
-                let by = named.entry(address.ip()).or_default();
+            for endpoint in servers.flat_map(|server| &server.endpoints) {
+                let by = named.entry(endpoint.address.ip()).or_default();
                 by.insert(&domain.id, domain.provider.as_deref());
             }
         }
@@ -49,7 +49,7 @@ mod tests {
     fn set(pvds: &[(&str, Option<&str>, &str)]) -> PvdSet {
         let mut set = PvdSet::default();
         for (id, provider, server) in pvds {
-            let server = DotsServer::new(format!("dots.{id}"), vec![server.parse().unwrap()]);
+            let server = DotsServer::new(format!("dots.{id}"), &[server.parse().unwrap()]);
             set.insert(ProvisioningDomain {
                 provider: provider.map(str::to_owned),
                 dots_servers: vec![server],

@@ -79,19 +79,42 @@ pub struct DotsServer {
     /// The reference identifier that its certificate must carry (RFC 9132 §7.1).
     pub name: String,
     /// Where it listens, in order of preference.
-    pub addresses: Vec<SocketAddr>,
-    /// What it listens with.
-    pub transports: BTreeSet<Transport>,
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A place where a DOTS server listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// With what.
+    pub transport: Transport,
+    /// Where; a link-local address carries the index of the interface.
+    pub address: SocketAddr,
 }
 
 impl DotsServer {
     /// A server that listens with both transports, as RFC 9132 §3 wants it.
-    pub fn new(name: String, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(name: String, addresses: &[SocketAddr]) -> Self {
+        Self::over(name, addresses, &[Transport::Udp, Transport::Tcp])
+    }
+
+    /// A server that listens with each of these transports at each of these addresses.
+    pub fn over(name: String, addresses: &[SocketAddr], transports: &[Transport]) -> Self {
+        let endpoints = addresses.iter().flat_map(|address| {
+            transports.iter().map(|transport| Endpoint {
+                transport: *transport,
+                address: *address,
+            })
+        });
         Self {
             name,
-            addresses,
-            transports: BTreeSet::from([Transport::Udp, Transport::Tcp]),
+            endpoints: endpoints.collect(),
         }
+    }
+
+    /// The transports that it listens with.
+    pub fn transports(&self) -> BTreeSet<Transport> {
+        let endpoints = self.endpoints.iter();
+        endpoints.map(|endpoint| endpoint.transport).collect()
     }
 }
 

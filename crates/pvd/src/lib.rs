@@ -20,7 +20,9 @@ pub mod set;
 
 pub use anycast::SharedAddress;
 pub use division::{Division, Piece, TooManyPieces};
-pub use domain::{DotsAgent, DotsServer, InterfaceName, Learned, ProvisioningDomain, Transport};
+pub use domain::{
+    DotsAgent, DotsServer, Endpoint, InterfaceName, Learned, ProvisioningDomain, Transport,
+};
 pub use identifier::{IdentifierError, PvdId};
 pub use prefix_map::PrefixMap;
 pub use set::{Owners, PvdSet};

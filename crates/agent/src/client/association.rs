@@ -86,7 +86,7 @@ impl<S: dtls::Session> Association<S> {
         seed: u64,
     ) -> Self {
         let ways = Ways::new(domain, server);
-        let candidates = ways.candidates(&server.addresses);
+        let candidates = ways.candidates_at(&server.endpoints);
         Self {
             provisioned: Route::new(now.monotonic, server.name.clone(), candidates),
             ways,

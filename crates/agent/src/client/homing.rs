@@ -209,7 +209,7 @@ impl<S: dtls::Session> Association<S> {
             self.is_closed = false;
         }
         let ways = Ways::new(domain, server);
-        let candidates = ways.candidates(&server.addresses);
+        let candidates = ways.candidates_at(&server.endpoints);
         let is_same_interface = ways.interface == self.ways.interface;
         if ways == self.ways && self.provisioned.race.has(&candidates) {
             return;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use coap::Token;
 use dots::identifiers::Mid;
 use dtls::Transport;
-use pvd::{InterfaceName, ProvisioningDomain};
+use pvd::{Endpoint, InterfaceName, ProvisioningDomain};
 
 use super::PathId;
 use super::part::Want;
@@ -44,29 +44,44 @@ impl Ways {
         Self {
             interface: domain.interface.clone(),
             sources: domain.addresses.clone(),
-            transports: server.transports.clone(),
+            transports: server.transports(),
         }
     }
 
-    /// All ways to the addresses. Without an address of a family in the PvD, its ingress filter
-    /// drops all that we send to an address of that family.
+    /// All ways to the addresses, over each transport that the provisioned server has.
     pub(super) fn candidates(&self, addresses: &[SocketAddr]) -> Vec<Candidate> {
+        let transports = self.transports.iter().copied();
+        let endpoints: Vec<_> = transports
+            .flat_map(|transport| {
+                let addresses = addresses.iter().copied();
+                addresses.map(move |address| Endpoint { transport, address })
+            })
+            .collect();
+        self.candidates_at(&endpoints)
+    }
+
+    /// All ways to the places. Without an address of a family in the PvD, its ingress filter
+    /// drops all that we send to an address of that family.
+    pub(super) fn candidates_at(&self, endpoints: &[Endpoint]) -> Vec<Candidate> {
         let source = |address: &SocketAddr| {
             let mut sources = self.sources.iter().copied();
             sources.find(|source| source.is_ipv4() == address.is_ipv4())
         };
-        let usable = |address: &&SocketAddr| source(address).is_some() || self.sources.is_empty();
-        self.transports
-            .iter()
-            .flat_map(|carrier| {
-                let usable = addresses.iter().filter(usable).take(ADDRESSES);
-                usable.map(|address| Candidate {
-                    transport: transport::secured(*carrier),
-                    address: *address,
-                    source: source(address),
-                })
+        let candidate = |endpoint: &Endpoint| {
+            let source = source(&endpoint.address);
+            (source.is_some() || self.sources.is_empty()).then_some(Candidate {
+                transport: transport::secured(endpoint.transport),
+                address: endpoint.address,
+                source,
             })
-            .collect()
+        };
+        let over = |transport: &pvd::Transport| {
+            let transport = *transport;
+            let same = move |endpoint: &&Endpoint| endpoint.transport == transport;
+            let usable = endpoints.iter().filter(same).filter_map(candidate);
+            usable.take(ADDRESSES)
+        };
+        self.transports.iter().flat_map(over).collect()
     }
 }
 

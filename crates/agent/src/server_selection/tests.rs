@@ -22,7 +22,7 @@ fn domain(id: &str, prefixes: &[&str], servers: &[&str]) -> ProvisioningDomain {
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
         dots_servers: servers
             .iter()
-            .map(|name| DotsServer::new((*name).to_owned(), vec![]))
+            .map(|name| DotsServer::new((*name).to_owned(), &[]))
             .collect(),
         ..ProvisioningDomain::new(id.parse().unwrap())
     }

@@ -20,11 +20,14 @@ pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
             interface: Some(id.split('.').next().unwrap().parse().unwrap()),
             prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-            dots_servers: vec![DotsServer {
-                name: format!("dots.{id}"),
-                addresses: servers.iter().map(|text| text.parse().unwrap()).collect(),
-                transports: transports.iter().copied().collect(),
-            }],
+            dots_servers: vec![DotsServer::over(
+                format!("dots.{id}"),
+                &servers
+                    .iter()
+                    .map(|text| text.parse().unwrap())
+                    .collect::<Vec<_>>(),
+                transports,
+            )],
             ..ProvisioningDomain::new(id.parse().unwrap())
         };
     let mut set = PvdSet::default();
@@ -63,11 +66,11 @@ pub(crate) fn alter(set: &mut PvdSet, id: &str, change: impl FnOnce(&mut Provisi
 pub(crate) fn with_backup() -> PvdSet {
     let mut set = pvds(&[pvd::Transport::Udp]);
     let mut fixed = set.remove(&"fixed.example".parse().unwrap()).unwrap();
-    fixed.dots_servers.push(DotsServer {
-        name: "backup.fixed.example".to_owned(),
-        addresses: vec![BACKUP.parse().unwrap()],
-        transports: [pvd::Transport::Udp].into(),
-    });
+    fixed.dots_servers.push(DotsServer::over(
+        "backup.fixed.example".to_owned(),
+        &[BACKUP.parse().unwrap()],
+        &[pvd::Transport::Udp],
+    ));
     set.insert(fixed);
     set
 }

@@ -116,11 +116,11 @@ impl Bench {
         pvds.insert(ProvisioningDomain {
             prefixes: vec!["203.0.113.0/28".parse().unwrap()],
             addresses: vec!["203.0.113.1".parse().unwrap()],
-            dots_servers: vec![DotsServer {
-                name: "dots.fixed.example".to_owned(),
-                addresses: vec!["192.0.2.1:4646".parse().unwrap()],
-                transports: [pvd::Transport::Udp].into(),
-            }],
+            dots_servers: vec![DotsServer::over(
+                "dots.fixed.example".to_owned(),
+                &["192.0.2.1:4646".parse().unwrap()],
+                &[pvd::Transport::Udp],
+            )],
             ..ProvisioningDomain::new("fixed.example".parse().unwrap())
         });
         let resumed = Rc::default();

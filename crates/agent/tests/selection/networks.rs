@@ -105,7 +105,7 @@ fn decide(site: &Site, targets: &[IpNet]) -> Selection {
             provider: each.provider.clone(),
             prefixes: each.prefixes.clone(),
             dots_servers: servers
-                .map(|name| DotsServer::new(name.clone(), vec![]))
+                .map(|name| DotsServer::new(name.clone(), &[]))
                 .collect(),
             dots_agent: each.agent,
             ..ProvisioningDomain::new(each.id.clone())

@@ -19,7 +19,7 @@ fn id(name: &str) -> PvdId {
 fn domain(name: &str, prefixes: &[&str]) -> ProvisioningDomain {
     ProvisioningDomain {
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-        dots_servers: vec![DotsServer::new(format!("dots.{name}"), vec![])],
+        dots_servers: vec![DotsServer::new(format!("dots.{name}"), &[])],
         ..ProvisioningDomain::new(id(name))
     }
 }

@@ -8,10 +8,10 @@ use discovery::dhcp::exchange::Version;
 use discovery::dns::{ApplicationService, Failure};
 use discovery::settings::{NO_RECORDS_WAIT, PATIENCE};
 use discovery::{
-    Agent, Cause, Endpoint, Finding, Interface, Output, Procedure, ReferenceIdentifier, Settings,
+    Agent, Cause, Finding, Interface, Output, Procedure, ReferenceIdentifier, Settings,
     TrustedNames,
 };
-use pvd::{Learned, Transport};
+use pvd::{Endpoint, Learned, Transport};
 
 use crate::support::{Zones, client, octets, reply, wire};
 

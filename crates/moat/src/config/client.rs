@@ -74,10 +74,10 @@ impl ClientConfig {
     pub(crate) fn pvd_set(&self) -> PvdSet {
         let mut set = PvdSet::default();
         for pvd in &self.pvds {
-            let servers = pvd.dots.iter().map(|server| pvd::DotsServer {
-                name: server.name.to_string(),
-                addresses: server.addresses.clone(),
-                transports: server.transports.iter().map(|it| described(*it)).collect(),
+            let servers = pvd.dots.iter().map(|server| {
+                let transports = server.transports.iter().map(|it| described(*it));
+                let transports: Vec<_> = transports.collect();
+                pvd::DotsServer::over(server.name.to_string(), &server.addresses, &transports)
             });
             set.insert(ProvisioningDomain {
                 interface: pvd.interface.clone(),

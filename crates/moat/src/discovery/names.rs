@@ -76,21 +76,11 @@ pub(super) async fn ask(resolver: Option<Resolver>, query: &Query) -> Result<Ans
         .lookup(name, kind)
         .await
         .map_err(|error| failure(&error))?;
-    let mut of_kind = found
+    let of_kind = found
         .answers()
         .iter()
-        .filter(|record| record.record_type() == kind)
-        .peekable();
-    if of_kind.peek().is_none() {
-        return Err(Failure::NoRecords(None));
-    }
-    let mut records = Vec::new();
-    for found in of_kind {
-        if found.proof.is_bogus() {
-            return Err(Failure::Unavailable);
-        }
-        records.extend(record(&found.data));
-    }
+        .filter(|record| record.record_type() == kind);
+    let records = of_kind.filter_map(|found| record(&found.data)).collect();
     let ttl = found
         .valid_until()
         .saturating_duration_since(Instant::now());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use discovery::{DomainName, Family, Finding, TrustedName, TrustedNames};
-use pvd::{InterfaceName, Transport};
+use pvd::{Endpoint, InterfaceName, Transport};
 use serde::Serialize;
 
 use super::attachment::Attachment;
@@ -194,7 +194,7 @@ impl FamilyReport {
 }
 
 fn servers(finding: &Finding) -> Vec<ServerReport> {
-    let endpoint = |endpoint: &discovery::Endpoint| {
+    let endpoint = |endpoint: &Endpoint| {
         let transport = match endpoint.transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
