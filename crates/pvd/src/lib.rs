@@ -21,7 +21,8 @@ pub mod set;
 pub use anycast::SharedAddress;
 pub use division::{Division, Piece, TooManyPieces};
 pub use domain::{
-    DotsAgent, DotsServer, Endpoint, InterfaceName, Learned, ProvisioningDomain, Transport,
+    DotsAgent, DotsServer, Endpoint, InterfaceName, InterfaceNameError, Learned,
+    ProvisioningDomain, Transport,
 };
 pub use identifier::{IdentifierError, PvdId};
 pub use prefix_map::PrefixMap;

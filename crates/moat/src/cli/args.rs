@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use pvd::InterfaceName;
+
 use crate::bench;
 use crate::control::Attack;
 use crate::discovery::DiscoverArgs;
@@ -35,6 +37,16 @@ const STATUS_EXAMPLES: &str = "Examples:
   moat status
   moat status --watch
   moat status --control /run/moat/server.sock --json";
+
+const ANNOUNCE_EXAMPLES: &str = r#"Example:
+  moat pvd announce --interface wwan0 --json - <<END
+  {"pvd": "mobile.example", "prefixes": ["198.51.100.7/32"], "addresses": ["198.51.100.7"],
+   "dns": ["192.0.2.53"], "lifetime": 3600,
+   "dots": [{"name": "dots.mobile.example", "addresses": ["192.0.2.46"]}]}
+  END
+
+The PvD must be a [[pvd]] of the client's file with a [pvd.discover] and this interface. What is left out
+is learned as without an announcement; a lifetime of 0 takes it back."#;
 
 const DISCOVER_EXAMPLES: &str = "Examples:
   moat pvd discover --interface eth0
@@ -231,6 +243,19 @@ pub(super) enum PvdCommand {
         place: DiscoverArgs,
         #[command(flatten)]
         json: JsonArgs,
+    },
+    /// Tell the running client what was learned of a network by other means, such as 3GPP PCO
+    #[command(after_help = ANNOUNCE_EXAMPLES)]
+    Announce {
+        /// Interface of the network
+        #[arg(long, value_name = "INTERFACE")]
+        interface: InterfaceName,
+        /// One JSON object in a file, or on standard input with `-`
+        #[arg(long, value_name = "FILE")]
+        json: PathBuf,
+        /// Control socket of the client, as `control` in its file says
+        #[arg(long, value_name = "PATH", env = "MOAT_CONTROL", default_value = DEFAULT_CONTROL)]
+        control: PathBuf,
     },
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use pvd::InterfaceName;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{AskArgs, EXIT_FAILED, failed, show};
 use crate::control::{
-    Attack, CallError, Command, MitigationView, NotStoredView, RequestView, SelectionView,
-    ServerSessionView, SessionView, call,
+    Announcement, Attack, CallError, Command, MitigationView, NotStoredView, RequestView,
+    SelectionView, ServerSessionView, SessionView, call,
 };
 use crate::terminal::{self, say};
 
@@ -94,6 +96,25 @@ pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
         }
     };
     answered(ask, &Command::Sessions, show, |_| true)
+}
+
+pub(super) fn announce(
+    control: &Path,
+    interface: &InterfaceName,
+    announcement: Announcement,
+) -> ExitCode {
+    let command = Command::Announce {
+        interface: interface.to_string(),
+        announcement,
+    };
+    match call(control, &command) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(CallError::Refused(failure)) => {
+            show::failure(&failure, false);
+            ExitCode::from(EXIT_FAILED)
+        }
+        Err(error) => failed(&error, EXIT_FAILED, false),
+    }
 }
 
 pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {

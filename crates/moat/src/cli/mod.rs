@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use pvd::InterfaceName;
 use tracing_subscriber::EnvFilter;
 
 use self::args::{
@@ -77,6 +78,11 @@ pub(crate) fn main() -> ExitCode {
         Command::Explain(args) => ask::explain(&args.ask, args.targets, args.seen.on),
         Command::Sessions(args) => ask::sessions(&args),
         Command::Pvd(PvdCommand::Discover { place, json }) => discover(&place, json.json),
+        Command::Pvd(PvdCommand::Announce {
+            interface,
+            json,
+            control,
+        }) => announce(&control, &interface, &json),
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -101,6 +107,18 @@ fn mitigate(args: MitigateArgs) -> ExitCode {
         seen_on: args.seen.on,
     };
     ask::mitigate(&args.ask, &command)
+}
+
+fn announce(control: &Path, interface: &InterfaceName, file: &Path) -> ExitCode {
+    let text = match file.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(file),
+    };
+    let announcement = text.and_then(|text| Ok(serde_json::from_str(&text)?));
+    match announcement {
+        Ok(announcement) => ask::announce(control, interface, announcement),
+        Err(error) => failed(&error, EXIT_WRONG, false),
+    }
 }
 
 fn discover(place: &discovery::DiscoverArgs, json: bool) -> ExitCode {

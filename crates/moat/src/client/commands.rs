@@ -12,8 +12,10 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::ANSWER_WITHIN;
+use super::networks::Networks;
 use crate::control::{
-    self, Answer, Call, Command, Failure, NotStoredView, RequestView, SelectionView, SessionView,
+    self, Announcement, Answer, Call, Command, Failure, NotStoredView, RequestView, SelectionView,
+    SessionView,
 };
 use crate::words;
 
@@ -48,7 +50,7 @@ impl Commands {
     pub(super) fn start<C: Connector>(
         &mut self,
         now: Now,
-        agent: &mut Client<C>,
+        (agent, networks): (&mut Client<C>, &mut Networks),
         not_stored: Option<NotStoredView>,
         call: Call,
     ) {
@@ -108,6 +110,10 @@ impl Commands {
                     |attack| Answer::of(&SelectionView::new(&agent.explain(&attack))),
                 ))
             }
+            Command::Announce {
+                interface,
+                announcement,
+            } => Err(announce(now.monotonic, networks, &interface, &announcement)),
             Command::Sessions => Err(Answer::of(&json!({
                 "sessions": agent
                     .sessions()
@@ -210,4 +216,20 @@ fn refused(refusal: &Refusal) -> Answer {
         _ => None,
     };
     Answer::Error(Failure { reason, selection })
+}
+
+fn announce(
+    now: Instant,
+    networks: &mut Networks,
+    interface: &str,
+    announcement: &Announcement,
+) -> Answer {
+    let interface = match interface.parse() {
+        Ok(interface) => interface,
+        Err(pvd::InterfaceNameError) => return Answer::failure(&pvd::InterfaceNameError),
+    };
+    match networks.announce(now, &interface, announcement) {
+        Ok(()) => Answer::of(&json!({ "pvd": announcement.pvd.to_string() })),
+        Err(refusal) => Answer::failure(&refusal),
+    }
 }

@@ -11,6 +11,8 @@ use dtls::{
     ClientConfig as Credentials, OpensslSession, ResumptionState, SessionSettings, Transport,
 };
 
+use pvd::PvdId;
+
 use super::Error;
 use crate::config::{self, ClientConfig, PreSharedKey};
 use crate::sessions;
@@ -24,6 +26,8 @@ struct Identity {
 /// Opens DTLS sessions.
 pub(super) struct OpensslConnector {
     identities: BTreeMap<AssociationId, Identity>,
+    /// For servers that are found in a PvD.
+    discovered: BTreeMap<PvdId, Identity>,
     parameters: SessionParameters,
 }
 
@@ -38,46 +42,62 @@ impl std::fmt::Debug for OpensslConnector {
 }
 
 /// What opens sessions, and the cuid that follows from it (RFC 9132 §4.4.1.1).
-fn identity(configured: &config::Credentials) -> Result<(Credentials, Cuid), dtls::ConfigError> {
+fn identity(configured: &config::Credentials) -> Result<Identity, dtls::ConfigError> {
     let settings = SessionSettings::default();
     Ok(match configured {
         config::Credentials::Certificate(certificate) => {
             let pem = certificate.pem();
             let digest = dtls::spki_sha256(pem.certificate_chain)?;
-            (
-                Credentials::new(pem, settings)?,
-                Cuid::from_spki_sha256(&digest),
-            )
+            Identity {
+                credentials: Credentials::new(pem, settings)?,
+                cuid: Cuid::from_spki_sha256(&digest),
+            }
         }
-        config::Credentials::PreSharedKey(PreSharedKey { identity, key, .. }) => (
-            Credentials::with_psk(identity, key, settings)?,
-            Cuid::from_spki_sha256(&identity.fingerprint()),
-        ),
+        config::Credentials::PreSharedKey(PreSharedKey { identity, key, .. }) => Identity {
+            credentials: Credentials::with_psk(identity, key, settings)?,
+            cuid: Cuid::from_spki_sha256(&identity.fingerprint()),
+        },
     })
 }
 
 impl OpensslConnector {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, Error> {
         let mut identities = BTreeMap::new();
+        let mut discovered = BTreeMap::new();
         for pvd in &config.pvds {
+            if let Some(discover) = &pvd.discover {
+                let identity = identity(&discover.credentials).map_err(|error| {
+                    let server = format!("servers that are found in {}", pvd.id);
+                    Error::Credentials { server, error }
+                })?;
+                discovered.insert(pvd.id.clone(), identity);
+            }
             for server in &pvd.dots {
                 let name = server.name.to_string();
                 let refused = |error| Error::Credentials {
                     server: name.clone(),
                     error,
                 };
-                let (credentials, cuid) = identity(&server.credentials).map_err(refused)?;
+                let identity = identity(&server.credentials).map_err(refused)?;
                 let association = AssociationId {
                     pvd: pvd.id.clone(),
                     server: name.clone(),
                 };
-                identities.insert(association, Identity { credentials, cuid });
+                identities.insert(association, identity);
             }
         }
         Ok(Self {
             identities,
+            discovered,
             parameters: sessions::of_client(config.heartbeat),
         })
+    }
+}
+
+impl OpensslConnector {
+    fn identity(&self, association: &AssociationId) -> Option<&Identity> {
+        let written = self.identities.get(association);
+        written.or_else(|| self.discovered.get(&association.pvd))
     }
 }
 
@@ -91,12 +111,11 @@ impl Connector for OpensslConnector {
         connection: Connection<'_>,
         resumption: Option<&ResumptionState>,
     ) -> Result<OpensslSession, dtls::ConfigError> {
-        let identity =
-            self.identities
-                .get(association)
-                .ok_or_else(|| dtls::ConfigError::ServerName {
-                    name: association.server.clone(),
-                })?;
+        let identity = self
+            .identity(association)
+            .ok_or_else(|| dtls::ConfigError::ServerName {
+                name: association.server.clone(),
+            })?;
         let name = connection.server_name;
         match connection.transport {
             Transport::Datagram => identity.credentials.connect(now, name, resumption),
@@ -105,7 +124,7 @@ impl Connector for OpensslConnector {
     }
 
     fn cuid(&self, association: &AssociationId) -> Cuid {
-        self.identities.get(association).map_or_else(
+        self.identity(association).map_or_else(
             || Cuid::from_spki_sha256(&[0; 32]),
             |identity| identity.cuid.clone(),
         )

@@ -11,6 +11,7 @@ mod connector;
 mod log;
 mod memory;
 mod names;
+mod networks;
 mod paths;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ use self::connector::OpensslConnector;
 use self::log::Log;
 use self::memory::Memory;
 use self::names::{Found, Names};
+use self::networks::Networks;
 use self::paths::{Incoming, Paths};
 use crate::clock;
 use crate::config::{self, ClientConfig, ConfigError};
@@ -116,6 +118,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     tokio::task::spawn_local(listener.serve(calls));
     let (datagrams, mut incoming) = mpsc::channel(QUEUE);
     let (found, mut found_names) = mpsc::channel(QUEUE);
+    let (reports, mut network_reports) = mpsc::channel(QUEUE);
     let mut daemon = Daemon {
         agent,
         memory: Memory::new(store),
@@ -123,6 +126,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         names: Names::new(&config, found)?,
         commands: Commands::new(config.lifetime),
         log: Log::default(),
+        networks: Networks::new(&config, &reports),
     };
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
     tracing::info!("moat client is ready");
@@ -132,6 +136,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
         tokio::select! {
             Some(received) = incoming.recv() => daemon.on_incoming(received),
             Some(found) = found_names.recv() => daemon.on_found(found),
+            Some(report) = network_reports.recv() => daemon.networks.learn(report),
             Some(call) = incoming_calls.recv() => daemon.on_call(call),
             () = sleep_until(wake) => daemon.on_timeout(),
             () = stop.recv() => break,
@@ -160,6 +165,7 @@ struct Daemon {
     names: Names,
     commands: Commands,
     log: Log,
+    networks: Networks,
 }
 
 impl Daemon {
@@ -182,10 +188,22 @@ impl Daemon {
             .handle_resolved(now, association, name, found.addresses);
     }
 
+    /// Tells the agent and the resolvers which networks there are now.
+    fn renew(&mut self) {
+        for (pvd, servers, link) in self.networks.resolvers() {
+            self.names.learn(pvd, &servers, link);
+        }
+        let set = self.networks.set();
+        if !set.iter().eq(self.agent.pvds().iter()) {
+            self.agent.set_pvds(clock::now(), set);
+        }
+    }
+
     fn on_call(&mut self, call: Call) {
         let now = clock::now();
         let trouble = self.memory.trouble(now.monotonic);
-        self.commands.start(now, &mut self.agent, trouble, call);
+        let agent = (&mut self.agent, &mut self.networks);
+        self.commands.start(now, agent, trouble, call);
     }
 
     fn on_timeout(&mut self) {
@@ -197,6 +215,7 @@ impl Daemon {
         {
             self.agent.handle_timeout(now);
         }
+        self.networks.expire(now.monotonic);
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -204,6 +223,7 @@ impl Daemon {
             self.agent.poll_timeout(),
             self.commands.next_timeout(),
             self.memory.next_timeout(),
+            self.networks.next_timeout(),
         ];
         timeouts.into_iter().flatten().min()
     }
@@ -211,6 +231,9 @@ impl Daemon {
     /// Carries out what the agent wants, in its order, and answers the callers it is done with.
     /// Changes in a row are made durable together.
     fn carry_out(&mut self) {
+        if self.networks.take_change() {
+            self.renew();
+        }
         while let Some(action) = self.agent.poll_action() {
             match action {
                 Action::Persist(change) => {

@@ -1,7 +1,7 @@
 //! Looks up names with the resolvers of the PvD they belong to, and no others (RFC 7556 §5.2).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use agent::server_selection::AssociationId;
 use pvd::PvdId;
@@ -22,6 +22,8 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Names {
     resolvers: BTreeMap<PvdId, Resolver>,
+    /// Those of them that were learned, and from where they are asked.
+    learned: BTreeMap<PvdId, (Vec<SocketAddr>, Link)>,
     found: mpsc::Sender<Found>,
 }
 
@@ -43,7 +45,28 @@ impl Names {
             let resolver = Resolver::of_pvd(&pvd.resolvers, link)?;
             resolvers.insert(pvd.id.clone(), resolver);
         }
-        Ok(Self { resolvers, found })
+        Ok(Self {
+            resolvers,
+            learned: BTreeMap::new(),
+            found,
+        })
+    }
+
+    /// Takes the resolvers that a network named. Those of the configuration stay.
+    pub(super) fn learn(&mut self, pvd: &PvdId, servers: &[SocketAddr], link: Link) {
+        let known = self.learned.get(pvd);
+        let is_known = known.is_some_and(|(known, from)| known == servers && *from == link);
+        let is_written = self.resolvers.contains_key(pvd) && known.is_none();
+        if servers.is_empty() || is_known || is_written {
+            return;
+        }
+        match Resolver::of_pvd(servers, link.clone()) {
+            Ok(resolver) => {
+                self.resolvers.insert(pvd.clone(), resolver);
+                self.learned.insert(pvd.clone(), (servers.to_vec(), link));
+            }
+            Err(error) => tracing::warn!(%pvd, %error, "the network's resolvers cannot be used"),
+        }
     }
 
     /// Begins to look up the name of a server.

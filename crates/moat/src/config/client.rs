@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType};
 
+use super::discover::{self, Discover};
 use super::dots_server::{self, DotsServer};
 use super::error::Problem;
 use super::problem::ProblemKind;
@@ -59,7 +60,7 @@ pub(crate) struct Pvd {
     pub(crate) provider: Option<String>,
     /// Whether its DOTS servers are client-domain gateways (RFC 9284 §5.3).
     pub(crate) is_gateway: bool,
-    /// What the network assigned; empty only where a gateway knows it.
+    /// What the network assigned; empty only where a gateway knows it, or the interface.
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
@@ -67,6 +68,8 @@ pub(crate) struct Pvd {
     pub(crate) resolvers: Vec<SocketAddr>,
     /// The DOTS servers of this network, in the order to try them.
     pub(crate) dots: Vec<DotsServer>,
+    /// How what is not written here is found.
+    pub(crate) discover: Option<Discover>,
 }
 
 impl ClientConfig {
@@ -189,6 +192,7 @@ struct Draft {
     addresses: Vec<Located<IpAddr>>,
     resolvers: Option<Vec<Located<SocketAddr>>>,
     dots: Option<Vec<DotsServer>>,
+    discover: Option<Option<Discover>>,
 }
 
 impl From<Draft> for Option<Pvd> {
@@ -202,6 +206,7 @@ impl From<Draft> for Option<Pvd> {
             addresses: values(draft.addresses),
             resolvers: values(draft.resolvers?),
             dots: draft.dots?,
+            discover: draft.discover?,
         })
     }
 }
@@ -282,7 +287,8 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         Some(value) => value.boolean(diagnostics),
         None => Some(false),
     };
-    let prefixes = match is_gateway == Some(true) && !table.has("prefixes") {
+    let is_complete = is_gateway == Some(true) || table.has("discover");
+    let prefixes = match is_complete && !table.has("prefixes") {
         true => Some(Vec::new()),
         false => prefixes(&mut table, diagnostics),
     };
@@ -291,11 +297,15 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         prefixes.as_deref().unwrap_or_default(),
         diagnostics,
     );
-    let dots = dots_server::read(&mut table, &addresses, folder, diagnostics);
+    let dots = match table.has("discover") && !table.has("dots") {
+        true => Some(Vec::new()),
+        false => dots_server::read(&mut table, &addresses, folder, diagnostics),
+    };
     let resolvers = resolver::of_pvd(&mut table, diagnostics);
     for resolver in resolvers.iter().flatten() {
         dots_server::note_family(resolver, &addresses, diagnostics);
     }
+    let discover = discover::read(&mut table, folder, diagnostics);
     table.finish(diagnostics);
     Draft {
         id,
@@ -306,6 +316,7 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         addresses,
         resolvers,
         dots,
+        discover,
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod conduct;
 mod credentials;
 mod customer;
+mod discover;
 mod dots_server;
 mod error;
 mod limits;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use discovery::TrustedName;
 use dots::target::DomainName;
 use ipnet::IpNet;
 use mitigator::nftables::TableName;
@@ -90,6 +91,23 @@ pub(super) fn pvd_id(text: &str) -> Result<PvdId, ProblemKind> {
     qualified
         .flatten()
         .ok_or_else(|| not_a_name(text, NameProblem::NotQualified, EXAMPLE))
+}
+
+/// A domain to discover servers in.
+pub(super) fn discovery_domain(text: &str) -> Result<discovery::DomainName, ProblemKind> {
+    const EXAMPLE: &str = "fixed.example";
+    let name = HostName::parse(text).map_err(|why| not_a_name(text, why, EXAMPLE))?;
+    let read = name.as_str().parse();
+    read.map_err(|_| not_a_name(text, NameProblem::Address, EXAMPLE))
+}
+
+/// A name that is believed, or with `*.` before it all names below it.
+pub(super) fn trusted_name(text: &str) -> Result<TrustedName, ProblemKind> {
+    const EXAMPLE: &str = "*.fixed.example";
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    HostName::parse(name).map_err(|why| not_a_name(text, why, EXAMPLE))?;
+    let read = text.parse();
+    read.map_err(|_| not_a_name(text, NameProblem::Address, EXAMPLE))
 }
 
 /// What the administrator calls a provider.

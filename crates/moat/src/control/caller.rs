@@ -84,7 +84,10 @@ fn patience(command: &Command) -> Duration {
         Command::Mitigate { .. } | Command::Efficacy { .. } | Command::Withdraw { .. } => {
             PATIENCE_WITH_SERVERS
         }
-        Command::Status | Command::Explain { .. } | Command::Sessions => PATIENCE,
+        Command::Status
+        | Command::Explain { .. }
+        | Command::Sessions
+        | Command::Announce { .. } => PATIENCE,
     }
 }
 

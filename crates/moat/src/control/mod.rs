@@ -9,6 +9,7 @@
 //! The socket is for its owner alone (mode 0600): whoever may write to it may have traffic
 //! dropped.
 
+mod announcement;
 mod caller;
 mod listener;
 mod view;
@@ -16,6 +17,7 @@ mod view;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use announcement::Announcement;
 pub(crate) use caller::{CallError, call};
 pub(crate) use listener::{Call, bind};
 pub(crate) use view::{
@@ -74,6 +76,13 @@ pub(crate) enum Command {
     },
     /// Say how the sessions stand.
     Sessions,
+    /// Take what a program on this node has learned of a network.
+    Announce {
+        /// The interface of the network.
+        interface: String,
+        /// What it is.
+        announcement: Announcement,
+    },
 }
 
 /// How an attack looks to its victim (RFC 9132 §4.4.3, Table 4).

@@ -60,6 +60,14 @@ impl Attachment {
         self.networks.iter().map(IpNet::addr).collect()
     }
 
+    /// Whether some network is the same as before.
+    pub(crate) fn is_same_network(&self, other: &Self) -> bool {
+        let networks = other.networks.iter().map(IpNet::trunc);
+        let mut shared =
+            networks.filter(|network| self.networks.iter().any(|own| own.trunc() == *network));
+        shared.next().is_some()
+    }
+
     /// Where DHCPv4 is spoken from.
     pub(super) fn ipv4(&self) -> Option<Ipv4Addr> {
         self.networks.iter().find_map(|network| match network {

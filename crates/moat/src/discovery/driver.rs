@@ -104,6 +104,25 @@ impl Driver {
         self.lanes.iter().map(|lane| lane.family)
     }
 
+    /// The resolvers that names of this network are looked up with.
+    pub(crate) fn resolvers(&self) -> Vec<SocketAddr> {
+        self.names.servers(&self.learned(None))
+    }
+
+    /// The resolvers that either family knows of, those of the lane `first` before others.
+    fn learned(&self, first: Option<usize>) -> Vec<IpAddr> {
+        let own = first.and_then(|number| self.lanes.get(number));
+        let mut learned: Vec<IpAddr> = Vec::new();
+        for lane in own.into_iter().chain(&self.lanes) {
+            for server in lane.procedure.resolvers() {
+                if !learned.contains(server) {
+                    learned.push(*server);
+                }
+            }
+        }
+        learned
+    }
+
     /// Whether everything was tried, or found.
     pub(crate) fn is_settled(&self) -> bool {
         self.lanes.iter().all(|lane| lane.procedure.is_settled())
@@ -150,15 +169,8 @@ impl Driver {
         Ok(None)
     }
 
-    /// Asks the resolvers that either family knows of, those of the asking one first.
     fn ask(&mut self, number: usize, query: Query) {
-        let own = self.lanes.get(number).into_iter();
-        let mut learned: Vec<IpAddr> = Vec::new();
-        for lane in own.chain(&self.lanes) {
-            let new = lane.procedure.resolvers().iter().copied();
-            let new: Vec<_> = new.filter(|server| !learned.contains(server)).collect();
-            learned.extend(new);
-        }
+        let learned = self.learned(Some(number));
         let resolver = self.names.resolver(&learned);
         self.tasks.spawn(async move {
             let answer = names::ask(resolver, &query).await;

@@ -12,5 +12,9 @@ mod driver;
 mod names;
 mod once;
 mod packet_socket;
+mod watch;
 
+pub(crate) use self::attachment::Attachment;
+pub(crate) use self::driver::Wanted;
 pub(crate) use self::once::{DiscoverArgs, Error, FamilyReport, Report, discover};
+pub(crate) use self::watch::{News, Report as NetworkReport, watch};

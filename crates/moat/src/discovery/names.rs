@@ -35,15 +35,20 @@ impl Names {
         }
     }
 
-    /// Whom to ask, with the resolvers that DHCP named; `None` if there is nobody.
-    pub(super) fn resolver(&mut self, learned: &[IpAddr]) -> Option<Resolver> {
-        let servers = match self.configured.as_slice() {
+    /// Whom to ask, with the resolvers that DHCP named.
+    pub(super) fn servers(&self, learned: &[IpAddr]) -> Vec<SocketAddr> {
+        match self.configured.as_slice() {
             [] => learned
                 .iter()
                 .map(|server| SocketAddr::new(*server, DNS_PORT))
                 .collect(),
             configured => configured.to_vec(),
-        };
+        }
+    }
+
+    /// The same, ready to be asked; `None` if there is nobody.
+    pub(super) fn resolver(&mut self, learned: &[IpAddr]) -> Option<Resolver> {
+        let servers = self.servers(learned);
         if servers.is_empty() {
             return None;
         }

@@ -20,7 +20,7 @@ use crate::link;
 const CONNECTING: Duration = Duration::from_secs(5);
 
 /// Where queries leave; the system chooses what is left out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Link {
     /// The interface.
     pub(crate) interface: Option<InterfaceName>,

@@ -211,7 +211,8 @@ impl<S: ServerStore> Authority<S> {
             Command::Mitigate { .. }
             | Command::Efficacy { .. }
             | Command::Withdraw { .. }
-            | Command::Explain { .. } => Answer::failure(
+            | Command::Explain { .. }
+            | Command::Announce { .. } => Answer::failure(
                 &"this is the control socket of a server, and only a client asks for \
                       mitigation; name the client's socket with --control",
             ),

@@ -7,6 +7,7 @@
 mod crash;
 mod credentials;
 mod discovery;
+mod discovery_client;
 mod hostile;
 mod libcoap;
 mod loss;

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod client;
+mod discover;
 mod files;
 mod machine;
 mod pre_shared_keys;
@@ -172,7 +173,7 @@ fn the_report_counts_and_json_carries_every_part() {
     assert_eq!(problem["key"], "pvd[0].color");
     assert_eq!(
         problem["message"],
-        "is not a key of this table; its keys are id, interface, provider, gateway, prefixes, addresses, dots, dns"
+        "is not a key of this table; its keys are id, interface, provider, gateway, prefixes, addresses, dots, dns, discover"
     );
 }
 

@@ -20,9 +20,14 @@ pvds = ["fixed.example"]
 [[pvd]]
 id = "fixed.example"
 prefixes = ["203.0.113.0/28"]
+interface = "lo"
 [[pvd.dots]]
 name = "dots.fixed.example"
 addresses = ["203.0.113.129"]
+certificate = "home.pem"
+private_key = "home-key.pem"
+trust_anchors = "ca.pem"
+[pvd.discover]
 certificate = "home.pem"
 private_key = "home-key.pem"
 trust_anchors = "ca.pem"

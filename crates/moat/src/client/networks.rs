@@ -1,0 +1,284 @@
+//! The PvDs of the client as they are now: what the configuration says, and where it leaves something out, what was
+//! announced or discovered.
+//!
+//! ```text
+//! configuration --+
+//! announcements --+--> Networks --PvdSet--> agent
+//! discovery ------+
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use discovery::{Agent, Family, Finding, HostName, ReferenceIdentifier, TrustedNames};
+use ipnet::IpNet;
+use pvd::{DotsServer, InterfaceName, Learned, ProvisioningDomain, PvdId, PvdSet};
+use tokio::sync::mpsc;
+
+use crate::config::ClientConfig;
+use crate::control::Announcement;
+use crate::discovery::{self as driver, Attachment, NetworkReport, News, Wanted};
+use crate::resolver::Link;
+
+/// What is known of a PvD that may be discovered.
+#[derive(Debug)]
+struct Network {
+    /// As the configuration has it.
+    written: ProvisioningDomain,
+    trusted: TrustedNames,
+    attachment: Option<Attachment>,
+    found: BTreeMap<Family, (Finding, Vec<SocketAddr>)>,
+    announced: Option<Announced>,
+}
+
+/// What a program on this node said of a PvD.
+#[derive(Debug)]
+struct Announced {
+    prefixes: Vec<IpNet>,
+    addresses: Vec<IpAddr>,
+    resolvers: Vec<SocketAddr>,
+    servers: Vec<DotsServer>,
+    until: Instant,
+}
+
+/// Why an announcement is not believed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Nothing is known of the PvD, its credentials least of all.
+    #[error("{0} is no [[pvd]] with a [pvd.discover] on the interface {1} in the client's file")]
+    Unknown(PvdId, InterfaceName),
+    /// The list of trusted names is without this one.
+    #[error("{0} is not one of the trusted_names of {1}")]
+    NotTrusted(HostName, PvdId),
+}
+
+/// All PvDs.
+#[derive(Debug)]
+pub(super) struct Networks {
+    /// The set of the configuration, with what is as it is.
+    written: PvdSet,
+    discovered: BTreeMap<PvdId, Network>,
+    is_changed: bool,
+}
+
+impl Networks {
+    /// Begins to look; what is found goes to `reports`.
+    pub(super) fn new(config: &ClientConfig, reports: &mpsc::Sender<NetworkReport>) -> Self {
+        let mut written = config.pvd_set();
+        let mut discovered = BTreeMap::new();
+        for pvd in &config.pvds {
+            let (Some(discover), Some(interface)) = (&pvd.discover, &pvd.interface) else {
+                continue;
+            };
+            let Some(domain) = written.remove(&pvd.id) else {
+                continue;
+            };
+            let wanted = pvd.dots.is_empty().then(|| Wanted {
+                trusted: discover.trusted.clone(),
+                domain: discover.domain.clone(),
+                resolvers: pvd.resolvers.clone(),
+            });
+            let (id, interface) = (pvd.id.clone(), interface.clone());
+            tokio::task::spawn_local(driver::watch(id, interface, wanted, reports.clone()));
+            let network = Network {
+                written: domain,
+                trusted: discover.trusted.clone(),
+                attachment: None,
+                found: BTreeMap::new(),
+                announced: None,
+            };
+            discovered.insert(pvd.id.clone(), network);
+        }
+        Self {
+            written,
+            discovered,
+            is_changed: false,
+        }
+    }
+
+    /// The PvDs as they are now.
+    pub(super) fn set(&self) -> PvdSet {
+        let mut set = self.written.clone();
+        for domain in self.discovered.values().map(Network::domain) {
+            set.insert(domain);
+        }
+        set
+    }
+
+    /// Whether something was learned or is over since this was last asked.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
+    /// Takes what discovery reports.
+    pub(super) fn learn(&mut self, report: NetworkReport) {
+        let NetworkReport { pvd, news } = report;
+        let Some(network) = self.discovered.get_mut(&pvd) else {
+            return;
+        };
+        self.is_changed = true;
+        match news {
+            News::Attached(attachment) => {
+                let addresses = attachment.addresses();
+                tracing::info!(%pvd, interface = %attachment.interface.name, ?addresses, "attached");
+                if network
+                    .attachment
+                    .as_ref()
+                    .is_some_and(|before| !before.is_same_network(&attachment))
+                {
+                    network.found.clear();
+                }
+                network.attachment = Some(attachment);
+            }
+            News::Found(finding, resolvers) => {
+                let servers: Vec<_> = finding
+                    .agents
+                    .iter()
+                    .map(|agent| &agent.reference)
+                    .collect();
+                tracing::info!(%pvd, family = ?finding.family, learned_by = %finding.how, ?servers, "found DOTS servers");
+                network.found.insert(finding.family, (finding, resolvers));
+            }
+            News::Nothing(family) => {
+                if network.found.remove(&family).is_some() {
+                    tracing::warn!(%pvd, ?family, "the network names no DOTS servers any more");
+                } else {
+                    tracing::debug!(%pvd, ?family, "the network names no DOTS servers");
+                }
+            }
+            News::Refused(name) => {
+                tracing::warn!(%pvd, %name, "a DOTS server was named that is not one of the trusted_names");
+            }
+        }
+    }
+
+    /// Takes what a program on this node announces; until it is over, it comes before what is discovered.
+    ///
+    /// # Errors
+    /// [`Refusal`]
+    pub(super) fn announce(
+        &mut self,
+        now: Instant,
+        interface: &InterfaceName,
+        announcement: &Announcement,
+    ) -> Result<(), Refusal> {
+        let id = &announcement.pvd;
+        let network = self.discovered.get_mut(id);
+        let network = network.filter(|known| known.written.interface.as_ref() == Some(interface));
+        let unknown = || Refusal::Unknown(id.clone(), interface.clone());
+        let network = network.ok_or_else(unknown)?;
+        let names = announcement.dots.iter().map(|server| &server.name);
+        if let Some(name) = names.into_iter().find(|name| !network.trusted.accept(name)) {
+            return Err(Refusal::NotTrusted(name.clone(), id.clone()));
+        }
+        network.announced = (announcement.lifetime > 0).then(|| Announced {
+            prefixes: announcement.prefixes.clone(),
+            addresses: announcement.addresses.clone(),
+            resolvers: announcement.resolvers(),
+            servers: announcement.servers(),
+            until: now + Duration::from_secs(announcement.lifetime.into()),
+        });
+        self.is_changed = true;
+        tracing::info!(pvd = %id, lifetime = announcement.lifetime, "announced");
+        Ok(())
+    }
+
+    /// When an announcement is over.
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let announced = self.discovered.values();
+        announced
+            .filter_map(|network| Some(network.announced.as_ref()?.until))
+            .min()
+    }
+
+    /// Forgets announcements that are over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for network in self.discovered.values_mut() {
+            let over = network
+                .announced
+                .take_if(|announced| announced.until <= now);
+            self.is_changed |= over.is_some();
+        }
+    }
+
+    /// Whom names are looked up with in each PvD whose configuration does not say so.
+    pub(super) fn resolvers(&self) -> impl Iterator<Item = (&PvdId, Vec<SocketAddr>, Link)> {
+        self.discovered.iter().map(|(id, network)| {
+            let domain = network.domain();
+            let link = Link {
+                interface: domain.interface,
+                addresses: domain.addresses,
+            };
+            (id, network.resolvers(), link)
+        })
+    }
+}
+
+impl Network {
+    /// As the agent sees it. Without prefixes nobody asks it for anything.
+    fn domain(&self) -> ProvisioningDomain {
+        let mut domain = self.written.clone();
+        if let Some(announced) = &self.announced {
+            fill(&mut domain.prefixes, &announced.prefixes);
+            fill(&mut domain.addresses, &announced.addresses);
+            if domain.dots_servers.is_empty() && !announced.servers.is_empty() {
+                domain.dots_servers.clone_from(&announced.servers);
+                domain.learned = Learned::Announced;
+            }
+        }
+        if let Some(attachment) = &self.attachment {
+            let prefixes: Vec<_> = attachment.networks.iter().map(IpNet::trunc).collect();
+            fill(&mut domain.prefixes, &prefixes);
+            fill(&mut domain.addresses, &attachment.addresses());
+        }
+        if domain.dots_servers.is_empty() {
+            for (finding, _) in self.found.values() {
+                if domain.dots_servers.is_empty() {
+                    domain.learned = finding.how;
+                }
+                for agent in &finding.agents {
+                    add(&mut domain.dots_servers, agent);
+                }
+            }
+        }
+        domain
+    }
+
+    fn resolvers(&self) -> Vec<SocketAddr> {
+        let announced = self
+            .announced
+            .iter()
+            .flat_map(|announced| &announced.resolvers);
+        let found = self.found.values().flat_map(|(_, resolvers)| resolvers);
+        let mut all: Vec<SocketAddr> = Vec::new();
+        for server in announced.chain(found) {
+            if !all.contains(server) {
+                all.push(*server);
+            }
+        }
+        all
+    }
+}
+
+/// What the configuration leaves out.
+fn fill<T: Clone>(written: &mut Vec<T>, learned: &[T]) {
+    if written.is_empty() {
+        written.extend_from_slice(learned);
+    }
+}
+
+/// A server that both families name is one, with all its places.
+fn add(servers: &mut Vec<DotsServer>, agent: &Agent) {
+    let name = match &agent.reference {
+        ReferenceIdentifier::Name(name) => name.to_string(),
+        ReferenceIdentifier::Address(address) => address.to_string(),
+    };
+    match servers.iter_mut().find(|server| server.name == name) {
+        Some(server) => server.endpoints.extend(&agent.endpoints),
+        None => servers.push(DotsServer {
+            name,
+            endpoints: agent.endpoints.clone(),
+        }),
+    }
+}

@@ -1,0 +1,163 @@
+//! A client that is told little more than the names of its networks, and learns the rest.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, MOAT, Neighbour, Outcome, Site, isolated, run, until};
+
+const CLIENT: &str = r#"
+state = "state/client.db"
+control = "client.sock"
+[[pvd]]
+id = "fixed.example"
+interface = "fixed0"
+[pvd.discover]
+trusted_names = ["*.fixed.example"]
+certificate = "pki/home.pem"
+private_key = "pki/home-key.pem"
+trust_anchors = "pki/ca.pem"
+[[pvd]]
+id = "mobile.example"
+interface = "mobile0"
+[pvd.discover]
+trusted_names = ["dots.mobile.example"]
+certificate = "pki/home.pem"
+private_key = "pki/home-key.pem"
+trust_anchors = "pki/ca.pem"
+"#;
+
+/// A provider behind `interface` with a DOTS server at `PREFIX::46`, which protects its prefix.
+fn provider(site: &Site, interface: &str, name: &str, prefix: &str) -> Outcome<Neighbour> {
+    let folder = site.path().join(interface);
+    fs::create_dir(&folder)?;
+    let mut host = Neighbour::behind(interface, &folder.join("log"))?;
+    host.run(&format!("ip address add {prefix}::1/64 dev home"))?;
+    host.run(&format!("ip address add {prefix}::46/64 dev home"))?;
+    let own = format!("{prefix}::7/64");
+    run("ip", &["address", "add", &own, "dev", interface])?;
+    site.issue("pki", &["--server", name])?;
+    let file = format!(
+        r#"listen = ["[{prefix}::46]:4646"]
+certificate = "../pki/{name}.pem"
+private_key = "../pki/{name}-key.pem"
+trust_anchors = "../pki/ca.pem"
+state = "server.db"
+control = "server.sock"
+[[customer]]
+name = "home"
+prefixes = ["{prefix}::/64"]
+[mitigator.nftables]
+"#
+    );
+    fs::write(folder.join("server.toml"), file)?;
+    let file = folder.join("server.toml").display().to_string();
+    host.start(&format!("{MOAT} server --config {file}"))?;
+    Ok(host)
+}
+
+/// A DHCPv6 server that names the DOTS server at this address.
+fn start_dnsmasq(provider: &mut Neighbour, folder: &Path, prefix: &str, address: &str) -> Outcome {
+    provider.start(&format!(
+        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces --pid-file \
+         --dhcp-leasefile={}/leases --dhcp-range={prefix}::,static \
+         --dhcp-option=option6:141,04:64:6f:74:73:05:66:69:78:65:64:07:65:78:61:6d:70:6c:65:00 \
+         --dhcp-option=option6:142,{address}",
+        folder.display()
+    ))
+}
+
+fn announce(site: &Site, interface: &str, text: &Value) -> Outcome<bool> {
+    let file = site.path().join("announcement");
+    fs::write(&file, text.to_string())?;
+    let status = Command::new(MOAT)
+        .args(["pvd", "announce", "--interface", interface, "--json", "-"])
+        .arg("--control")
+        .arg(site.path().join("client.sock"))
+        .stdin(fs::File::open(file)?)
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(status.success())
+}
+
+/// With which servers there is a session.
+fn sessions(site: &Site) -> Outcome<Vec<String>> {
+    let answer = site.ask_at("client.sock", "sessions")?;
+    let sessions = answer["sessions"].as_array().ok_or("no sessions")?;
+    let up = sessions
+        .iter()
+        .filter(|session| session["state"] == "established");
+    Ok(up
+        .map(|session| session["server"].as_str().unwrap_or_default().to_owned())
+        .collect())
+}
+
+fn mitigate(site: &Site, target: &str) -> Outcome<Value> {
+    let output = Command::new(MOAT)
+        .args(["mitigate", target, "--json", "--control"])
+        .arg(site.path().join("client.sock"))
+        .stdin(Stdio::null())
+        .output()?;
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    assert!(output.status.success(), "{answer}");
+    Ok(answer["requests"].clone())
+}
+
+/// Covers: Y-001, Y-002, Y-003, Y-016, Y-017
+#[test]
+fn a_client_asks_servers_that_were_discovered_or_announced_and_no_others() -> Outcome {
+    isolated(&["dnsmasq"], || {
+        let site = Site::new()?;
+        let (fixed, mobile) = ("2001:db8:f", "2001:db8:e");
+        let mut provider_of_fixed = provider(&site, "fixed0", "dots.fixed.example", fixed)?;
+        let _provider_of_mobile = provider(&site, "mobile0", "dots.mobile.example", mobile)?;
+        let folder = site.path().join("fixed0");
+        start_dnsmasq(&mut provider_of_fixed, &folder, fixed, "[2001:db8:f::46]")?;
+
+        fs::write(site.path().join("client.toml"), CLIENT)?;
+        let mut client = Daemon::launch("client", &site.path().join("client.toml"))?;
+        client.wait_for("found DOTS servers")?;
+        until("there is a session with the server that DHCP named", || {
+            Ok(sessions(&site)? == ["dots.fixed.example"])
+        })?;
+        let requests = mitigate(&site, "2001:db8:f::7")?;
+        assert_eq!(requests[0]["server"], "dots.fixed.example", "{requests}");
+
+        // A modem that knows more says so.
+        let text = |pvd: &str, name: &str, lifetime: u32| {
+            json!({
+                "pvd": pvd, "lifetime": lifetime,
+                "dots": [{ "name": name, "addresses": ["2001:db8:e::46"] }],
+            })
+        };
+        let sound = text("mobile.example", "dots.mobile.example", 3600);
+        let not_trusted = text("mobile.example", "dots.evil.example", 3600);
+        assert!(!announce(&site, "mobile0", &not_trusted)?);
+        assert!(!announce(&site, "fixed0", &sound)?);
+        assert!(!announce(
+            &site,
+            "mobile0",
+            &json!({ "pvd": "mobile.example" })
+        )?);
+        assert!(announce(&site, "mobile0", &sound)?);
+        until(
+            "there is a session with the server that was announced",
+            || Ok(sessions(&site)? == ["dots.fixed.example", "dots.mobile.example"]),
+        )?;
+        let requests = mitigate(&site, "2001:db8:e::7")?;
+        assert_eq!(requests[0]["server"], "dots.mobile.example", "{requests}");
+        assert_eq!(requests[1], Value::Null, "{requests}");
+
+        // What is taken back is not asked any more.
+        assert!(announce(
+            &site,
+            "mobile0",
+            &text("mobile.example", "dots.mobile.example", 0)
+        )?);
+        until("the session has ended", || {
+            Ok(sessions(&site)? == ["dots.fixed.example"])
+        })
+    })
+}
