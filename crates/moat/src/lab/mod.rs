@@ -15,6 +15,7 @@
 mod agents;
 mod enclosure;
 mod error;
+mod failover;
 mod inside;
 mod measure;
 mod netns;

@@ -25,6 +25,8 @@ pub(crate) struct Report {
     pub(crate) signalling: Vec<Signalling>,
     /// One entry for each DOTS server of a provider.
     pub(crate) servers: Vec<Server>,
+    /// What happened besides the attack.
+    pub(crate) events: Vec<String>,
     /// The checks that failed, in words.
     pub(crate) failures: Vec<String>,
 }
@@ -188,6 +190,9 @@ impl fmt::Display for Table<'_> {
                 "From the alarm to the first dropped packet {first:.1} ms, to the last flow dropped {last:.1} ms.\n"
             )?;
         }
+        for event in &report.events {
+            writeln!(f, "{event}")?;
+        }
         for failure in &report.failures {
             writeln!(f, "FAILED: {failure}")?;
         }
@@ -254,6 +259,7 @@ mod tests {
                 accepted: 1,
                 refused: 0,
             }],
+            events: vec!["a link went down".to_owned()],
             failures: vec!["something".to_owned()],
         }
     }
@@ -294,6 +300,7 @@ mod tests {
             "fixed.example: dots.fixed.example, request 7 of home, for 203.0.113.7/32",
             "mobile.example by home: owns no target",
             "19.5 ms",
+            "a link went down",
             "FAILED: something",
             "FAILED.",
         ] {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  network -> agents -> sessions -> visitor (baseline) -> flood -> edges before -> moat mitigate -> attack stopped?
-//!    -> edges with the filter -> moat withdraw -> attack back? -> counters -> verdict
+//!    -> uplinks fail and return, in some scenarios -> edges with the filter -> moat withdraw -> attack back? -> counters -> verdict
 //! ```
 
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::agents::{Agents, Held, Told};
 use super::error::Error;
+use super::failover::Events;
 use super::measure::{Snapshot, Stopped};
 use super::monotonic_nanoseconds;
 use super::plan::{
@@ -57,11 +58,11 @@ const REACTION_LIMIT: Duration = Duration::from_secs(5);
 /// A scenario with its network built and its agents and traffic started. All of it ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Lab {
-    scenario: &'static Scenario,
+    pub(super) scenario: &'static Scenario,
     folder: PathBuf,
     started: Instant,
-    network: Network,
-    agents: Agents,
+    pub(super) network: Network,
+    pub(super) agents: Agents,
     victim: Conversation,
     visitor: Conversation,
 }
@@ -106,20 +107,25 @@ impl Lab {
         sleep(SETTLE);
         let before = self.over(BEFORE)?;
 
-        let targets = self.scenario.victims(self.scenario.attacked);
+        let outage = self.begin_outage()?;
+        let targets = self.scenario.alarmed();
         let words: Vec<_> = targets.iter().map(ToString::to_string).collect();
         self.progress(&format!(
             "asking for help: moat mitigate {}",
             words.join(" ")
         ));
         let alarm = monotonic_nanoseconds();
-        let told = self.alarm(&targets)?;
+        let mut told = self.alarm(&targets)?;
         let stopped = self.wait_until_stopped(alarm)?;
         self.progress(if stopped.is_some() {
             "the attack is gone; measuring"
         } else {
             "the attack goes on; measuring"
         });
+        let course = match outage {
+            Some(outage) => self.fail_over(&outage, &mut told)?,
+            None => Events::default(),
+        };
         sleep(SETTLE);
         let filtered = self.visit(AFTER)?;
         let held = self.held()?;
@@ -135,7 +141,7 @@ impl Lab {
             end: self.snapshots()?,
         };
         let servers = self.servers(&held)?;
-        Ok(self.report(told, stopped, &windows, servers))
+        Ok(self.report(told, stopped, &windows, servers, course))
     }
 
     /// Tells all clients that are told of attacks, at the same time.
@@ -153,7 +159,7 @@ impl Lab {
         })
     }
 
-    fn held(&self) -> Result<Vec<Held>, Error> {
+    pub(super) fn held(&self) -> Result<Vec<Held>, Error> {
         let servers = self.scenario.servers().into_iter();
         servers.map(|provider| self.agents.held(provider)).collect()
     }
@@ -179,6 +185,7 @@ impl Lab {
         stopped: Option<Stopped>,
         windows: &Windows,
         servers: Vec<Server>,
+        course: Events,
     ) -> Report {
         let providers = || self.scenario.providers.iter().enumerate();
         let edges = providers()
@@ -202,9 +209,11 @@ impl Lab {
             edges,
             signalling,
             servers,
-            failures: Vec::new(),
+            events: course.happened,
+            failures: course.failures,
         };
-        report.failures = verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE));
+        let failures = verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE));
+        report.failures.extend(failures);
         report.ok = report.failures.is_empty();
         report
     }
@@ -288,7 +297,7 @@ impl Lab {
             .collect()
     }
 
-    fn progress(&self, what: &str) {
+    pub(super) fn progress(&self, what: &str) {
         progress(self.started, what);
     }
 }

@@ -89,6 +89,29 @@ pub(super) fn told(client: &str, answer: &str) -> Result<Told, Error> {
 }
 
 #[derive(Deserialize)]
+struct ClientStatus {
+    requests: Vec<Standing>,
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    request: u64,
+    requests: Vec<Request>,
+}
+
+/// Reads how the requests stand that came of an alarm.
+pub(super) fn standing(told: &Told, answer: &str) -> Result<Vec<Request>, Error> {
+    let ClientStatus { requests } = parse("moat status", answer)?;
+    let mut wanted = requests.into_iter();
+    let found = wanted.find(|one| Some(one.request) == told.request);
+    let mut requests = found.map(|one| one.requests).unwrap_or_default();
+    for request in &mut requests {
+        request.client.clone_from(&told.client);
+    }
+    Ok(requests)
+}
+
+#[derive(Deserialize)]
 struct ClientSessions {
     sessions: Vec<ClientSession>,
 }

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::netns::Netns;
 use super::plan::TARGET_PORT;
 use super::process::{self, Process};
+use super::report::Request;
 use super::scenario::{DotsClient, Provider, Scenario};
 use super::topology::Network;
 
@@ -119,6 +120,12 @@ impl Agents {
         let output = process::end_within(&mut command, CALL_LIMIT)?;
         answer::told(client.name, &String::from_utf8_lossy(&output.stdout))
             .map_err(|error| error.with_logs(&self.log_tails()))
+    }
+
+    /// How the requests stand that came of an alarm.
+    pub(crate) fn standing(&self, told: &Told) -> Result<Vec<Request>, Error> {
+        let answer = self.ask(&told.client, &["status"])?;
+        answer::standing(told, &answer)
     }
 
     /// Takes back what came of an alarm. A server that does not confirm it is no error here: it is seen to go on filtering.

@@ -1,7 +1,7 @@
 //! All scenarios. Sections and figures are those of RFC 9284.
 
 use super::network::{DotsClient, EAST, FIXED, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST};
-use super::{Asked, Mitigated, Scenario, Space};
+use super::{Asked, Course, Mitigated, Scenario, Space};
 use crate::lab::plan::{VERSIONS, Version};
 
 const OF_FIXED: Space = Space::Assigned(FIXED.pvd);
@@ -36,6 +36,7 @@ const RESIDENTIAL: Scenario = Scenario {
     routers: &[HOME],
     has_own: false,
     clients: &[AT_HOME],
+    course: Course::Attack,
     attacked: &[],
     asked: &[],
     mitigated: &[],
@@ -82,6 +83,7 @@ const DIRECT: Scenario = Scenario {
     routers: &[CPE],
     has_own: false,
     clients: &[C1, C2, C3],
+    course: Course::Attack,
     attacked: &[],
     asked: &[],
     mitigated: &[],
@@ -186,5 +188,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         asked: &[asked("cpe", WEST.pvd, &[OF_WEST])],
         mitigated: &[mitigated(WEST.dots_name, &[OF_WEST])],
         ..DIRECT
+    },
+    Scenario {
+        name: "failover",
+        figure: "Section 5.1",
+        summary: "both networks are asked while the mobile one is silent; it returns; the fixed one's link goes down and returns",
+        course: Course::Failover {
+            silent: MOBILE.pvd,
+            down: FIXED.pvd,
+        },
+        attacked: &[OF_FIXED],
+        asked: &[
+            asked("home", FIXED.pvd, &[OF_FIXED]),
+            asked("home", MOBILE.pvd, &[OF_MOBILE]),
+        ],
+        mitigated: &[
+            mitigated(FIXED.dots_name, &[OF_FIXED]),
+            mitigated(MOBILE.dots_name, &[OF_MOBILE]),
+        ],
+        ..RESIDENTIAL
     },
 ];

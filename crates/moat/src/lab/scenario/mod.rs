@@ -28,12 +28,28 @@ pub(crate) struct Scenario {
     pub(crate) has_own: bool,
     /// Its DOTS clients.
     pub(crate) clients: &'static [DotsClient],
+    /// What happens besides.
+    pub(crate) course: Course,
     /// Which addresses of the victim are attacked.
     pub(crate) attacked: &'static [Space],
     /// Whom the clients must ask, and for what; nobody else.
     pub(crate) asked: &'static [Asked],
     /// What must be mitigated where, one entry a mitigation; nothing else, at no server.
     pub(crate) mitigated: &'static [Mitigated],
+}
+
+/// What happens besides an attack, of which clients are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Nothing.
+    Attack,
+    /// Uplinks fail and come back, one after the other.
+    Failover {
+        /// PvD ID of the one that loses every packet when help is asked for, and from then on for a while.
+        silent: &'static str,
+        /// PvD ID of the one whose link goes down later.
+        down: &'static str,
+    },
 }
 
 /// Whose addresses.
@@ -119,6 +135,14 @@ impl Scenario {
     pub(crate) fn spaces(&self) -> Vec<Space> {
         let assigned = self.providers.iter().map(|one| Space::Assigned(one.pvd));
         assigned.chain(self.has_own.then_some(Space::Own)).collect()
+    }
+
+    /// Of which of the victim's addresses clients are told: those that are attacked, or, when uplinks fail, all.
+    pub(crate) fn alarmed(&self) -> Vec<IpAddr> {
+        match self.course {
+            Course::Attack => self.victims(self.attacked),
+            Course::Failover { .. } => self.victims(&self.spaces()),
+        }
     }
 
     /// The networks of a space; `None` for that of a provider who is not here.

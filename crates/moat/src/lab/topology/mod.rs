@@ -75,6 +75,7 @@ pub(crate) struct Topology {
 /// The namespaces of a network that was built, by name.
 #[derive(Debug)]
 pub(crate) struct Network {
+    topology: Topology,
     nodes: BTreeMap<&'static str, Netns>,
 }
 
@@ -145,7 +146,7 @@ impl Topology {
     }
 
     /// Makes the namespaces, links, addresses, routes and filters.
-    pub(crate) fn build(&self) -> Result<Network, Error> {
+    pub(crate) fn build(self) -> Result<Network, Error> {
         let mut nodes = BTreeMap::new();
         for (&name, node) in &self.nodes {
             let netns = Netns::add(name)?;
@@ -191,7 +192,10 @@ impl Topology {
                 netns.output_of("nft", &["-f", "-"], &node.nft)?;
             }
         }
-        Ok(Network { nodes })
+        Ok(Network {
+            topology: self,
+            nodes,
+        })
     }
 }
 
@@ -201,6 +205,34 @@ impl Network {
         self.nodes.get(name).ok_or_else(|| Error::NoNode {
             name: name.to_owned(),
         })
+    }
+}
+
+impl Network {
+    /// Takes an interface down, which the other end of its link sees.
+    pub(crate) fn link_down(&self, node: &str, interface: &str) -> Result<(), Error> {
+        let line = format!("link set {interface} down\n");
+        let netns = self.node(node)?;
+        netns.output_of("ip", &["-batch", "-"], &line).map(drop)
+    }
+
+    /// Takes it up again, with the addresses and routes that it had.
+    pub(crate) fn link_up(&self, node: &str, interface: &str) -> Result<(), Error> {
+        let netns = self.node(node)?;
+        let line = format!("link set {interface} up\n");
+        netns.output_of("ip", &["-batch", "-"], &line)?;
+        let Some(Node { ip4, ip6, .. }) = self.topology.nodes.get(node) else {
+            return Ok(());
+        };
+        let device = format!(" dev {interface}");
+        for (version, lines) in [("-4", ip4), ("-6", ip6)] {
+            let lines = lines.iter().filter(|line| line.contains(&device));
+            let lines: Vec<_> = lines
+                .map(|line| line.replacen(" add ", " replace ", 1))
+                .collect();
+            netns.output_of("ip", &[version, "-batch", "-"], &lines.join("\n"))?;
+        }
+        Ok(())
     }
 }
 

@@ -112,10 +112,18 @@ impl Topology {
             let site = assigned.host(ON_UPLINK);
             self.address(edge, version, &format!("{address} dev {uplink}"));
             self.ip(edge, version, format!("route add {site} dev {uplink}"));
-            self.ip(edge, version, format!("route add {assigned} via {site}"));
+            self.ip(
+                edge,
+                version,
+                format!("route add {assigned} via {site} dev {uplink}"),
+            );
             if has_own {
                 let own = OWN_NETS.of(version);
-                self.ip(edge, version, format!("route add {own} via {site}"));
+                self.ip(
+                    edge,
+                    version,
+                    format!("route add {own} via {site} dev {uplink}"),
+                );
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Whether a run showed what its scenario demands.
 
-mod requests;
+pub(super) mod requests;
 #[cfg(test)]
 mod tests;
 

@@ -69,6 +69,7 @@ fn good() -> (&'static Scenario, Report) {
         edges: vec![edge(fixed, FLOOD), edge(mobile, 0.0)],
         signalling: vec![signalling(fixed), signalling(mobile)],
         servers: vec![server(fixed, 1), server(mobile, 0)],
+        events: Vec::new(),
         failures: Vec::new(),
     };
     (scenario, report)

@@ -1,0 +1,171 @@
+//! Uplinks fail and come back, while an attack goes on (RFC 9284 §5.1).
+//!
+//! ```text
+//!  one is silent: no interface goes down, every packet is lost
+//!    -> help is asked for: the others answer, its server hears nothing
+//!    -> it returns: its server hears what it has missed, the sessions of the others have noticed nothing
+//!  another one's link goes down
+//!    -> what its server has promised stays in force, and nobody else is asked instead
+//!    -> it returns: withdrawn is what was asked before
+//! ```
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::agents::{Held, Told};
+use super::error::Error;
+use super::process;
+use super::run::Lab;
+use super::scenario::{Course, Provider};
+use super::verdict::requests::mitigates_right;
+
+/// How long a server may take to hear of a request once its uplink is back: requests are repeated every 3 s, sessions sought anew
+/// more rarely.
+const RETURN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a link is down.
+const DOWN: Duration = Duration::from_secs(4);
+
+/// What loses every packet of a link, in table `inet hole`.
+const HOLE: &str = "table inet hole {
+    chain from { type filter hook prerouting priority -450; policy accept; iifname LINK drop; }
+    chain to { type filter hook postrouting priority -450; policy accept; oifname LINK drop; }
+}\n";
+
+/// What happened, and what of it should not have, in words.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    pub(super) happened: Vec<String>,
+    pub(super) failures: Vec<String>,
+}
+
+/// The uplinks that fail.
+#[derive(Debug)]
+pub(super) struct Outage {
+    silent: &'static Provider,
+    down: &'static Provider,
+    /// What the servers had before.
+    before: Vec<Held>,
+}
+
+impl Events {
+    fn expect(&mut self, what: String, holds: bool) {
+        if holds {
+            self.happened.push(what);
+        } else {
+            self.failures.push(format!("not so: {what}"));
+        }
+    }
+}
+
+impl Lab {
+    /// Makes an uplink silent, if the scenario says so.
+    pub(super) fn begin_outage(&self) -> Result<Option<Outage>, Error> {
+        let Course::Failover { silent, down } = self.scenario.course else {
+            return Ok(None);
+        };
+        let providers = [silent, down].map(|pvd| self.scenario.provider(pvd));
+        let [Some(silent), Some(down)] = providers else {
+            return Ok(None);
+        };
+        self.progress(&format!("the uplink {} falls silent", silent.uplink));
+        let before = self.held()?;
+        let ruleset = HOLE.replace("LINK", silent.uplink);
+        let edge = self.network.node(silent.node)?;
+        edge.output_of("nft", &["-f", "-"], &ruleset)?;
+        Ok(Some(Outage {
+            silent,
+            down,
+            before,
+        }))
+    }
+
+    /// Lets it return, then takes another one's link down for a while.
+    pub(super) fn fail_over(&self, outage: &Outage, told: &mut [Told]) -> Result<Events, Error> {
+        let mut events = Events::default();
+        let Outage {
+            silent,
+            down,
+            before,
+        } = outage;
+        let requests = || told.iter().flat_map(|told| &told.requests);
+        let answered = |pvd: &str| requests().any(|one| one.pvd == pvd && one.accepted);
+        let held = self.held()?;
+        events.expect(
+            format!(
+                "While {} was silent, {} was asked at once and accepted.",
+                silent.uplink, down.dots_name
+            ),
+            answered(down.pvd) && self.has_what_it_must(down, &held),
+        );
+        events.expect(
+            format!("{} heard nothing.", silent.dots_name),
+            !answered(silent.pvd) && self.of(silent, &held).mitigations.is_empty(),
+        );
+
+        self.progress(&format!("the uplink {} is back", silent.uplink));
+        let edge = self.network.node(silent.node)?;
+        edge.output_of("nft", &["delete", "table", "inet", "hole"], "")?;
+        let heard = process::wait_for(RETURN_LIMIT, || {
+            let held = self.held()?;
+            Ok(self.has_what_it_must(silent, &held).then_some(held))
+        })?;
+        let is_heard = heard.is_some();
+        let held = heard.map_or_else(|| self.held(), Ok)?;
+        events.expect(
+            format!(
+                "When {} was back, {} heard what it had missed.",
+                silent.uplink, silent.dots_name
+            ),
+            is_heard,
+        );
+        let sessions = |held: &[Held]| self.of(down, held).established;
+        events.expect(
+            format!("The session with {} noticed nothing of it.", down.dots_name),
+            sessions(before) == sessions(&held),
+        );
+
+        self.progress(&format!("the link {} goes down", down.uplink));
+        self.network.link_down(down.node, down.uplink)?;
+        sleep(DOWN);
+        let meanwhile = self.held()?;
+        let mitigations =
+            |held: &[Held]| -> Vec<_> { held.iter().map(|one| one.mitigations.clone()).collect() };
+        events.expect(
+            format!(
+                "While the link {} was down, every server had what it had before, and no other.",
+                down.uplink
+            ),
+            mitigations(&held) == mitigations(&meanwhile),
+        );
+        let sessions = |held: &[Held]| self.of(silent, held).established;
+        events.expect(
+            format!(
+                "The session with {} noticed nothing of it.",
+                silent.dots_name
+            ),
+            sessions(&held) == sessions(&meanwhile),
+        );
+        self.progress(&format!("the link {} is back", down.uplink));
+        self.network.link_up(down.node, down.uplink)?;
+        for told in told {
+            told.requests = self.agents.standing(told)?;
+        }
+        Ok(events)
+    }
+
+    fn has_what_it_must(&self, provider: &Provider, held: &[Held]) -> bool {
+        let server = provider.dots_name;
+        mitigates_right(self.scenario, server, &self.of(provider, held).mitigations)
+    }
+
+    /// What the server of a provider has.
+    fn of(&self, provider: &Provider, held: &[Held]) -> Held {
+        let servers = self.scenario.servers().into_iter().zip(held);
+        let mut found = servers.filter(|(server, _)| server.node == provider.node);
+        found
+            .next()
+            .map(|(_, held)| held.clone())
+            .unwrap_or_default()
+    }
+}
