@@ -12,6 +12,7 @@
 
 pub mod client;
 mod content;
+mod prefix_index;
 pub mod relay;
 pub mod server;
 pub mod server_selection;

@@ -30,16 +30,14 @@ fn is_passing(code: Code) -> bool {
 impl<S: dtls::Session> Association<S> {
     /// The peer rejected a request. It is not asked again at once, for it may do so for ever.
     pub(super) fn on_request_failed(&mut self, now: Now, path: PathId, token: Token) {
-        let pending = self.live(path).and_then(|live| {
-            live.looking.remove(&token);
-            live.pending.remove(&token)
-        });
-        let Some((mid, want)) = pending else { return };
-        self.put_off(now, (mid, want));
+        let live = self.live(path);
+        if let Some(asked) = live.and_then(|live| live.backlog.end(&token)) {
+            self.put_off(now, asked);
+        }
     }
 
     /// Asks for it no more for a while.
-    fn put_off(&mut self, now: Now, (mid, want): (Mid, Want)) {
+    pub(super) fn put_off(&mut self, now: Now, (mid, want): (Mid, Want)) {
         if let Some(mut part) = self.parts.get_mut(mid) {
             match want {
                 Want::Put | Want::Delete => part.postpone(now, SHORTEST_PAUSE, Pause::Rejected),
@@ -59,18 +57,17 @@ impl<S: dtls::Session> Association<S> {
         let Some(live) = self.live(path) else {
             return;
         };
-        let Some((mid, want)) = live.pending.get(&token).copied() else {
+        let Some((mid, want)) = live.backlog.answered(&token) else {
             return;
         };
         live.has_answered = true;
-        live.looking.remove(&token);
         let origin = live.destination;
         let signal = Self::redirect_in(response);
         let goes_on = want == Want::Observe
             && response.code.is_success()
             && response.options.observe().is_some();
         if !goes_on {
-            live.pending.remove(&token);
+            live.backlog.end(&token);
         }
         if signal.is_some() {
             live.session.cancel(&token);
@@ -192,10 +189,10 @@ impl<S: dtls::Session> Association<S> {
         let is_replaced = |part: &&Part| {
             let is_same_kind = part.wish.trigger_mitigation == newer.trigger_mitigation;
             let is_other = part.wish.request != newer.request;
-            is_same_kind && is_other && part.wish.target.overlaps(&newer.target)
+            part.mid < granted && is_same_kind && is_other
         };
-        let older = self.parts.iter().take_while(|part| part.mid < granted);
-        let replaced = parts::mids(older.filter(is_replaced));
+        let replaced = self.parts.overlapping(&newer.target).filter(is_replaced);
+        let replaced = parts::mids(replaced);
         let by = newer.request;
         self.parts
             .change(replaced, |part| part.end(End::Replaced { by }));
@@ -209,8 +206,7 @@ impl<S: dtls::Session> Association<S> {
         let old = std::mem::replace(&mut self.cuid, Cuid::from_spki_sha256(&digest));
         self.effects.push_back(Effect::Remember);
         for live in &mut self.sessions {
-            live.looking.clear();
-            for token in std::mem::take(&mut live.pending).into_keys() {
+            for token in live.backlog.end_all() {
                 live.session.cancel(&token);
             }
         }

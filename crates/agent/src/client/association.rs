@@ -151,7 +151,7 @@ impl<S: dtls::Session> Association<S> {
     /// requests: these are withdrawn and then asked for anew, for a lower number would not take the
     /// place of a higher one (RFC 9132 §4.4.1.1, §4.4.1.3).
     fn start_numbers_again(&mut self, now: Now) {
-        if !self.mids.are_worn() || !self.parts.iter().all(Part::is_at_rest) {
+        if !self.mids.are_worn() || !self.parts.are_at_rest() {
             return;
         }
         self.mids.start_again();
@@ -164,13 +164,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// Asks anew for what was withdrawn under a number that is used up.
     fn renumber(&mut self, now: Now) {
-        let withdrawn = |part: &&Part| part.is_renumbered() && part.is_over();
-        let over = parts::mids(self.parts.iter().filter(withdrawn));
-        for old in over
-            .into_iter()
-            .filter_map(|mid| self.parts.remove(mid))
-            .collect::<Vec<_>>()
-        {
+        for old in self.parts.take_renumbered() {
             let mid = self.mids.take();
             self.parts.insert(Part::new(now, mid, old.wish));
         }
@@ -189,18 +183,17 @@ impl<S: dtls::Session> Association<S> {
 
     /// Whether a mitigation of this server is in force or being asked for.
     pub(super) fn is_under_attack(&self) -> bool {
-        self.parts.iter().any(Part::is_under_attack)
+        self.parts.are_under_attack()
     }
 
     /// Whether a part waits for an answer.
     pub(super) fn is_asking(&self) -> bool {
-        self.parts.iter().any(Part::awaits_answer)
+        self.parts.awaiting().next().is_some()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
         self.handle_session_timeouts(now);
-        let is_due = |part: &&Part| part.next_timeout().is_some_and(|at| at <= now.monotonic);
-        let due = parts::mids(self.parts.iter().filter(is_due));
+        let due = self.parts.due(now);
         self.parts.change(due, |part| part.handle_timeout(now));
     }
 
@@ -209,13 +202,12 @@ impl<S: dtls::Session> Association<S> {
             .sessions
             .iter()
             .filter_map(|live| live.session.poll_timeout());
-        let parts = self.parts.iter().filter_map(Part::next_timeout);
         let unanswered = Destination::ALL
             .into_iter()
             .filter(|destination| !self.unanswered.contains(destination))
             .filter_map(|destination| self.unanswered_at(destination));
         sessions
-            .chain(parts)
+            .chain(self.parts.next_timeout())
             .chain(unanswered)
             .chain(self.next_attempt())
             .chain(self.redirect_timeout())
@@ -256,13 +248,10 @@ impl<S: dtls::Session> Association<S> {
 
     /// When a request will have been unanswered for so long that a second session is worth a try.
     fn unanswered_at(&self, destination: Destination) -> Option<Instant> {
-        let waiting = self
-            .parts
-            .iter()
-            .filter(|part| self.destination_of(part.mid) == destination)
-            .filter(|part| part.awaits_answer() && self.is_served(part.mid))
-            .map(|part| part.asking_since)
-            .min()?;
+        self.newest(destination)?;
+        let mut waiting = self.parts.awaiting();
+        let is_here = |mid| self.destination_of(mid) == destination;
+        let (waiting, _) = waiting.find(|(_, mid)| is_here(*mid))?;
         Some(waiting + UNANSWERED_REQUEST)
     }
 

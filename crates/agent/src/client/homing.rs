@@ -19,7 +19,7 @@ use dots::identifiers::Mid;
 use pvd::{ProvisioningDomain, PvdSet};
 
 use super::association::Association;
-use super::part::{Part, Wish};
+use super::part::Wish;
 use super::parts;
 use super::route::{Destination, Ways};
 use super::splitting;
@@ -249,7 +249,7 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         let is_heard = self.sessions.iter().any(|live| live.is_up());
-        let has_said_all = self.parts.iter().all(Part::is_over);
+        let has_said_all = self.parts.are_over();
         if has_said_all || !is_heard || until <= now.monotonic {
             let all = parts::mids(self.parts.iter());
             self.parts.change(all, |part| part.end(End::NotAsked));

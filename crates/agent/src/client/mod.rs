@@ -12,6 +12,7 @@
 mod action;
 mod asking;
 mod association;
+mod backlog;
 mod closing;
 mod exchange;
 mod homing;
@@ -30,6 +31,8 @@ mod sessions;
 mod splitting;
 mod state;
 mod telling;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -327,7 +330,7 @@ impl<C: Connector> Client<C> {
         }
         for association in self.associations.values_mut() {
             let telling = &mut association.telling;
-            let (changes, notes) = telling.news(now, &association.id, &association.parts);
+            let (changes, notes) = telling.news(now, &association.id, &mut association.parts);
             self.actions
                 .extend(changes.into_iter().map(Action::Persist));
             self.actions.extend(notes.into_iter().map(Action::Noted));

@@ -8,6 +8,7 @@
 //!
 //! What a server has granted stays with it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use dots::identifiers::Mid;
@@ -15,15 +16,27 @@ use dots::identifiers::Mid;
 use super::association::{Association, UNANSWERED_REQUEST};
 use super::part::{Part, Wish};
 use super::parts;
-use super::route::Live;
+use super::route::{Destination, Live};
 use super::{Client, Connector, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
+impl Part {
+    /// From when on it may be asked for elsewhere, if it has no session.
+    pub(super) fn movable_at(&self) -> Option<Instant> {
+        let patience = self.was_sent.then_some(UNANSWERED_REQUEST);
+        let at = self.asking_since + patience.unwrap_or_default();
+        (self.state == State::Asking).then_some(at)
+    }
+}
+
 impl<S: dtls::Session> Association<S> {
     /// Whether the server of this part answers, as far as its sessions tell.
     fn reaches(&self, mid: Mid) -> bool {
-        let destination = self.destination_of(mid);
+        self.reaches_at(self.destination_of(mid))
+    }
+
+    fn reaches_at(&self, destination: Destination) -> bool {
         let sound = |live: &Live<S>| live.is_up() && live.trouble().is_none();
         let mut with = self
             .sessions
@@ -32,19 +45,21 @@ impl<S: dtls::Session> Association<S> {
         with.any(sound)
     }
 
-    /// When a part that has no session may be asked for elsewhere.
-    fn stranded_since(&self, part: &Part) -> Option<Instant> {
-        if part.state != State::Asking || self.reaches(part.mid) {
-            return None;
-        }
-        let patience = part.was_sent.then_some(UNANSWERED_REQUEST);
-        Some(part.asking_since + patience.unwrap_or_default())
+    /// The parts without a session, and from when on each may be asked for elsewhere.
+    fn stranded(&self) -> impl Iterator<Item = (Instant, &Part)> {
+        let mut wanted = Destination::ALL.into_iter();
+        let is_cut_off = |it| self.is_wanted(it) && !self.reaches_at(it);
+        let is_stranding = wanted.any(is_cut_off);
+        let movable = self.parts.movable().take_while(move |_| is_stranding);
+        movable
+            .filter(|(_, mid)| !self.reaches(*mid))
+            .filter_map(|(at, mid)| Some((at, self.parts.get(mid)?)))
     }
 
-    /// Whether it would ask its server for this at once: it has not been asked, or it came and went.
+    /// Whether its server can be asked for this: it has not been, or it came and went.
     fn takes_over(&self, wish: &Wish) -> bool {
         let mut same = self.same_as(wish);
-        same.all(Part::is_moved) && self.reaches(self.next_mid())
+        same.all(Part::is_moved)
     }
 
     fn same_as(&self, wish: &Wish) -> impl Iterator<Item = &Part> {
@@ -73,9 +88,11 @@ impl<C: Connector> Client<C> {
                 continue;
             };
             let misdirected = association.take_misdirected();
-            let stranded = self.stranded(from).filter(|(at, ..)| *at <= now.monotonic);
-            let stranded: Vec<(Mid, AssociationId)> =
-                stranded.map(|(_, mid, to)| (mid, to)).collect();
+            let due = self
+                .stranded(from)
+                .take_while(|(at, ..)| *at <= now.monotonic);
+            let stranded: BTreeMap<Mid, AssociationId> =
+                due.map(|(_, mid, to)| (mid, to)).collect();
             for mid in misdirected {
                 if let Some(to) = self.elsewhere(from, mid) {
                     moved |= self.move_part(now, (from, mid), &to);
@@ -92,23 +109,25 @@ impl<C: Connector> Client<C> {
     pub(super) fn next_move(&self) -> Option<Instant> {
         let servers = self.associations.keys();
         servers
-            .flat_map(|from| self.stranded(from))
+            .filter_map(|from| self.stranded(from).next())
             .map(|(at, ..)| at)
             .min()
     }
 
-    /// The parts at a server without a session that can go to another: when, and where.
+    /// The parts at a server without a session that can go to another: when, the first first, and
+    /// where.
     fn stranded(
         &self,
         from: &AssociationId,
     ) -> impl Iterator<Item = (Instant, Mid, AssociationId)> {
-        let association = self.associations.get(from);
-        let parts = association
-            .into_iter()
-            .flat_map(|at| at.parts.iter().map(move |it| (at, it)));
-        parts.filter_map(|(association, part)| {
-            let at = association.stranded_since(part)?;
-            let mut others = self.others(&association.id);
+        let others = self.others(from);
+        let others: Vec<_> = others
+            .filter(|other| other.reaches(other.next_mid()))
+            .collect();
+        let association = self.associations.get(from).filter(|_| !others.is_empty());
+        let stranded = association.into_iter().flat_map(Association::stranded);
+        stranded.filter_map(move |(at, part)| {
+            let mut others = others.iter();
             let to = others.find(|other| other.takes_over(&part.wish))?;
             Some((at, part.mid, to.id.clone()))
         })
@@ -128,9 +147,13 @@ impl<C: Connector> Client<C> {
 
     /// The other servers of the same PvD, and of no other (RFC 9284 §5.1).
     fn others(&self, from: &AssociationId) -> impl Iterator<Item = &Association<C::Session>> {
-        let is_other = move |id: &AssociationId| id.pvd == from.pvd && id != from;
-        let all = self.associations.values();
-        all.filter(move |other| is_other(&other.id))
+        let first = AssociationId {
+            pvd: from.pvd.clone(),
+            server: String::new(),
+        };
+        let in_pvd = self.associations.range(first..).map(|(_, other)| other);
+        let in_pvd = in_pvd.take_while(|other| other.id.pvd == from.pvd);
+        in_pvd.filter(move |other| other.id != *from)
     }
 
     fn move_part(

@@ -104,6 +104,15 @@ impl Contacts {
     }
 }
 
+/// Where a part is asked, with this alternate.
+pub(super) fn destination<R>(alternate: Option<&Alternate<R>>, mid: Mid) -> Destination {
+    match alternate.map(|it| &it.term) {
+        None => Destination::Provisioned,
+        Some(Term::Only(mids)) if !mids.contains(&mid) => Destination::Provisioned,
+        Some(_) => Destination::Alternate,
+    }
+}
+
 impl<S: dtls::Session> Association<S> {
     /// The redirect in a response, if it is one.
     pub(super) fn redirect_in(response: &Response) -> Option<RedirectedSignal> {
@@ -119,13 +128,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// Where a part is asked.
     pub(super) fn destination_of(&self, mid: Mid) -> Destination {
-        match &self.alternate {
-            None => Destination::Provisioned,
-            Some(alternate) => match &alternate.term {
-                Term::Only(mids) if !mids.contains(&mid) => Destination::Provisioned,
-                _ => Destination::Alternate,
-            },
-        }
+        destination(self.alternate.as_ref(), mid)
     }
 
     /// Whether sessions with a destination are to be kept up.
@@ -156,6 +159,7 @@ impl<S: dtls::Session> Association<S> {
         {
             if let Term::Only(mids) = &mut alternate.term {
                 mids.insert(mid);
+                self.parts.touch(mid);
             }
             return;
         }

@@ -1,6 +1,6 @@
 //! The requests of a client: made, withdrawn, reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
@@ -226,7 +226,7 @@ impl<C: Connector> Client<C> {
     /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
     /// going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
-        self.requests.ids().find(|id| {
+        self.candidates(selection).into_iter().find(|id| {
             let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
             let mut asked: BTreeMap<&PvdId, Vec<(&Association<_>, &Part)>> = BTreeMap::new();
             for (association, part) in self.parts_of(*id).filter(|(_, part)| !part.is_moved()) {
@@ -245,6 +245,17 @@ impl<C: Connector> Client<C> {
             };
             asked.len() == selection.asked.len() && selection.asked.iter().all(is_same)
         })
+    }
+
+    /// The requests that may ask the same: all that share something with what would be asked first.
+    fn candidates(&self, selection: &Selection) -> BTreeSet<RequestId> {
+        let Some(first) = selection.asked.first() else {
+            return BTreeSet::new();
+        };
+        let associations = self.associations.values();
+        let in_pvd = associations.filter(|it| it.id.pvd == first.association.pvd);
+        let near = in_pvd.flat_map(|it| it.parts.overlapping(&first.target));
+        near.map(|part| part.wish.request).collect()
     }
 
     fn make_room(&mut self, now: Now) -> Result<(), Refusal> {

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use coap::Token;
-use dots::identifiers::Mid;
 use dtls::Transport;
 use pvd::{Endpoint, InterfaceName, ProvisioningDomain};
 
 use super::PathId;
-use super::part::Want;
+use super::backlog::Backlog;
 use super::race::{Candidate, Race};
 use crate::session::SignalSession;
 use crate::time::Now;
@@ -122,10 +120,8 @@ pub(super) struct Live<S> {
     pub(super) trouble: Option<String>,
     /// It was closed here because another serves.
     pub(super) is_retired: bool,
-    /// What each token asks for. An observation stays until the session ends.
-    pub(super) pending: BTreeMap<Token, (Mid, Want)>,
-    /// Those of them that ask for a status and have no answer yet.
-    pub(super) looking: BTreeSet<Token>,
+    /// What is asked over it.
+    pub(super) backlog: Backlog,
 }
 
 impl<S: dtls::Session> Live<S> {

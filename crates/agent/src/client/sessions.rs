@@ -10,13 +10,13 @@
 //! Under attack a silent session is not given up: requests go on over it, and over a second one
 //! as soon as that is up (RFC 9132 §4.7).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::identifiers::Mid;
 use dtls::{CloseReason, Transport};
 
 use super::association::{Association, Effect};
+use super::backlog::Backlog;
 use super::parts;
 use super::race::{Candidate, Goal};
 use super::route::{Destination, Live, Route};
@@ -183,8 +183,7 @@ impl<S: dtls::Session> Association<S> {
             has_answered: false,
             trouble: None,
             is_retired: false,
-            pending: BTreeMap::new(),
-            looking: BTreeSet::new(),
+            backlog: Backlog::default(),
         });
     }
 
@@ -268,6 +267,7 @@ impl<S: dtls::Session> Association<S> {
         for live in &mut self.sessions {
             if live.path == path {
                 live.established = Some(now.monotonic);
+                live.backlog.touch(parts::mids(self.parts.iter()));
             } else if live.established.is_none() && live.destination == destination {
                 live.retire(now);
             }

@@ -1,7 +1,7 @@
 //! What the store and the log are told about the parts of requests: what has changed, and no
 //! faster than a server may send notifications.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::identifiers::Mid;
@@ -17,7 +17,11 @@ use crate::time::Now;
 
 /// What of the parts of one association was stored and noted.
 #[derive(Debug, Default)]
-pub(super) struct Telling(BTreeMap<Mid, Told>);
+pub(super) struct Telling {
+    told: BTreeMap<Mid, Told>,
+    /// When what was held back is to be noted.
+    behind: BTreeSet<(Instant, Mid)>,
+}
 
 #[derive(Debug)]
 struct Told {
@@ -52,13 +56,12 @@ impl Telling {
     pub(super) fn restored(&mut self, part: &Part) {
         let mut told = Told::new(part);
         told.stored = Stored::of(part);
-        self.0.insert(part.mid, told);
+        self.told.insert(part.mid, told);
     }
 
     /// When something that was held back is to be told.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let behind = self.0.values().filter(|told| told.is_behind);
-        behind.filter_map(|told| told.quiet_until).min()
+        self.behind.first().map(|(at, _)| *at)
     }
 
     /// What has not been told yet.
@@ -66,12 +69,19 @@ impl Telling {
         &mut self,
         now: Now,
         association: &AssociationId,
-        parts: &Parts,
+        parts: &mut Parts,
     ) -> (Vec<Change>, Vec<Note>) {
         let (mut changes, mut notes) = (Vec::new(), Vec::new());
-        for part in parts.iter() {
-            let mid = part.mid;
-            let told = self.0.entry(mid).or_insert_with(|| Told::new(part));
+        let due = self.behind.iter();
+        let due = due.take_while(|(at, _)| *at <= now.monotonic);
+        let mut mids = parts.take_untold();
+        mids.extend(due.map(|(_, mid)| *mid));
+        for mid in mids {
+            let Some(part) = parts.get(mid) else {
+                changes.extend(self.forget(association, mid));
+                continue;
+            };
+            let told = self.told.entry(mid).or_insert_with(|| Told::new(part));
             let stored = Stored::of(part);
             if told.stored != stored {
                 changes.push(match part.record(now, association) {
@@ -80,19 +90,23 @@ impl Telling {
                 });
                 told.stored = stored;
             }
-            told.note(now, association, part, &mut notes);
-        }
-        let gone = |mid: &Mid, _: &mut Told| !parts.contains(*mid);
-        for (mid, told) in self.0.extract_if(.., gone) {
-            if told.stored.is_some() {
-                changes.push(Change::DeleteRequest(
-                    told.request,
-                    association.clone(),
-                    mid,
-                ));
+            if let Some(at) = told.behind() {
+                self.behind.remove(&(at, mid));
             }
+            told.note(now, association, part, &mut notes);
+            self.behind.extend(told.behind().map(|at| (at, mid)));
         }
         (changes, notes)
+    }
+
+    /// A part is no more.
+    fn forget(&mut self, association: &AssociationId, mid: Mid) -> Option<Change> {
+        let told = self.told.remove(&mid)?;
+        if let Some(at) = told.behind() {
+            self.behind.remove(&(at, mid));
+        }
+        told.stored
+            .map(|_| Change::DeleteRequest(told.request, association.clone(), mid))
     }
 }
 
@@ -107,6 +121,11 @@ impl Told {
             quiet_until: None,
             is_behind: false,
         }
+    }
+
+    /// When what is held back is to be noted.
+    fn behind(&self) -> Option<Instant> {
+        self.quiet_until.filter(|_| self.is_behind)
     }
 
     fn note(&mut self, now: Now, association: &AssociationId, part: &Part, notes: &mut Vec<Note>) {

@@ -10,9 +10,9 @@ use dots::target::{AliasName, DomainName, Target};
 use ipnet::IpNet;
 
 use super::mitigation::Mitigation;
-use super::prefix_index::PrefixIndex;
 use super::record::{Identity, MitigationKey};
 use super::scope::Scope;
+use crate::prefix_index::PrefixIndex;
 
 /// Requests of which overlapping ones replace each other: those of one client, with the same
 /// `trigger-mitigation` (RFC 9132 §4.4.1.3).

@@ -31,7 +31,6 @@ mod notification;
 mod observation;
 mod outcome;
 mod policy;
-mod prefix_index;
 mod progress;
 mod rates;
 mod record;

@@ -7,8 +7,8 @@ use dots::limits;
 use dots::target::{AliasName, DomainName, PortRange, Target, TargetPrefix, UriHost};
 use ipnet::IpNet;
 
-use super::prefix_index::outermost;
 use super::resources::Alias;
+use crate::prefix_index::outermost;
 
 /// What a mitigation protects.
 ///

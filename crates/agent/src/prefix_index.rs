@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 /// A multimap from prefix to `K` that finds every entry overlapping a prefix.
 #[derive(Debug)]
-pub(super) struct PrefixIndex<K> {
+pub(crate) struct PrefixIndex<K> {
     entries: BTreeMap<IpNet, BTreeSet<K>>,
 }
 
@@ -21,11 +21,11 @@ impl<K> Default for PrefixIndex<K> {
 }
 
 impl<K: Ord> PrefixIndex<K> {
-    pub(super) fn insert(&mut self, prefix: IpNet, key: K) {
+    pub(crate) fn insert(&mut self, prefix: IpNet, key: K) {
         self.entries.entry(prefix.trunc()).or_default().insert(key);
     }
 
-    pub(super) fn remove(&mut self, prefix: IpNet, key: &K) {
+    pub(crate) fn remove(&mut self, prefix: IpNet, key: &K) {
         let prefix = prefix.trunc();
         if let Some(keys) = self.entries.get_mut(&prefix) {
             keys.remove(key);
@@ -35,12 +35,12 @@ impl<K: Ord> PrefixIndex<K> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// For each entry whose prefix contains `prefix` or lies in it, its keys.
-    pub(super) fn overlapping(&self, prefix: IpNet) -> impl Iterator<Item = &BTreeSet<K>> {
+    pub(crate) fn overlapping(&self, prefix: IpNet) -> impl Iterator<Item = &BTreeSet<K>> {
         let prefix = prefix.trunc();
         let wider = std::iter::successors(prefix.supernet(), IpNet::supernet);
         let containing = wider.filter_map(|wider| self.entries.get(&wider));
@@ -56,7 +56,7 @@ impl<K: Ord> PrefixIndex<K> {
 }
 
 /// The prefixes that are in no other of the list, each once and in order: the same addresses.
-pub(super) fn outermost<'a>(prefixes: impl IntoIterator<Item = &'a TargetPrefix>) -> Vec<IpNet> {
+pub(crate) fn outermost<'a>(prefixes: impl IntoIterator<Item = &'a TargetPrefix>) -> Vec<IpNet> {
     let prefixes = prefixes.into_iter();
     let mut nets: Vec<IpNet> = prefixes.map(|prefix| prefix.net().trunc()).collect();
     // By address and then by length: what is inside a prefix follows it.
