@@ -47,8 +47,7 @@ impl<C: Connector> Steady<'_, C> {
 
 impl<C: Connector> SessionStates for Steady<'_, C> {
     fn is_established(&self, asked: &AssociationId) -> bool {
-        let in_pvd = self.client.associations.values();
-        let mut in_pvd = in_pvd.filter(|other| other.id.pvd == asked.pvd);
+        let mut in_pvd = self.client.associations.of(&asked.pvd);
         match in_pvd.find(|other| self.has(other)) {
             Some(other) => other.id == *asked,
             None => self.client.is_established(asked),
@@ -95,11 +94,11 @@ impl<C: Connector> Client<C> {
                 };
                 let (known, seed) = (configured.clone(), self.seeds.u64(..));
                 let association = Association::new(now, domain, server, start, known, seed);
-                self.associations.insert(id, association);
+                self.associations.insert(association);
             }
         }
-        for (id, association) in &mut self.associations {
-            if !named.contains(id) {
+        for association in self.associations.each_mut() {
+            if !named.contains(&association.id) {
                 association.leave(now);
             }
         }
@@ -137,7 +136,7 @@ impl<C: Connector> Client<C> {
         };
         let limits = self.connector.parameters().limits;
         let mut unsayable = Vec::new();
-        for association in self.associations.values_mut() {
+        for association in self.associations.each_mut() {
             let asked = |asked: &&Asked| asked.association == association.id;
             let asked = selection.asked.iter().find(asked);
             // What the server has refused or ended, or a newer request has replaced, is not asked again
@@ -181,16 +180,6 @@ impl<C: Connector> Client<C> {
         }
         if let Some(wanted) = self.requests.get_mut(id) {
             wanted.selection = selection;
-        }
-    }
-
-    /// Forgets associations that have said all they could.
-    pub(super) fn drop_gone(&mut self) {
-        let gone = |_: &AssociationId, association: &mut Association<_>| association.is_gone();
-        for (id, association) in self.associations.extract_if(.., gone) {
-            let requests = association.parts.iter().map(|part| part.wish.request);
-            self.requests.touch(requests);
-            self.known.insert(id, association.record());
         }
     }
 }
@@ -257,7 +246,7 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    fn is_gone(&self) -> bool {
+    pub(super) fn is_gone(&self) -> bool {
         self.leaving.is_some() && self.is_closed && self.sessions.is_empty()
     }
 

@@ -12,6 +12,7 @@
 mod action;
 mod asking;
 mod association;
+mod associations;
 mod backlog;
 mod closing;
 mod exchange;
@@ -28,6 +29,7 @@ mod requests;
 mod route;
 mod sending;
 mod sessions;
+mod settling;
 mod splitting;
 mod state;
 mod telling;
@@ -48,7 +50,8 @@ pub use self::action::{
     Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord, Snapshot,
     WantedRecord,
 };
-use self::association::{Association, Effect};
+use self::association::Association;
+use self::associations::Associations;
 use self::part::{Part, Wish};
 pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
@@ -113,7 +116,7 @@ pub struct Client<C: Connector> {
     connector: C,
     pvds: PvdSet,
     policy: Policy,
-    associations: BTreeMap<AssociationId, Association<C::Session>>,
+    associations: Associations<C::Session>,
     /// Of servers that there was an association with.
     known: BTreeMap<AssociationId, AssociationRecord>,
     requests: RequestTable,
@@ -147,7 +150,7 @@ impl<C: Connector> Client<C> {
         let known = known.map(|record| (record.association.clone(), record));
         let mut client = Self {
             connector,
-            associations: BTreeMap::new(),
+            associations: Associations::default(),
             known: known.collect(),
             requests: RequestTable::default(),
             next_request: RequestId(1),
@@ -216,7 +219,7 @@ impl<C: Connector> Client<C> {
 
     /// A datagram came in on a socket.
     pub fn handle_datagram(&mut self, now: Now, path: PathId, datagram: &[u8]) {
-        if let Some(association) = self.association_of(path) {
+        if let Some(association) = self.associations.of_path(path) {
             association.handle_datagram(now, path, datagram);
         }
         self.settle(now);
@@ -224,7 +227,7 @@ impl<C: Connector> Client<C> {
 
     /// A socket cannot be opened or used.
     pub fn handle_path_failure(&mut self, now: Now, path: PathId, reason: &str) {
-        if let Some(association) = self.association_of(path) {
+        if let Some(association) = self.associations.of_path(path) {
             association.handle_path_failure(now, path, reason);
         }
         self.settle(now);
@@ -246,18 +249,22 @@ impl<C: Connector> Client<C> {
 
     /// The instant of [`Client::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Now) {
-        for association in self.associations.values_mut() {
-            association.handle_timeout(now);
+        let due = self.associations.due(now);
+        for id in self.associations.ids_of(&due) {
+            if let Some(association) = self.associations.get_mut(&id) {
+                association.handle_timeout(now);
+            }
         }
         self.settle(now);
     }
 
     /// Ends all sessions in order. Requests stay: they are the servers' to keep.
     pub fn close(&mut self, now: Now) {
-        for association in self.associations.values_mut() {
+        for association in self.associations.each_mut() {
             association.close(now);
         }
-        self.take_effects(now);
+        let pvds = self.associations.stirred().clone();
+        self.pass_on(now, &pvds);
     }
 
     /// What is to be done next; poll until `None` after each call.
@@ -267,75 +274,11 @@ impl<C: Connector> Client<C> {
 
     /// When [`Client::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.associations
-            .values()
-            .filter_map(Association::poll_timeout)
-            .chain(self.next_move())
+        let stirred = self.associations.stirred().iter();
+        let stirred = stirred.filter_map(|pvd| self.deadline(pvd));
+        stirred
+            .chain(self.associations.next_deadline())
             .chain(self.requests.next_end())
             .min()
-    }
-
-    fn association_of(&mut self, path: PathId) -> Option<&mut Association<C::Session>> {
-        self.associations
-            .values_mut()
-            .find(|association| association.owns(path))
-    }
-
-    fn settle(&mut self, now: Now) {
-        for association in self.associations.values_mut() {
-            association.settle(now, &mut self.connector, &mut self.next_path);
-        }
-        if self.move_parts(now) {
-            for association in self.associations.values_mut() {
-                association.settle(now, &mut self.connector, &mut self.next_path);
-            }
-        }
-        self.take_effects(now);
-    }
-
-    /// Passes on what associations want done. What changed in a part is remembered after its
-    /// datagrams have left: an attack does not wait for a disk, and a mid is reserved already.
-    fn take_effects(&mut self, now: Now) {
-        for association in self.associations.values_mut() {
-            while let Some(effect) = association.effects.pop_front() {
-                let id = || association.id.clone();
-                self.actions.push_back(match effect {
-                    Effect::Open {
-                        path,
-                        interface,
-                        candidate,
-                    } => Action::OpenPath {
-                        path,
-                        transport: candidate.transport,
-                        interface,
-                        source: candidate.source,
-                        remote: candidate.address,
-                    },
-                    Effect::Transmit(path, octets) => Action::Transmit(path, octets),
-                    Effect::Close(path) => Action::ClosePath(path),
-                    Effect::Remember => {
-                        Action::Persist(Change::PutAssociation(association.record()))
-                    }
-                    Effect::SessionUp(peer) => Action::Noted(Note::SessionUp(id(), peer)),
-                    Effect::SessionDown(peer, why) => {
-                        Action::Noted(Note::SessionDown(id(), peer, why))
-                    }
-                    Effect::Resolve(name) => Action::Resolve {
-                        association: id(),
-                        name,
-                    },
-                    Effect::Redirect(what) => Action::Noted(Note::Redirect(id(), what)),
-                });
-            }
-        }
-        for association in self.associations.values_mut() {
-            let telling = &mut association.telling;
-            let (changes, notes) = telling.news(now, &association.id, &mut association.parts);
-            self.actions
-                .extend(changes.into_iter().map(Action::Persist));
-            self.actions.extend(notes.into_iter().map(Action::Noted));
-        }
-        self.remember_wanted(now);
-        self.drop_gone();
     }
 }

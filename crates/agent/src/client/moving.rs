@@ -8,10 +8,11 @@
 //!
 //! What a server has granted stays with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::identifiers::Mid;
+use pvd::PvdId;
 
 use super::association::{Association, UNANSWERED_REQUEST};
 use super::part::{Part, Wish};
@@ -80,8 +81,8 @@ impl<S: dtls::Session> Association<S> {
 
 impl<C: Connector> Client<C> {
     /// Moves what cannot stay where it is. Returns whether anything did.
-    pub(super) fn move_parts(&mut self, now: Now) -> bool {
-        let servers: Vec<AssociationId> = self.associations.keys().cloned().collect();
+    pub(super) fn move_parts(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
+        let servers = self.associations.ids_of(pvds);
         let mut moved = false;
         for from in &servers {
             let Some(association) = self.associations.get_mut(from) else {
@@ -105,20 +106,20 @@ impl<C: Connector> Client<C> {
         moved
     }
 
-    /// When the next part is moved because its server has no session.
-    pub(super) fn next_move(&self) -> Option<Instant> {
-        let servers = self.associations.keys();
+    /// When the next part of a PvD is moved because its server has no session.
+    pub(super) fn next_move(&self, pvd: &PvdId) -> Option<Instant> {
+        let servers = self.associations.of(pvd);
         servers
-            .filter_map(|from| self.stranded(from).next())
+            .filter_map(|from| self.stranded(&from.id).next())
             .map(|(at, ..)| at)
             .min()
     }
 
     /// The parts at a server without a session that can go to another: when, the first first, and
     /// where.
-    fn stranded(
-        &self,
-        from: &AssociationId,
+    fn stranded<'a>(
+        &'a self,
+        from: &'a AssociationId,
     ) -> impl Iterator<Item = (Instant, Mid, AssociationId)> {
         let others = self.others(from);
         let others: Vec<_> = others
@@ -146,13 +147,11 @@ impl<C: Connector> Client<C> {
     }
 
     /// The other servers of the same PvD, and of no other (RFC 9284 §5.1).
-    fn others(&self, from: &AssociationId) -> impl Iterator<Item = &Association<C::Session>> {
-        let first = AssociationId {
-            pvd: from.pvd.clone(),
-            server: String::new(),
-        };
-        let in_pvd = self.associations.range(first..).map(|(_, other)| other);
-        let in_pvd = in_pvd.take_while(|other| other.id.pvd == from.pvd);
+    fn others<'a>(
+        &'a self,
+        from: &'a AssociationId,
+    ) -> impl Iterator<Item = &'a Association<C::Session>> {
+        let in_pvd = self.associations.of(&from.pvd);
         in_pvd.filter(move |other| other.id != *from)
     }
 

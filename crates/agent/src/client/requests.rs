@@ -15,7 +15,7 @@ use super::wanted::Wanted;
 use super::{
     Action, Client, Connector, PartReport, Refusal, RequestId, RequestReport, SessionReport,
 };
-use crate::server_selection::{self, Asked, Attack, Selection};
+use crate::server_selection::{self, Asked, AssociationId, Attack, Selection};
 use crate::time::Now;
 
 /// Finished requests that are kept for people to look at.
@@ -45,13 +45,11 @@ impl<C: Connector> Client<C> {
         }
         let until = part::until(now, lifetime);
         if let Some(id) = self.request_for(&selection, trigger_mitigation) {
-            for association in self.associations.values_mut() {
-                let going = association.parts_of(id).filter(|part| part.is_going());
-                let going = parts::mids(going);
-                association
-                    .parts
-                    .change(going, |part| part.prolong(now, until));
-            }
+            self.change_parts(id, |part| {
+                if part.is_going() {
+                    part.prolong(now, until);
+                }
+            });
             if let Some(wanted) = self.requests.get_mut(id) {
                 wanted.until = until;
                 wanted.selection = selection;
@@ -107,10 +105,7 @@ impl<C: Connector> Client<C> {
         if let Some(wanted) = self.requests.get_mut(id) {
             wanted.is_withdrawn = true;
         }
-        for association in self.associations.values_mut() {
-            let of_it = parts::mids(association.parts_of(id));
-            association.parts.change(of_it, |part| part.withdraw(now));
-        }
+        self.change_parts(id, |part| part.withdraw(now));
         self.settle(now);
         Ok(())
     }
@@ -126,11 +121,7 @@ impl<C: Connector> Client<C> {
         status: AttackStatus,
     ) -> Result<(), Refusal> {
         let mut found = false;
-        for association in self.associations.values_mut() {
-            let of_it = parts::mids(association.parts_of(id));
-            let tell = |part: &mut Part| found |= part.report_efficacy(now, status);
-            association.parts.change(of_it, tell);
-        }
+        self.change_parts(id, |part| found |= part.report_efficacy(now, status));
         self.settle(now);
         found.then_some(()).ok_or(Refusal::NoSuchMitigation(id))
     }
@@ -178,7 +169,7 @@ impl<C: Connector> Client<C> {
     /// How the session with each server stands.
     pub fn sessions(&self) -> Vec<SessionReport> {
         self.associations
-            .values()
+            .iter()
             .filter_map(|association| {
                 let domain = self.pvds.get(&association.id.pvd)?;
                 Some(association.report(domain.learned))
@@ -202,9 +193,6 @@ impl<C: Connector> Client<C> {
     /// Looks again at the requests that have changed or come to their end, and tells the store what
     /// is wanted, and what is not any more.
     pub(super) fn remember_wanted(&mut self, now: Now) {
-        for association in self.associations.values_mut() {
-            self.requests.touch(association.parts.take_changed());
-        }
         for id in self.requests.take_changed(now) {
             let is_over = self.is_over(now, id);
             let replaced = self.parts_of(id).map(|(_, part)| part);
@@ -216,11 +204,27 @@ impl<C: Connector> Client<C> {
     }
 
     fn parts_of(&self, id: RequestId) -> impl Iterator<Item = (&Association<C::Session>, &Part)> {
-        self.associations.values().flat_map(move |association| {
+        self.associations.iter().flat_map(move |association| {
             association
                 .parts_of(id)
                 .map(move |part| (association, part))
         })
+    }
+
+    /// The servers that were asked for something of a request.
+    fn asked_for(&self, id: RequestId) -> BTreeSet<AssociationId> {
+        let parts = self.parts_of(id);
+        parts.map(|(at, _)| at.id.clone()).collect()
+    }
+
+    /// Changes all parts of a request.
+    pub(super) fn change_parts(&mut self, id: RequestId, mut change: impl FnMut(&mut Part)) {
+        for at in self.asked_for(id) {
+            if let Some(association) = self.associations.get_mut(&at) {
+                let of_it = parts::mids(association.parts_of(id));
+                association.parts.change(of_it, &mut change);
+            }
+        }
     }
 
     /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
@@ -252,8 +256,7 @@ impl<C: Connector> Client<C> {
         let Some(first) = selection.asked.first() else {
             return BTreeSet::new();
         };
-        let associations = self.associations.values();
-        let in_pvd = associations.filter(|it| it.id.pvd == first.association.pvd);
+        let in_pvd = self.associations.of(&first.association.pvd);
         let near = in_pvd.flat_map(|it| it.parts.overlapping(&first.target));
         near.map(|part| part.wish.request).collect()
     }
@@ -274,8 +277,10 @@ impl<C: Connector> Client<C> {
         let surplus: Vec<RequestId> = finished.iter().take(surplus).copied().collect();
         for id in surplus {
             self.requests.remove(id);
-            for association in self.associations.values_mut() {
-                association.forget(id);
+            for at in self.asked_for(id) {
+                if let Some(association) = self.associations.get_mut(&at) {
+                    association.forget(id);
+                }
             }
         }
     }

@@ -49,10 +49,6 @@ impl<S: dtls::Session> Association<S> {
         self.newest(self.destination_of(mid)).is_some()
     }
 
-    pub(super) fn owns(&self, path: PathId) -> bool {
-        self.sessions.iter().any(|live| live.path == path)
-    }
-
     pub(super) fn live(&mut self, path: PathId) -> Option<&mut Live<S>> {
         self.sessions.iter_mut().find(|live| live.path == path)
     }
