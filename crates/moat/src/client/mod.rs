@@ -36,8 +36,6 @@ use crate::shutdown;
 
 /// Datagrams and commands that wait for the agent; the kernel and the callers wait behind them.
 const QUEUE: usize = 256;
-/// How many requests a client may have.
-const MAX_REQUESTS: usize = 1000;
 
 /// Why the client could not run.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +107,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let snapshot = ClientStore::load(&mut store)?;
     let network = (config.pvd_set(), config.policy.clone());
     let now = boot::not_before(clock::now(), written);
-    let agent = Client::new(now, connector, network, snapshot, MAX_REQUESTS, seed);
+    let agent = Client::new(now, connector, network, snapshot, config.requests, seed);
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
         error,

@@ -26,7 +26,13 @@ use super::{
 };
 
 /// The keys that only a client's file has.
-pub(super) const OWN_KEYS: &[&str] = &["pvd", "lifetime", "selection", "provider_independent"];
+pub(super) const OWN_KEYS: &[&str] = &[
+    "pvd",
+    "lifetime",
+    "requests",
+    "selection",
+    "provider_independent",
+];
 
 /// What `moat client` is started with.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(crate) struct ClientConfig {
     pub(crate) control: PathBuf,
     /// Lifetime of a request that names none; whole seconds, at least one (RFC 9132 §4.4.1.1).
     pub(crate) lifetime: Duration,
+    /// Requests that may go on at a time.
+    pub(crate) requests: usize,
     /// `None` when heartbeats are off.
     pub(crate) heartbeat: Option<Heartbeat>,
     /// The provisioning domains, at least one, each with an id of its own.
@@ -113,6 +121,10 @@ pub(super) fn read(
         Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
         None => Some(3600),
     };
+    let requests = match table.take("requests") {
+        Some(value) => value.number(1..=100_000, "", diagnostics),
+        None => Some(1000),
+    };
     let heartbeat = heartbeat(&mut table, diagnostics);
     let pvds = read_pvds(&mut table, folder, diagnostics);
     let ids = pvds.iter().flatten().filter_map(|draft| draft.id.clone());
@@ -137,6 +149,7 @@ pub(super) fn read(
         state,
         control,
         lifetime,
+        requests: usize::try_from(requests?).ok()?,
         heartbeat: heartbeat?,
         pvds,
         independent: values(independent),
