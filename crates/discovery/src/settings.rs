@@ -53,8 +53,9 @@ impl Settings {
 /// Why it is all done again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The certificate of an agent in use has expired; another one may be offered by now.
-    CertificateExpired,
+    /// An agent in use is of no use any more: its certificate has expired, or it does not answer. Another one may be offered
+    /// by now.
+    AgentUnusable,
     /// The interface is attached to another network, where nothing of the old one counts.
     Attached,
 }

@@ -318,13 +318,11 @@ fn it_is_all_done_again_when_something_expires() {
 
 /// Covers: Y-003
 #[test]
-fn a_new_network_and_an_expired_certificate_begin_it_again() {
+fn a_new_network_and_an_agent_that_is_of_no_use_any_more_begin_it_again() {
     let options = vec![at(&["2001:db8::1"]), ri("dots.example")];
     let mut network = Network::new(Some(options), None, settings());
     network.finding();
-    network
-        .procedure
-        .restart(network.now, Cause::CertificateExpired);
+    network.procedure.restart(network.now, Cause::AgentUnusable);
     assert!(matches!(
         network.run(Duration::from_secs(5)).as_slice(),
         [Output::Found(_)]

@@ -17,7 +17,8 @@ mod paths;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::client::{Action, Client};
+use agent::client::{Action, Client, Note};
+use agent::server_selection::SessionStates;
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
@@ -239,7 +240,13 @@ impl Daemon {
                     continue;
                 }
                 Action::Noted(note) => {
-                    self.log.note(clock::now().monotonic, &note);
+                    let now = clock::now().monotonic;
+                    self.log.note(now, &note);
+                    if let Note::SessionDown(association, ..) = &note
+                        && !self.agent.is_established(association)
+                    {
+                        self.networks.doubt(now, &association.pvd);
+                    }
                     continue;
                 }
                 _ => self.memory.write(clock::now().monotonic),

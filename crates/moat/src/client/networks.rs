@@ -21,6 +21,9 @@ use crate::control::Announcement;
 use crate::discovery::{self as driver, Attachment, NetworkReport, News, Wanted};
 use crate::resolver::Link;
 
+/// How often a network is asked again because its servers are of no use.
+const DOUBT_AGAIN: Duration = Duration::from_secs(300);
+
 /// What is known of a PvD that may be discovered.
 #[derive(Debug)]
 struct Network {
@@ -30,6 +33,9 @@ struct Network {
     attachment: Option<Attachment>,
     found: BTreeMap<Family, (Finding, Vec<SocketAddr>)>,
     announced: Option<Announced>,
+    /// Has the network asked again.
+    doubts: mpsc::Sender<()>,
+    doubted: Option<Instant>,
 }
 
 /// What a program on this node said of a PvD.
@@ -80,13 +86,18 @@ impl Networks {
                 resolvers: pvd.resolvers.clone(),
             });
             let (id, interface) = (pvd.id.clone(), interface.clone());
-            tokio::task::spawn_local(driver::watch(id, interface, wanted, reports.clone()));
+            // One doubt that waits is as good as many.
+            let (doubts, doubted) = mpsc::channel(1);
+            let ends = (reports.clone(), doubted);
+            tokio::task::spawn_local(driver::watch(id, interface, wanted, ends));
             let network = Network {
                 written: domain,
                 trusted: discover.trusted.clone(),
                 attachment: None,
                 found: BTreeMap::new(),
                 announced: None,
+                doubts,
+                doubted: None,
             };
             discovered.insert(pvd.id.clone(), network);
         }
@@ -182,6 +193,20 @@ impl Networks {
         self.is_changed = true;
         tracing::info!(pvd = %id, lifetime = announcement.lifetime, "announced");
         Ok(())
+    }
+
+    /// There is no session with a server any more, as when its certificate has expired (RFC 8973 §4): the network that named
+    /// it may name another by now.
+    pub(super) fn doubt(&mut self, now: Instant, id: &PvdId) {
+        let network = self.discovered.get_mut(id);
+        let Some(network) = network.filter(|network| !network.found.is_empty()) else {
+            return;
+        };
+        let since = network.doubted.map(|at| now.saturating_duration_since(at));
+        if since.is_none_or(|since| since >= DOUBT_AGAIN) && network.doubts.try_send(()).is_ok() {
+            tracing::info!(pvd = %id, "asking the network again for its DOTS servers");
+            network.doubted = Some(now);
+        }
     }
 
     /// When an announcement is over.

@@ -9,7 +9,8 @@ use std::time::Instant;
 use discovery::dhcp::exchange::Version;
 use discovery::dns::{Answer, ApplicationService, Failure, Query};
 use discovery::{
-    DomainName, Family, Finding, Output, Procedure, ReferenceIdentifier, Settings, TrustedNames,
+    Cause, DomainName, Family, Finding, Output, Procedure, ReferenceIdentifier, Settings,
+    TrustedNames,
 };
 use tokio::task::JoinSet;
 
@@ -121,6 +122,14 @@ impl Driver {
             }
         }
         learned
+    }
+
+    /// Begins again, for a reason that no timer knows.
+    pub(crate) fn restart(&mut self, cause: Cause) {
+        let now = Instant::now();
+        for lane in &mut self.lanes {
+            lane.procedure.restart(now, cause);
+        }
     }
 
     /// Whether everything was tried, or found.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use discovery::{Family, Finding, ReferenceIdentifier};
+use discovery::{Cause, Family, Finding, ReferenceIdentifier};
 use pvd::{InterfaceName, PvdId};
 use tokio::sync::mpsc;
 
@@ -12,6 +12,9 @@ use super::driver::{Driver, Event, Wanted};
 
 /// How often the interface is looked at. A network that came or went is noticed after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long to wait when no socket can be opened.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// What was learned of a PvD.
 #[derive(Debug)]
@@ -35,12 +38,13 @@ pub(crate) enum News {
     Refused(ReferenceIdentifier),
 }
 
-/// Reports what the interface has, and, if servers are wanted, those that are found there. Ends when nobody listens.
+/// Reports what the interface has, and, if servers are wanted, those that are found there. A doubt whether they are of use
+/// any more has the network asked again. Ends when nobody listens.
 pub(crate) async fn watch(
     pvd: PvdId,
     interface: InterfaceName,
     wanted: Option<Wanted>,
-    reports: mpsc::Sender<Report>,
+    (reports, mut doubts): (mpsc::Sender<Report>, mpsc::Receiver<()>),
 ) {
     let report = |news| {
         let pvd = pvd.clone();
@@ -56,15 +60,17 @@ pub(crate) async fn watch(
             {
                 return;
             }
+            known = Some(attachment.clone());
             if let Some(wanted) = &wanted {
                 let mut driver = match Driver::new(&attachment, wanted) {
                     Ok(driver) => driver,
                     Err(error) => {
                         tracing::warn!(%pvd, %interface, %error, "cannot discover; it needs root or CAP_NET_RAW");
-                        return;
+                        tokio::time::sleep(AFTER_FAILURE).await;
+                        continue;
                     }
                 };
-                while let Some(event) = next(&mut driver, &attachment).await {
+                while let Some(event) = next(&mut driver, &attachment, &mut doubts).await {
                     let news = match event {
                         Event::Found(finding) => News::Found(finding, driver.resolvers()),
                         Event::Nothing(family) => News::Nothing(family),
@@ -75,18 +81,22 @@ pub(crate) async fn watch(
                     }
                 }
             }
-            known = Some(attachment);
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
 /// The next event; `None` once the interface is not as it was.
-async fn next(driver: &mut Driver, attachment: &Attachment) -> Option<Event> {
+async fn next(
+    driver: &mut Driver,
+    attachment: &Attachment,
+    doubts: &mut mpsc::Receiver<()>,
+) -> Option<Event> {
     loop {
-        match tokio::time::timeout(LOOK_AGAIN, driver.next()).await {
-            Ok(event) => return event.ok(),
-            Err(_) => {
+        tokio::select! {
+            event = driver.next() => return event.ok(),
+            Some(()) = doubts.recv() => driver.restart(Cause::AgentUnusable),
+            () = tokio::time::sleep(LOOK_AGAIN) => {
                 let now = Attachment::of(&attachment.interface.name).ok().flatten();
                 if now.as_ref() != Some(attachment) {
                     return None;

@@ -161,3 +161,22 @@ fn a_client_asks_servers_that_were_discovered_or_announced_and_no_others() -> Ou
         })
     })
 }
+
+/// Covers: Y-003
+#[test]
+fn a_network_whose_server_does_not_answer_is_asked_again() -> Outcome {
+    isolated(&["dnsmasq"], || {
+        let site = Site::new()?;
+        let fixed = "2001:db8:f";
+        let mut provider = provider(&site, "fixed0", "dots.fixed.example", fixed)?;
+        provider.run("ip address add 2001:db8:f::47/64 dev home")?;
+        let folder = site.path().join("fixed0");
+        start_dnsmasq(&mut provider, &folder, fixed, "[2001:db8:f::47]")?;
+        fs::write(site.path().join("client.toml"), CLIENT)?;
+        let mut client = Daemon::launch("client", &site.path().join("client.toml"))?;
+        client.wait_for("found DOTS servers")?;
+        client.wait_for("asking the network again")?;
+        client.wait_for("found DOTS servers")?;
+        Ok(())
+    })
+}
