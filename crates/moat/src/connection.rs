@@ -47,7 +47,8 @@ pub(crate) struct Turn(
 #[error("the peer does not take what is sent: {MAX_WAITING} octets wait for it")]
 pub(crate) struct Stalled;
 
-/// One connection. What was sent before it is dropped still goes out; nothing comes in any more.
+/// One connection. What was sent before it is dropped still goes out; nothing comes in any more. It holds the
+/// sender of what comes in until all has gone out.
 #[derive(Debug)]
 pub(crate) struct Connection {
     outgoing: mpsc::UnboundedSender<Vec<u8>>,
@@ -71,7 +72,8 @@ impl Connection {
                 Ok(stream) => {
                     let (reader, writer) = stream.into_split();
                     let (writing, written) = oneshot::channel();
-                    let writer = write(writer, chunks, still_waiting, writing);
+                    let held = (writing, incoming.clone());
+                    let writer = write(writer, chunks, still_waiting, held);
                     tokio::task::spawn_local(writer);
                     tokio::select! {
                         error = read(reader, &incoming, &into) => error,
@@ -140,11 +142,11 @@ async fn read<T>(
     }
 }
 
-async fn write(
+async fn write<T>(
     mut writer: OwnedWriteHalf,
     mut chunks: mpsc::UnboundedReceiver<Vec<u8>>,
     waiting: Rc<Cell<usize>>,
-    _writing: oneshot::Sender<()>,
+    _held: (oneshot::Sender<()>, mpsc::Sender<T>),
 ) {
     let mut linger = STALLED;
     while let Some(chunk) = chunks.recv().await {

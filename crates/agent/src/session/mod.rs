@@ -315,11 +315,7 @@ impl<S: dtls::Session> SignalSession<S> {
             while let Some(output) = self.secured.poll_output() {
                 self.handle_secured(now, output);
             }
-            let mut moved = false;
-            while let Some(event) = self.endpoint.poll_event() {
-                moved = true;
-                self.handle_event(now, event);
-            }
+            let mut moved = self.tell(now);
             // Over a stream the first message waits for the handshake.
             while self.is_established()
                 && let Some(octets) = self.endpoint.poll_transmit()
@@ -331,6 +327,16 @@ impl<S: dtls::Session> SignalSession<S> {
                 return;
             }
         }
+    }
+
+    /// Hands on what the peer said; false if it said nothing.
+    fn tell(&mut self, now: Instant) -> bool {
+        let mut told = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            told = true;
+            self.handle_event(now, event);
+        }
+        told
     }
 
     /// Of datagrams, what cannot be sent now is lost as on the way; the endpoint repeats it, and a
@@ -362,6 +368,8 @@ impl<S: dtls::Session> SignalSession<S> {
                 self.endpoint.handle_datagram(now, &data);
             }
             dtls::Output::Closed(reason) => {
+                // What the peer said before its farewell, which may come with it.
+                self.tell(now);
                 self.heartbeat = None;
                 self.outputs.push_back(Output::Event(Event::Closed(reason)));
             }

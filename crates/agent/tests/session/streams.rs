@@ -11,7 +11,7 @@ use dots::configuration::{
 };
 use dtls::{CloseReason, Transport};
 
-use crate::world::{self, BYE, ClearSession, DATA, HELLO, WELCOME, seconds};
+use crate::world::{self, BYE, ClearSession, DATA, HELLO, LAST, WELCOME, seconds};
 
 /// One end of a connection.
 struct End {
@@ -134,6 +134,30 @@ fn requests_and_responses_pass_in_whatever_pieces_the_connection_brings_them() {
         matches!(&answered, Some(Event::Response { token: of, response })
             if *of == token && response.payload == b"nothing"),
         "{answered:?}"
+    );
+}
+
+/// A client that withdraws its last request and leaves is heard, also when both come at once.
+#[test]
+fn a_request_that_comes_with_the_farewell_comes_before_it() {
+    let (now, mut client, mut server) = pair(Negotiation::Fixed, Negotiation::Fixed);
+    exchange(now, &mut client, &mut server);
+    let asked = request(".well-known/dots/mitigate/cuid=a");
+    client.session.send_request(now, asked).unwrap();
+    let last = [&[LAST], client.take_octets().as_slice()].concat();
+    server.session.handle_datagram(now, &last);
+    server.collect();
+    let told = server.events.as_slice();
+    assert!(
+        matches!(
+            told,
+            [
+                ..,
+                Event::Request { .. },
+                Event::Closed(CloseReason::PeerClosed)
+            ]
+        ),
+        "{told:?}"
     );
 }
 

@@ -97,6 +97,8 @@ pub(crate) const HELLO: u8 = 1;
 pub(crate) const WELCOME: u8 = 2;
 pub(crate) const DATA: u8 = 3;
 pub(crate) const BYE: u8 = 4;
+/// DATA and BYE in one.
+pub(crate) const LAST: u8 = 5;
 
 /// How long a handshake may take.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -152,6 +154,10 @@ impl Session for ClearSession {
             }
             Some((&DATA, data)) if self.open => {
                 self.outputs.push_back(Output::Data(data.to_vec()));
+            }
+            Some((&LAST, data)) if self.open => {
+                self.outputs.push_back(Output::Data(data.to_vec()));
+                self.end(CloseReason::PeerClosed);
             }
             Some((&BYE, _)) => self.end(CloseReason::PeerClosed),
             _ => {}

@@ -5,7 +5,8 @@
 //!                ^------------ refused: again after 5 s --'
 //! ```
 //!
-//! An attack is no time to stop: what the disk does not take is asked for all the same.
+//! An attack is no time to stop: what the disk does not take is asked for all the same. Only while it takes
+//! nothing may a change find no room.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -75,16 +76,23 @@ impl<S: ClientStore> Memory<S> {
         }
     }
 
-    /// Takes note of a change, which [`Memory::write`] makes durable.
-    pub(super) fn keep(&mut self, change: Change) {
+    /// Takes note of a change, which [`Memory::write`] makes durable, as does the want of room.
+    pub(super) fn keep(&mut self, now: Instant, change: Change) {
         let record = Record::of(&change);
+        if !self.has_room_for(&record) {
+            self.write(now);
+        }
+        if self.has_room_for(&record) {
+            self.unwritten.insert(record, change);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    fn has_room_for(&self, record: &Record) -> bool {
         let is_request = matches!(record, Record::Wanted(_) | Record::Request(..));
         let is_full = self.unwritten.len() >= UNWRITTEN_REQUESTS;
-        if is_request && is_full && !self.unwritten.contains_key(&record) {
-            self.dropped += 1;
-            return;
-        }
-        self.unwritten.insert(record, change);
+        !(is_request && is_full) || self.unwritten.contains_key(record)
     }
 
     /// Makes durable what is not, all together, unless the disk has just refused.
@@ -199,10 +207,10 @@ mod tests {
             is_full: true,
             ..Disk::default()
         });
-        memory.keep(reserved(65));
+        memory.keep(now, reserved(65));
         memory.write(now);
-        memory.keep(over(3));
-        memory.keep(reserved(129));
+        memory.keep(now, over(3));
+        memory.keep(now, reserved(129));
         memory.write(now);
         assert_eq!(memory.store.tried, 1, "it is not tried at every change");
         let told = memory.trouble(now).unwrap();
@@ -225,6 +233,18 @@ mod tests {
         assert_eq!(memory.store.written.len(), 1, "nothing is written twice");
     }
 
+    #[test]
+    fn a_disk_that_takes_what_it_is_given_loses_no_change_however_many_come_in_a_row() {
+        let now = crate::clock::now().monotonic;
+        let mut memory = Memory::new(Disk::default());
+        let changes: Vec<Change> = (0..10_000).map(over).collect();
+        for change in &changes {
+            memory.keep(now, change.clone());
+        }
+        memory.write(now);
+        assert_eq!(memory.store.written.concat(), changes);
+    }
+
     /// Covers: X-013
     #[test]
     fn what_waits_for_the_disk_is_bounded_and_reserved_mids_always_have_room() {
@@ -232,9 +252,9 @@ mod tests {
         let mut memory = Memory::new(Disk::default());
         memory.store.is_full = true;
         for request in 0..5000 {
-            memory.keep(over(request));
+            memory.keep(now, over(request));
         }
-        memory.keep(reserved(65));
+        memory.keep(now, reserved(65));
         memory.write(now);
         let told = memory.trouble(now).unwrap();
         assert_eq!((told.changes, told.dropped), (UNWRITTEN_REQUESTS + 1, 904));

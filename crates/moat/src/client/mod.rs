@@ -144,6 +144,7 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     daemon.agent.close(clock::now());
     daemon.carry_out();
     daemon.memory.write_now(clock::now().monotonic);
+    daemon.paths.finish(incoming).await;
     tracing::info!("moat client has stopped; what it asked for stays in force until it expires");
     Ok(())
 }
@@ -236,7 +237,7 @@ impl Daemon {
         while let Some(action) = self.agent.poll_action() {
             match action {
                 Action::Persist(change) => {
-                    self.memory.keep(change);
+                    self.memory.keep(clock::now().monotonic, change);
                     continue;
                 }
                 Action::Noted(note) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use agent::client::PathId;
 use dtls::Transport;
@@ -19,6 +20,8 @@ use crate::link;
 
 /// Largest datagram taken; a DTLS record is never longer than 2^14 bytes and some.
 const MAX_DATAGRAM: usize = 64 * 1024;
+/// How long peers may take to take what was sent to them before the end.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a socket gives.
 #[derive(Debug)]
@@ -114,6 +117,18 @@ impl Paths {
     pub(super) fn close(&mut self, path: PathId) {
         self.open.remove(&path);
     }
+
+    /// Closes everything, and returns when what was sent is with the system, or a peer takes too long. A
+    /// connection that just ends is to its server a client that was lost.
+    pub(super) async fn finish(self, mut incoming: mpsc::Receiver<Incoming>) {
+        drop(self);
+        let all_gone = async { while incoming.recv().await.is_some() {} };
+        if tokio::time::timeout(FAREWELL, all_gone).await.is_err() {
+            tracing::warn!(
+                "a server does not take the end of its session, and may hold it for lost"
+            );
+        }
+    }
 }
 
 async fn read(path: PathId, socket: Arc<UdpSocket>, incoming: mpsc::Sender<Incoming>) {
@@ -130,5 +145,45 @@ async fn read(path: PathId, socket: Arc<UdpSocket>, incoming: mpsc::Sender<Incom
         if incoming.send(received).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_over_a_connection_before_the_end_goes_out() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let remote = listener.local_addr().unwrap();
+        let mut peer = LocalSet::new().block_on(&runtime, async {
+            let (datagrams, incoming) = mpsc::channel(8);
+            let mut paths = Paths::new(datagrams);
+            let path = PathId(1);
+            paths
+                .open(path, Transport::Stream, None, None, remote)
+                .unwrap();
+            let (peer, _) = tokio::task::spawn_blocking(move || listener.accept())
+                .await
+                .unwrap()
+                .unwrap();
+            // The connection is up on this side, too.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            paths.send(path, b"farewell".to_vec()).unwrap();
+            paths.close(path);
+            paths.finish(incoming).await;
+            peer
+        });
+        let mut heard = Vec::new();
+        peer.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"farewell");
     }
 }

@@ -13,7 +13,7 @@ use crate::control::Call;
 pub(super) enum ToAuthority {
     /// From a session or the enforcer.
     Input(Input),
-    /// From the control socket, with what the sockets have seen and hold.
+    /// From the control socket, with what the sockets have seen and hold if it asks for that.
     Call(Call, ShardReport),
     /// A socket cannot be used any more.
     SocketFailed(std::io::Error),

@@ -76,7 +76,6 @@ fn told(waiting: &Waiting) -> Vec<(bool, Vec<u32>)> {
         .collect()
 }
 
-/// Covers: S-041
 #[test]
 fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
     let (filters, (inputs, waiting)) = (Filters::default(), queue());
@@ -97,7 +96,6 @@ fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
     assert_eq!(last, [(true, vec![2, 3, 4])]);
 }
 
-/// Covers: S-041
 #[test]
 fn filters_that_somebody_else_removed_are_missed_and_put_back() {
     let (filters, (inputs, waiting)) = (Filters::default(), queue());
