@@ -222,7 +222,7 @@ impl Provider {
                 self.sessions.notify(now, session, &token, response);
             }
             // Nobody here asks for names, or sets anything up over a data channel.
-            Action::Persist(Change::PutResources(..)) | Action::Resolve(_) => {}
+            Action::Persist(Change::PutResources(..)) | Action::Resolve { .. } => {}
             Action::Enforce(enforcement, _) => {
                 self.is_changed = true;
                 self.mitigator.enforce(now, enforcement);

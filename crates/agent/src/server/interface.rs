@@ -107,8 +107,16 @@ pub enum Action {
     Ignore(SessionId, Exchange),
     /// Tell an observer.
     Notify(SessionId, Token, Response),
-    /// Find the addresses of this name; [`Input::Resolved`] is awaited for a few seconds.
-    Resolve(DomainName),
+    /// Find the addresses of a name. Each gets its [`Input::Resolved`], however late: until then it takes a
+    /// place of those that its customer may have ([`Policy::max_lookups_of_customer`]).
+    ///
+    /// [`Policy::max_lookups_of_customer`]: super::Policy::max_lookups_of_customer
+    Resolve {
+        /// Which.
+        name: DomainName,
+        /// The name of the customer on whose behalf.
+        customer: String,
+    },
     /// Have the mitigator stop traffic to this scope, in place of what it was before.
     Enforce(Enforcement, Target),
     /// Have the mitigator let it pass again.

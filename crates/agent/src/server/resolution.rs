@@ -174,7 +174,7 @@ impl Resolutions {
 }
 
 impl Server {
-    /// What a resolver found: for those that wait, and for those that are in force.
+    /// What a resolver found.
     pub(super) fn on_resolved(
         &mut self,
         now: Now,
@@ -182,6 +182,16 @@ impl Server {
         result: Result<Resolution, ResolutionError>,
     ) {
         self.resolutions.lookups.end(name);
+        self.take_answer(now, name, result);
+    }
+
+    /// What is known of a name: for those that wait, and for those that are in force.
+    fn take_answer(
+        &mut self,
+        now: Now,
+        name: &DomainName,
+        result: Result<Resolution, ResolutionError>,
+    ) {
         let Some(entry) = self.resolutions.names.get_mut(name) else {
             return;
         };
@@ -225,7 +235,7 @@ impl Server {
             };
             if entry.is_asked {
                 let error = ResolutionError::Unavailable("the resolver does not answer".to_owned());
-                self.on_resolved(now, &name, Err(error));
+                self.take_answer(now, &name, Err(error));
             } else if entry.users.is_empty() {
                 self.resolutions.drop_if_unused(&name);
             } else {
@@ -237,14 +247,14 @@ impl Server {
 
     /// Asks the resolver on behalf of a customer, unless it is being asked.
     pub(super) fn resolve(&mut self, now: Now, name: &DomainName, customer: &str) {
-        let now = now.monotonic;
-        let give_up = now + self.policy.resolution_limit;
-        let lookups = &mut self.resolutions.lookups;
-        let is_under_way = lookups.is_under_way(now, name);
+        let give_up = now.monotonic + self.policy.resolution_limit;
+        let is_under_way = self.resolutions.lookups.is_under_way(name);
         if self.resolutions.ask(name, give_up) && !is_under_way {
-            let lookups = &mut self.resolutions.lookups;
-            lookups.begin(now, name.clone(), customer, give_up);
-            self.act(Action::Resolve(name.clone()));
+            self.resolutions.lookups.begin(name.clone(), customer);
+            self.act(Action::Resolve {
+                name: name.clone(),
+                customer: customer.to_owned(),
+            });
         }
     }
 
@@ -254,7 +264,7 @@ impl Server {
         let users = users.into_iter().flat_map(|entry| &entry.users);
         let customer = users
             .map(|key| &key.customer)
-            .find(|customer| self.room_for_lookups(now, customer) > 0)
+            .find(|customer| self.room_for_lookups(customer) > 0)
             .cloned();
         match customer {
             Some(customer) => self.resolve(now, name, &customer),
@@ -266,8 +276,8 @@ impl Server {
     }
 
     /// How many more names may be looked up for a customer.
-    pub(super) fn room_for_lookups(&self, now: Now, customer: &str) -> usize {
-        let count = self.resolutions.lookups.count_of(now.monotonic, customer);
+    pub(super) fn room_for_lookups(&self, customer: &str) -> usize {
+        let count = self.resolutions.lookups.count_of(customer);
         self.policy.max_lookups_of_customer.saturating_sub(count)
     }
 

@@ -117,7 +117,7 @@ impl Server {
         let wanted = names
             .filter(|name| self.is_to_be_looked_up(now, name))
             .count();
-        let room = self.room_for_lookups(now, &identity.customer);
+        let room = self.room_for_lookups(&identity.customer);
         let is_alone = room >= self.policy.max_lookups_of_customer;
         if wanted > room && !is_alone {
             return Err(try_again(
@@ -129,8 +129,7 @@ impl Server {
 
     fn is_to_be_looked_up(&self, now: Now, name: &DomainName) -> bool {
         let resolutions = &self.resolutions;
-        resolutions.fresh(now.monotonic, name).is_none()
-            && !resolutions.lookups.is_under_way(now.monotonic, name)
+        resolutions.fresh(now.monotonic, name).is_none() && !resolutions.lookups.is_under_way(name)
     }
 
     /// Lets a request wait. One that repeats another takes its place.

@@ -1,6 +1,6 @@
 //! How much a customer may have looked up at a time (RFC 9132 §11).
 
-use agent::server::{Input, Policy};
+use agent::server::{Input, Policy, ResolutionError};
 use coap::Code;
 use dots::target::DomainName;
 
@@ -55,11 +55,16 @@ fn lookups_of_one_customer_leave_room_for_others() {
     // What is looked up already takes no room of its own, and is not looked up twice.
     rig.ask_and_wait(HOME, ask(4, "a.example"));
     assert_eq!(rig.asked_names, ["a.example", "b.example", "d.example"]);
-    // An answer makes room, and so does a resolver that gives none.
+    // An answer makes room; that nobody waits for it any more does not, because the resolver is still at work.
     rig.resolve("b.example", found(&[OWNED], 60));
     rig.ask_and_wait(HOME, ask(5, "c.example"));
     rig.advance(seconds(5));
     rig.late.clear();
+    rig.expect(HOME, ask(6, "e.example"), Code::SERVICE_UNAVAILABLE);
+    for name in ["a.example", "c.example"] {
+        let late = "no name server answered in time".to_owned();
+        rig.resolve(name, Err(ResolutionError::Unavailable(late)));
+    }
     rig.ask_and_wait(HOME, ask(6, "e.example"));
     rig.ask_and_wait(HOME, ask(7, "f.example"));
 }

@@ -250,7 +250,7 @@ impl Rig {
                 Action::Respond(..) => "respond",
                 Action::Ignore(..) => "ignore",
                 Action::Notify(..) => "notify",
-                Action::Resolve(_) => "resolve",
+                Action::Resolve { .. } => "resolve",
                 Action::Enforce(..) => "enforce",
                 Action::Withdraw(_) => "withdraw",
                 Action::SetMitigating(..) => "set-mitigating",
@@ -283,7 +283,7 @@ impl Rig {
                 Action::Persist(Change::PutResources(client, resources)) => {
                     self.resources.insert(client, resources);
                 }
-                Action::Resolve(name) => self.asked_names.push(name.to_string()),
+                Action::Resolve { name, .. } => self.asked_names.push(name.to_string()),
                 Action::Notify(session, token, notification) => {
                     check(&notification);
                     assert!(notification.payload.len() <= policy().max_notification);

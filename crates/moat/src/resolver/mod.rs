@@ -74,18 +74,20 @@ pub(crate) struct Found {
 pub(crate) struct Resolver(Arc<hickory_resolver::Resolver<Provider>>);
 
 impl Resolver {
-    /// Asks as configured; nothing is sent yet.
+    /// Asks as configured, as long as somebody waits who waits so long; nothing is sent yet.
     ///
     /// # Errors
     /// [`Error`], for files that are not what they should be.
-    pub(crate) fn new(configuration: &Configuration) -> Result<Self, Error> {
+    pub(crate) fn new(configuration: &Configuration, patience: Duration) -> Result<Self, Error> {
         let name_servers = configuration
             .servers
             .iter()
             .map(|server| name_server(*server, configuration))
             .collect();
         let mut builder = builder(name_servers, Link::default());
-        builder.options_mut().validate = configuration.dnssec;
+        let options = builder.options_mut();
+        options.validate = configuration.dnssec;
+        options.attempts = usize::try_from(patience.as_secs() / PATIENCE.as_secs()).unwrap_or(0);
         if configuration.tls_name.is_some() {
             builder = builder.with_tls_config(tls(&configuration.trust_anchors)?);
         }

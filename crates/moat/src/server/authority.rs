@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use agent::server::{Action, Input, Outcome, Server, SessionId};
 use dots::mitigation::AttackStatus;
-use dots::target::DomainName;
 use serde_json::json;
 use store::ServerStore;
 use tokio::sync::mpsc::UnboundedSender;
@@ -17,6 +16,7 @@ use super::inputs::Waiting;
 use super::log;
 use super::log_limit::LogLimit;
 use super::message::{Scope, ToAuthority, ToShard};
+use super::names::Lookup;
 use crate::clock;
 use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
 
@@ -33,7 +33,7 @@ pub(super) struct Authority<S> {
     pub(super) waiting: Waiting,
     pub(super) shards: Vec<UnboundedSender<ToShard>>,
     pub(super) scopes: Sender<Vec<Scope>>,
-    pub(super) names: UnboundedSender<DomainName>,
+    pub(super) names: UnboundedSender<Lookup>,
     pub(super) counters: AuthorityCounters,
     pub(super) refusals: LogLimit,
 }
@@ -116,7 +116,7 @@ impl<S: ServerStore> Authority<S> {
                     messages.push((session, ToShard::SetMitigating(session, is_mitigating)));
                 }
                 Action::Close(session) => messages.push((session, ToShard::Close(session))),
-                Action::Resolve(name) => names.push(name),
+                Action::Resolve { name, customer } => names.push(Lookup { name, customer }),
                 Action::Enforce(enforcement, target) => {
                     scopes.push(Scope::Enforce(enforcement, target));
                 }

@@ -31,7 +31,6 @@ use std::path::Path;
 use std::thread;
 
 use agent::server::{Customer, Customers, SessionLimits};
-use dots::target::DomainName;
 use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
@@ -43,6 +42,7 @@ use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
 use self::log_limit::LogLimit;
 use self::message::{ToAuthority, ToShard};
+use self::names::Lookup;
 use self::shard::{Bound, DatagramShard, Shard, StreamShard};
 use crate::clock;
 use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
@@ -149,9 +149,12 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     let (failed, mut failure) = mpsc::channel(1);
     let (shards, messages): (Vec<_>, Vec<_>) =
         config.sockets().map(|_| mpsc::unbounded_channel()).unzip();
-    let resolver = config.resolver.as_ref().map(Resolver::new).transpose()?;
+    let patience = config.policy().resolution_limit;
+    let resolver = config.resolver.as_ref();
+    let resolver = resolver.map(|it| Resolver::new(it, patience)).transpose()?;
     let (names, wanted) = mpsc::unbounded_channel();
-    tokio::spawn(names::look_up(resolver, wanted, inputs.clone()));
+    let looking_up = names::look_up((resolver, patience), wanted, inputs.clone());
+    tokio::spawn(looking_up);
     // A second server with these addresses or this table goes before it touches the filter.
     let sockets = bind_all(&config)?;
     let _table = lock_table(&config)?;
@@ -323,7 +326,7 @@ fn start_authority(
     inputs: &Inputs,
     (shards, names): (
         Vec<mpsc::UnboundedSender<ToShard>>,
-        mpsc::UnboundedSender<DomainName>,
+        mpsc::UnboundedSender<Lookup>,
     ),
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;
