@@ -30,6 +30,16 @@ pub trait ServerStore: Send {
     fn commit(&mut self, changes: &[server::Change]) -> Result<(), StoreError>;
 }
 
+/// The wall clock at a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WallClock {
+    /// Seconds since 1970.
+    pub unix: u64,
+    /// By how many seconds it was set forward, or back, since the commit before. What is wanted is wanted for
+    /// as long as before, so that its end moves along.
+    pub jumped: i64,
+}
+
 /// Durable state of a client.
 pub trait ClientStore: Send {
     /// What a client must take up again after a restart.
@@ -38,10 +48,17 @@ pub trait ClientStore: Send {
     /// When the state cannot be read or does not decode.
     fn load(&mut self) -> Result<client::Snapshot, StoreError>;
 
-    /// As [`ServerStore::commit`].
+    /// What the wall clock showed at the last commit, in seconds since 1970; `None` before the first.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    fn last_written(&mut self) -> Result<Option<u64>, StoreError>;
+
+    /// As [`ServerStore::commit`], and notes the time, also of a batch without changes. Ends of what was stored
+    /// before are moved first; those in `changes` are by the clock as it is.
     ///
     /// # Errors
     /// When the changes could not be written, or a target names nothing or too much
     /// ([`StoreError::Target`]); nothing of the batch is in force then.
-    fn commit(&mut self, changes: &[client::Change]) -> Result<(), StoreError>;
+    fn commit(&mut self, clock: WallClock, changes: &[client::Change]) -> Result<(), StoreError>;
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use agent::{client, server};
 use rusqlite::{Connection, ErrorCode};
 
-use crate::{ClientStore, ServerStore, StoreError};
+use crate::{ClientStore, ServerStore, StoreError, WallClock};
 
 /// The state of a server or a client in one SQLite file, which it holds for itself alone from open
 /// to drop.
@@ -87,7 +87,12 @@ impl ServerStore for SqliteStore {
     }
 
     fn commit(&mut self, changes: &[server::Change]) -> Result<(), StoreError> {
-        write::batch(&mut self.connection, &self.path, changes, write::server)?;
+        if !changes.is_empty() {
+            write::batch(&mut self.connection, &self.path, |batch| {
+                let mut changes = changes.iter();
+                changes.try_for_each(|change| write::server(batch, change))
+            })?;
+        }
         self.check_file()
     }
 }
@@ -101,8 +106,16 @@ impl ClientStore for SqliteStore {
         })
     }
 
-    fn commit(&mut self, changes: &[client::Change]) -> Result<(), StoreError> {
-        write::batch(&mut self.connection, &self.path, changes, write::client)?;
+    fn last_written(&mut self) -> Result<Option<u64>, StoreError> {
+        read::last_written(&self.connection, &self.path)
+    }
+
+    fn commit(&mut self, clock: WallClock, changes: &[client::Change]) -> Result<(), StoreError> {
+        write::batch(&mut self.connection, &self.path, |batch| {
+            write::clock(batch, clock)?;
+            let mut changes = changes.iter();
+            changes.try_for_each(|change| write::client(batch, change))
+        })?;
         self.check_file()
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use agent::client::{self, RequestId};
 use agent::server::{self, Standing};
 use agent::server_selection::AssociationId;
-use common::{association, association_id, mitigation, mitigation_key, request, target, wanted};
+use common::{
+    AT, association, association_id, mitigation, mitigation_key, request, target, wanted,
+};
 use dots::identifiers::Mid;
 use proptest::prelude::*;
 use store::{ClientStore, ServerStore, SqliteStore};
@@ -142,7 +144,7 @@ proptest! {
         let mut requests = BTreeMap::new();
         let mut file = SqliteStore::open(&path).expect("a store");
         for (batch, reopen) in batches {
-            ClientStore::commit(&mut file, &batch).expect("the file takes it");
+            ClientStore::commit(&mut file, AT, &batch).expect("the file takes it");
             for change in batch {
                 match change {
                     client::Change::PutAssociation(record) => {

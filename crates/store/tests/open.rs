@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use agent::client;
 use agent::server::{self, Standing};
-use common::{association, mitigation, request, snapshot};
+use common::{AT, association, mitigation, request, snapshot};
 use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use rusqlite::Connection;
@@ -112,7 +112,7 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 6,
+                supported: 7,
                 ..
             }
         ),
@@ -275,6 +275,7 @@ fn an_impossible_value_is_named() -> Outcome {
         ServerStore::commit(&mut store, &[server::Change::Put(mitigation("a", 1))])?;
         ClientStore::commit(
             &mut store,
+            AT,
             &[
                 client::Change::PutAssociation(association("x", 1)),
                 client::Change::PutRequest(request(1, "x")),

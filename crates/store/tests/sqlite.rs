@@ -8,12 +8,12 @@ use std::fs;
 use agent::client::{self, RequestId};
 use agent::server::{self, AcceptList, Alias, ClientKey, ClientResources, Standing};
 use common::{
-    association, association_id, mitigation, mitigation_key, request, snapshot, target, wanted,
+    AT, association, association_id, mitigation, mitigation_key, request, snapshot, target, wanted,
 };
 use dots::identifiers::Mid;
 use dots::target::Target;
 use rusqlite::Connection;
-use store::{ClientStore, ServerStore, SqliteStore, StoreError};
+use store::{ClientStore, ServerStore, SqliteStore, StoreError, WallClock};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -66,6 +66,7 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     };
     ClientStore::commit(
         &mut store,
+        AT,
         &[
             client::Change::PutAssociation(association("y", u32::MAX)),
             client::Change::PutAssociation(association("x", 0)),
@@ -117,6 +118,7 @@ fn a_put_replaces_and_a_delete_removes() -> Outcome {
 
     ClientStore::commit(
         &mut store,
+        AT,
         &[
             client::Change::PutAssociation(association("x", 100)),
             client::Change::PutRequest(request(1, "x")),
@@ -125,6 +127,7 @@ fn a_put_replaces_and_a_delete_removes() -> Outcome {
     )?;
     ClientStore::commit(
         &mut store,
+        AT,
         &[
             // S-016: a mid space may start again at zero.
             client::Change::PutAssociation(association("x", 0)),
@@ -156,7 +159,7 @@ fn a_target_that_cannot_be_encoded_is_refused_with_its_whole_batch() -> Outcome 
         client::Change::PutAssociation(association("x", 1)),
         client::Change::PutRequest(nothing),
     ];
-    let error = ClientStore::commit(&mut store, &batch)
+    let error = ClientStore::commit(&mut store, AT, &batch)
         .err()
         .ok_or("committed")?;
     assert!(
@@ -171,7 +174,7 @@ fn a_target_that_cannot_be_encoded_is_refused_with_its_whole_batch() -> Outcome 
     );
     assert_eq!(ClientStore::load(&mut store)?, client::Snapshot::default());
     // And the store goes on working.
-    ClientStore::commit(&mut store, &batch[..1])?;
+    ClientStore::commit(&mut store, AT, &batch[..1])?;
     assert_eq!(ClientStore::load(&mut store)?.associations.len(), 1);
     Ok(())
 }
@@ -294,6 +297,46 @@ fn what_a_client_has_set_up_is_kept_until_it_is_replaced() -> Outcome {
     ServerStore::commit(&mut store, &[put("a", &lists_alone), put("b", &nothing)])?;
     let kept = ServerStore::load(&mut store)?.resources;
     assert_eq!(kept, [(client("a"), lists_alone)].into());
+    Ok(())
+}
+
+#[test]
+fn the_time_of_the_last_commit_is_kept_and_what_is_wanted_moves_with_the_clock() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let mut store = SqliteStore::open(&path)?;
+    assert_eq!(store.last_written()?, None);
+    let clock = |unix, jumped| WallClock { unix, jumped };
+    let part = |until| {
+        let mut part = request(1, "x");
+        part.wanted_until_unix = Some(until);
+        part
+    };
+    let ends = |store: &mut SqliteStore| -> Result<Vec<Option<u64>>, StoreError> {
+        let known = ClientStore::load(store)?;
+        let wanted = known.wanted.iter().map(|it| it.wanted_until_unix);
+        let parts = known.requests.iter().map(|it| it.wanted_until_unix);
+        Ok(wanted.chain(parts).collect())
+    };
+    let put = |id, until| client::Change::PutWanted(wanted(id, false, until));
+    let early = [put(1, Some(600)), put(2, None), put(3, Some(u64::MAX))];
+    ClientStore::commit(&mut store, clock(3, 0), &early)?;
+    let parts = [client::Change::PutRequest(part(700))];
+    ClientStore::commit(&mut store, clock(4, 0), &parts)?;
+    // The clock is set; what comes with that is by the new time.
+    let late = [put(4, Some(1_900_000_099))];
+    ClientStore::commit(&mut store, clock(1_900_000_006, 1_900_000_000), &late)?;
+    drop(store);
+    let mut store = SqliteStore::open(&path)?;
+    assert_eq!(store.last_written()?, Some(1_900_000_006));
+    let [first, last] = [1_900_000_600, 1_900_000_700].map(Some);
+    let expected = [first, None, Some(u64::MAX), Some(1_900_000_099), last];
+    assert_eq!(ends(&mut store)?, expected);
+    // It was wrong, and is set back; nothing else has changed.
+    ClientStore::commit(&mut store, clock(7, -1_900_000_000), &[])?;
+    assert_eq!(store.last_written()?, Some(7));
+    let expected = [Some(600), None, Some(u64::MAX), Some(99), Some(700)];
+    assert_eq!(ends(&mut store)?, expected);
     Ok(())
 }
 

@@ -7,15 +7,20 @@
 //!
 //! An attack is no time to stop: what the disk does not take is asked for all the same. Only while it takes
 //! nothing may a change find no room.
+//!
+//! When the wall clock is set, the ends of what is wanted move with it, here and on disk: a wish of an hour is one
+//! of an hour, also on a device that learns the time after it was made.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use agent::Now;
 use agent::client::{Change, RequestId};
 use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
-use store::ClientStore;
+use store::{ClientStore, WallClock};
 
+use super::boot::running_on;
 use crate::control::NotStoredView;
 
 /// How long a disk that refused is left in peace.
@@ -23,6 +28,9 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Changes of requests that wait for the disk. What is known of servers, the reserved mids above all,
 /// waits without a limit: there are as many as the configuration names.
 const UNWRITTEN_REQUESTS: usize = 4096;
+
+/// By how many seconds the wall clock may differ from the other one before it counts as set.
+const DRIFT: u64 = 5;
 
 /// Of what a change is. Only the last one counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,12 +72,18 @@ pub(super) struct Memory<S> {
     trouble: Option<Trouble>,
     /// Changes that there was no room for; what the disk holds of these requests is old.
     dropped: usize,
+    /// By which clock the ends in `unwritten` are.
+    clock: Now,
+    /// By how many seconds that was set since those on disk were.
+    jumped: i64,
 }
 
 impl<S: ClientStore> Memory<S> {
-    pub(super) fn new(store: S) -> Self {
+    pub(super) fn new(store: S, now: Now) -> Self {
         Self {
             store,
+            clock: now,
+            jumped: 0,
             unwritten: BTreeMap::new(),
             trouble: None,
             dropped: 0,
@@ -77,7 +91,8 @@ impl<S: ClientStore> Memory<S> {
     }
 
     /// Takes note of a change, which [`Memory::write`] makes durable, as does the want of room.
-    pub(super) fn keep(&mut self, now: Instant, change: Change) {
+    pub(super) fn keep(&mut self, now: Now, change: Change) {
+        self.follow_clock(now);
         let record = Record::of(&change);
         if !self.has_room_for(&record) {
             self.write(now);
@@ -96,22 +111,28 @@ impl<S: ClientStore> Memory<S> {
     }
 
     /// Makes durable what is not, all together, unless the disk has just refused.
-    pub(super) fn write(&mut self, now: Instant) {
-        let is_early = self.trouble.as_ref().is_some_and(|it| now < it.retry);
-        if !is_early {
+    pub(super) fn write(&mut self, now: Now) {
+        self.follow_clock(now);
+        let is_written = self.unwritten.is_empty() && self.jumped == 0;
+        let retry = self.trouble.as_ref().map(|trouble| trouble.retry);
+        if !is_written && retry.is_none_or(|at| at <= now.monotonic) {
             self.write_now(now);
         }
     }
 
-    /// The same, however lately the disk has refused.
-    pub(super) fn write_now(&mut self, now: Instant) {
-        if self.unwritten.is_empty() {
-            return;
-        }
+    /// The same, however lately the disk has refused, and the time also when there is nothing else.
+    pub(super) fn write_now(&mut self, now: Now) {
+        self.follow_clock(now);
         let changes: Vec<Change> = self.unwritten.values().cloned().collect();
-        match self.store.commit(&changes) {
+        let clock = WallClock {
+            unix: now.unix,
+            jumped: self.jumped,
+        };
+        let now = now.monotonic;
+        match self.store.commit(clock, &changes) {
             Ok(()) => {
                 self.unwritten.clear();
+                self.jumped = 0;
                 if let Some(trouble) = self.trouble.take() {
                     let after = now.saturating_duration_since(trouble.since).as_secs();
                     let dropped = std::mem::take(&mut self.dropped);
@@ -133,6 +154,26 @@ impl<S: ClientStore> Memory<S> {
         }
     }
 
+    fn follow_clock(&mut self, now: Now) {
+        let expected = running_on(self.clock, now).cast_signed();
+        let jumped = now.unix.cast_signed().saturating_sub(expected);
+        if jumped.unsigned_abs() < DRIFT {
+            return;
+        }
+        self.clock = now;
+        self.jumped = self.jumped.saturating_add(jumped);
+        for change in self.unwritten.values_mut() {
+            let until = match change {
+                Change::PutWanted(record) => &mut record.wanted_until_unix,
+                Change::PutRequest(record) => &mut record.wanted_until_unix,
+                Change::PutAssociation(_) | Change::DeleteWanted(_) | Change::DeleteRequest(..) => {
+                    continue;
+                }
+            };
+            *until = until.map(|at| at.saturating_add_signed(jumped));
+        }
+    }
+
     /// When the disk is tried again.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.trouble.as_ref().map(|it| it.retry)
@@ -151,8 +192,8 @@ impl<S: ClientStore> Memory<S> {
 
 #[cfg(test)]
 mod tests {
-    use agent::client::AssociationRecord;
-    use agent::client::Snapshot;
+    use agent::client::{AssociationRecord, Snapshot, WantedRecord};
+    use agent::server_selection::Attack;
     use store::StoreError;
 
     use super::*;
@@ -162,6 +203,7 @@ mod tests {
     struct Disk {
         is_full: bool,
         tried: usize,
+        clock: WallClock,
         written: Vec<Vec<Change>>,
     }
 
@@ -170,12 +212,17 @@ mod tests {
             Ok(Snapshot::default())
         }
 
-        fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        fn last_written(&mut self) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+
+        fn commit(&mut self, clock: WallClock, changes: &[Change]) -> Result<(), StoreError> {
             self.tried += 1;
             if self.is_full {
                 let path = "state".into();
                 return Err(StoreError::NotADatabase { path });
             }
+            self.clock = clock;
             self.written.push(changes.to_vec());
             Ok(())
         }
@@ -202,41 +249,55 @@ mod tests {
 
     #[test]
     fn what_the_disk_refused_is_written_when_it_takes_it() {
-        let mut now = crate::clock::now().monotonic;
-        let mut memory = Memory::new(Disk {
-            is_full: true,
-            ..Disk::default()
-        });
+        let mut now = crate::clock::now();
+        let mut memory = Memory::new(
+            Disk {
+                is_full: true,
+                ..Disk::default()
+            },
+            now,
+        );
         memory.keep(now, reserved(65));
         memory.write(now);
         memory.keep(now, over(3));
         memory.keep(now, reserved(129));
         memory.write(now);
+        let begun = now;
+        let at = |monotonic| Now {
+            monotonic,
+            unix: running_on(begun, Now { monotonic, ..begun }),
+        };
         assert_eq!(memory.store.tried, 1, "it is not tried at every change");
-        let told = memory.trouble(now).unwrap();
+        let told = memory.trouble(now.monotonic).unwrap();
         assert_eq!((told.changes, told.seconds), (2, 0));
         assert!(told.reason.contains("state"), "{}", told.reason);
         for _ in 0..3 {
-            now = memory.next_timeout().unwrap();
+            now = at(memory.next_timeout().unwrap());
             memory.write(now);
         }
         assert_eq!(
-            (memory.store.tried, memory.trouble(now).unwrap().seconds),
+            (
+                memory.store.tried,
+                memory.trouble(now.monotonic).unwrap().seconds
+            ),
             (4, 15)
         );
         memory.store.is_full = false;
-        now = memory.next_timeout().unwrap();
+        now = at(memory.next_timeout().unwrap());
         memory.write(now);
         assert_eq!(memory.store.written, [[reserved(129), over(3)]]);
-        assert_eq!((memory.trouble(now), memory.next_timeout()), (None, None));
+        assert_eq!(
+            (memory.trouble(now.monotonic), memory.next_timeout()),
+            (None, None)
+        );
         memory.write(now);
         assert_eq!(memory.store.written.len(), 1, "nothing is written twice");
     }
 
     #[test]
     fn a_disk_that_takes_what_it_is_given_loses_no_change_however_many_come_in_a_row() {
-        let now = crate::clock::now().monotonic;
-        let mut memory = Memory::new(Disk::default());
+        let now = crate::clock::now();
+        let mut memory = Memory::new(Disk::default(), now);
         let changes: Vec<Change> = (0..10_000).map(over).collect();
         for change in &changes {
             memory.keep(now, change.clone());
@@ -245,18 +306,67 @@ mod tests {
         assert_eq!(memory.store.written.concat(), changes);
     }
 
+    #[test]
+    fn what_is_wanted_is_wanted_for_as_long_when_the_clock_is_set() {
+        let at = |seconds, unix| Now {
+            monotonic: start() + Duration::from_secs(seconds),
+            unix,
+        };
+        let wish = |id, until| {
+            Change::PutWanted(WantedRecord {
+                id: RequestId(id),
+                attack: Attack::default(),
+                trigger_mitigation: true,
+                wanted_until_unix: Some(until),
+            })
+        };
+        let mut memory = Memory::new(Disk::default(), at(0, 3));
+        memory.keep(at(0, 3), wish(1, 603));
+        memory.write(at(0, 3));
+        memory.store.is_full = true;
+        memory.keep(at(1, 4), wish(2, 604));
+        memory.write(at(1, 4));
+        // The network tells the time while the disk takes nothing.
+        memory.write(at(2, 1_900_000_005));
+        memory.keep(at(2, 1_900_000_005), wish(3, 1_900_000_605));
+        memory.store.is_full = false;
+        memory.write(at(9, 1_900_000_012));
+        let written = memory.store.written.last().unwrap();
+        assert_eq!(*written, [wish(2, 1_900_000_604), wish(3, 1_900_000_605)]);
+        let clock = memory.store.clock;
+        assert_eq!((clock.unix, clock.jumped), (1_900_000_012, 1_900_000_000));
+        // Seconds that clocks drift apart are nothing, and a jump is written without any change.
+        memory.write(at(12, 1_900_000_018));
+        assert_eq!(memory.store.written.len(), 2);
+        memory.write(at(13, 1_900_000_116));
+        let clock = memory.store.clock;
+        assert_eq!((clock.unix, clock.jumped), (1_900_000_116, 100));
+        memory.write(at(14, 1_900_000_117));
+        assert_eq!(memory.store.written.len(), 3);
+        memory.write_now(at(20, 1_900_000_123));
+        assert_eq!(
+            (memory.store.clock.unix, memory.store.clock.jumped),
+            (1_900_000_123, 0)
+        );
+    }
+
+    fn start() -> Instant {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(|| crate::clock::now().monotonic)
+    }
+
     ///
     #[test]
     fn what_waits_for_the_disk_is_bounded_and_reserved_mids_always_have_room() {
-        let now = crate::clock::now().monotonic;
-        let mut memory = Memory::new(Disk::default());
+        let now = crate::clock::now();
+        let mut memory = Memory::new(Disk::default(), now);
         memory.store.is_full = true;
         for request in 0..5000 {
             memory.keep(now, over(request));
         }
         memory.keep(now, reserved(65));
         memory.write(now);
-        let told = memory.trouble(now).unwrap();
+        let told = memory.trouble(now.monotonic).unwrap();
         assert_eq!((told.changes, told.dropped), (UNWRITTEN_REQUESTS + 1, 904));
         memory.store.is_full = false;
         memory.write_now(now);

@@ -22,6 +22,7 @@ use agent::server_selection::SessionStates;
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
+use self::boot::Clock;
 use self::commands::Commands;
 use self::connector::OpensslConnector;
 use self::log::Log;
@@ -98,7 +99,6 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 async fn serve(config: ClientConfig) -> Result<(), Error> {
-    let written = boot::last_written(&config.state);
     let mut store = SqliteStore::open(&config.state)?;
     let connector = OpensslConnector::new(&config)?;
     let seed = clock::short_seed().map_err(|error| Error::System {
@@ -107,7 +107,8 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     })?;
     let snapshot = ClientStore::load(&mut store)?;
     let network = (config.pvd_set(), config.policy.clone());
-    let now = boot::not_before(clock::now(), written);
+    let clock = Clock::new(store.last_written()?);
+    let now = clock.now();
     let agent = Client::new(now, connector, network, snapshot, config.requests, seed);
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
@@ -120,7 +121,8 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
     let (reports, mut network_reports) = mpsc::channel(QUEUE);
     let mut daemon = Daemon {
         agent,
-        memory: Memory::new(store),
+        clock,
+        memory: Memory::new(store, now),
         paths: Paths::new(datagrams),
         names: Names::new(&config, found)?,
         commands: Commands::new(config.lifetime),
@@ -141,9 +143,9 @@ async fn serve(config: ClientConfig) -> Result<(), Error> {
             () = stop.recv() => break,
         }
     }
-    daemon.agent.close(clock::now());
+    daemon.agent.close(clock.now());
     daemon.carry_out();
-    daemon.memory.write_now(clock::now().monotonic);
+    daemon.memory.write_now(clock.now());
     daemon.paths.finish(incoming).await;
     tracing::info!("moat client has stopped; what it asked for stays in force until it expires");
     Ok(())
@@ -160,6 +162,7 @@ pub(crate) async fn sleep_until(wake: Option<Instant>) {
 #[derive(Debug)]
 struct Daemon {
     agent: Client<OpensslConnector>,
+    clock: Clock,
     memory: Memory<SqliteStore>,
     paths: Paths,
     names: Names,
@@ -170,7 +173,7 @@ struct Daemon {
 
 impl Daemon {
     fn on_incoming(&mut self, incoming: Incoming) {
-        let now = clock::now();
+        let now = self.clock.now();
         match incoming {
             Incoming::Datagram(path, datagram) => self.agent.handle_datagram(now, path, &datagram),
             Incoming::Chunk(path, chunk, _turn) => self.agent.handle_datagram(now, path, &chunk),
@@ -183,7 +186,7 @@ impl Daemon {
 
     fn on_found(&mut self, found: Found) {
         let (association, name) = (&found.association, &found.name);
-        let now = clock::now();
+        let now = self.clock.now();
         self.agent
             .handle_resolved(now, association, name, found.addresses);
     }
@@ -200,14 +203,14 @@ impl Daemon {
     }
 
     fn on_call(&mut self, call: Call) {
-        let now = clock::now();
+        let now = self.clock.now();
         let trouble = self.memory.trouble(now.monotonic);
         let agent = (&mut self.agent, &mut self.networks);
         self.commands.start(now, agent, trouble, call);
     }
 
     fn on_timeout(&mut self) {
-        let now = clock::now();
+        let now = self.clock.now();
         if self
             .agent
             .poll_timeout()
@@ -237,11 +240,11 @@ impl Daemon {
         while let Some(action) = self.agent.poll_action() {
             match action {
                 Action::Persist(change) => {
-                    self.memory.keep(clock::now().monotonic, change);
+                    self.memory.keep(self.clock.now(), change);
                     continue;
                 }
                 Action::Noted(note) => {
-                    let now = clock::now().monotonic;
+                    let now = self.clock.now().monotonic;
                     self.log.note(now, &note);
                     if let Note::SessionDown(association, ..) = &note
                         && !self.agent.is_established(association)
@@ -250,7 +253,7 @@ impl Daemon {
                     }
                     continue;
                 }
-                _ => self.memory.write(clock::now().monotonic),
+                _ => self.memory.write(self.clock.now()),
             }
             match action {
                 Action::OpenPath {
@@ -263,14 +266,14 @@ impl Daemon {
                     let interface = interface.as_ref();
                     if let Err(error) = self.paths.open(path, transport, interface, source, remote)
                     {
-                        let now = clock::now();
+                        let now = self.clock.now();
                         self.agent
                             .handle_path_failure(now, path, &error.to_string());
                     }
                 }
                 Action::Transmit(path, datagram) => {
                     if let Err(error) = self.paths.send(path, datagram) {
-                        let now = clock::now();
+                        let now = self.clock.now();
                         self.agent
                             .handle_path_failure(now, path, &error.to_string());
                     }
@@ -280,8 +283,8 @@ impl Daemon {
                 Action::Persist(_) | Action::Noted(_) => {}
             }
         }
-        let now = clock::now();
-        self.memory.write(now.monotonic);
+        let now = self.clock.now();
+        self.memory.write(now);
         self.commands.finish(now, &self.agent);
     }
 }

@@ -55,3 +55,23 @@ fn where_udp_is_lost_the_client_asks_over_tcp() -> Outcome {
         Ok(())
     })
 }
+
+/// It is not lost, so that nothing begins that waits for that (RFC 9132 §4.7).
+#[test]
+fn a_client_that_is_told_to_stop_takes_leave_over_tcp_too() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let mut server = site.start()?;
+        let file = site.client_file(SERVER_NAME, "")?;
+        let config = fs::read_to_string(&file)?;
+        fs::write(&file, config.replace("[\"udp\"]", "[\"tcp\"]"))?;
+        let mut client = Daemon::launch("client", &file)?;
+        client.wait_for("session established")?;
+        server.wait_for("session established")?;
+        client.terminate()?;
+        client.wait_for("moat client has stopped")?;
+        let closed = server.wait_for("session closed")?;
+        assert!(closed.contains("the peer closed the session"), "{closed}");
+        Ok(())
+    })
+}

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 6] = [
+const MIGRATIONS: [(i32, &str); 7] = [
     (
         1,
         "
@@ -111,6 +111,16 @@ WHERE (mitigation.customer, mitigation.cuid, mitigation.mid)
 CREATE TABLE wanted (
     id INTEGER NOT NULL PRIMARY KEY, target BLOB NOT NULL, seen_on TEXT NOT NULL,
     wanted_until INTEGER
+) STRICT;
+",
+    ),
+    // What a client's wall clock showed at its last commit.
+    (
+        7,
+        "
+CREATE TABLE clock (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 0),
+    last_written INTEGER NOT NULL CHECK (last_written >= 0)
 ) STRICT;
 ",
     ),

@@ -39,6 +39,18 @@ pub(super) fn mitigations(
     })
 }
 
+pub(super) fn last_written(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Option<u64>, StoreError> {
+    let table = Table {
+        name: "clock",
+        select: "SELECT last_written FROM clock",
+    };
+    let mut rows = table.read(connection, path, |record| record.unsigned("last_written"))?;
+    Ok(rows.pop())
+}
+
 pub(super) fn associations(
     connection: &Connection,
     path: &Path,

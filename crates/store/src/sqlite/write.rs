@@ -10,25 +10,19 @@ use dots::target::Target;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
 use super::{classify, resources, scope, standing};
-use crate::StoreError;
+use crate::{StoreError, WallClock};
 
 /// Writes all changes, or none when one of them fails.
-pub(super) fn batch<C>(
+pub(super) fn batch(
     connection: &mut Connection,
     path: &Path,
-    changes: &[C],
-    write: fn(&Batch<'_>, &C) -> Result<(), StoreError>,
+    write: impl FnOnce(&Batch<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
     let failed = |source| classify(path, "write", source);
     let transaction = connection.transaction().map_err(failed)?;
     // Dropped without a commit, a transaction is rolled back.
     let batch = Batch { transaction, path };
-    for change in changes {
-        write(&batch, change)?;
-    }
+    write(&batch)?;
     batch.transaction.commit().map_err(failed)
 }
 
@@ -91,6 +85,24 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
             params![key.customer, key.cuid.as_str(), key.mid.0],
         ),
     }
+}
+
+pub(super) fn clock(batch: &Batch<'_>, clock: WallClock) -> Result<(), StoreError> {
+    if clock.jumped != 0 {
+        // What is further away than any clock goes stays where it is.
+        for moved in [
+            "UPDATE wanted SET wanted_until = max(wanted_until + ?1, 0)
+             WHERE wanted_until BETWEEN 0 AND 0xFFFFFFFFFFFF",
+            "UPDATE request SET wanted_until = max(wanted_until + ?1, 0)
+             WHERE wanted_until BETWEEN 0 AND 0xFFFFFFFFFFFF",
+        ] {
+            batch.run(moved, params![clock.jumped])?;
+        }
+    }
+    batch.run(
+        "INSERT OR REPLACE INTO clock (id, last_written) VALUES (0, ?1)",
+        params![clock.unix.cast_signed()],
+    )
 }
 
 pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), StoreError> {

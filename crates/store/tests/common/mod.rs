@@ -12,6 +12,13 @@ use dots::identifiers::{Cuid, Mid};
 use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use dots::target::{PortRange, Target};
+use store::WallClock;
+
+/// When clients commit, unless a test says otherwise.
+pub(crate) const AT: WallClock = WallClock {
+    unix: 1_900_000_000,
+    jumped: 0,
+};
 
 pub(crate) fn cuid(text: &str) -> Cuid {
     text.parse().expect("a cuid")

@@ -89,6 +89,14 @@ impl Daemon {
         )?)
     }
 
+    /// Asks it to stop in order.
+    pub(crate) fn terminate(&self) -> Outcome {
+        Ok(kill_process_group(
+            Pid::from_child(&self.child),
+            Signal::TERM,
+        )?)
+    }
+
     pub(crate) fn go_on(&self) -> Outcome {
         Ok(kill_process_group(
             Pid::from_child(&self.child),
