@@ -376,7 +376,13 @@ mod tests {
             .unwrap();
         let (shard, mut messages) = mpsc::unbounded_channel();
         let shards = [shard];
-        runtime.block_on(report_for(&Command::Status, &shards));
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = report_for(&Command::Status, &shards) => {}
+                () = std::future::ready(()) => panic!("the sockets are asked"),
+            }
+        });
         assert!(messages.try_recv().is_err());
         runtime.block_on(async {
             let answered = async {

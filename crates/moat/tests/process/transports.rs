@@ -71,7 +71,7 @@ fn a_client_that_is_told_to_stop_takes_leave_over_tcp_too() -> Outcome {
         client.terminate()?;
         client.wait_for("moat client has stopped")?;
         let closed = server.wait_for("session closed")?;
-        assert!(closed.contains("the peer closed the session"), "{closed}");
+        assert!(closed.contains("closed by the peer"), "{closed}");
         Ok(())
     })
 }
