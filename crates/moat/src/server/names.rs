@@ -85,6 +85,12 @@ struct UnderWay {
     over: UnboundedSender<(Lookup, Found)>,
 }
 
+impl UnderWay {
+    fn end(mut self, found: Found) {
+        self.found = found;
+    }
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let nothing = Err(ResolutionError::NoAddress);
@@ -104,7 +110,7 @@ pub(super) async fn look_up(
     let (over, mut ended) = unbounded_channel();
     loop {
         while let Some(lookup) = places.take() {
-            let mut under_way = UnderWay {
+            let under_way = UnderWay {
                 lookup,
                 found: Err(ResolutionError::Unavailable("it broke off".to_owned())),
                 over: over.clone(),
@@ -113,10 +119,10 @@ pub(super) async fn look_up(
             tokio::spawn(async move {
                 let looking = resolve(resolver.as_ref(), &under_way.lookup.name);
                 let found = tokio::time::timeout(patience, looking).await;
-                under_way.found = found.unwrap_or_else(|_| {
+                under_way.end(found.unwrap_or_else(|_| {
                     let late = "no name server answered in time".to_owned();
                     Err(ResolutionError::Unavailable(late))
-                });
+                }));
             });
         }
         tokio::select! {
