@@ -198,7 +198,7 @@ impl Daemon {
         }
         let set = self.networks.set();
         if !set.iter().eq(self.agent.pvds().iter()) {
-            self.agent.set_pvds(clock::now(), set);
+            self.agent.set_pvds(self.clock.now(), set);
         }
     }
 

@@ -6,6 +6,11 @@ use std::net::SocketAddr;
 use agent::server::SessionId;
 use dtls::{DoorCounters, Transport};
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::message::ToShard;
+use crate::control::Command;
 
 /// What one socket, or all together, have seen and hold.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,34 @@ impl ShardReport {
         self.peers.extend(other.peers);
         self
     }
+}
+
+/// What a command needs to know of the sockets; the peers of all sessions are many.
+pub(super) async fn report_for(
+    command: &Command,
+    shards: &[UnboundedSender<ToShard>],
+) -> ShardReport {
+    match command {
+        Command::Sessions => report(shards).await,
+        Command::Mitigate { .. }
+        | Command::Efficacy { .. }
+        | Command::Withdraw { .. }
+        | Command::Status
+        | Command::Explain { .. } => ShardReport::default(),
+    }
+}
+
+/// What all sockets have seen and hold.
+async fn report(shards: &[UnboundedSender<ToShard>]) -> ShardReport {
+    let mut sum = ShardReport::default();
+    for shard in shards {
+        let (answer, report) = oneshot::channel();
+        // A socket that has stopped holds nothing any more.
+        if shard.send(ToShard::Report(answer)).is_ok() {
+            sum = sum.and(report.await.unwrap_or_default());
+        }
+    }
+    sum
 }
 
 /// What one socket has seen.
@@ -99,4 +132,44 @@ pub(super) struct AuthorityCounters {
     pub(super) commits: u64,
     /// Changes in these batches.
     pub(super) changes_committed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn only_who_asks_for_sessions_has_the_sockets_tell_them() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let (shard, mut messages) = unbounded_channel();
+        let shards = [shard];
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                _ = report_for(&Command::Status, &shards) => {}
+                () = std::future::ready(()) => panic!("the sockets are asked"),
+            }
+        });
+        assert!(messages.try_recv().is_err());
+        runtime.block_on(async {
+            let answered = async {
+                let Some(ToShard::Report(answer)) = messages.recv().await else {
+                    panic!("the socket was not asked");
+                };
+                answer.send(ShardReport {
+                    counters: ShardCounters {
+                        handshakes_begun: 7,
+                        ..ShardCounters::default()
+                    },
+                    ..ShardReport::default()
+                })
+            };
+            let (report, _) = tokio::join!(report_for(&Command::Sessions, &shards), answered);
+            assert_eq!(report.counters.handshakes_begun, 7);
+        });
+    }
 }

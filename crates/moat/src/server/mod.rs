@@ -34,10 +34,10 @@ use agent::server::{Customer, Customers, SessionLimits};
 use dtls::{SessionSettings, Transport};
 use mitigator::nftables::Nftables;
 use store::{SqliteStore, StoreError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use self::authority::Authority;
-use self::counters::{AuthorityCounters, ShardCounters, ShardReport};
+use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
 use self::log_limit::LogLimit;
@@ -46,7 +46,7 @@ use self::names::Lookup;
 use self::shard::{Bound, DatagramShard, Shard, StreamShard};
 use crate::clock;
 use crate::config::{self, CertificateCredentials, ConfigError, ServerConfig};
-use crate::control::{self, Command};
+use crate::control;
 use crate::descriptors;
 use crate::resolver::{self, Resolver};
 use crate::sessions;
@@ -176,7 +176,7 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     loop {
         tokio::select! {
             Some(call) = incoming.recv() => {
-                let report = report_for(&call.command, &shards).await;
+                let report = counters::report_for(&call.command, &shards).await;
                 // Only requests can find no room.
                 let _told = inputs.send(ToAuthority::Call(call, report));
             }
@@ -193,31 +193,6 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     };
     tracing::info!("moat server has stopped; what it promised stays in force");
     last.unwrap_or(Ok(()))
-}
-
-/// What a command needs to know of the sockets; the peers of all sessions are many.
-async fn report_for(command: &Command, shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardReport {
-    match command {
-        Command::Sessions => report(shards).await,
-        Command::Mitigate { .. }
-        | Command::Efficacy { .. }
-        | Command::Withdraw { .. }
-        | Command::Status
-        | Command::Explain { .. } => ShardReport::default(),
-    }
-}
-
-/// What all sockets have seen and hold.
-async fn report(shards: &[mpsc::UnboundedSender<ToShard>]) -> ShardReport {
-    let mut sum = ShardReport::default();
-    for shard in shards {
-        let (answer, report) = oneshot::channel();
-        // A socket that has stopped holds nothing any more.
-        if shard.send(ToShard::Report(answer)).is_ok() {
-            sum = sum.and(report.await.unwrap_or_default());
-        }
-    }
-    sum
 }
 
 /// Listens on an address, and at once no more.
@@ -363,42 +338,4 @@ fn start_authority(
         counters: AuthorityCounters::default(),
         refusals: LogLimit::default(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_who_asks_for_sessions_has_the_sockets_tell_them() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let (shard, mut messages) = mpsc::unbounded_channel();
-        let shards = [shard];
-        runtime.block_on(async {
-            tokio::select! {
-                biased;
-                _ = report_for(&Command::Status, &shards) => {}
-                () = std::future::ready(()) => panic!("the sockets are asked"),
-            }
-        });
-        assert!(messages.try_recv().is_err());
-        runtime.block_on(async {
-            let answered = async {
-                let Some(ToShard::Report(answer)) = messages.recv().await else {
-                    panic!("the socket was not asked");
-                };
-                answer.send(ShardReport {
-                    counters: ShardCounters {
-                        handshakes_begun: 7,
-                        ..ShardCounters::default()
-                    },
-                    ..ShardReport::default()
-                })
-            };
-            let (report, _) = tokio::join!(report_for(&Command::Sessions, &shards), answered);
-            assert_eq!(report.counters.handshakes_begun, 7);
-        });
-    }
 }
