@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dots::identifiers::Mid;
+use dots::target::{Target, TargetPrefix};
 use pvd::{ProvisioningDomain, PvdSet};
 
 use super::association::Association;
-use super::part::Wish;
+use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Ways};
 use super::splitting;
@@ -135,10 +136,16 @@ impl<C: Connector> Client<C> {
             until: wanted.until,
         };
         let limits = self.connector.parameters().limits;
-        let mut unsayable = Vec::new();
+        let (mut unsayable, mut was_cut) = (Vec::new(), wanted.was_cut);
+        let mut newer = Vec::new();
         for association in self.associations.each_mut() {
+            if let Some(asked) = selection.asked_of_mut(&association.id) {
+                newer.extend(association.leave_to_newer(&wish, &mut asked.target));
+            }
             let asked = |asked: &&Asked| asked.association == association.id;
             let asked = selection.asked.iter().find(asked);
+            let asked = asked.filter(|asked| !asked.target.prefixes.is_empty());
+            was_cut |= association.parts_of(id).any(Part::is_unasked);
             // What the server has refused or ended, or a newer request has replaced, is not asked again
             // because something else has changed.
             let known = association.parts_of(id);
@@ -153,6 +160,7 @@ impl<C: Connector> Client<C> {
             let of_it = association.parts_of(id);
             let going = parts::mids(of_it.filter(|part| part.is_going() && !part.is_moved()));
             association.parts.change(going, |part| part.unasked(now));
+            was_cut |= association.parts_of(id).any(Part::is_unasked);
             let Some(asked) = asked else { continue };
             let wish = Wish {
                 target: asked.target.clone(),
@@ -179,7 +187,12 @@ impl<C: Connector> Client<C> {
             selection.unprotected.extend(left);
         }
         if let Some(wanted) = self.requests.get_mut(id) {
+            selection
+                .asked
+                .retain(|asked| !asked.target.prefixes.is_empty());
             wanted.selection = selection;
+            wanted.was_cut = was_cut;
+            wanted.shed(&newer);
         }
     }
 }
@@ -248,6 +261,23 @@ impl<S: dtls::Session> Association<S> {
 
     pub(super) fn is_gone(&self) -> bool {
         self.leaving.is_some() && self.is_closed && self.sessions.is_empty()
+    }
+
+    /// What a newer request names is that one's: to ask for it again would take its place
+    /// (RFC 9132 §4.4.1.3).
+    fn leave_to_newer(&self, wish: &Wish, target: &mut Target) -> Vec<TargetPrefix> {
+        let newer: Vec<&Target> = self
+            .parts
+            .iter()
+            .filter(|part| part.is_going() && part.wish.request > wish.request)
+            .filter(|part| part.wish.trigger_mitigation == wish.trigger_mitigation)
+            .map(|part| &part.wish.target)
+            .collect();
+        let is_newers = |prefix: &mut TargetPrefix| {
+            let mut named = newer.iter().flat_map(|target| &target.prefixes);
+            named.any(|named| named.overlaps(prefix))
+        };
+        target.prefixes.extract_if(.., is_newers).collect()
     }
 
     /// Forgets what a request was asked for here before.

@@ -180,7 +180,7 @@ impl<C: Connector> Client<C> {
 
     fn restore(&mut self, now: Now, record: RequestRecord) {
         self.keep_number(record.id);
-        let wish = Wish {
+        let mut wish = Wish {
             request: record.id,
             target: record.target,
             trigger_mitigation: record.trigger_mitigation,
@@ -191,7 +191,7 @@ impl<C: Connector> Client<C> {
             self.requests.insert(record.id, wanted);
         }
         if let Some(wanted) = self.requests.get_mut(record.id) {
-            wanted.include(&wish);
+            wanted.include(&mut wish);
         }
         let Some(association) = self.associations.get_mut(&record.association) else {
             // Its PvD is not configured any more: the server lets it expire.

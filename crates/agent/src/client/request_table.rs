@@ -101,12 +101,15 @@ impl RequestTable {
         } else {
             self.over.remove(&id);
         }
-        let shed = replaced.iter().filter(|part| wanted.shed(part)).count();
+        for part in replaced {
+            wanted.shed(&part.prefixes);
+        }
+        let was_shed = std::mem::take(&mut wanted.was_shed);
         let is_something = !wanted.attack.target.prefixes.is_empty();
         let kept = !is_over && is_something && wanted.is_going(now);
         let kept = kept.then_some(wanted.until);
         let before = wanted.stored;
-        if kept == before && (shed == 0 || kept.is_none()) {
+        if kept == before && (!was_shed || kept.is_none()) {
             return None;
         }
         wanted.stored = kept;

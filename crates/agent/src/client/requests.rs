@@ -183,11 +183,9 @@ impl<C: Connector> Client<C> {
         let Some(wanted) = self.requests.get(id) else {
             return true;
         };
-        let is_going = wanted.is_going(now);
         let mut parts = self.parts_of(id).map(|(_, part)| part).peekable();
-        let waits_for_network = is_going && parts.peek().is_none();
-        let mut over = parts.map(|part| part.is_over() && !(is_going && part.is_unasked()));
-        !waits_for_network && over.all(|is_over| is_over)
+        let waits_for_network = wanted.was_cut || parts.peek().is_none();
+        !(waits_for_network && wanted.is_going(now)) && parts.all(Part::is_over)
     }
 
     /// Looks again at the requests that have changed or come to their end, and tells the store what

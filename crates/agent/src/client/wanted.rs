@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use dots::target::Target;
+use dots::target::{Target, TargetPrefix};
 
 use super::part::Wish;
 use super::{RequestId, WantedRecord};
@@ -18,6 +18,10 @@ pub(super) struct Wanted {
     /// `None`: until it is withdrawn.
     pub(super) until: Option<Instant>,
     pub(super) is_withdrawn: bool,
+    /// A network that was asked has gone, or has not what it assigned: it may come back.
+    pub(super) was_cut: bool,
+    /// It names less than the store has.
+    pub(super) was_shed: bool,
     /// The last decision.
     pub(super) selection: Selection,
     /// Until when it is wanted, as the store has it; `None`: the store does not have it.
@@ -31,6 +35,8 @@ impl Wanted {
             trigger_mitigation,
             until,
             is_withdrawn: false,
+            was_cut: false,
+            was_shed: false,
             selection: Selection::default(),
             stored: None,
         }
@@ -57,24 +63,30 @@ impl Wanted {
         }
     }
 
-    /// Sees to it that a part belongs to the whole, unless the store has that.
-    pub(super) fn include(&mut self, part: &Wish) {
-        if self.stored.is_none() {
+    /// Makes a part, as the store has it, belong to the whole. Both were written when the wall clock may
+    /// have shown different times: what the store has of the whole counts.
+    pub(super) fn include(&mut self, part: &mut Wish) {
+        if let Some(until) = self.stored {
+            part.until = until;
+        } else {
             let prefixes = part.target.prefixes.iter();
             self.attack.target.prefixes.extend(prefixes);
+            // A part that was over is not prolonged with the others.
+            let until = self.until.zip(part.until);
+            self.until = until.map(|(whole, part)| whole.max(part));
         }
     }
 
-    /// A newer request has taken the place of a part: what that named is the newer one's now
-    /// (RFC 9132 §4.4.1.3). Returns whether it changes anything.
-    pub(super) fn shed(&mut self, part: &Target) -> bool {
+    /// What a newer request names is that one's from now on, as it is at the servers
+    /// (RFC 9132 §4.4.1.3).
+    pub(super) fn shed(&mut self, newer: &[TargetPrefix]) {
         let prefixes = &mut self.attack.target.prefixes;
         let before = prefixes.len();
         prefixes.retain(|prefix| {
-            let mut taken = part.prefixes.iter();
-            !taken.any(|taken| taken.net().contains(&prefix.net()))
+            let mut newer = newer.iter();
+            !newer.any(|newer| newer.net().contains(&prefix.net()))
         });
-        prefixes.len() != before
+        self.was_shed |= prefixes.len() != before;
     }
 
     /// Whether anybody is still to be asked.

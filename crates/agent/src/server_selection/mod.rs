@@ -77,6 +77,12 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// What a server is asked, if it is.
+    pub(crate) fn asked_of_mut(&mut self, association: &AssociationId) -> Option<&mut Asked> {
+        let mut asked = self.asked.iter_mut();
+        asked.find(|asked| asked.association == *association)
+    }
+
     /// Another server of the PvD is asked for what `from` is asked for.
     pub(crate) fn ask_instead(&mut self, from: &AssociationId, to: &AssociationId) {
         let is_other =
