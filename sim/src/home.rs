@@ -20,11 +20,12 @@ use crate::fuse::Fuse;
 use crate::identity::PlaintextConnector;
 use crate::manners::Manners;
 use crate::network::{Datagram, Network};
+use crate::site::Site;
 
 /// How many requests a client may have at once.
 pub(crate) const REQUESTS: usize = 16;
-/// More sockets than this nobody needs for two servers.
-const PATHS: usize = 8;
+/// More sockets than this nobody needs for four servers.
+const PATHS: usize = 16;
 const FIRST_PORT: u16 = 20_000;
 
 /// What survives a crash of a client.
@@ -49,7 +50,10 @@ pub struct Home {
     pub store: ClientStore,
     /// What its clocks show.
     pub clocks: Clocks,
-    pvds: PvdSet,
+    /// What it is attached to.
+    pub site: Site,
+    /// How often that changed.
+    pub(crate) changes: u32,
     /// Its end, and the other one.
     paths: BTreeMap<PathId, (SocketAddr, SocketAddr)>,
     by_local: BTreeMap<SocketAddr, PathId>,
@@ -62,14 +66,22 @@ pub struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(now: Instant, name: String, pvds: PvdSet, seed: u64) -> Self {
+    pub(crate) fn new(now: Instant, name: String, site: Site, seed: u64) -> Self {
         let clocks = Clocks::new(now);
         Self {
-            client: client(clocks, now, &name, &pvds, &ClientStore::default(), seed),
+            client: client(
+                clocks,
+                now,
+                &name,
+                &site.pvds(),
+                &ClientStore::default(),
+                seed,
+            ),
             name,
             store: ClientStore::default(),
             clocks,
-            pvds,
+            site,
+            changes: 0,
             paths: BTreeMap::new(),
             by_local: BTreeMap::new(),
             next_port: FIRST_PORT,
@@ -80,11 +92,13 @@ impl Home {
         }
     }
 
-    /// Its addresses, one at each provider.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.pvds
-            .iter()
-            .flat_map(|domain| domain.addresses.iter().copied())
+    /// Its networks change.
+    pub(crate) fn attach(&mut self, now: Instant, change: impl FnOnce(&mut Site)) {
+        change(&mut self.site);
+        self.changes += 1;
+        self.manners.on_change();
+        let now = self.clocks.show(now);
+        self.client.set_pvds(now, self.site.pvds());
     }
 
     /// Has targets protected, for so many seconds.
@@ -125,7 +139,7 @@ impl Home {
             self.clocks,
             now,
             &self.name,
-            &self.pvds,
+            &self.site.pvds(),
             &self.store,
             self.seed,
         );
@@ -222,11 +236,15 @@ impl Home {
         Ok(())
     }
 
-    /// The prefixes of the PvD that an address of ours is of.
+    /// What the server of the PvD that an address of ours is of may be asked to protect.
     fn assigned(&self, address: IpAddr) -> Vec<IpNet> {
-        let mut domains = self.pvds.iter();
+        let pvds = self.site.pvds();
+        let mut domains = pvds.iter();
         let domain = domains.find(|domain| domain.addresses.contains(&address));
-        domain.map_or(Vec::new(), |domain| domain.prefixes.clone())
+        let assigned = domain.map(|domain| domain.prefixes.clone());
+        let mut allowed = assigned.unwrap_or_default();
+        allowed.push(self.site.own_prefix());
+        allowed
     }
 }
 

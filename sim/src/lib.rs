@@ -2,7 +2,7 @@
 //!
 //! The agents are the real ones of the `agent` crate; only what surrounds them is made here: a
 //! session without encryption ([`plaintext`]), a network that loses, delays, reorders, duplicates
-//! and falls apart ([`network`]), processes that die, wall clocks that jump, mitigators that fail,
+//! and falls apart ([`network`]), processes that die, wall clocks that jump, networks that come, go and renumber, mitigators that fail,
 //! and the [`world`] that carries out the agents' actions and checks what must hold after each
 //! step. A [`storm`] is a run in which all of that happens. The same seed gives the same run.
 
@@ -16,5 +16,6 @@ mod mitigator;
 pub mod network;
 pub mod plaintext;
 pub mod provider;
+pub mod site;
 pub mod storm;
 pub mod world;

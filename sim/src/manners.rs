@@ -37,6 +37,7 @@ struct Path {
     remote: SocketAddr,
     begun: Instant,
     is_up: bool,
+    is_of_old_network: bool,
     was_answered: bool,
     /// When the last copy of each request left.
     copies: BTreeMap<Token, Instant>,
@@ -68,6 +69,7 @@ impl Manners {
             remote,
             begun: now,
             is_up: false,
+            is_of_old_network: false,
             was_answered: false,
             copies: BTreeMap::new(),
             last: None,
@@ -76,9 +78,18 @@ impl Manners {
         Ok(())
     }
 
+    /// The network is another: what failed in the old one says nothing of it.
+    pub(crate) fn on_change(&mut self) {
+        self.failed.clear();
+        self.begun.clear();
+        for path in self.paths.values_mut() {
+            path.is_of_old_network = true;
+        }
+    }
+
     pub(crate) fn on_close(&mut self, path: PathId) {
         let closed = self.paths.remove(&path);
-        if let Some(path) = closed.filter(|path| !path.is_up) {
+        if let Some(path) = closed.filter(|path| !path.is_up && !path.is_of_old_network) {
             self.failed.insert(path.remote, path.begun);
         }
     }

@@ -6,15 +6,16 @@
 //!                              -> all is withdrawn: nothing is left
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use agent::client::State;
+use agent::client::{End, PartReport, State};
 use dots::lifetime::Lifetime;
 use dots::mitigation::Status;
 
 use crate::network::Weather;
-use crate::world::{Agent, Fault, PROVIDERS, World, target};
+use crate::site::{Host, PROVIDERS};
+use crate::world::{Agent, Fault, World};
 
 /// What kind of run.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +41,12 @@ pub struct Summary {
     pub jumps: u64,
     /// Times that somebody was cut off.
     pub partitions: u64,
+    /// Times that a network of a home came, went or was renumbered.
+    pub changes: u64,
     /// Mitigations in force after the storm that their homes believe to be over.
     pub orphans: u64,
+    /// Mitigations in force after the storm of networks that went before they could be told.
+    pub left_behind: u64,
     /// Datagrams that were carried.
     pub datagrams: u64,
 }
@@ -97,6 +102,7 @@ struct Storm {
 /// The end of something bad.
 enum Relief {
     Join(Agent),
+    Attach(usize, usize),
     Recover(usize),
 }
 
@@ -123,6 +129,7 @@ impl Storm {
                 11..13 => self.crash(Agent::Home(home)),
                 13 => self.jump(Agent::Home(home)),
                 14 => self.cut_off(tick, Agent::Home(home)),
+                15 => self.change(tick, home),
                 _ => {}
             }
         }
@@ -140,15 +147,17 @@ impl Storm {
     }
 
     fn ask(&mut self, home: usize) {
-        let hosts: Vec<(usize, u16)> = (0..self.random.usize(1..4))
+        let site = self.world.homes()[home].site.clone();
+        let hosts: Vec<Host> = (0..self.random.usize(1..4))
             .map(|_| {
-                (
-                    self.random.usize(0..PROVIDERS.len()),
-                    self.random.u16(2..12),
-                )
+                let number = self.random.u16(2..12);
+                match self.random.u32(0..4) {
+                    0 => Host::Own(number),
+                    _ => Host::At(self.random.usize(site.providers()), number),
+                }
             })
             .collect();
-        let target = target(home, &hosts);
+        let target = site.target(&hosts);
         let seconds = self.random.u32(30..LONGEST);
         let Ok(lifetime) = Lifetime::from_number(seconds.into()) else {
             return;
@@ -167,6 +176,23 @@ impl Storm {
                 .world
                 .at_home(home, |home, now| home.withdraw(now, request.id));
             self.summary.withdrawn += u64::from(gone.is_ok());
+        }
+    }
+
+    /// A network of a home goes for a while, or gives it other addresses.
+    fn change(&mut self, tick: u64, home: usize) {
+        self.summary.changes += 1;
+        let site = &self.world.homes()[home].site;
+        let provider = self.random.usize(site.providers());
+        let goes = site.is_attached(provider) && self.random.bool();
+        self.world.at_home(home, |home, now| {
+            home.attach(now, |site| match goes {
+                true => site.toggle(provider),
+                false => site.renumber(provider),
+            });
+        });
+        if goes {
+            self.later(tick, Relief::Attach(home, provider));
         }
     }
 
@@ -198,6 +224,12 @@ impl Storm {
     fn relieve(&mut self, relief: &Relief) {
         match *relief {
             Relief::Recover(provider) => self.world.set_mitigator(provider, true),
+            Relief::Attach(home, provider) => {
+                self.summary.changes += 1;
+                self.world.at_home(home, |home, now| {
+                    home.attach(now, |site| site.toggle(provider));
+                });
+            }
             Relief::Join(agent) => {
                 for address in self.addresses(agent) {
                     self.world.network.join(address);
@@ -208,7 +240,7 @@ impl Storm {
 
     fn addresses(&self, agent: Agent) -> Vec<std::net::IpAddr> {
         match agent {
-            Agent::Home(home) => self.world.homes()[home].addresses().collect(),
+            Agent::Home(home) => self.world.homes()[home].site.addresses().collect(),
             Agent::Provider(provider) => vec![self.world.providers()[provider].address.ip()],
         }
     }
@@ -236,13 +268,14 @@ impl Storm {
             }
             self.world.run(Duration::from_secs(1))?;
         }
-        self.summary.orphans = self.check_truth()?;
-        Ok(())
+        (self.summary.orphans, self.summary.left_behind) = self.check_truth()?;
+        self.check_asked()
     }
 
-    /// How many mitigations are in force that their homes believe to be over.
-    fn check_truth(&self) -> Result<u64, Fault> {
-        let mut orphans = 0;
+    /// How many mitigations are in force that their homes believe to be over, and how many that a
+    /// network which went was not told of.
+    fn check_truth(&self) -> Result<(u64, u64), Fault> {
+        let (mut orphans, mut left_behind) = (0, 0);
         let mut known = [(); PROVIDERS.len()].map(|()| BTreeMap::new());
         for (number, provider) in self.world.providers().iter().enumerate() {
             let now = provider.clocks.show(self.world.now());
@@ -267,6 +300,11 @@ impl Storm {
                 };
                 let truth = known.remove(&(home.name.clone(), part.mid));
                 let is_true = match &part.state {
+                    // Whoever goes cannot be told.
+                    State::Ended(End::NotAsked) => {
+                        left_behind += u64::from(truth.is_some());
+                        true
+                    }
                     State::Accepted(seen) => truth == Some(*seen),
                     // A copy of the request that arrives after all others is granted a lifetime of its
                     // own, and a home whose wall clock jumped while it was dead takes for over what is
@@ -292,10 +330,50 @@ impl Storm {
                 .flatten()
                 .find(|((name, _), _)| *name == home.name);
             if let Some((key, status)) = forgotten.filter(|_| home.crashes == 0) {
-                return Err(self.fault(agent, format!("does not know of {key:?}, {status:?}")));
+                if home.changes == 0 {
+                    return Err(self.fault(agent, format!("does not know of {key:?}, {status:?}")));
+                }
+                left_behind += 1;
             }
         }
-        Ok(orphans)
+        Ok((orphans, left_behind))
+    }
+
+    /// Whatever came and went: what is wanted is asked of whom it belongs to now, and of nobody else.
+    fn check_asked(&self) -> Result<(), Fault> {
+        for (number, home) in self.world.homes().iter().enumerate() {
+            for wanted in home.store.wanted.values() {
+                let Some(report) = home.client.request(wanted.id) else {
+                    continue;
+                };
+                for prefix in &wanted.attack.target.prefixes {
+                    let right = home.site.asked(prefix);
+                    let named = |part: &&PartReport| {
+                        let mut named = part.target.prefixes.iter();
+                        named.any(|named| named.net().contains(&prefix.net()))
+                    };
+                    // What a server has refused or ended stays with it as its last word.
+                    let of = |states: &dyn Fn(&State) -> bool| -> BTreeSet<usize> {
+                        let parts = report.parts.iter().filter(named);
+                        let parts = parts.filter(|part| states(&part.state));
+                        let server = |part: &PartReport| {
+                            let mut names = PROVIDERS.iter();
+                            names.position(|name| part.association.server.contains(name))
+                        };
+                        parts.filter_map(server).collect()
+                    };
+                    let going = of(&|state| matches!(state, State::Accepted(_) | State::Asking));
+                    let known = of(&|state| *state != State::Ended(End::NotAsked));
+                    if !going.is_subset(&right) || !right.is_subset(&known) {
+                        let what = format!(
+                            "{prefix} is asked of {going:?} ({known:?}), and belongs to {right:?}: {report:?}"
+                        );
+                        return Err(self.fault(Agent::Home(number), what));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn withdraw_all(&mut self) {

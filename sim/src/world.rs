@@ -1,4 +1,4 @@
-//! Homes, two providers and the network between them, on one virtual clock.
+//! Homes, providers and the network between them, on one virtual clock.
 //!
 //! ```text
 //! next event -> datagrams that arrive, timeouts that are due -> the agent concerned
@@ -8,19 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-use dots::target::{Target, TargetPrefix};
-use ipnet::{IpNet, Ipv6Net};
-use pvd::{DotsServer, ProvisioningDomain, PvdSet};
 
 use crate::home::Home;
 use crate::network::{Network, Weather};
 use crate::provider::Provider;
-
-/// The providers of every home.
-pub const PROVIDERS: [&str; 2] = ["fixed", "mobile"];
+use crate::site::{PROVIDERS, Site, server_address};
 
 /// How many timeouts of one agent may be due at one moment.
 const AT_ONCE: u32 = 100;
@@ -63,54 +57,8 @@ pub struct World {
     at_once: u32,
 }
 
-fn site(provider: usize, home: usize) -> Ipv6Net {
-    let segment = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-    let (provider, home) = (segment(provider + 1), segment(home));
-    let address = Ipv6Addr::new(0x2001, 0xdb8, provider, home, 0, 0, 0, 0);
-    Ipv6Net::new_assert(address, 64)
-}
-
-fn host(net: Ipv6Net, number: u16) -> IpAddr {
-    IpAddr::V6(Ipv6Addr::from(u128::from(net.addr()) | u128::from(number)))
-}
-
-fn server_address(provider: usize) -> SocketAddr {
-    SocketAddr::new(host(site(provider, 0xffff), 1), dots::SIGNAL_CHANNEL_PORT)
-}
-
-fn pvds(home: usize) -> PvdSet {
-    let mut set = PvdSet::default();
-    for (provider, name) in PROVIDERS.into_iter().enumerate() {
-        let Ok(id) = format!("{name}.example").parse() else {
-            continue;
-        };
-        let net = site(provider, home);
-        set.insert(ProvisioningDomain {
-            prefixes: vec![net.into()],
-            addresses: vec![host(net, 1)],
-            dots_servers: vec![DotsServer::over(
-                format!("dots.{name}.example"),
-                &[server_address(provider)],
-                &[pvd::Transport::Udp],
-            )],
-            ..ProvisioningDomain::new(id)
-        });
-    }
-    set
-}
-
-/// Hosts of a home in the network of each provider.
-pub fn target(home: usize, hosts: &[(usize, u16)]) -> Target {
-    let address = |(provider, number): &(usize, u16)| host(site(*provider, home), *number);
-    let prefixes = hosts.iter().map(address).map(TargetPrefix::try_from);
-    Target {
-        prefixes: prefixes.filter_map(Result::ok).collect(),
-        ..Target::default()
-    }
-}
-
 impl World {
-    /// So many homes, each with both providers.
+    /// So many homes, each with two to four providers.
     pub fn new(start: Instant, weather: Weather, seed: u64, homes: usize) -> Self {
         let mut seeds = fastrand::Rng::with_seed(seed);
         let mut world = Self {
@@ -126,16 +74,19 @@ impl World {
             at_once: 0,
         };
         for home in 0..homes {
-            let made = Home::new(start, format!("home-{home}"), pvds(home), seeds.u64(..));
-            for address in made.addresses() {
+            let site = Site::new(home);
+            let made = Home::new(start, format!("home-{home}"), site, seeds.u64(..));
+            for address in made.site.addresses() {
                 world.by_address.insert(address, Agent::Home(home));
             }
             world.homes.push(made);
             world.touched(Agent::Home(home));
         }
         for provider in 0..PROVIDERS.len() {
-            let owned = |home| vec![IpNet::from(site(provider, home))];
-            let customers = (0..homes).map(|home| (format!("home-{home}"), owned(home)));
+            let customers = (0..homes).map(Site::new).enumerate();
+            let customers = customers.filter(|(_, site)| site.providers().contains(&provider));
+            let customers =
+                customers.map(|(home, site)| (format!("home-{home}"), site.owned(provider)));
             let address = server_address(provider);
             let made = Provider::new(start, address, customers.collect(), seeds.u64(..));
             world.providers.push(made);

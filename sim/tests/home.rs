@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use agent::client::{RequestId, State};
 use dots::lifetime::Lifetime;
+use dots::target::Target;
 use moat_sim::network::Weather;
-use moat_sim::world::{Agent, World, target};
+use moat_sim::site::Host;
+use moat_sim::world::{Agent, World};
 
 const FIXED: usize = 0;
 const MOBILE: usize = 1;
@@ -23,12 +25,18 @@ fn world(weather: Weather, seed: u64) -> World {
     World::new(Instant::now(), weather, seed, 1)
 }
 
+fn target(world: &World, hosts: &[(usize, u16)]) -> Target {
+    let hosts = hosts
+        .iter()
+        .map(|(provider, number)| Host::At(*provider, *number));
+    world.homes()[0].site.target(&hosts.collect::<Vec<_>>())
+}
+
 fn mitigate(world: &mut World, hosts: &[(usize, u16)], seconds: u32) -> RequestId {
     let lifetime = Lifetime::Seconds(seconds.try_into().unwrap());
+    let target = target(world, hosts);
     world
-        .at_home(0, |home, now| {
-            home.mitigate(now, &target(0, hosts), lifetime)
-        })
+        .at_home(0, |home, now| home.mitigate(now, &target, lifetime))
         .unwrap()
 }
 
@@ -82,7 +90,11 @@ fn in_200_storms_an_attack_on_both_networks_reaches_both_servers() {
         assert!(done.unwrap(), "seed {seed}: not in force");
         for (provider, host) in world.providers().iter().zip(hosts) {
             let record = provider.store().values().next().unwrap();
-            assert_eq!(record.request.target, target(0, &[host]), "seed {seed}");
+            assert_eq!(
+                record.request.target,
+                target(&world, &[host]),
+                "seed {seed}"
+            );
         }
     }
 }

@@ -28,7 +28,7 @@ fn assert_few(orphans: u64, requests: u64) {
     assert!(orphans * 200 <= requests, "{orphans} of {requests}");
 }
 
-/// Covers: S-023, S-037, S-038, S-045, S-067, S-068, M-005, X-012
+/// Covers: S-023, S-037, S-038, S-045, S-067, S-068, M-003, M-005, M-014, M-028, M-029, X-012
 #[test]
 fn few_homes_survive_many_storms() {
     let plan = Plan {
