@@ -27,6 +27,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::error::Error;
+use super::scenario::Known;
 use super::{EXIT_INTERRUPTED, scenario};
 use crate::terminal::complain;
 
@@ -53,6 +54,9 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("nft", "nftables"),
     ("unshare", "util-linux"),
 ];
+
+/// What scenarios are made with besides in which clients discover their servers.
+const DISCOVERY: (&str, &str) = ("dnsmasq", "dnsmasq-base");
 
 /// Where system programs are although an ordinary user's PATH may not name it.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
@@ -87,7 +91,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         vec![scenario::find(&options.scenario)?]
     };
     let path = search_path();
-    require_programs(&path)?;
+    let discovers = scenarios.iter().any(|one| one.known == Known::Discovered);
+    require_programs(&path, &PROGRAMS)?;
+    require_programs(&path, discovers.then_some(&DISCOVERY))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -223,8 +229,11 @@ fn search_path() -> OsString {
     path
 }
 
-fn require_programs(path: &OsString) -> Result<(), Error> {
-    for (program, package) in PROGRAMS {
+fn require_programs<'a>(
+    path: &OsString,
+    programs: impl IntoIterator<Item = &'a (&'static str, &'static str)>,
+) -> Result<(), Error> {
+    for &(program, package) in programs {
         let found = std::env::split_paths(path).any(|folder| is_file(&folder.join(program)));
         if !found {
             return Err(Error::ProgramMissing { program, package });

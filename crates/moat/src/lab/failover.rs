@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use super::agents::{Held, Told};
 use super::error::Error;
+use super::events::Events;
 use super::process;
 use super::run::Lab;
 use super::scenario::{Course, Provider};
-use super::verdict::requests::mitigates_right;
 
 /// How long a server may take to hear of a request once its uplink is back: requests are repeated every 3 s, sessions sought anew
 /// more rarely.
@@ -32,13 +32,6 @@ const HOLE: &str = "table inet hole {
     chain to { type filter hook postrouting priority -450; policy accept; oifname LINK drop; }
 }\n";
 
-/// What happened, and what of it should not have, in words.
-#[derive(Debug, Default)]
-pub(super) struct Events {
-    pub(super) happened: Vec<String>,
-    pub(super) failures: Vec<String>,
-}
-
 /// The uplinks that fail.
 #[derive(Debug)]
 pub(super) struct Outage {
@@ -46,16 +39,6 @@ pub(super) struct Outage {
     down: &'static Provider,
     /// What the servers had before.
     before: Vec<Held>,
-}
-
-impl Events {
-    fn expect(&mut self, what: String, holds: bool) {
-        if holds {
-            self.happened.push(what);
-        } else {
-            self.failures.push(format!("not so: {what}"));
-        }
-    }
 }
 
 impl Lab {
@@ -81,8 +64,12 @@ impl Lab {
     }
 
     /// Lets it return, then takes another one's link down for a while.
-    pub(super) fn fail_over(&self, outage: &Outage, told: &mut [Told]) -> Result<Events, Error> {
-        let mut events = Events::default();
+    pub(super) fn fail_over(
+        &self,
+        outage: &Outage,
+        told: &mut [Told],
+        events: &mut Events,
+    ) -> Result<(), Error> {
         let Outage {
             silent,
             down,
@@ -151,21 +138,6 @@ impl Lab {
         for told in told {
             told.requests = self.agents.standing(told)?;
         }
-        Ok(events)
-    }
-
-    fn has_what_it_must(&self, provider: &Provider, held: &[Held]) -> bool {
-        let server = provider.dots_name;
-        mitigates_right(self.scenario, server, &self.of(provider, held).mitigations)
-    }
-
-    /// What the server of a provider has.
-    fn of(&self, provider: &Provider, held: &[Held]) -> Held {
-        let servers = self.scenario.servers().into_iter().zip(held);
-        let mut found = servers.filter(|(server, _)| server.node == provider.node);
-        found
-            .next()
-            .map(|(_, held)| held.clone())
-            .unwrap_or_default()
+        Ok(())
     }
 }

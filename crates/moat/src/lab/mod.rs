@@ -15,12 +15,14 @@
 mod agents;
 mod enclosure;
 mod error;
+mod events;
 mod failover;
 mod inside;
 mod measure;
 mod netns;
 mod plan;
 mod process;
+mod renumber;
 mod report;
 mod run;
 mod scenario;

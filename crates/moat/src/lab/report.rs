@@ -104,10 +104,12 @@ pub(crate) struct Server {
     pub(crate) sessions_established: u64,
     /// Sessions that did not come up, as those with credentials of another provider.
     pub(crate) sessions_failed: u64,
-    /// Requests for a new mitigation that it accepted in the whole run.
+    /// Requests for a new mitigation that it accepted since shortly before the alarm.
     pub(crate) accepted: u64,
     /// Requests that it refused.
     pub(crate) refused: u64,
+    /// What the name server of its network was asked for.
+    pub(crate) names_asked: Vec<String>,
 }
 
 impl Report {
@@ -258,6 +260,7 @@ mod tests {
                 sessions_failed: 0,
                 accepted: 1,
                 refused: 0,
+                names_asked: Vec::new(),
             }],
             events: vec!["a link went down".to_owned()],
             failures: vec!["something".to_owned()],

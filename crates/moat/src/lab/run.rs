@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use super::agents::{Agents, Held, Told};
 use super::error::Error;
-use super::failover::Events;
+use super::events::Events;
 use super::measure::{Snapshot, Stopped};
 use super::monotonic_nanoseconds;
 use super::plan::{
-    ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VISITOR, VISITOR_NETS,
+    ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VICTIM_NUMBER, VISITOR,
+    VISITOR_NETS,
 };
 use super::process::{self, Conversation};
 use super::report::{Report, Server};
@@ -78,6 +79,7 @@ impl Lab {
         let mut agents = Agents::prepare(folder, scenario)?;
         progress("starting a DOTS server at each provider");
         agents.start_servers(&network, scenario)?;
+        agents.start_provisioning(&network, scenario)?;
         progress("starting the DOTS client at each place that has one");
         agents.start_clients(&network, scenario)?;
         progress("sessions are established; starting a visitor");
@@ -101,6 +103,8 @@ impl Lab {
         sleep(SETTLE);
         let baseline = self.visit(BEFORE)?;
 
+        let mut course = self.renumber()?;
+
         self.progress("the attack starts");
         let mut flood = self.start_flood()?;
         let _: Vec<Sent> = flood.ask("report")?;
@@ -108,6 +112,7 @@ impl Lab {
         let before = self.over(BEFORE)?;
 
         let outage = self.begin_outage()?;
+        let earlier = self.held()?;
         let targets = self.scenario.alarmed();
         let words: Vec<_> = targets.iter().map(ToString::to_string).collect();
         self.progress(&format!(
@@ -122,10 +127,9 @@ impl Lab {
         } else {
             "the attack goes on; measuring"
         });
-        let course = match outage {
-            Some(outage) => self.fail_over(&outage, &mut told)?,
-            None => Events::default(),
-        };
+        if let Some(outage) = outage {
+            self.fail_over(&outage, &mut told, &mut course)?;
+        }
         sleep(SETTLE);
         let filtered = self.visit(AFTER)?;
         let held = self.held()?;
@@ -140,12 +144,12 @@ impl Lab {
             withdrawn,
             end: self.snapshots()?,
         };
-        let servers = self.servers(&held)?;
+        let servers = self.servers(&earlier, &held)?;
         Ok(self.report(told, stopped, &windows, servers, course))
     }
 
     /// Tells all clients that are told of attacks, at the same time.
-    fn alarm(&self, targets: &[IpAddr]) -> Result<Vec<Told>, Error> {
+    pub(super) fn alarm(&self, targets: &[IpAddr]) -> Result<Vec<Told>, Error> {
         let alarmed = self.scenario.clients.iter().filter(|one| one.is_alarmed);
         std::thread::scope(|scope| {
             let calls: Vec<_> = alarmed
@@ -164,17 +168,19 @@ impl Lab {
         servers.map(|provider| self.agents.held(provider)).collect()
     }
 
-    /// What each server says of itself at the end, with the mitigations that it had before.
-    fn servers(&self, before: &[Held]) -> Result<Vec<Server>, Error> {
+    /// What each server says of itself at the end, with the mitigations that it had before, and what it accepted since earlier.
+    fn servers(&self, earlier: &[Held], before: &[Held]) -> Result<Vec<Server>, Error> {
         let servers = self.scenario.servers().into_iter().zip(self.held()?);
-        let servers = servers.zip(before).map(|((provider, end), before)| Server {
+        let servers = servers.zip(earlier.iter().zip(before));
+        let servers = servers.map(|((provider, end), (earlier, before))| Server {
             server: provider.dots_name,
             mitigations: before.mitigations.clone(),
             customers: end.customers,
             sessions_established: end.established,
             sessions_failed: end.failed,
-            accepted: end.accepted,
+            accepted: end.accepted.saturating_sub(earlier.accepted),
             refused: end.refused,
+            names_asked: self.agents.names_asked(provider),
         });
         Ok(servers.collect())
     }
@@ -321,7 +327,11 @@ fn start_victim(
     folder: &Path,
 ) -> Result<Conversation, Error> {
     let mut command = traffic("victim")?;
-    for address in scenario.victims(&scenario.spaces()) {
+    for address in scenario
+        .all_nets()
+        .iter()
+        .flat_map(|nets| nets.hosts(VICTIM_NUMBER))
+    {
         command.args(["--address", &address.to_string()]);
     }
     network

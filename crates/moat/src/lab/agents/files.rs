@@ -1,13 +1,16 @@
 //! The credentials and the configuration of the agents.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
+
 use super::Agents;
 use crate::lab::error::Error;
-use crate::lab::plan::{DOTS_PORT, OWN_NETS, VERSIONS};
+use crate::lab::plan::{DOTS_PORT, Nets, OWN_NETS, VERSIONS};
 use crate::lab::process;
-use crate::lab::scenario::{DotsClient, Place, Provider, Scenario, Upstream};
+use crate::lab::scenario::{DotsClient, Known, Place, Provider, Scenario, Upstream};
 
 impl Agents {
     /// Writes a certification authority for each provider, and the credentials and configuration of each agent.
@@ -73,8 +76,8 @@ impl Agents {
             .map(|address| std::net::SocketAddr::new(*address, DOTS_PORT).to_string());
         let attachments = scenario.providers.iter().filter(|one| one.node == *node);
         let prefixes = attachments
-            .flat_map(|attachment| VERSIONS.map(|version| attachment.assigned.of(version)))
-            .map(|net| net.to_string());
+            .flat_map(|attachment| scenario.assigned(attachment))
+            .flat_map(|nets| VERSIONS.map(|version| nets.of(version).to_string()));
         let prefixes: Vec<_> = prefixes
             .chain(scenario.has_own.then(own).into_iter().flatten())
             .collect();
@@ -100,43 +103,79 @@ impl Agents {
         let Provider {
             pvd,
             organisation,
-            uplink,
             dots_name,
-            assigned,
             ..
         } = provider;
-        let prefixes = VERSIONS.map(|version| assigned.of(version).to_string());
-        let interface = match client.place {
-            Place::Router => uplink,
-            Place::Host(_) => "eth0",
-        };
-        let mut config = format!(
-            "\n[[pvd]]\nid = \"{pvd}\"\ninterface = \"{interface}\"\nprefixes = {prefixes:?}\n"
-        );
+        let interface = interface(client, provider);
+        let credentials = credential_keys(&self.file(provider.node), client.name);
+        let mut config = format!("\n[[pvd]]\nid = \"{pvd}\"\ninterface = \"{interface}\"\n");
         if let Some(organisation) = organisation {
             config += &format!("provider = \"{organisation}\"\n");
         }
+        let discover = format!("[pvd.discover]\ntrusted_names = [\"*.{pvd}\"]\n{credentials}");
+        if scenario.is_renumbered(provider) {
+            return config + &discover;
+        }
+        let prefixes = VERSIONS.map(|version| provider.assigned.of(version).to_string());
+        config += &format!("prefixes = {prefixes:?}\n");
         // A host with addresses of the site's own has none that a provider assigned.
         if !scenario.has_own || client.place == Place::Router {
-            let addresses = assigned
-                .hosts(client.place.number())
-                .map(|one| one.to_string());
+            let addresses = texts(provider.assigned.hosts(client.place.number()));
             config += &format!("addresses = {addresses:?}\n");
         }
-        let mut servers = provider.server_addresses(client.versions);
-        // IPv6 first, as RFC 8305 has it.
-        servers.reverse();
-        let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
-        config
-            + &format!(
-                "[[pvd.dots]]\nname = \"{dots_name}\"\naddresses = {servers:?}\n{}",
-                credential_keys(&self.file(provider.node), client.name)
-            )
+        match scenario.known {
+            Known::Discovered => config + &discover,
+            Known::Written => {
+                let mut servers = provider.server_addresses(client.versions);
+                // IPv6 first, as RFC 8305 has it.
+                servers.reverse();
+                let servers = texts(servers);
+                config
+                    + &format!(
+                        "[[pvd.dots]]\nname = \"{dots_name}\"\naddresses = {servers:?}\n{credentials}"
+                    )
+            }
+        }
+    }
+
+    /// What `moat pvd announce` is told of a provider that assigned these networks.
+    pub(super) fn announcement(
+        &self,
+        client: &DotsClient,
+        provider: &Provider,
+        assigned: Nets,
+    ) -> Result<PathBuf, Error> {
+        let announcement = json!({
+            "pvd": provider.pvd,
+            "prefixes": VERSIONS.map(|version| assigned.of(version).to_string()),
+            "addresses": assigned.hosts(client.place.number()),
+            "dots": [{
+                "name": provider.dots_name,
+                "addresses": provider.server_addresses(client.versions),
+            }],
+            "lifetime": 3600,
+        });
+        let name = "announcement.json";
+        self.write(name, &announcement.to_string())?;
+        Ok(self.file(name))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Error> {
         std::fs::write(self.file(name), text).map_err(Error::io(format!("write {name}")))
     }
+}
+
+/// The interface at which a client is attached to a provider.
+pub(super) fn interface(client: &DotsClient, provider: &Provider) -> &'static str {
+    match client.place {
+        Place::Router => provider.uplink,
+        Place::Host(_) => "eth0",
+    }
+}
+
+fn texts(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<String> {
+    let addresses = addresses.into_iter();
+    addresses.map(|address| address.to_string()).collect()
 }
 
 /// What a provider calls the site: its certificates carry that name, and no other provider's do.

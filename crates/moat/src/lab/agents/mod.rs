@@ -2,6 +2,7 @@
 
 mod answer;
 mod files;
+mod provisioning;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::netns::Netns;
-use super::plan::TARGET_PORT;
+use super::plan::{Nets, TARGET_PORT};
 use super::process::{self, Process};
 use super::report::Request;
 use super::scenario::{DotsClient, Provider, Scenario};
@@ -41,6 +42,8 @@ pub(crate) struct Agents {
     folder: PathBuf,
     servers: Vec<Process>,
     clients: Vec<Process>,
+    /// What tells clients of the servers, where they are not told by their configuration.
+    helpers: Vec<Process>,
 }
 
 impl Agents {
@@ -52,6 +55,7 @@ impl Agents {
             folder: folder.to_owned(),
             servers: Vec::new(),
             clients: Vec::new(),
+            helpers: Vec::new(),
         };
         agents.write_files(scenario)?;
         Ok(agents)
@@ -91,12 +95,19 @@ impl Agents {
             let name = format!("the client {}", client.name);
             let started = self.start(netns, &name, "client", client.name)?;
             self.clients.push(started);
-        }
-        for (number, client) in scenario.clients.iter().enumerate() {
-            let ready = process::wait_for(START_LIMIT, || {
-                if let Some(process) = self.clients.get_mut(number) {
-                    process.check_alive()?;
+            for provider in scenario.providers {
+                if let [_, old] = scenario.assigned(provider)[..] {
+                    self.announce(client, provider, old)?;
                 }
+            }
+        }
+        self.wait_for_sessions(scenario)
+    }
+
+    /// Waits until each client has a session with each of its servers.
+    pub(crate) fn wait_for_sessions(&self, scenario: &Scenario) -> Result<(), Error> {
+        for client in scenario.clients {
+            let ready = process::wait_for(START_LIMIT, || {
                 let Ok(answer) = self.ask(client.name, &["sessions"]) else {
                     return Ok(None);
                 };
@@ -109,6 +120,29 @@ impl Agents {
             })?;
         }
         Ok(())
+    }
+
+    /// Tells a client, which may still be starting, what a provider has assigned.
+    pub(crate) fn announce(
+        &self,
+        client: &DotsClient,
+        provider: &Provider,
+        assigned: Nets,
+    ) -> Result<(), Error> {
+        let file = self.announcement(client, provider, assigned)?;
+        let announced = process::wait_for(START_LIMIT, || {
+            let mut command = Command::new(&self.moat);
+            command.args(["pvd", "announce", "--interface"]);
+            command.arg(files::interface(client, provider));
+            command.arg("--json").arg(&file);
+            command.arg("--control").arg(self.control(client.name));
+            let output = process::end_within(&mut command, CALL_LIMIT)?;
+            Ok(output.status.success().then_some(()))
+        })?;
+        announced.ok_or_else(|| {
+            let what = format!("the announcement of {} to {}", provider.pvd, client.name);
+            self.timeout(&what, START_LIMIT)
+        })
     }
 
     /// Tells a client of an attack, as its user would. That it may not ask anybody is an answer, too.
@@ -151,6 +185,7 @@ impl Agents {
         self.servers
             .iter()
             .chain(&self.clients)
+            .chain(&self.helpers)
             .map(Process::log_tail)
             .collect()
     }

@@ -1,8 +1,8 @@
 //! All scenarios. Sections and figures are those of RFC 9284.
 
 use super::network::{DotsClient, EAST, FIXED, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST};
-use super::{Asked, Course, Mitigated, Scenario, Space};
-use crate::lab::plan::{VERSIONS, Version};
+use super::{Asked, Course, Known, Mitigated, Scenario, Space};
+use crate::lab::plan::{Net, Nets, VERSIONS, Version};
 
 const OF_FIXED: Space = Space::Assigned(FIXED.pvd);
 const OF_MOBILE: Space = Space::Assigned(MOBILE.pvd);
@@ -36,6 +36,7 @@ const RESIDENTIAL: Scenario = Scenario {
     routers: &[HOME],
     has_own: false,
     clients: &[AT_HOME],
+    known: Known::Written,
     course: Course::Attack,
     attacked: &[],
     asked: &[],
@@ -83,6 +84,7 @@ const DIRECT: Scenario = Scenario {
     routers: &[CPE],
     has_own: false,
     clients: &[C1, C2, C3],
+    known: Known::Written,
     course: Course::Attack,
     attacked: &[],
     asked: &[],
@@ -206,6 +208,31 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             mitigated(FIXED.dots_name, &[OF_FIXED]),
             mitigated(MOBILE.dots_name, &[OF_MOBILE]),
         ],
+        ..RESIDENTIAL
+    },
+    Scenario {
+        name: "renumber",
+        figure: "Section 5.1",
+        summary: "the fixed network assigns other prefixes; what it was asked for the old ones ends, and it is asked for the new",
+        course: Course::Renumber {
+            pvd: FIXED.pvd,
+            old: Nets {
+                v4: Net::v4([203, 0, 113, 32], 28),
+                v6: Net::v6([0x2001, 0xdb8, 0xf, 0x300], 56),
+            },
+        },
+        attacked: &[OF_FIXED],
+        asked: &[asked("home", FIXED.pvd, &[OF_FIXED])],
+        mitigated: &[mitigated(FIXED.dots_name, &[OF_FIXED])],
+        ..RESIDENTIAL
+    },
+    Scenario {
+        name: "residential-discovery",
+        summary: "a home that learns its DOTS servers by DHCP and DNS, from name servers that lie about those of others",
+        known: Known::Discovered,
+        attacked: &[OF_MOBILE],
+        asked: &[asked("home", MOBILE.pvd, &[OF_MOBILE])],
+        mitigated: &[mitigated(MOBILE.dots_name, &[OF_MOBILE])],
         ..RESIDENTIAL
     },
 ];

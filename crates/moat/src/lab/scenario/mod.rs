@@ -28,6 +28,8 @@ pub(crate) struct Scenario {
     pub(crate) has_own: bool,
     /// Its DOTS clients.
     pub(crate) clients: &'static [DotsClient],
+    /// How its clients know of DOTS servers.
+    pub(crate) known: Known,
     /// What happens besides.
     pub(crate) course: Course,
     /// Which addresses of the victim are attacked.
@@ -50,6 +52,22 @@ pub(crate) enum Course {
         /// PvD ID of the one whose link goes down later.
         down: &'static str,
     },
+    /// Before the attack a provider assigns other prefixes in the place of those that it had assigned.
+    Renumber {
+        /// Its PvD ID.
+        pvd: &'static str,
+        /// What it had assigned.
+        old: Nets,
+    },
+}
+
+/// How clients know of DOTS servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// From their configuration.
+    Written,
+    /// Each from the DHCP server of its network, and the addresses from the name server there, which lies about names of others.
+    Discovered,
 }
 
 /// Whose addresses.
@@ -140,9 +158,30 @@ impl Scenario {
     /// Of which of the victim's addresses clients are told: those that are attacked, or, when uplinks fail, all.
     pub(crate) fn alarmed(&self) -> Vec<IpAddr> {
         match self.course {
-            Course::Attack => self.victims(self.attacked),
+            Course::Attack | Course::Renumber { .. } => self.victims(self.attacked),
             Course::Failover { .. } => self.victims(&self.spaces()),
         }
+    }
+
+    /// All that a provider has assigned for an attachment: what it assigns at the end first.
+    pub(crate) fn assigned(&self, provider: &Provider) -> Vec<Nets> {
+        let mut all = vec![provider.assigned];
+        match self.course {
+            Course::Renumber { pvd, old } if pvd == provider.pvd => all.push(old),
+            _ => (),
+        }
+        all
+    }
+
+    /// Whether what it assigned is announced to its clients, so that it can change.
+    pub(crate) fn is_renumbered(&self, provider: &Provider) -> bool {
+        self.assigned(provider).len() > 1
+    }
+
+    /// All networks in which the victim has addresses at some time.
+    pub(crate) fn all_nets(&self) -> Vec<Nets> {
+        let assigned = self.providers.iter().flat_map(|one| self.assigned(one));
+        assigned.chain(self.has_own.then_some(OWN_NETS)).collect()
     }
 
     /// The networks of a space; `None` for that of a provider who is not here.
@@ -184,9 +223,18 @@ impl Scenario {
             client.upstreams.contains(&server)
         };
         let clients = self.clients.iter().filter(asks);
-        let nets = |client: &DotsClient| match client.place {
-            Place::Host(number) if self.has_own => OWN_NETS.hosts(number),
-            place => provider.assigned.hosts(place.number()),
+        let nets = |client: &DotsClient| -> Vec<IpAddr> {
+            let number = client.place.number();
+            match client.place {
+                Place::Host(_) if self.has_own => OWN_NETS.hosts(number).into(),
+                _ => {
+                    let assigned = self.assigned(provider);
+                    assigned
+                        .iter()
+                        .flat_map(|nets| nets.hosts(number))
+                        .collect()
+                }
+            }
         };
         let mut sources: Vec<_> = clients.flat_map(nets).collect();
         sources.sort_unstable();

@@ -33,9 +33,9 @@ pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
                 "iifname {link} {DOTS} {ip} saddr {source} {ip} daddr {server} counter name signalling_right accept\n"
             );
         }
-        let assigned = provider.assigned.of(version);
         let [attacker, visitor] = [ATTACKER_NETS, VISITOR_NETS].map(|nets| nets.of(version));
-        let mut customer = vec![assigned.to_string()];
+        let assigned = scenario.assigned(provider).into_iter();
+        let mut customer: Vec<_> = assigned.map(|nets| nets.of(version).to_string()).collect();
         customer.extend(scenario.has_own.then(|| OWN_NETS.of(version).to_string()));
         let attacked = customer.join(", ");
         if version == Version::V6 {

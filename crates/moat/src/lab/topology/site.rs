@@ -14,12 +14,7 @@ impl Topology {
         for (number, router) in (ON_LAN..).zip(scenario.routers) {
             self.cpe(number, router, scenario);
         }
-        let spaces = scenario.spaces();
-        let nets: Vec<_> = spaces
-            .iter()
-            .filter_map(|space| scenario.nets(*space))
-            .collect();
-        self.lan_host(VICTIM, VICTIM_NUMBER, &nets, scenario);
+        self.lan_host(VICTIM, VICTIM_NUMBER, &scenario.all_nets(), scenario);
         for client in scenario.clients {
             if let Place::Host(number) = client.place {
                 self.lan_host(client.name, number, &scenario.client_nets(client), scenario);
@@ -40,8 +35,11 @@ impl Topology {
         for (order, provider) in scenario.uplinks(router).enumerate() {
             let position = scenario.providers.iter().position(|one| one == provider);
             let table = FIRST_TABLE + position.unwrap_or_default();
+            for nets in scenario.assigned(provider) {
+                self.on_lan(node, ROUTER_LAN, ON_LAN, nets);
+                self.assigned(node, table, provider.uplink, nets);
+            }
             self.uplink(node, table, provider, order == 0);
-            self.on_lan(node, ROUTER_LAN, ON_LAN, provider.assigned);
             if scenario.has_own {
                 self.own_uplink(node, provider, order == 0);
             }
@@ -56,24 +54,28 @@ impl Topology {
         }
     }
 
+    /// Addresses of a provider: one is on the uplink, and what comes from any leaves by the table of that uplink.
+    fn assigned(&mut self, node: &'static str, table: usize, uplink: &str, nets: Nets) {
+        for version in VERSIONS {
+            let net = nets.of(version);
+            let address = format!("{} dev {uplink}", net.host(ON_UPLINK));
+            self.address(node, version, &address);
+            let rule = format!("rule add from {net} lookup {table} priority {table}");
+            self.ip(node, version, rule);
+        }
+    }
+
     fn uplink(&mut self, node: &'static str, table: usize, provider: &Provider, is_first: bool) {
         let uplink = provider.uplink;
         for (version, edge) in VERSIONS.into_iter().zip(provider.edge) {
-            let assigned = provider.assigned.of(version);
-            let source = assigned.host(ON_UPLINK);
+            let source = provider.assigned.of(version).host(ON_UPLINK);
             let default = format!("route add default via {edge} dev {uplink} src {source}");
-            self.address(node, version, &format!("{source} dev {uplink}"));
             self.ip(
                 node,
                 version,
                 format!("route add {edge} dev {uplink} src {source}"),
             );
             self.ip(node, version, format!("{default} table {table}"));
-            self.ip(
-                node,
-                version,
-                format!("rule add from {assigned} lookup {table} priority {table}"),
-            );
             if is_first {
                 self.ip(node, version, default);
             }

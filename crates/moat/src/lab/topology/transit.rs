@@ -5,7 +5,7 @@ use crate::lab::plan::{
     ATTACKER, ATTACKER_NETS, INTERNET, Nets, ON_UPLINK, OWN_NETS, SOURCES, VERSIONS, VISITOR,
     VISITOR_NETS, Version,
 };
-use crate::lab::scenario::{Provider, Router, Scenario};
+use crate::lab::scenario::{Known, Provider, Router, Scenario};
 
 /// Number of the core router in the networks behind it.
 const CORE: u8 = 1;
@@ -24,7 +24,7 @@ impl Topology {
         }
         for provider in scenario.providers {
             if let Some(router) = scenario.router_to(provider) {
-                self.access(provider, router, scenario.has_own);
+                self.access(provider, router, scenario);
             }
             let ruleset = edge::ruleset(scenario, provider);
             self.node(provider.node).nft += &ruleset;
@@ -104,26 +104,26 @@ impl Topology {
     }
 
     /// The link between an edge and the site.
-    fn access(&mut self, provider: &Provider, router: &Router, has_own: bool) {
+    fn access(&mut self, provider: &Provider, router: &Router, scenario: &Scenario) {
         let (edge, uplink) = (provider.node, provider.uplink);
         self.link(edge, uplink, router.node, uplink);
         for (version, address) in VERSIONS.into_iter().zip(provider.edge) {
-            let assigned = provider.assigned.of(version);
-            let site = assigned.host(ON_UPLINK);
-            self.address(edge, version, &format!("{address} dev {uplink}"));
+            // A DHCP server wants to be in the network that it serves.
+            let length = match version {
+                Version::V6 if scenario.known == Known::Discovered => "/64",
+                _ => "",
+            };
+            self.address(edge, version, &format!("{address}{length} dev {uplink}"));
+            let site = provider.assigned.of(version).host(ON_UPLINK);
+            let via = format!("via {site} dev {uplink}");
             self.ip(edge, version, format!("route add {site} dev {uplink}"));
-            self.ip(
-                edge,
-                version,
-                format!("route add {assigned} via {site} dev {uplink}"),
-            );
-            if has_own {
+            for assigned in scenario.assigned(provider) {
+                let assigned = assigned.of(version);
+                self.ip(edge, version, format!("route add {assigned} {via}"));
+            }
+            if scenario.has_own {
                 let own = OWN_NETS.of(version);
-                self.ip(
-                    edge,
-                    version,
-                    format!("route add {own} via {site} dev {uplink}"),
-                );
+                self.ip(edge, version, format!("route add {own} {via}"));
             }
         }
     }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::Failures;
 use crate::lab::agents::customer;
 use crate::lab::report::{Report, Request};
-use crate::lab::scenario::{Asked, DotsClient, Provider, Scenario, Space};
+use crate::lab::scenario::{Asked, DotsClient, Known, Provider, Scenario, Space};
 
 impl Failures {
     /// Every client asked exactly those whom it must ask, for exactly their addresses, and accounts for the others.
@@ -116,6 +116,20 @@ impl Failures {
                 format!("{name}: {} sessions failed", server.sessions_failed)
             });
             self.customers(scenario, provider, &server.customers);
+            let own = provider.pvd;
+            let is_own = |name: &&String| {
+                name.strip_suffix(own)
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            };
+            for name in server.names_asked.iter().filter(|name| !is_own(name)) {
+                self.unless(false, || {
+                    format!("{}: its name server was asked for {name}", server.server)
+                });
+            }
+            self.unless(
+                scenario.known == Known::Written || !server.names_asked.is_empty(),
+                || format!("{}: its name server was asked for nothing", server.server),
+            );
         }
     }
 
@@ -147,6 +161,11 @@ pub(in crate::lab) fn mitigates_right(
     let must = must.map(|one| expected(scenario, one.spaces)).collect();
     let has: Option<Vec<_>> = mitigations.iter().map(|one| hosts(one)).collect();
     has.is_some_and(|has| same(has, must))
+}
+
+/// Whether these targets are these addresses.
+pub(in crate::lab) fn are_hosts(targets: &[String], addresses: &[IpAddr]) -> bool {
+    hosts(targets) == Some(addresses.iter().copied().collect())
 }
 
 /// The victim's addresses in these spaces.

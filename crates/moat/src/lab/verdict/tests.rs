@@ -51,6 +51,7 @@ fn good() -> (&'static Scenario, Report) {
         sessions_failed: 0,
         accepted: accepted.into(),
         refused: 0,
+        names_asked: Vec::new(),
     };
     let [fixed, mobile] = scenario.providers else {
         panic!("two providers")
@@ -85,7 +86,7 @@ fn a_run_in_which_all_is_as_it_must_be_has_no_failures() {
 #[test]
 fn each_deviation_is_a_failure_in_words() {
     type Spoil = fn(&mut Report);
-    let cases: [(Spoil, &str); 31] = [
+    let cases: [(Spoil, &str); 32] = [
         (|report| report.alarm_to_drop_ms = None, "did not stop"),
         (
             |report| report.alarm_to_drop_ms = Some(-1.0),
@@ -193,6 +194,10 @@ fn each_deviation_is_a_failure_in_words() {
         (
             |report| report.servers[1].accepted = 1,
             "dots.mobile.example: accepted 1",
+        ),
+        (
+            |report| report.servers[1].names_asked = vec!["dots.fixed.example".to_owned()],
+            "dots.mobile.example: its name server was asked for dots.fixed.example",
         ),
         (
             |report| report.servers[1].refused = 1,
