@@ -15,11 +15,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dots::identifiers::Mid;
 use dots::target::{Target, TargetPrefix};
 use pvd::{ProvisioningDomain, PvdSet};
 
 use super::association::Association;
+use super::mids;
 use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Ways};
@@ -91,7 +91,7 @@ impl<C: Connector> Client<C> {
                 }
                 let start = match self.known.remove(&id) {
                     Some(record) => (record.cuid, record.reserved_mid),
-                    None => (self.connector.cuid(&id), Mid(1)),
+                    None => (self.connector.cuid(&id), mids::first(now)),
                 };
                 let (known, seed) = (configured.clone(), self.seeds.u64(..));
                 let association = Association::new(now, domain, server, start, known, seed);

@@ -2,8 +2,17 @@
 
 use dots::identifiers::Mid;
 
+use crate::time::Now;
+
 /// Mids are made durable in blocks of this size, so that no request waits for the disk.
 const BLOCK: u32 = 64;
+
+/// The first mid at a server that nothing is known of. The server may remember an earlier life of this
+/// client, whose mids were lower than the seconds since 1970 unless it asked more than once a second.
+pub(super) fn first(now: Now) -> Mid {
+    let unix = u32::try_from(now.unix).unwrap_or(u32::MAX);
+    Mid(unix % Mid::ROLLOVER.0)
+}
 
 /// Gives out mids: strictly increasing, also over restarts.
 #[derive(Debug)]

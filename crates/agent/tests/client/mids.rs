@@ -145,7 +145,21 @@ fn a_stored_request_keeps_later_numbers_above_its_own() {
         next_mid(&mut rig);
     }
     rig.granted(600, 600);
-    rig.associations.clear();
+    for record in rig.associations.values_mut() {
+        record.reserved_mid = Mid(1);
+    }
     rig.restart();
     assert_eq!(next_mid(&mut rig), 11);
+}
+
+/// Covers: S-015. The server may know the client from before it lost its state, or under another name
+/// of the PvD: a mid of that time means something else there.
+#[test]
+fn a_client_without_memory_does_not_begin_where_an_earlier_one_did() {
+    let mut rig = Rig::new();
+    rig.associations.clear();
+    rig.restart();
+    rig.take();
+    let id = rig.mitigate(&[FIXED_HOST], 600);
+    assert_eq!(u64::from(rig.parts(id)[0].mid.0), rig.now().unix);
 }

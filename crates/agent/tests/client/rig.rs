@@ -100,7 +100,10 @@ impl Rig {
                     unix: EPOCH,
                 },
                 pvds.clone(),
-                Snapshot::default(),
+                Snapshot {
+                    associations: first_mids(&pvds),
+                    ..Snapshot::default()
+                },
             ),
             pvds,
             start,
@@ -378,6 +381,24 @@ impl Rig {
         assert_eq!(parts.len(), 1);
         parts[0].state.clone()
     }
+}
+
+/// As after a life in which nothing was asked: mids that are easy to read begin at 1.
+fn first_mids(pvds: &PvdSet) -> Vec<AssociationRecord> {
+    let servers = pvds.iter().flat_map(|domain| {
+        let servers = domain.dots_servers.iter();
+        servers.map(move |server| AssociationId {
+            pvd: domain.id.clone(),
+            server: server.name.clone(),
+        })
+    });
+    servers
+        .map(|association| AssociationRecord {
+            cuid: association.pvd.to_string().parse().unwrap(),
+            association,
+            reserved_mid: Mid(1),
+        })
+        .collect()
 }
 
 pub(crate) fn target(prefixes: &[&str]) -> Target {

@@ -124,10 +124,21 @@ impl Connector for OpensslConnector {
     }
 
     fn cuid(&self, association: &AssociationId) -> Cuid {
-        self.identity(association).map_or_else(
-            || Cuid::from_spki_sha256(&[0; 32]),
-            |identity| identity.cuid.clone(),
-        )
+        let Some(identity) = self.identity(association) else {
+            return Cuid::from_spki_sha256(&[0; 32]);
+        };
+        // One server for several PvDs would take equal mids for one request (RFC 9132 §4.4.1.1).
+        let mut others = self.identities.iter();
+        let is_shared = others.any(|(other, its)| {
+            other.server == association.server
+                && other.pvd < association.pvd
+                && its.cuid == identity.cuid
+        });
+        if is_shared {
+            let name = format!("{} {}", identity.cuid, association.pvd);
+            return Cuid::from_spki_sha256(&openssl::sha::sha256(name.as_bytes()));
+        }
+        identity.cuid.clone()
     }
 
     fn parameters(&self) -> &SessionParameters {
