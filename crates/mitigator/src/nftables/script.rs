@@ -20,6 +20,11 @@ use crate::{Filter, FilterId};
 /// together.
 const PRIORITY_RAW: i32 = -300;
 
+/// nft looks through a map for each element that it deletes from it. Beyond this product of both
+/// numbers the map is emptied and filled again in the same transaction, or a change of one customer
+/// would keep those of all others waiting for minutes.
+const MOST_DELETIONS_BY_ELEMENTS: usize = 100_000;
+
 pub(super) type Filters = BTreeMap<FilterId, Filter>;
 
 pub(super) struct Script<'a> {
@@ -272,8 +277,13 @@ impl<'a> Script<'a> {
             };
             let map = family.dispatch_map(band);
             let gone = differing(old, new);
-            self.elements("delete", &map, gone.iter().map(|(piece, _)| piece.to_nft()));
-            let come = differing(new, old);
+            let come = if gone.len().saturating_mul(old.len()) > MOST_DELETIONS_BY_ELEMENTS {
+                self.object("flush map", &map, "");
+                new.iter().map(|(piece, to)| (*piece, *to)).collect()
+            } else {
+                self.elements("delete", &map, gone.iter().map(|(piece, _)| piece.to_nft()));
+                differing(new, old)
+            };
             let leads = |(piece, to): &(Piece, IpNet)| {
                 format!("{} : jump {}", piece.to_nft(), names::group_chain(to))
             };
@@ -327,4 +337,59 @@ pub(super) fn families(filter: &Filter) -> BTreeSet<Family> {
 pub(super) fn list(elements: impl Iterator<Item = String>) -> Option<String> {
     let text = elements.collect::<Vec<_>>().join(", ");
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Filters `numbers`, each with 100 prefixes.
+    fn filters(numbers: std::ops::Range<u16>) -> Filters {
+        let filter = |number: u16| {
+            let id: FilterId = format!("m{number}").parse().expect("an identifier");
+            let prefix = |host| {
+                let prefix = format!("2001:db8:{number:x}:{host:x}::/80");
+                prefix.parse().expect("a prefix")
+            };
+            let filter = Filter {
+                id: id.clone(),
+                prefixes: (0..100).map(prefix).collect(),
+                port_ranges: Vec::new(),
+                protocols: Vec::new(),
+            };
+            (id, filter)
+        };
+        numbers.map(filter).collect()
+    }
+
+    /// What nft has to look through for the deletions in the change from one state to another.
+    fn looked_through(old: &Filters, new: &Filters) -> usize {
+        let (config, places) = (NftablesConfig::default(), Places::default());
+        let mut script = Script::new(&config, &places);
+        script.change((old, &places), new);
+        let deletions = script
+            .as_str()
+            .lines()
+            .filter(|line| line.starts_with("delete element"));
+        let deleted: usize = deletions.map(|line| line.split(',').count()).sum();
+        deleted
+            * Dispatch::new(old.values())
+                .pieces
+                .values()
+                .map(BTreeMap::len)
+                .sum::<usize>()
+    }
+
+    ///
+    #[test]
+    fn what_nft_looks_through_is_bounded_however_much_one_customer_replaces() {
+        let (old, replaced) = (filters(0..90), filters(8..98));
+        assert_eq!(
+            looked_through(&old, &replaced),
+            0,
+            "the map is emptied at once"
+        );
+        // A small change does not write a large map anew.
+        assert_eq!(looked_through(&filters(0..5), &filters(0..4)), 100 * 500);
+    }
 }

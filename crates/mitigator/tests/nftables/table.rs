@@ -149,6 +149,34 @@ fn many_changes_of_dropping_filters_lead_to_the_table_that_a_fresh_start_makes()
     isolated(|| many_changes(&Action::Drop))
 }
 
+/// Deleting so many elements one by one from so many takes nft far longer than writing all anew.
+#[test]
+fn a_large_map_that_changes_much_is_written_anew_and_holds_what_it_should() -> Outcome {
+    isolated(|| {
+        let wanted = |name: &str, hosts: std::ops::Range<u16>| {
+            let prefixes: Vec<_> = hosts
+                .map(|host| format!("198.18.{}.{}/32", host >> 8, host & 0xff))
+                .collect();
+            let prefixes: Vec<_> = prefixes.iter().map(String::as_str).collect();
+            filter(name, &prefixes, &[], &[])
+        };
+        let around = filter("around", &["198.18.0.0/15"], &[], &[]);
+        let mut nftables = dropping();
+        nftables.reconcile(&[around.clone(), wanted("a", 0..500), wanted("b", 500..1000)])?;
+        nftables.apply(&[
+            FilterChange::Withdraw(id("a")),
+            FilterChange::Enforce(wanted("c", 900..1200)),
+        ])?;
+        let all = [around, wanted("b", 500..1000), wanted("c", 900..1200)];
+        let (is, should) = (snapshot("moat")?, rebuilt(&Action::Drop, &all)?);
+        assert!(
+            format!("{is:?}") == format!("{should:?}"),
+            "the table is not what a fresh start makes"
+        );
+        Ok(())
+    })
+}
+
 #[test]
 fn other_tables_are_never_touched() -> Outcome {
     isolated(|| {

@@ -22,6 +22,31 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// The changes of one customer, or of all.
+#[derive(Debug, Default)]
+struct Part {
+    /// What is to come into force.
+    enforced: Vec<Enforcement>,
+    changes: Vec<FilterChange>,
+    /// How much there is to do.
+    prefixes: usize,
+}
+
+/// Why the mitigator did not follow, and what is not in force therefore.
+type Unfollowed = (MitigatorError, Vec<Enforcement>);
+
+impl Part {
+    fn of_all(parts: &[Self]) -> Self {
+        let enforced = parts.iter().flat_map(|part| part.enforced.iter().cloned());
+        let changes = parts.iter().flat_map(|part| part.changes.iter().cloned());
+        Self {
+            enforced: enforced.collect(),
+            changes: changes.collect(),
+            prefixes: parts.iter().map(|part| part.prefixes).sum(),
+        }
+    }
+}
+
 /// Keeps the mitigator at what is promised.
 #[derive(Debug)]
 pub(super) struct Enforcer<M> {
@@ -97,40 +122,72 @@ impl<M: Mitigator> Enforcer<M> {
     }
 
     fn apply(&mut self, scopes: Vec<Scope>) {
-        let mut those = Vec::new();
-        let mut changes = Vec::new();
+        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
         for scope in scopes {
+            let (Scope::Enforce(enforcement, _) | Scope::Withdraw(enforcement)) = &scope;
+            let part = parts.entry(enforcement.key.customer.clone()).or_default();
             match scope {
                 Scope::Enforce(enforcement, target) => {
-                    those.push(enforcement.clone());
+                    part.enforced.push(enforcement.clone());
                     if let Some(filter) = self.want(enforcement, &target) {
-                        changes.push(FilterChange::Enforce(filter));
+                        part.prefixes += filter.prefixes.len();
+                        part.changes.push(FilterChange::Enforce(filter));
                     }
                 }
                 Scope::Withdraw(enforcement) => {
-                    those.retain(|other| *other != enforcement);
+                    part.enforced.retain(|other| *other != enforcement);
                     if let Some(id) = filter_id(&enforcement) {
-                        self.wanted.remove(&id);
-                        changes.push(FilterChange::Withdraw(id));
+                        let before = self.wanted.remove(&id);
+                        part.prefixes += before.map_or(0, |(_, filter)| filter.prefixes.len());
+                        part.changes.push(FilterChange::Withdraw(id));
                     }
                 }
             }
         }
+        let parts: Vec<Part> = parts.into_values().collect();
+        let whole = Part::of_all(&parts);
         // What failed before is not among these changes, so everything is brought in order.
         let followed = if self.in_disorder {
-            self.repair()
+            self.repair().map_err(|error| (error, whole.enforced))
         } else {
-            self.mitigator
-                .apply(&changes)
-                .map(|()| self.tell(Input::Enforced(those.clone())))
+            match self.follow(whole) {
+                Err((MitigatorError::TimedOut { .. }, _)) if parts.len() > 1 => {
+                    self.follow_one_by_one(parts)
+                }
+                followed => followed,
+            }
         };
-        if let Err(error) = followed {
+        if let Err((error, those)) = followed {
             tracing::error!(%error, "the filter does not follow; it is tried again");
             self.in_disorder = true;
             // What was in force before still is.
             if !those.is_empty() {
                 self.tell(Input::NotEnforced(those));
             }
+        }
+    }
+
+    /// What one customer asks for, nft could not do in time: the smallest first, and whatever comes
+    /// after the first that takes too long again has to wait.
+    fn follow_one_by_one(&mut self, mut parts: Vec<Part>) -> Result<(), Unfollowed> {
+        parts.sort_by_key(|part| part.prefixes);
+        let mut parts = parts.into_iter();
+        while let Some(part) = parts.next() {
+            if let Err((error, mut those)) = self.follow(part) {
+                those.extend(parts.flat_map(|part| part.enforced));
+                return Err((error, those));
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, part: Part) -> Result<(), Unfollowed> {
+        match self.mitigator.apply(&part.changes) {
+            Ok(()) => {
+                self.tell(Input::Enforced(part.enforced));
+                Ok(())
+            }
+            Err(error) => Err((error, part.enforced)),
         }
     }
 

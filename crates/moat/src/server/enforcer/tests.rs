@@ -13,6 +13,8 @@ use crate::server::inputs::{Waiting, queue};
 #[derive(Debug, Clone, Default)]
 struct Filters {
     hangs: Arc<Mutex<bool>>,
+    /// Changes of this filter take too long.
+    too_slow: Option<FilterId>,
     counters: Arc<Mutex<BTreeMap<FilterId, Dropped>>>,
 }
 
@@ -22,19 +24,29 @@ impl Filters {
     }
 
     fn answer(&self) -> Result<(), MitigatorError> {
-        if !*self.hangs.lock().unwrap() {
-            return Ok(());
+        match *self.hangs.lock().unwrap() {
+            false => Ok(()),
+            true => Err(timed_out()),
         }
-        Err(MitigatorError::TimedOut {
-            program: "nft".into(),
-            limit: INTERVAL,
-        })
+    }
+}
+
+fn timed_out() -> MitigatorError {
+    MitigatorError::TimedOut {
+        program: "nft".into(),
+        limit: INTERVAL,
     }
 }
 
 impl Mitigator for Filters {
-    fn apply(&mut self, _: &[FilterChange]) -> Result<(), MitigatorError> {
-        self.answer()
+    fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError> {
+        let is_slow = |change: &FilterChange| {
+            matches!(change, FilterChange::Enforce(filter) if self.too_slow.as_ref() == Some(&filter.id))
+        };
+        match changes.iter().any(is_slow) {
+            true => Err(timed_out()),
+            false => self.answer(),
+        }
     }
 
     fn reconcile(&mut self, _: &[Filter]) -> Result<Reconciled, MitigatorError> {
@@ -94,6 +106,36 @@ fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
         mids.sort_unstable();
     }
     assert_eq!(last, [(true, vec![2, 3, 4])]);
+}
+
+///
+#[test]
+fn what_one_customer_asks_for_and_takes_too_long_keeps_no_other_waiting() {
+    let (inputs, waiting) = queue();
+    let of = |customer: &str, mid| {
+        let mut enforcement = first(mid);
+        customer.clone_into(&mut enforcement.key.customer);
+        enforcement
+    };
+    let prefixes = |count| Target {
+        prefixes: vec!["192.0.2.1/32".parse().unwrap(); count],
+        ..Target::default()
+    };
+    let filters = Filters {
+        too_slow: filter_id(&of("branch", 1)),
+        ..Filters::default()
+    };
+    let mut enforcer = Enforcer::new(filters, inputs);
+    enforcer.apply(vec![
+        Scope::Enforce(of("branch", 1), prefixes(2)),
+        Scope::Enforce(of("branch", 2), prefixes(2)),
+        Scope::Enforce(of("annex", 3), prefixes(5)),
+        Scope::Enforce(of("home", 4), prefixes(1)),
+    ]);
+    assert_eq!(told(&waiting), [(true, vec![4]), (false, vec![1, 2, 3])]);
+    // All is brought in order at once when there is time for it.
+    enforcer.look_after();
+    assert_eq!(told(&waiting).len(), 1);
 }
 
 #[test]
