@@ -13,17 +13,25 @@ pub const MAX_CLIENT_IDENTIFIER_BYTES: usize = 250;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentifierError {
     /// Nothing there (RFC 9132 §4.4.1.1 calls the whole request invalid then).
-    #[error("empty")]
+    #[error("is empty")]
     Empty,
     /// More bytes than the identifier may have.
-    #[error("longer than {limit} bytes")]
+    #[error("is longer than {limit} bytes")]
     TooLong {
         /// Most bytes that the identifier may have.
         limit: usize,
     },
-    /// A character that could not be shown in a log.
-    #[error("contains a control character")]
+    /// A character that could not be shown in a log, or would change how the rest is shown.
+    #[error("contains a control or formatting character")]
     ControlCharacter,
+}
+
+/// Whether a character can be shown as it is: none that controls a terminal, is invisible, or turns
+/// round the direction in which the text around it is shown.
+pub fn is_showable(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 pub(crate) fn check_text(text: &str, limit: usize) -> Result<(), IdentifierError> {
@@ -31,7 +39,7 @@ pub(crate) fn check_text(text: &str, limit: usize) -> Result<(), IdentifierError
         Err(IdentifierError::Empty)
     } else if text.len() > limit {
         Err(IdentifierError::TooLong { limit })
-    } else if text.chars().any(char::is_control) {
+    } else if !text.chars().all(is_showable) {
         Err(IdentifierError::ControlCharacter)
     } else {
         Ok(())
@@ -57,7 +65,7 @@ macro_rules! serde_as_text {
 }
 pub(crate) use serde_as_text;
 
-/// A non-empty text of bounded length without control characters.
+/// A non-empty text of bounded length that can be shown.
 macro_rules! text_identifier {
     ($(#[$doc:meta])* $name:ident, $limit:expr) => {
         $(#[$doc])*

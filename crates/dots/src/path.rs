@@ -97,7 +97,7 @@ pub enum ParameterError {
     #[error("{0} is not a number from 0 to 4294967295")]
     NotANumber(Parameter),
     /// Not an identifier.
-    #[error("{parameter} is {error}")]
+    #[error("{parameter} {error}")]
     Identifier {
         /// Which one.
         parameter: Parameter,

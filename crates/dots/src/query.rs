@@ -1,6 +1,6 @@
 //! Uri-Query of a GET on `mitigate`: which part of the status is wanted (RFC 9132 §4.4.2, Table 2).
 
-use crate::mitigation::{MitigationReport, MitigationStatus};
+use crate::mitigation::MitigationStatus;
 
 /// The `c` parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,13 +53,12 @@ impl Content {
         }
     }
 
-    /// The part of a report that is wanted.
-    pub fn of(self, report: MitigationReport) -> MitigationReport {
-        let part = match self {
-            Self::Config => MitigationStatus::config_only,
-            Self::NonConfig => MitigationStatus::non_config_only,
-            Self::All => return report,
-        };
-        MitigationReport(report.0.into_iter().map(part).collect())
+    /// The part of an entry of a report that is wanted.
+    pub fn of(self, entry: MitigationStatus) -> MitigationStatus {
+        match self {
+            Self::Config => entry.config_only(),
+            Self::NonConfig => entry.non_config_only(),
+            Self::All => entry,
+        }
     }
 }

@@ -155,6 +155,25 @@ fn identifiers_are_printable() {
         "a\nb".parse::<Cuid>(),
         Err(IdentifierError::ControlCharacter)
     );
+    for hidden in [
+        "a\u{202e}b",
+        "\u{200b}",
+        "a\u{2028}",
+        "\u{2066}b",
+        "\u{feff}",
+    ] {
+        assert_eq!(
+            hidden.parse::<Cuid>(),
+            Err(IdentifierError::ControlCharacter),
+            "{hidden:?}"
+        );
+    }
+    let path = [".well-known", "dots", "mitigate", "cuid=a\u{202e}b"];
+    assert_eq!(
+        Resource::parse(path).unwrap_err().to_string(),
+        "Uri-Path: cuid contains a control or formatting character"
+    );
     assert_eq!("".parse::<Cuid>(), Err(IdentifierError::Empty));
+    assert!("caf\u{e9}-\u{5d0}".parse::<Cuid>().is_ok());
     assert!("a".repeat(250).parse::<Cuid>().is_ok());
 }

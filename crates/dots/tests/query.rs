@@ -74,8 +74,34 @@ fn each_part_has_what_the_other_has_not_and_both_say_mid_status_and_lifetime() {
         (Content::NonConfig, &non_config),
         (Content::All, &all),
     ] {
-        let selected = content.of(report(&all));
-        assert_eq!(selected, report(part));
+        assert_eq!(content.of(all.clone()), *part);
+        let selected = report(part);
         assert_eq!(MitigationReport::decode(&selected.encode()), Ok(selected));
     }
+}
+
+///
+#[test]
+fn a_report_that_gets_too_long_is_put_together_no_further() {
+    let entry = MitigationStatus {
+        mid: Mid(1),
+        target: Target::default(),
+        trigger_mitigation: Some(true),
+        mitigation_start: None,
+        status: Status::AttackMitigationInProgress,
+        lifetime: RemainingLifetime::Indefinite,
+        counters: DroppedCounters::default(),
+        conflict: None,
+    };
+    let whole = MitigationReport(vec![entry.clone(); 3]).encode();
+    let mut looked_at = 0;
+    let mut encode = |limit| {
+        looked_at = 0;
+        let entries = std::iter::repeat_n(entry.clone(), 3).inspect(|_| looked_at += 1);
+        (MitigationReport::encode_up_to(limit, entries), looked_at)
+    };
+    assert_eq!(encode(whole.len()), (Some(whole.clone()), 3));
+    assert_eq!(encode(whole.len() - 1).0, None);
+    assert_eq!(encode(whole.len() / 3), (None, 2));
+    assert_eq!(encode(1), (None, 1));
 }

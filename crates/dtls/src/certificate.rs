@@ -83,12 +83,20 @@ fn subject(name: &X509NameRef) -> String {
         text.push_str(entry.object().nid().short_name().unwrap_or("?"));
         text.push('=');
         text.extend(value.chars().map(|char| {
-            if char.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
+            if is_showable(char) {
                 char
+            } else {
+                char::REPLACEMENT_CHARACTER
             }
         }));
     }
     text
+}
+
+/// Whether a character of a name can be shown as it is: none that controls a terminal, is invisible,
+/// or turns round the direction in which the text around it is shown.
+pub(crate) fn is_showable(character: char) -> bool {
+    !character.is_control()
+        && !matches!(character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -28,6 +28,10 @@ pub enum CloseReason {
     /// [`crate::Session::close`] was called.
     #[error("closed by this side")]
     Local,
+    /// Another session took its place at the peer's address. The peer, which may be somebody else by
+    /// now, was not told.
+    #[error("another session took its place")]
+    Superseded,
     /// The peer sent close_notify.
     #[error("closed by the peer")]
     PeerClosed,

@@ -13,6 +13,7 @@ use openssl::sha::sha256;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef};
 
 use crate::ConfigError;
+use crate::certificate::is_showable;
 
 /// The longest identity in octets: what RFC 4279 §5.3 asks to support. In TLS 1.3 tickets and identities come in one
 /// list, and OpenSSL's tickets are longer than this.
@@ -24,16 +25,16 @@ const MAX_KEY: usize = 256;
 /// The length of the key that stands in for that of an unknown identity.
 const DECOY: usize = 32;
 
-/// The name of a pre-shared key: 1 to 128 octets of UTF-8 without control characters (RFC 4279 §5.1).
+/// The name of a pre-shared key: 1 to 128 octets of UTF-8 that can be shown (RFC 4279 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PskIdentity(String);
 
 impl PskIdentity {
     /// # Errors
-    /// [`ConfigError::PskIdentity`] if `identity` is empty, too long or has control characters.
+    /// [`ConfigError::PskIdentity`] if `identity` is empty, too long, or has control or formatting characters.
     pub fn new(identity: impl Into<String>) -> Result<Self, ConfigError> {
         let identity = identity.into();
-        if (1..=MAX_IDENTITY).contains(&identity.len()) && !identity.chars().any(char::is_control) {
+        if (1..=MAX_IDENTITY).contains(&identity.len()) && identity.chars().all(is_showable) {
             Ok(Self(identity))
         } else {
             Err(ConfigError::PskIdentity { identity })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coap::{Code, Delivery, OptionNumber, Options, Request, Response};
-use dots::identifiers::{Cuid, Mid};
+use dots::identifiers::{Cuid, Mid, is_showable};
 use dots::mitigation::{ConflictCause, ConflictInformation, Granted, MitigationReport, Refusal};
 use dots::path::Resource;
 use dots::query::Content;
@@ -163,7 +163,7 @@ fn refused(response: &Response) -> PutAnswer {
 pub(super) fn diagnostic(response: &Response) -> String {
     String::from_utf8_lossy(&response.payload)
         .chars()
-        .filter(|character| !character.is_control())
+        .filter(|character| is_showable(*character))
         .take(LONGEST_DIAGNOSTIC)
         .collect()
 }

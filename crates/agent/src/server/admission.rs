@@ -12,7 +12,7 @@ use super::lifecycle::Expiry;
 use super::mitigation::{Mitigation, Progress};
 use super::outcome::Outcome;
 use super::record::{Identity, MitigationKey, MitigationRecord, Standing};
-use super::request::{Answer, bad_request, conflict};
+use super::request::{Answer, bad_request, conflict, parts_of};
 use super::resources::{ClientKey, ClientResources};
 use super::scope::Scope;
 use super::waiting::Pending;
@@ -58,6 +58,7 @@ impl Server {
             return Err(refusal);
         }
         let told = asked.attack_status.filter(|_| is_update);
+        self.spend_on_parts(now, &identity.customer, parts_of(&asked.target))?;
         let answer = self.decide(now, identity, mid, asked)?;
         if let Some(attack_status) = told {
             self.act(Action::Decided(Outcome::Efficacy { key, attack_status }));

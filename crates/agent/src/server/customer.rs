@@ -69,7 +69,7 @@ impl Customers {
     }
 
     /// The name under which the holder of a validated credential is a customer.
-    pub(super) fn identify(&self, peer: &Peer) -> Option<&str> {
+    pub fn identify(&self, peer: &Peer) -> Option<&str> {
         match &peer.credential {
             Credential::Certificate {
                 dns_names,

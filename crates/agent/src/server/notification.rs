@@ -10,11 +10,6 @@ use super::{Action, Server};
 use crate::content;
 use crate::time::Now;
 
-/// No entry of a report is shorter, in bytes.
-const SHORTEST_ENTRY: usize = 8;
-/// No target-prefix in a report is shorter, in bytes.
-const SHORTEST_PREFIX: usize = 5;
-
 impl Server {
     /// Tells the observers whose turn it is how what they look at stands, and for the last time
     /// what is over. When nothing is left to look at, or it cannot be shown any more, their
@@ -69,32 +64,23 @@ pub(super) fn represent(
     ended: &[MitigationStatus],
     max_body: usize,
 ) -> Result<Response, Response> {
-    let entries = found.len() + ended.len();
-    if entries == 0 {
+    if found.is_empty() && ended.is_empty() {
         return Err(content::diagnostic(
             Code::NOT_FOUND,
             "there is no such mitigation of this client",
         ));
     }
-    let prefixes = found
-        .iter()
-        .map(|each| each.record.request.target.prefixes.len());
-    let shortest = entries * SHORTEST_ENTRY;
-    let shortest_with_scope = shortest + prefixes.sum::<usize>() * SHORTEST_PREFIX;
-    let encode = |statuses: Vec<MitigationStatus>| {
-        let report = MitigationReport(statuses.into_iter().chain(ended.iter().cloned()).collect());
-        content.of(report).encode()
+    // What does not fit is put together no further.
+    let encode = |status: fn(&Mitigation, Now) -> MitigationStatus| {
+        let found = found.iter().map(|each| status(each, now));
+        let entries = found.chain(ended.iter().cloned());
+        MitigationReport::encode_up_to(max_body, entries.map(|entry| content.of(entry)))
     };
-    // What cannot fit is not even put together.
-    let with_scope = (shortest_with_scope <= max_body && content != Content::NonConfig)
-        .then(|| encode(found.iter().map(|each| each.status(now)).collect()))
-        .filter(|payload| payload.len() <= max_body);
-    let without_scope = || {
-        (shortest <= max_body)
-            .then(|| encode(found.iter().map(|each| each.status_alone(now)).collect()))
-            .filter(|payload| payload.len() <= max_body)
+    let with_scope = match content {
+        Content::NonConfig => None,
+        Content::Config | Content::All => encode(Mitigation::status),
     };
-    match with_scope.or_else(without_scope) {
+    match with_scope.or_else(|| encode(Mitigation::status_alone)) {
         Some(payload) => Ok(content::body(Code::CONTENT, payload)),
         None => Err(content::diagnostic(
             Code::INTERNAL_SERVER_ERROR,

@@ -127,3 +127,26 @@ pub enum Outcome {
         key: MitigationKey,
     },
 }
+
+impl Outcome {
+    /// The customer that caused it, if one did.
+    pub fn customer(&self) -> Option<&str> {
+        match self {
+            Self::Accepted { key, .. }
+            | Self::Refreshed { key, .. }
+            | Self::Efficacy { key, .. }
+            | Self::Withdrawn { key }
+            | Self::Deactivated { key, .. }
+            | Self::Reactivated { key }
+            | Self::NotOwned { key, .. }
+            | Self::AddressNotOwned { key, .. }
+            | Self::Moved { key, .. }
+            | Self::Ignored { key } => Some(&key.customer),
+            Self::TooManySessions { customer, .. } | Self::Redirected { customer, .. } => {
+                Some(customer)
+            }
+            Self::Refused { customer, .. } => customer.as_deref(),
+            Self::NoCustomer { .. } | Self::NotResolved { .. } => None,
+        }
+    }
+}

@@ -8,8 +8,10 @@ use dots::identifiers::Mid;
 use dots::mitigation::{ConflictInformation, Refusal};
 use dots::path::{PathError, Resource};
 use dots::query::Content;
+use dots::target::Target;
 
 use super::clients::Client;
+use super::mitigation::Mitigation;
 use super::notification::represent;
 use super::observation::ObserverLimits;
 use super::outcome::Outcome;
@@ -23,6 +25,9 @@ use crate::time::Now;
 
 /// For how many seconds a customer that asks too often is sent away at most.
 const LONGEST_WAIT: u64 = 3;
+
+/// So many mitigations, prefixes, ports, protocols and names take what one more request does.
+const PARTS_OF_A_REQUEST: usize = 16;
 
 /// What comes of a request that is not refused.
 #[derive(Debug)]
@@ -93,7 +98,7 @@ impl Server {
             return Err(bad_request(&error.to_string()));
         }
         let client = self.authorised(session)?;
-        self.check_budget(now, &client.0)?;
+        self.spend(now, &client.0, 1)?;
         match resource_of(request) {
             Ok(Resource::Mitigate { cuid, mid, .. }) => {
                 // A cdid from a peer that is no trusted gateway is not looked at (RFC 9132 §4.4.1.2).
@@ -156,8 +161,20 @@ impl Server {
             })
     }
 
-    /// A customer that asks too often is told when to come back before anything is looked at.
-    fn check_budget(&mut self, now: Now, customer: &str) -> Result<(), Response> {
+    /// What a request takes beyond others that names so many parts, or asks for them.
+    pub(super) fn spend_on_parts(
+        &mut self,
+        now: Now,
+        customer: &str,
+        parts: usize,
+    ) -> Result<(), Response> {
+        let requests = u32::try_from(parts / PARTS_OF_A_REQUEST).unwrap_or(u32::MAX);
+        self.spend(now, customer, requests)
+    }
+
+    /// A customer that asks too often, or for too much, is told when to come back before anything is
+    /// looked at.
+    fn spend(&mut self, now: Now, customer: &str, requests: u32) -> Result<(), Response> {
         let now = now.monotonic;
         let (rate, burst) = (self.policy.requests_per_second, self.policy.request_burst);
         let budget = match self.budgets.get_mut(customer) {
@@ -167,7 +184,7 @@ impl Server {
                 .entry(customer.to_owned())
                 .or_insert(RequestBudget::new(now)),
         };
-        budget.take(now, rate, burst).map_err(|wait| {
+        budget.take(now, rate, burst, requests).map_err(|wait| {
             let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, "too many requests");
             let seconds = wait.as_secs().saturating_add(1).min(LONGEST_WAIT);
             let max_age = u32::try_from(seconds).unwrap_or(u32::MAX);
@@ -193,6 +210,12 @@ impl Server {
         let queries: Result<Vec<&str>, _> = request.options.uri_query().collect();
         let queries = queries.map_err(|_| bad_request("the Uri-Query is not UTF-8"))?;
         let part = Content::parse(queries).map_err(|error| bad_request(&error.to_string()))?;
+        let shown = |mitigation: &Mitigation| match part {
+            Content::NonConfig => 1,
+            Content::Config | Content::All => 1 + parts_of(&mitigation.record.request.target),
+        };
+        let parts = self.mitigations.of_client(identity, mid).map(shown);
+        self.spend_on_parts(now, &identity.customer, parts.sum())?;
         let found: Vec<_> = self.mitigations.of_client(identity, mid).collect();
         let mut response =
             represent(now, part, &found, &[], self.policy.max_body).inspect_err(|_| {
@@ -234,6 +257,16 @@ impl Server {
         }
         content::empty(Code::DELETED)
     }
+}
+
+/// How much there is to do for a target.
+pub(super) fn parts_of(target: &Target) -> usize {
+    target.prefixes.len()
+        + target.port_ranges.len()
+        + target.protocols.len()
+        + target.fqdns.len()
+        + target.uris.len()
+        + target.aliases.len()
 }
 
 pub(super) fn bad_request(text: &str) -> Response {

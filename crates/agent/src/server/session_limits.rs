@@ -1,7 +1,9 @@
 //! How many sessions the network may make a server hold (RFC 9132 §11).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
+
+use super::SessionId;
 
 /// How many sessions the network may make a server hold. A source is an IPv4 address or an IPv6
 /// prefix of 64 bits, of which one host may take all addresses.
@@ -13,7 +15,7 @@ pub struct SessionLimits {
     pub sessions_per_source: usize,
     /// In their handshake. One more takes the place of the oldest.
     pub handshakes: usize,
-    /// In their handshake with one source.
+    /// In their handshake with one source. One more takes the place of the oldest of that source.
     pub handshakes_per_source: usize,
 }
 
@@ -22,8 +24,7 @@ impl SessionLimits {
     pub const HANDSHAKES_PER_SOURCE: usize = 16;
 }
 
-/// The server holds as many sessions as it may: in all, with this source, or in their handshake
-/// with it.
+/// The server holds as many sessions as it may: in all, or with this source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no more sessions from {source_address}: the limit is {limit}")]
 pub struct TooManySessions {
@@ -34,10 +35,11 @@ pub struct TooManySessions {
 }
 
 /// What one source has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Share {
     pub(super) sessions: usize,
-    pub(super) handshakes: usize,
+    /// In the order in which they began.
+    pub(super) handshakes: BTreeSet<SessionId>,
 }
 
 /// What each source has, by its address without what it can choose.
@@ -45,8 +47,18 @@ pub(super) struct Share {
 pub(super) struct Shares(BTreeMap<IpAddr, Share>);
 
 impl Shares {
-    pub(super) fn of(&self, address: IpAddr) -> Share {
-        self.0.get(&source(address)).copied().unwrap_or_default()
+    /// How many sessions the source of an address has.
+    pub(super) fn sessions(&self, address: IpAddr) -> usize {
+        self.0
+            .get(&source(address))
+            .map_or(0, |share| share.sessions)
+    }
+
+    /// The oldest handshake of the source of an address, if it has as many as it may.
+    pub(super) fn giving_way(&self, address: IpAddr, limits: &SessionLimits) -> Option<SessionId> {
+        let handshakes = &self.0.get(&source(address))?.handshakes;
+        let is_full = handshakes.len() >= limits.handshakes_per_source;
+        handshakes.first().copied().filter(|_| is_full)
     }
 
     /// Changes what the source of an address has.

@@ -139,7 +139,8 @@ impl<S: dtls::Session> Sessions<S> {
 
     /// Adds the session of a peer whose address is verified, and whose handshake began with the
     /// message `opening`. A session that the address has already goes on until this one is
-    /// established; another handshake of the address gives way at once.
+    /// established; another handshake of the address gives way at once, and where there are too many
+    /// the oldest of its source, or of all.
     pub fn insert(
         &mut self,
         now: Instant,
@@ -149,9 +150,10 @@ impl<S: dtls::Session> Sessions<S> {
     ) -> Result<SessionId, TooManySessions> {
         let before = self.by_remote.get(&flow.remote);
         let before = before.and_then(|here| here.newcomer);
+        let of_source = self.shares.giving_way(flow.remote.ip(), &self.limits);
         let is_full = self.handshakes.len() >= self.limits.handshakes;
         let oldest = self.handshakes.first().copied().filter(|_| is_full);
-        let giving_way = before.or(oldest);
+        let giving_way = before.or(of_source).or(oldest);
         self.check_limits(flow.remote.ip(), giving_way)?;
         if let Some(id) = giving_way {
             self.supersede(id);
@@ -171,7 +173,7 @@ impl<S: dtls::Session> Sessions<S> {
         self.handshakes.insert(id);
         self.shares.change(flow.remote.ip(), |share| {
             share.sessions += 1;
-            share.handshakes += 1;
+            share.handshakes.insert(id);
         });
         self.settle(id);
         Ok(id)
@@ -273,21 +275,15 @@ impl<S: dtls::Session> Sessions<S> {
         giving_way: Option<SessionId>,
     ) -> Result<(), TooManySessions> {
         let giving_way = giving_way.and_then(|id| self.by_id.get(&id));
-        let mut shares = self.shares.of(source_address);
-        if let Some(other) = giving_way
-            && is_same_source(other.flow.remote.ip(), source_address)
-        {
-            shares.sessions -= 1;
-            shares.handshakes -= 1;
-        }
+        let is_same = |other: &&Held<S>| is_same_source(other.flow.remote.ip(), source_address);
+        let of_source = self.shares.sessions(source_address)
+            - usize::from(giving_way.filter(is_same).is_some());
         let limits = self.limits;
         let sessions = self.by_id.len() - usize::from(giving_way.is_some());
         let limit = if sessions >= limits.sessions {
             limits.sessions
-        } else if shares.sessions >= limits.sessions_per_source {
+        } else if of_source >= limits.sessions_per_source {
             limits.sessions_per_source
-        } else if shares.handshakes >= limits.handshakes_per_source {
-            limits.handshakes_per_source
         } else {
             return Ok(());
         };
@@ -345,8 +341,9 @@ impl<S: dtls::Session> Sessions<S> {
             held.opening = None;
         }
         self.handshakes.remove(&id);
-        self.shares
-            .change(remote.ip(), |share| share.handshakes -= 1);
+        self.shares.change(remote.ip(), |share| {
+            share.handshakes.remove(&id);
+        });
         let here = self.by_remote.entry(remote).or_default();
         here.newcomer = None;
         if let Some(before) = here.established.replace(id) {
@@ -355,12 +352,13 @@ impl<S: dtls::Session> Sessions<S> {
     }
 
     /// Ends a session whose place another one takes, without a word to the peer, which is not
-    /// listening to it.
+    /// listening to it. Whoever it belonged to has not said that it goes: its address may be somebody
+    /// else's by now (RFC 9132 §4.7).
     fn supersede(&mut self, id: SessionId) {
         let Some(flow) = self.drop_session(id) else {
             return;
         };
-        let closed = Event::Closed(dtls::CloseReason::Local);
+        let closed = Event::Closed(dtls::CloseReason::Superseded);
         self.outputs.push_back(SessionOutput {
             session: id,
             flow,
@@ -374,11 +372,11 @@ impl<S: dtls::Session> Sessions<S> {
         if let Some(at) = held.timeout {
             self.by_timeout.remove(&(at, id));
         }
-        let is_handshake = self.handshakes.remove(&id);
+        self.handshakes.remove(&id);
         let remote = held.flow.remote;
         self.shares.change(remote.ip(), |share| {
             share.sessions -= 1;
-            share.handshakes -= usize::from(is_handshake);
+            share.handshakes.remove(&id);
         });
         if let Entry::Occupied(mut here) = self.by_remote.entry(remote) {
             let AtAddress {

@@ -1,5 +1,7 @@
 //! What one customer, or all, can make the server hold (RFC 9132 §11).
 
+use std::num::NonZeroU32;
+
 use agent::server::{Input, Outcome, Policy, SessionId};
 use coap::Code;
 
@@ -147,6 +149,30 @@ fn a_customer_that_asks_too_often_is_told_when_to_come_back() {
         of("one", 1, "203.0.113.1/32"),
         Code::SERVICE_UNAVAILABLE,
     );
+}
+
+///
+#[test]
+fn whoever_asks_for_much_may_ask_less_often() {
+    let mut rig = Rig::with(Policy {
+        request_burst: NonZeroU32::new(100).unwrap(),
+        ..policy()
+    });
+    for mid in 1..=2 {
+        let hosts: Vec<String> = (0..128)
+            .map(|host| format!("2001:db8:f:{mid}::{host:x}/128"))
+            .collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        let ask = Ask::put(&format!("mitigate/cuid=one/mid={mid}"), body(&hosts, 600));
+        rig.expect(HOME, ask, Code::CREATED);
+    }
+    // Each took 1 and 128 / 16; a look at both takes 1 and 258 / 16.
+    for _ in 0..(100 - 2 * 9) / 17 {
+        rig.expect(HOME, Ask::get("mitigate/cuid=one"), Code::CONTENT);
+    }
+    let all = Ask::get("mitigate/cuid=one");
+    rig.expect(HOME, all, Code::SERVICE_UNAVAILABLE);
+    rig.expect(BRANCH, of("b", 1, "198.51.100.1/32"), Code::CREATED);
 }
 
 ///

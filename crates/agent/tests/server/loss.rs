@@ -149,6 +149,7 @@ fn only_an_end_that_was_said_is_orderly() {
         (CloseReason::Local, true),
         (CloseReason::PeerClosed, true),
         (CloseReason::HandshakeTimedOut, false),
+        (CloseReason::Superseded, false),
     ] {
         let input = Input::from_event(HOME, Event::Closed(reason));
         assert_eq!(

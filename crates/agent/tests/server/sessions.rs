@@ -124,15 +124,41 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
         let (now, mut table) = sessions();
         insert(&mut table, now, first).unwrap();
         insert(&mut table, now, same).unwrap();
-        let port_3 = address(first).ip().to_string();
-        let one_more = SocketAddr::new(port_3.parse().unwrap(), 3).to_string();
-        let refused = insert(&mut table, now, &one_more).unwrap_err();
-        assert_eq!(refused.limit, 2, "handshakes of {first}");
         insert(&mut table, now, other).unwrap();
+        assert_eq!(table.len(), 3);
         // One that is done is no handshake any more.
         table.handle_datagram(now, address(same), &[WELCOME]);
-        insert(&mut table, now, &one_more).unwrap();
+        events(&mut table);
+        let from_port = |port| SocketAddr::new(address(first).ip(), port).to_string();
+        insert(&mut table, now, &from_port(3)).unwrap();
+        assert!(
+            events(&mut table).is_empty(),
+            "both handshakes of {first} go on"
+        );
+        table.handle_datagram(now, address(first), &[WELCOME]);
+        let refused = insert(&mut table, now, &from_port(4)).unwrap_err();
+        assert_eq!(refused.limit, 3, "sessions of {first}");
     }
+}
+
+/// Whoever shares an address with somebody who only opens connections gets through.
+#[test]
+fn of_too_many_handshakes_of_a_source_its_oldest_gives_way() {
+    let (now, mut table) = sessions();
+    let other = insert(&mut table, now, "192.0.2.9:1").unwrap();
+    let silent = insert(&mut table, now, "192.0.2.1:1").unwrap();
+    insert(&mut table, now, "192.0.2.1:2").unwrap();
+    events(&mut table);
+    let client = insert(&mut table, now, "192.0.2.1:3").unwrap();
+    let told = events(&mut table);
+    assert!(
+        matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Superseded))] if *id == silent),
+        "{told:?}"
+    );
+    table.handle_datagram(now, address("192.0.2.1:3"), &[WELCOME]);
+    assert!(table.is_established(client) && !table.is_established(other));
+    // Who came later, and somebody else, are where they were.
+    assert_eq!(table.len(), 3);
 }
 
 ///
@@ -146,7 +172,9 @@ fn of_too_many_handshakes_the_oldest_gives_way() {
     events(&mut table);
     insert(&mut table, now, "192.0.2.5:1").unwrap();
     let told = events(&mut table);
-    assert!(matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Local))] if *id == oldest));
+    assert!(
+        matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Superseded))] if *id == oldest)
+    );
     assert!(table.is_established(established));
     assert!(!table.handle_datagram(now, address("192.0.2.2:1"), &[WELCOME]));
     assert_eq!(table.len(), 4);
@@ -172,10 +200,10 @@ fn a_newcomer_takes_the_place_of_a_session_only_when_it_is_established() {
     let mut told = events(&mut table);
     assert_eq!(told.len(), 2);
     assert!(matches!(&told[1], (id, Event::Established(_)) if *id == new));
-    // Nothing that waits for the loss of a session begins by that.
+    // Its client is not here any more, unless it is the newcomer, of which is told next.
     let (id, event) = told.remove(0);
-    assert!(matches!(event, Event::Closed(CloseReason::Local)));
-    assert!(matches!(Input::from_event(id, event), Some(Input::SessionClosed(of)) if of == old));
+    assert!(matches!(event, Event::Closed(CloseReason::Superseded)));
+    assert!(matches!(Input::from_event(id, event), Some(Input::SessionBroken(of)) if of == old));
     assert_eq!(table.len(), 1);
     // What is still on its way for the old one does nothing.
     table.close(now, old);

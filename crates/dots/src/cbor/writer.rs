@@ -110,6 +110,11 @@ impl MapWriter {
         });
     }
 
+    /// A list of maps that are written already.
+    pub(crate) fn finished_maps(&mut self, key: Key, maps: &[Vec<u8>]) {
+        self.list(key, maps, |body, map| body.writer_mut().extend(map));
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut whole = Encoder::new(Vec::new());
         written(whole.map(self.entries));

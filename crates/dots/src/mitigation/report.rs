@@ -104,6 +104,15 @@ impl MitigationReport {
         scope::encode(&self.0, MitigationStatus::write)
     }
 
+    /// The CBOR body of a report with these entries, if it has at most `limit` bytes. No entry is
+    /// asked for after the one with which it gets longer.
+    pub fn encode_up_to(
+        limit: usize,
+        entries: impl IntoIterator<Item = MitigationStatus>,
+    ) -> Option<Vec<u8>> {
+        scope::encode_up_to(limit, entries, MitigationStatus::write)
+    }
+
     /// Reads a CBOR body.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         scope::decode(bytes, limits::REPORT_ENTRIES, MitigationStatus::read).map(Self)

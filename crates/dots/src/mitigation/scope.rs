@@ -8,6 +8,33 @@ use crate::key::Key;
 pub(super) fn encode<T>(scopes: &[T], write: impl Fn(&T, &mut MapWriter)) -> Vec<u8> {
     let mut container = MapWriter::new();
     container.maps(Key::SCOPE, scopes, write);
+    enclose(container)
+}
+
+/// The same of at most `limit` bytes. What follows the first scope that does not fit is not looked at.
+pub(super) fn encode_up_to<T>(
+    limit: usize,
+    scopes: impl IntoIterator<Item = T>,
+    write: impl Fn(&T, &mut MapWriter),
+) -> Option<Vec<u8>> {
+    let mut maps = Vec::new();
+    let mut size = 0;
+    for scope in scopes {
+        let mut map = MapWriter::new();
+        write(&scope, &mut map);
+        let map = map.finish();
+        size += map.len();
+        if size > limit {
+            return None;
+        }
+        maps.push(map);
+    }
+    let mut container = MapWriter::new();
+    container.finished_maps(Key::SCOPE, &maps);
+    Some(enclose(container)).filter(|message| message.len() <= limit)
+}
+
+fn enclose(container: MapWriter) -> Vec<u8> {
     let mut message = MapWriter::new();
     message.map(Key::MITIGATION_SCOPE, container);
     message.finish()

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pvd::InterfaceName;
+use store::StoreError;
 use tracing_subscriber::EnvFilter;
 
 use self::args::{
@@ -58,7 +59,8 @@ pub(crate) fn main() -> ExitCode {
                 }
                 // What is wrong with a path, the error says; who may use it, it does not.
                 client::Error::Control { error, .. } if is_taken(error) => Fault::Other,
-                client::Error::Store(_) | client::Error::Control { .. } => Fault::Files,
+                client::Error::Store(error) => fault_of(error),
+                client::Error::Control { .. } => Fault::Files,
                 _ => Fault::Other,
             })
         }
@@ -67,7 +69,8 @@ pub(crate) fn main() -> ExitCode {
             daemon(server::run(&args.config), |error| match error {
                 server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
                 server::Error::Control { error, .. } if is_taken(error) => Fault::Other,
-                server::Error::Store(_) | server::Error::Control { .. } => Fault::Files,
+                server::Error::Store(error) => fault_of(error),
+                server::Error::Control { .. } => Fault::Files,
                 _ => Fault::Other,
             })
         }
@@ -175,6 +178,19 @@ enum Fault {
     Other,
 }
 
+/// Only where the system refused may another user or another path help.
+fn fault_of(error: &StoreError) -> Fault {
+    match error {
+        StoreError::Directory { source, .. } | StoreError::Create { source, .. }
+            if source.kind() != std::io::ErrorKind::StorageFull =>
+        {
+            Fault::Files
+        }
+        StoreError::Sqlite { .. } => Fault::Files,
+        _ => Fault::Other,
+    }
+}
+
 /// Whether something else is at the path of a socket already.
 fn is_taken(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{AddrInUse, AlreadyExists};
@@ -237,5 +253,24 @@ fn misused(error: &clap::Error) -> ExitCode {
         ExitCode::from(EXIT_WRONG)
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_user_is_no_help_where_the_disk_is_full() {
+        let path = || "/srv/server.db".into();
+        let advises = |error| matches!(fault_of(&error), Fault::Files);
+        let create = |kind: std::io::ErrorKind| StoreError::Create {
+            path: path(),
+            source: kind.into(),
+        };
+        assert!(advises(create(std::io::ErrorKind::PermissionDenied)));
+        assert!(!advises(create(std::io::ErrorKind::StorageFull)));
+        assert!(!advises(StoreError::DiskFull { path: path() }));
+        assert!(!advises(StoreError::InUse { path: path() }));
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that decides and promises. It takes what has come in, decides it all, makes it
 //! durable with one commit, and only then lets the answers go (ARCHITECTURE.md, invariant 2).
 
-use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use agent::server::{Action, Input, Outcome, Server, SessionId};
@@ -14,7 +14,7 @@ use super::Error;
 use super::counters::{AuthorityCounters, ShardReport};
 use super::inputs::Waiting;
 use super::log;
-use super::log_limit::LogLimit;
+use super::log_limit::LogLimits;
 use super::message::{Scope, ToAuthority, ToShard};
 use super::names::Lookup;
 use crate::clock;
@@ -22,6 +22,8 @@ use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
 
 /// Inputs decided together and made durable with one commit.
 const BATCH: usize = 512;
+/// What takes longer to decide is a batch, too: others wait for its end.
+const LONGEST_BATCH: Duration = Duration::from_millis(20);
 /// The longest wait without an input or a timer.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -35,7 +37,7 @@ pub(super) struct Authority<S> {
     pub(super) scopes: Sender<Vec<Scope>>,
     pub(super) names: UnboundedSender<Lookup>,
     pub(super) counters: AuthorityCounters,
-    pub(super) refusals: LogLimit,
+    pub(super) lines: LogLimits,
 }
 
 impl<S: ServerStore> Authority<S> {
@@ -69,11 +71,10 @@ impl<S: ServerStore> Authority<S> {
         let wait = self.server.poll_timeout().map_or(IDLE, |at| {
             at.saturating_duration_since(clock::now().monotonic)
         });
-        let mut next = match self.waiting.wait(wait) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => return Ok(true),
-            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        let Some(mut next) = self.waiting.wait(wait) else {
+            return Ok(true);
         };
+        let end = clock::now().monotonic + LONGEST_BATCH;
         let mut taken = 0;
         loop {
             match next {
@@ -83,7 +84,7 @@ impl<S: ServerStore> Authority<S> {
                 ToAuthority::Stop => return Ok(false),
             }
             taken += 1;
-            if taken == BATCH {
+            if taken == BATCH || clock::now().monotonic >= end {
                 return Ok(true);
             }
             match self.waiting.take() {
@@ -143,8 +144,8 @@ impl<S: ServerStore> Authority<S> {
         // Nothing is said to have happened before it is durable.
         for outcome in &outcomes {
             self.count(outcome);
-            let is_refusal = matches!(outcome, Outcome::Refused { .. });
-            if !is_refusal || self.refusals.allows(clock::now().monotonic, "refusals") {
+            let now = clock::now().monotonic;
+            if self.lines.allows(now, outcome.customer()) {
                 log::decided(outcome);
             }
         }

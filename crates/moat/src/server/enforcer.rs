@@ -264,8 +264,7 @@ impl<M: Mitigator> Enforcer<M> {
     }
 
     fn tell(&self, input: Input) {
-        // Only requests can find no room.
-        let _told = self.inputs.send(ToAuthority::Input(input));
+        self.inputs.send(ToAuthority::Input(input));
     }
 }
 

@@ -129,6 +129,14 @@ fn word_of(attack_status: AttackStatus) -> &'static str {
     }
 }
 
+/// Whether there is a line for this.
+pub(super) fn is_of_session(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Established(_) | Event::PeerSilent | Event::Closed(_)
+    )
+}
+
 /// The beginning and the end of a session.
 pub(super) fn session(session: SessionId, remote: SocketAddr, event: &Event) {
     match event {

@@ -1,25 +1,48 @@
-//! Lines that anybody can cause, as by being refused, are few in a second: a disk is not filled by asking.
+//! Lines that peers can cause are few in a minute: a disk is not filled by asking, and nobody's lines are
+//! pushed out by another's.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Lines in a second.
-const LINES: u32 = 100;
+/// Lines in a minute that one customer may cause, or all peers that are no customer's.
+const LINES: u32 = 600;
+const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts the lines of the present second.
+/// The limits of all customers.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit {
+pub(super) struct LogLimits {
+    strangers: LogLimit,
+    customers: BTreeMap<String, LogLimit>,
+}
+
+/// Counts the lines of the present minute.
+#[derive(Debug, Default)]
+struct LogLimit {
     since: Option<Instant>,
     lines: u32,
     left_out: u64,
 }
 
+impl LogLimits {
+    /// Whether one more line may be written that this customer caused, or somebody who is none. Says
+    /// how many were left out before.
+    pub(super) fn allows(&mut self, now: Instant, customer: Option<&str>) -> bool {
+        let limit = match customer {
+            None => &mut self.strangers,
+            Some(name) => match self.customers.get_mut(name) {
+                Some(limit) => limit,
+                None => self.customers.entry(name.to_owned()).or_default(),
+            },
+        };
+        limit.allows(now, customer)
+    }
+}
+
 impl LogLimit {
-    /// Whether one more line may be written. Says how many were left out before.
-    pub(super) fn allows(&mut self, now: Instant, what: &'static str) -> bool {
-        let second = Duration::from_secs(1);
-        if self.since.is_none_or(|since| now >= since + second) {
+    fn allows(&mut self, now: Instant, customer: Option<&str>) -> bool {
+        if self.since.is_none_or(|since| now >= since + WINDOW) {
             if self.left_out > 0 {
-                tracing::warn!(lines = self.left_out, "{what}: lines left out");
+                tracing::warn!(customer, lines = self.left_out, "lines were left out");
             }
             *self = Self {
                 since: Some(now),
@@ -41,12 +64,15 @@ mod tests {
 
     ///
     #[test]
-    fn a_flood_of_refusals_makes_a_hundred_lines_a_second() {
-        let mut limit = LogLimit::default();
+    fn a_flood_of_one_customer_makes_ten_lines_a_second_and_hides_nobody_elses() {
+        let mut limits = LogLimits::default();
         let start = Instant::now();
-        let lines = |limit: &mut LogLimit, at| (0..1000).filter(|_| limit.allows(at, "x")).count();
-        assert_eq!(lines(&mut limit, start), 100);
-        assert_eq!(lines(&mut limit, start + Duration::from_millis(999)), 0);
-        assert_eq!(lines(&mut limit, start + Duration::from_secs(1)), 100);
+        let mut lines = |customer, at| (0..2000).filter(|_| limits.allows(at, customer)).count();
+        assert_eq!(lines(Some("home"), start), 600);
+        assert_eq!(lines(Some("branch"), start), 600);
+        assert_eq!(lines(None, start), 600);
+        let later = start + Duration::from_millis(59_999);
+        assert_eq!(lines(Some("home"), later), 0);
+        assert_eq!(lines(Some("home"), start + WINDOW), 600);
     }
 }

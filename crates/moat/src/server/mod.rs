@@ -24,10 +24,12 @@ mod message;
 mod names;
 mod shard;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use agent::server::{Customer, Customers, SessionLimits};
@@ -40,7 +42,7 @@ use self::authority::Authority;
 use self::counters::{AuthorityCounters, ShardCounters};
 use self::enforcer::Enforcer;
 use self::inputs::{Inputs, Waiting};
-use self::log_limit::LogLimit;
+use self::log_limit::LogLimits;
 use self::message::{ToAuthority, ToShard};
 use self::names::Lookup;
 use self::shard::{Bound, DatagramShard, Shard, StreamShard};
@@ -177,15 +179,14 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
         tokio::select! {
             Some(call) = incoming.recv() => {
                 let report = counters::report_for(&call.command, &shards).await;
-                // Only requests can find no room.
-                let _told = inputs.send(ToAuthority::Call(call, report));
+                inputs.send(ToAuthority::Call(call, report));
             }
             Some(result) = failure.recv() => return result,
             () = stop.recv() => break,
         }
     }
     // The authority finishes its batch and goes; filters stay, as promised.
-    let _told = inputs.send(ToAuthority::Stop);
+    inputs.send(ToAuthority::Stop);
     let last = tokio::select! {
         last = failure.recv() => last,
         // Who says it twice does not want to wait.
@@ -255,6 +256,7 @@ fn start_shards(
         what: "get randomness",
         error: error.into(),
     })?;
+    let customers = Arc::new(customers_of(config));
     let limits = config.limits.session_limits();
     let parameters = sessions::of_server(config.heartbeat);
     let count = messages.len() as u64;
@@ -276,7 +278,9 @@ fn start_shards(
             ),
             inputs: inputs.clone(),
             counters: ShardCounters::default(),
-            failures: LogLimit::default(),
+            lines: LogLimits::default(),
+            customers: Arc::clone(&customers),
+            sources: BTreeMap::new(),
         };
         let credentials = credentials.clone();
         let thread = thread::Builder::new().name(format!("shard {number}"));
@@ -306,20 +310,7 @@ fn start_authority(
 ) -> Result<Authority<SqliteStore>, Error> {
     let mut store = SqliteStore::open(&config.state)?;
     let snapshot = store::ServerStore::load(&mut store)?;
-    let customers: Customers = config
-        .customers
-        .iter()
-        .map(|customer| Customer {
-            name: customer.name.clone(),
-            psk_identity: customer
-                .pre_shared_key
-                .as_ref()
-                .map(|key| key.identity.clone()),
-            prefixes: customer.prefixes.clone(),
-            max_mitigations: customer.max_mitigations,
-            redirect: customer.redirect.clone(),
-        })
-        .collect();
+    let customers = customers_of(config);
     let server = agent::server::Server::new(clock::now(), customers, config.policy(), snapshot);
     let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
     enforcer.reconcile(&server)?;
@@ -336,6 +327,23 @@ fn start_authority(
         scopes,
         names,
         counters: AuthorityCounters::default(),
-        refusals: LogLimit::default(),
+        lines: LogLimits::default(),
     })
+}
+
+fn customers_of(config: &ServerConfig) -> Customers {
+    config
+        .customers
+        .iter()
+        .map(|customer| Customer {
+            name: customer.name.clone(),
+            psk_identity: customer
+                .pre_shared_key
+                .as_ref()
+                .map(|key| key.identity.clone()),
+            prefixes: customer.prefixes.clone(),
+            max_mitigations: customer.max_mitigations,
+            redirect: customer.redirect.clone(),
+        })
+        .collect()
 }

@@ -132,8 +132,7 @@ pub(super) async fn look_up(
             },
             Some((lookup, found)) = ended.recv() => {
                 places.free(&lookup.customer);
-                // Only requests can find no room.
-                let _told = inputs.send(ToAuthority::Input(Input::Resolved(lookup.name, found)));
+                inputs.send(ToAuthority::Input(Input::Resolved(lookup.name, found)));
             }
         }
     }

@@ -40,9 +40,7 @@ fn timed_out() -> MitigatorError {
 
 impl Mitigator for Filters {
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError> {
-        let is_slow = |change: &FilterChange| {
-            matches!(change, FilterChange::Enforce(filter) if self.too_slow.as_ref() == Some(&filter.id))
-        };
+        let is_slow = |change: &FilterChange| matches!(change, FilterChange::Enforce(filter) if self.too_slow.as_ref() == Some(&filter.id));
         match changes.iter().any(is_slow) {
             true => Err(timed_out()),
             false => self.answer(),

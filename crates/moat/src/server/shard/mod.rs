@@ -8,10 +8,12 @@
 mod datagram;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use agent::server::{Flow, Input, SessionId, SessionOutput, Sessions};
+use agent::server::{Customers, Flow, Input, SessionId, SessionOutput, Sessions};
 use agent::session::{Event, Output};
 use dtls::{CloseReason, OpensslSession, Transport};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,9 +21,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(super) use self::datagram::DatagramShard;
 pub(super) use self::stream::StreamShard;
 use super::counters::{ShardCounters, ShardReport};
-use super::inputs::Inputs;
+use super::inputs::{Inputs, Source};
 use super::log;
-use super::log_limit::LogLimit;
+use super::log_limit::LogLimits;
 use super::message::{ToAuthority, ToShard};
 use crate::clock;
 
@@ -49,7 +51,10 @@ pub(super) struct Shard {
     pub(super) sessions: Sessions<OpensslSession>,
     pub(super) inputs: Inputs,
     pub(super) counters: ShardCounters,
-    pub(super) failures: LogLimit,
+    pub(super) lines: LogLimits,
+    pub(super) customers: Arc<Customers>,
+    /// Whose each session is that is established.
+    pub(super) sources: BTreeMap<SessionId, Source>,
 }
 
 /// What leaves the sessions towards their peers.
@@ -109,17 +114,16 @@ impl Shard {
                 }
                 Output::Event(event) => event,
             };
-            let is_logged = !is_failure(&event)
-                || self
-                    .failures
-                    .allows(clock::now().monotonic, "failed sessions");
-            if is_logged {
+            let source = self.source_of(session, &event);
+            if log::is_of_session(&event)
+                && self.lines.allows(clock::now().monotonic, source.customer())
+            {
                 log::session(session, flow.remote, &event);
             }
             self.count(&event);
             let is_closed = matches!(event, Event::Closed(_));
             if let Some(input) = Input::from_event(session, event)
-                && self.inputs.send(ToAuthority::Input(input)).is_err()
+                && self.inputs.send_from(source, input).is_err()
             {
                 self.counters.requests_dropped += 1;
             }
@@ -128,6 +132,19 @@ impl Shard {
             }
         }
         None
+    }
+
+    /// Whose session it is, which its last event is the end of.
+    fn source_of(&mut self, session: SessionId, event: &Event) -> Source {
+        if let Event::Established(peer) = event {
+            let source = Source::of(self.customers.identify(peer));
+            self.sources.insert(session, source);
+        }
+        let source = match event {
+            Event::Closed(_) => self.sources.remove(&session),
+            _ => self.sources.get(&session).cloned(),
+        };
+        source.unwrap_or(Source::Strangers)
     }
 
     fn count(&mut self, event: &Event) {
@@ -147,7 +164,7 @@ impl Shard {
 /// Whether a session ended over a fault.
 fn is_failure(event: &Event) -> bool {
     matches!(event, Event::Closed(reason)
-        if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed))
+        if !matches!(reason, CloseReason::Local | CloseReason::PeerClosed | CloseReason::Superseded))
 }
 
 /// Runs a shard until the server stops, which it does if the shard cannot go on.
@@ -157,8 +174,7 @@ fn run(inputs: &Inputs, serve: impl Future<Output = io::Result<()>>) {
         .build();
     let local = tokio::task::LocalSet::new();
     if let Err(error) = runtime.and_then(|runtime| local.block_on(&runtime, serve)) {
-        // Only requests can find no room.
-        let _told = inputs.send(ToAuthority::SocketFailed(error));
+        inputs.send(ToAuthority::SocketFailed(error));
     }
 }
 
