@@ -100,3 +100,25 @@ fn refused_of_silent(files: &str) -> Outcome<u64> {
     drop(silent);
     refused.as_u64().ok_or_else(|| "not counted".into())
 }
+
+/// What is accepted makes lines as well as what is refused.
+#[test]
+fn a_customer_that_asks_on_and_on_fills_no_log_and_hides_nobody_elses_lines() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let mut server = site.start()?;
+        let mut client = Peer::connect(&site.identity("pki", "home"), SERVER_V4)?;
+        let request = put(CUID, 1, &body("203.0.113.7/32", 600));
+        for _ in 0..2000 {
+            client.ask(&request)?;
+        }
+        let mut neighbour = Peer::connect(&site.identity("pki", "neighbour"), SERVER_V4)?;
+        neighbour.ask(&put(CUID, 1, &body("198.51.100.1/32", 600)))?;
+        server.wait_for("customer=\"neighbour\"")?;
+        let log = server.kill()?;
+        let lines = log.matches("mitigation prolonged").count();
+        // 600 in a minute, and it takes a minute at most.
+        assert!((100..=1200).contains(&lines), "{lines} lines");
+        Ok(())
+    })
+}
