@@ -89,10 +89,13 @@ pub fn mitigation_report(body: &[u8]) {
     let report = check(body, MitigationReport::decode, MitigationReport::encode);
     let Some(report) = report else { return };
     assert!(report.0.len() <= limits::REPORT_ENTRIES);
-    for content in [Content::Config, Content::NonConfig] {
-        let part = content.of(report.clone());
-        assert_eq!(content.of(part.clone()), part);
-        assert!(part.encode().len() <= report.encode().len());
+    let whole = report.encode().len();
+    for content in [Content::Config, Content::NonConfig, Content::All] {
+        let parts = report.0.iter().map(|entry| content.of(entry.clone()));
+        let encoded = MitigationReport::encode_up_to(whole, parts.clone());
+        let parts = MitigationReport(parts.collect());
+        assert!(parts.0.iter().all(|part| content.of(part.clone()) == *part));
+        assert_eq!(encoded, Some(parts.encode()));
     }
 }
 
