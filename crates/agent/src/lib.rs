@@ -3,6 +3,7 @@
 //! * [`session`]: one signal channel session, common to all agents.
 //! * [`server`]: authorises, promises, enforces, reports.
 //! * [`client`]: keeps a session with every server of every PvD and asks the right ones.
+//! * [`gateway`]: relays: a server to the inside, a client to the outside.
 //! * [`relay`]: what a gateway does about loops.
 //! * [`server_selection`]: the multihoming decision, with its reasons.
 //! * [`transport`]: the two names of what carries a session.
@@ -12,6 +13,7 @@
 
 pub mod client;
 mod content;
+pub mod gateway;
 mod prefix_index;
 pub mod relay;
 pub mod server;

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod client;
+mod gateway;
 mod peers;
 mod relay;
 mod selection;

@@ -118,6 +118,14 @@ text_identifier! {
     Cdid, MAX_CLIENT_IDENTIFIER_BYTES
 }
 
+impl Cdid {
+    /// The value that a gateway gives the holder of this key or pre-shared key identity: computed as
+    /// a cuid is (RFC 9132 §4.4.1.2).
+    pub fn from_spki_sha256(digest: &[u8; 32]) -> Self {
+        Self(Cuid::from_spki_sha256(digest).0)
+    }
+}
+
 /// Mitigation identifier: which of a client's requests is meant; it grows with each new request
 /// (RFC 9132 §4.4.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use dots::target::Target;
 use dtls::Transport;
 use pvd::InterfaceName;
 
-use super::{PathId, RequestId, State};
+use super::{PathId, Relayed, RequestId, State};
 use crate::server_selection::{AssociationId, Attack, Selection};
 
 /// What the client wants done, in this order.
@@ -82,6 +82,8 @@ pub struct WantedRecord {
     pub trigger_mitigation: bool,
     /// Until when it is wanted, in seconds since 1970; `None`: until it is withdrawn.
     pub wanted_until_unix: Option<u64>,
+    /// How it is relayed, if it is a gateway's.
+    pub relayed: Relayed,
 }
 
 /// What a client takes up again after a restart.

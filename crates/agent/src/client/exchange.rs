@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use coap::{Code, Delivery, OptionNumber, Options, Request, Response};
-use dots::identifiers::{Cuid, Mid, is_showable};
+use dots::identifiers::{Cuid, is_showable};
 use dots::mitigation::{ConflictCause, ConflictInformation, Granted, MitigationReport, Refusal};
 use dots::path::Resource;
 use dots::query::Content;
@@ -59,10 +59,13 @@ pub(super) fn request(
 ) -> Option<Request> {
     let mut options = Options::default();
     let cuid = part.cuid.as_ref().unwrap_or(cuid);
-    content::push_path(&mut options, &resource(cuid, part.mid));
+    content::push_path(&mut options, &resource(cuid, part));
     let (method, payload) = match want {
         Want::Put => {
             content::push_format(&mut options);
+            if let Some(hops) = part.wish.relayed.hop_limit {
+                options.push_uint(OptionNumber::HOP_LIMIT, hops.get().into());
+            }
             (Code::PUT, part.request(now, None).ok()?.encode())
         }
         Want::Update(status) => {
@@ -92,11 +95,11 @@ pub(super) fn request(
     })
 }
 
-fn resource(cuid: &Cuid, mid: Mid) -> Resource {
+fn resource(cuid: &Cuid, part: &Part) -> Resource {
     Resource::Mitigate {
-        cdid: None,
+        cdid: part.wish.relayed.cdid.clone(),
         cuid: Some(cuid.clone()),
-        mid: Some(mid),
+        mid: Some(part.mid),
     }
 }
 

@@ -134,6 +134,7 @@ impl<C: Connector> Client<C> {
             target: wanted.attack.target.clone(),
             trigger_mitigation: wanted.trigger_mitigation,
             until: wanted.until,
+            relayed: wanted.relayed.clone(),
         };
         let limits = self.connector.parameters().limits;
         let (mut unsayable, mut was_cut) = (Vec::new(), wanted.was_cut);

@@ -23,6 +23,7 @@ mod part;
 mod parts;
 mod race;
 mod redirect;
+mod relaying;
 mod report;
 mod request_table;
 mod requests;
@@ -53,6 +54,7 @@ pub use self::action::{
 use self::association::Association;
 use self::associations::Associations;
 use self::part::{Part, Wish};
+pub use self::relaying::{Relayed, RelayedRequest};
 pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };
@@ -185,6 +187,7 @@ impl<C: Connector> Client<C> {
             target: record.target,
             trigger_mitigation: record.trigger_mitigation,
             until: record.wanted_until_unix.map(|at| now.instant_of(at)),
+            relayed: self.relayed_as(record.id),
         };
         if self.requests.get(record.id).is_none() {
             let wanted = Wanted::of_part(&wish, record.withdrawing);

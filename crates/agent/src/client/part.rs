@@ -29,7 +29,7 @@ use dots::target::Target;
 pub(super) use self::leaving::Leaving;
 pub(super) use self::timing::until;
 use super::state::{End, Pause, State};
-use super::{RequestId, RequestRecord};
+use super::{Relayed, RequestId, RequestRecord};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
@@ -58,6 +58,7 @@ pub(super) struct Wish {
     pub(super) trigger_mitigation: bool,
     /// `None`: until it is withdrawn.
     pub(super) until: Option<Instant>,
+    pub(super) relayed: Relayed,
 }
 
 /// One request at one server, under one mid.

@@ -57,15 +57,25 @@ impl<C: Connector> Client<C> {
             self.settle(now);
             return Ok(id);
         }
+        let wanted = Wanted {
+            selection,
+            ..Wanted::new(attack.clone(), trigger_mitigation, until)
+        };
+        self.ask(now, wanted)
+    }
+
+    /// Makes a request of what was decided.
+    pub(super) fn ask(&mut self, now: Now, wanted: Wanted) -> Result<RequestId, Refusal> {
         let mut wishes = Vec::new();
         let id = self.next_request;
-        for asked in &selection.asked {
+        for asked in &wanted.selection.asked {
             if let Some(association) = self.associations.get(&asked.association) {
                 let wish = Wish {
                     request: id,
                     target: asked.target.clone(),
-                    trigger_mitigation,
-                    until,
+                    trigger_mitigation: wanted.trigger_mitigation,
+                    until: wanted.until,
+                    relayed: wanted.relayed.clone(),
                 };
                 let limits = self.connector.parameters().limits;
                 let limit = association.message_limit().min(limits.max_message_size);
@@ -85,10 +95,6 @@ impl<C: Connector> Client<C> {
                 }
             }
         }
-        let wanted = Wanted {
-            selection,
-            ..Wanted::new(attack.clone(), trigger_mitigation, until)
-        };
         self.requests.insert(id, wanted);
         self.settle(now);
         Ok(id)

@@ -151,6 +151,7 @@ mod tests {
             },
             trigger_mitigation: true,
             until: None,
+            relayed: Default::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use dots::target::{Target, TargetPrefix};
 
 use super::part::Wish;
-use super::{RequestId, WantedRecord};
+use super::{Relayed, RequestId, WantedRecord};
 use crate::server_selection::{Attack, Selection};
 use crate::time::Now;
 
@@ -17,6 +17,7 @@ pub(super) struct Wanted {
     pub(super) trigger_mitigation: bool,
     /// `None`: until it is withdrawn.
     pub(super) until: Option<Instant>,
+    pub(super) relayed: Relayed,
     pub(super) is_withdrawn: bool,
     /// A network that was asked has gone, or has not what it assigned: it may come back.
     pub(super) was_cut: bool,
@@ -34,6 +35,7 @@ impl Wanted {
             attack,
             trigger_mitigation,
             until,
+            relayed: Relayed::default(),
             is_withdrawn: false,
             was_cut: false,
             was_shed: false,
@@ -47,6 +49,7 @@ impl Wanted {
         let until = record.wanted_until_unix.map(|at| now.instant_of(at));
         Self {
             stored: Some(until),
+            relayed: record.relayed,
             ..Self::new(record.attack, record.trigger_mitigation, until)
         }
     }
@@ -101,6 +104,7 @@ impl Wanted {
             attack: self.attack.clone(),
             trigger_mitigation: self.trigger_mitigation,
             wanted_until_unix: seconds.map(|left| now.unix + left),
+            relayed: self.relayed.clone(),
         }
     }
 }

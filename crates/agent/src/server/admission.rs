@@ -1,6 +1,8 @@
 //! How an acceptable mitigation request comes into force, and stands to those that are there
 //! (RFC 9132 §4.4.1.3).
 
+use std::num::NonZeroU8;
+
 use coap::{Code, OptionNumber, Request, Response};
 use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
@@ -59,7 +61,8 @@ impl Server {
         }
         let told = asked.attack_status.filter(|_| is_update);
         self.spend_on_parts(now, &identity.customer, parts_of(&asked.target))?;
-        let answer = self.decide(now, identity, mid, asked)?;
+        let hop_limit = self.relayed_hop_limit(request)?;
+        let answer = self.decide(now, identity, mid, (asked, hop_limit))?;
         if let Some(attack_status) = told {
             self.act(Action::Decided(Outcome::Efficacy { key, attack_status }));
         }
@@ -72,7 +75,7 @@ impl Server {
         now: Now,
         identity: &Identity,
         mid: Mid,
-        asked: MitigationRequest,
+        (asked, hop_limit): (MitigationRequest, Option<NonZeroU8>),
     ) -> Result<Answer, Response> {
         if self.mitigations.is_cuid_of_another(identity) {
             return Err(conflict(ConflictInformation {
@@ -87,6 +90,9 @@ impl Server {
                 && before.trigger_mitigation == asked.trigger_mitigation;
             if is_same {
                 self.check_owner(identity, existing.record.scope.prefixes())?;
+                if self.awaits_upstream(&key) {
+                    return Ok(self.ask_upstream_again(now, key, &asked));
+                }
                 let answer = match existing.is_terminating() {
                     true => self.revive(now, &key, &asked),
                     false => self.refresh(now, &key, &asked),
@@ -106,11 +112,15 @@ impl Server {
                 identity: identity.clone(),
                 mid,
                 asked,
+                hop_limit,
                 scope,
             })));
         }
-        let created = self.create(now, key, identity, asked, scope);
-        created.map(Answer::Respond)
+        let created = self.create(now, key.clone(), identity, (asked, hop_limit), scope)?;
+        Ok(match self.policy.relaying {
+            Some(_) => Answer::Hold(key),
+            None => Answer::Respond(created),
+        })
     }
 
     /// What this server can protect, and this client may ask for (RFC 9132 §4.4.1.1).
@@ -168,7 +178,7 @@ impl Server {
             self.judge_deactivated(now, key)?;
             self.reconsider_one(now, key);
         }
-        let lifetime = self.grant(asked.lifetime);
+        let lifetime = self.grant_relayed(key, asked.lifetime);
         let key = key.clone();
         if let Some(mitigation) = self.mitigations.get_mut(&key) {
             mitigation.record.request.lifetime = asked.lifetime;
@@ -179,8 +189,9 @@ impl Server {
             lifetime,
             conflict: None,
         };
+        let code = self.code_of_promise(&key);
         self.act(Action::Decided(Outcome::Refreshed { key, lifetime }));
-        Ok(content::body(Code::CHANGED, granted.encode()))
+        Ok(content::body(code, granted.encode()))
     }
 
     /// A request that is new here.
@@ -189,7 +200,7 @@ impl Server {
         now: Now,
         key: MitigationKey,
         identity: &Identity,
-        asked: MitigationRequest,
+        (asked, hop_limit): (MitigationRequest, Option<NonZeroU8>),
         scope: Scope,
     ) -> Result<Response, Response> {
         let nets = scope.nets();
@@ -244,9 +255,12 @@ impl Server {
             expires_unix: expiry.unix,
             request: asked,
             scope,
+            hop_limit,
         };
         self.admit(now, record, terminating);
-        for older in replaced.iter().filter(|older| **older != key) {
+        // What a gateway relays takes no place before it is accepted upstream.
+        let is_decided = self.policy.relaying.is_none();
+        for older in replaced.iter().filter(|older| is_decided && **older != key) {
             self.end(now, older, Status::AttackMitigationTerminated);
         }
         for other in preconfigured {
@@ -261,7 +275,9 @@ impl Server {
                 .and_then(|accepted| accepted.conflict(now))
                 .or(accept_list),
         };
-        self.act(Action::Decided(Outcome::Accepted { key, lifetime }));
+        if is_decided {
+            self.act(Action::Decided(Outcome::Accepted { key, lifetime }));
+        }
         Ok(content::body(Code::CREATED, granted.encode()))
     }
 

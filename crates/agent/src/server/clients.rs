@@ -104,6 +104,7 @@ impl Server {
         }
         self.observations.forget_session(session);
         self.forget_waiting(session);
+        self.held.forget(session);
         client
     }
 }

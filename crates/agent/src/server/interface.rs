@@ -11,6 +11,7 @@ use super::record::{Enforcement, MitigationKey, MitigationRecord};
 use super::redirect::Redirect;
 use super::resolution::{Resolution, ResolutionError};
 use super::resources::{ClientKey, ClientResources};
+use super::upstream::{Acceptance, Upstream};
 use crate::session::Event;
 
 /// A session of a server, numbered by [`Sessions`](super::Sessions).
@@ -53,6 +54,8 @@ pub enum Input {
     NotEnforced(Vec<Enforcement>),
     /// What the mitigator has dropped so far: packets and bytes.
     Dropped(BTreeMap<Enforcement, (u64, u64)>),
+    /// How these stand at the servers that this one relays them to: a gateway.
+    Upstream(Vec<(Acceptance, Upstream)>),
     /// What a resolver found, asked by [`Action::Resolve`].
     Resolved(DomainName, Result<Resolution, ResolutionError>),
     /// What a client has set up over the data channel, in place of what it had.

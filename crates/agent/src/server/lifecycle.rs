@@ -9,6 +9,7 @@ use super::mitigation::{Mitigation, Progress};
 use super::outcome::Outcome;
 use super::rates::Meter;
 use super::record::{MitigationKey, MitigationRecord, Standing};
+use super::upstream::Relayed;
 use super::{Action, Change, Server, termination};
 use crate::time::Now;
 
@@ -64,6 +65,7 @@ impl Server {
             Standing::Deactivated => None,
         };
         let mut mitigation = Mitigation::new(now, record, self.policy.terminating);
+        mitigation.relayed = self.policy.relaying.as_ref().map(|_| Relayed::restored());
         // A wall clock that was set back makes nothing last longer than was granted.
         mitigation.expires = mitigation.expires.into_iter().chain(longest).min();
         if mitigation.record.standing == Standing::Parked {
@@ -82,7 +84,8 @@ impl Server {
         }
         let names = record.scope.names.keys();
         self.resolutions.use_names(&record.key, names, |_| None);
-        let mitigation = Mitigation::new(now, record, terminating);
+        let mut mitigation = Mitigation::new(now, record, terminating);
+        mitigation.relayed = self.not_answered_yet();
         self.mitigations.insert(mitigation);
     }
 
@@ -139,6 +142,7 @@ impl Server {
     /// Ends a mitigation: out of force, out of the store, its observers told once.
     pub(super) fn end(&mut self, now: Now, key: &MitigationKey, status: Status) {
         self.silence(key);
+        self.drop_held(key);
         let Some(mitigation) = self.mitigations.remove(key) else {
             return;
         };

@@ -16,6 +16,7 @@ use super::announcement::Announcement;
 use super::conflict::DEACTIVATED_GRACE;
 use super::rates::Meter;
 use super::record::{Identity, MitigationRecord, Standing};
+use super::upstream::Relayed;
 use crate::time::Now;
 
 /// What the mitigator made of a mitigation in force.
@@ -47,6 +48,8 @@ pub(super) struct Mitigation {
     pub(super) announcement: Option<Announcement>,
     /// With the request of another client.
     pub(super) conflict: Option<ConflictInformation>,
+    /// How it stands upstream, at a gateway.
+    pub(super) relayed: Option<Relayed>,
 }
 
 impl Mitigation {
@@ -62,6 +65,7 @@ impl Mitigation {
             terminating,
             announcement: None,
             conflict: None,
+            relayed: None,
             record,
         }
     }
@@ -123,7 +127,10 @@ impl Mitigation {
                 Some(at) => RemainingLifetime::Seconds(now.seconds_until(at)),
                 None => RemainingLifetime::Indefinite,
             },
-            counters: self.meter.counters(now.monotonic),
+            counters: match &self.relayed {
+                Some(relayed) => relayed.dropped(),
+                None => self.meter.counters(now.monotonic),
+            },
             conflict: self.conflict(now),
         }
     }

@@ -43,6 +43,7 @@ mod scope;
 mod session_limits;
 mod sessions;
 mod termination;
+mod upstream;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -71,6 +72,8 @@ pub use self::resources::{AcceptList, Alias, ClientKey, ClientResources, Resourc
 pub use self::scope::{Scope, ScopeError};
 pub use self::session_limits::{SessionLimits, TooManySessions};
 pub use self::sessions::{Flow, MessageFaults, SessionOutput, Sessions};
+use self::upstream::Held;
+pub use self::upstream::{Acceptance, Relaying, Upstream, UpstreamStatus};
 use crate::time::Now;
 
 /// What a server takes up again after a restart.
@@ -94,6 +97,8 @@ pub struct Server {
     mitigations: Mitigations,
     resources: BTreeMap<ClientKey, ClientResources>,
     resolutions: Resolutions,
+    /// Requests that a gateway has relayed.
+    held: Held,
     attacks: Attacks,
     observations: Observations,
     announcements: Announcements,
@@ -115,6 +120,7 @@ impl Server {
             mitigations: Mitigations::default(),
             resources: snapshot.resources,
             resolutions: Resolutions::default(),
+            held: Held::default(),
             attacks: Attacks::default(),
             observations: Observations::default(),
             announcements: Announcements::default(),
@@ -150,6 +156,7 @@ impl Server {
             Input::Enforced(those) => self.on_enforced(now, &those),
             Input::NotEnforced(those) => self.on_not_enforced(now, &those),
             Input::Dropped(dropped) => self.on_dropped(now, &dropped),
+            Input::Upstream(those) => self.on_upstream(now, those),
             Input::SetResources(client, resources) => self.set_resources(client, resources),
             Input::SetRedirect(customer, redirect) => self.set_redirect(&customer, redirect),
             Input::Timeout => self.on_timeout(now),
@@ -172,10 +179,19 @@ impl Server {
         let resolution = self.resolutions.next_due();
         let announcement = self.announcements.first().map(|(at, _)| *at);
         let absence = self.absences.next_due();
-        [expiry, notification, due, resolution, announcement, absence]
-            .into_iter()
-            .flatten()
-            .min()
+        let held = self.held.next_deadline();
+        [
+            expiry,
+            notification,
+            due,
+            resolution,
+            announcement,
+            absence,
+            held,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The scopes that the mitigator should be enforcing.
@@ -205,6 +221,7 @@ impl Server {
         self.give_up_absent(now);
         self.resolve_again(now);
         self.check_announcements(now);
+        self.give_up_held(now);
         if self.next_notification.is_some_and(|at| at <= now.monotonic) {
             self.remind_observers(now);
         }

@@ -71,6 +71,16 @@ pub enum Outcome {
         /// Which.
         key: MitigationKey,
     },
+    /// All servers upstream have ended a mitigation that a gateway relayed, or cannot be asked for
+    /// it any more.
+    EndedUpstream {
+        /// Which.
+        key: MitigationKey,
+        /// What the last of them answered, as a client would be told.
+        code: Code,
+        /// Its diagnostic payload.
+        reason: String,
+    },
     /// A mitigation was not taken up again after a restart: the customers are others now, or own
     /// something else.
     NotOwned {

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::conflict::ConflictPolicy;
+use super::upstream::Relaying;
 
 /// What the operator of a server decides.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ pub struct Policy {
     pub requests_per_second: NonZeroU32,
     /// How many requests each customer may make at once.
     pub request_burst: NonZeroU32,
+    /// How requests are relayed: at a gateway, which enforces nothing itself.
+    pub relaying: Option<Relaying>,
 }
 
 impl Default for Policy {
@@ -85,6 +88,7 @@ impl Default for Policy {
             max_sessions_of_customer: 64,
             requests_per_second: NonZeroU32::MIN.saturating_add(1_999),
             request_burst: NonZeroU32::MIN.saturating_add(49_999),
+            relaying: None,
         }
     }
 }

@@ -6,6 +6,8 @@
 //!                                ^--- attack stopped ---/  \--DELETE--> Terminating
 //! ```
 
+use std::num::NonZeroU8;
+
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::MitigationRequest;
 
@@ -77,6 +79,8 @@ pub struct MitigationRecord {
     pub standing: Standing,
     /// When it ends without a refresh, in seconds since 1970; `None`: never.
     pub expires_unix: Option<u64>,
+    /// The Hop-Limit with which a gateway relays it (RFC 8768 §3); `None`: no gateway does.
+    pub hop_limit: Option<NonZeroU8>,
 }
 
 impl MitigationRecord {

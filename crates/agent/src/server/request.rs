@@ -15,7 +15,7 @@ use super::mitigation::Mitigation;
 use super::notification::represent;
 use super::observation::ObserverLimits;
 use super::outcome::Outcome;
-use super::record::Identity;
+use super::record::{Identity, MitigationKey};
 use super::request_budget::RequestBudget;
 use super::waiting::Pending;
 use super::{Action, Server, SessionId};
@@ -38,6 +38,8 @@ pub(super) enum Answer {
     Ignore,
     /// It is decided once its names are resolved.
     Wait(Box<Pending>),
+    /// It is answered once the servers upstream have answered.
+    Hold(MitigationKey),
 }
 
 impl Server {
@@ -53,6 +55,7 @@ impl Server {
             Ok(Answer::Respond(response)) => self.respond(session, exchange, Ok(response)),
             Ok(Answer::Ignore) => self.act(Action::Ignore(session, exchange)),
             Ok(Answer::Wait(pending)) => self.wait(now, session, exchange, *pending),
+            Ok(Answer::Hold(key)) => self.hold(now, key, session, exchange),
             Err(refusal) => self.respond(session, exchange, Err(refusal)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::time::Instant;
 
 use coap::{Code, Exchange, OptionNumber, Response};
@@ -26,6 +27,8 @@ pub(super) struct Pending {
     pub(super) identity: Identity,
     pub(super) mid: Mid,
     pub(super) asked: MitigationRequest,
+    /// With which it is relayed.
+    pub(super) hop_limit: Option<NonZeroU8>,
     pub(super) scope: Scope,
 }
 
@@ -34,6 +37,7 @@ struct Entry {
     session: SessionId,
     exchange: Exchange,
     asked: MitigationRequest,
+    hop_limit: Option<NonZeroU8>,
     scope: Scope,
     deadline: Instant,
 }
@@ -145,6 +149,7 @@ impl Server {
             session,
             exchange,
             asked: pending.asked,
+            hop_limit: pending.hop_limit,
             scope: pending.scope,
             deadline: now.monotonic + self.policy.resolution_limit,
         };
@@ -175,11 +180,12 @@ impl Server {
             if let Some(entry) = self.resolutions.waiting.0.remove(&id) {
                 let (identity, mid) = &id;
                 let (session, exchange) = (entry.session, entry.exchange);
-                match self.decide(now, identity, *mid, entry.asked) {
+                match self.decide(now, identity, *mid, (entry.asked, entry.hop_limit)) {
                     Ok(Answer::Respond(response)) => self.respond(session, exchange, Ok(response)),
                     Ok(Answer::Ignore) => self.act(Action::Ignore(session, exchange)),
                     // The client's aliases have changed meanwhile.
                     Ok(Answer::Wait(pending)) => self.wait(now, session, exchange, *pending),
+                    Ok(Answer::Hold(key)) => self.hold(now, key, session, exchange),
                     Err(refusal) => self.respond(session, exchange, Err(refusal)),
                 }
                 for name in entry.scope.names.keys() {

@@ -26,5 +26,6 @@ mod splitting;
 mod wire;
 mod withdrawing;
 
+pub(crate) use clear::Clear;
 pub(crate) use replies::Asked;
-pub(crate) use rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
+pub(crate) use rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig, target};

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 7] = [
+const MIGRATIONS: [(i32, &str); 8] = [
     (
         1,
         "
@@ -122,6 +122,15 @@ CREATE TABLE clock (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 0),
     last_written INTEGER NOT NULL CHECK (last_written >= 0)
 ) STRICT;
+",
+    ),
+    // How a gateway relays.
+    (
+        8,
+        "
+ALTER TABLE mitigation ADD COLUMN hop_limit INTEGER;
+ALTER TABLE wanted ADD COLUMN hop_limit INTEGER;
+ALTER TABLE wanted ADD COLUMN cdid TEXT;
 ",
     ),
 ];

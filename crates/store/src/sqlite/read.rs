@@ -1,9 +1,10 @@
 //! Rows to records. Whatever the file holds, reading it ends in a record or an error that names the
 //! column.
 
+use std::num::NonZeroU8;
 use std::path::Path;
 
-use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
+use agent::client::{AssociationRecord, Relayed, RequestId, RequestRecord, WantedRecord};
 use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
 use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::Mid;
@@ -35,6 +36,7 @@ pub(super) fn mitigations(
             request: record.request("request")?,
             standing: record.standing()?,
             expires_unix: record.optional_unsigned("expires")?,
+            hop_limit: record.hop_limit()?,
         })
     })
 }
@@ -86,6 +88,10 @@ pub(super) fn wanted(
             },
             trigger_mitigation: request.trigger_mitigation,
             wanted_until_unix: record.optional_unsigned("wanted_until")?,
+            relayed: Relayed {
+                hop_limit: record.hop_limit()?,
+                cdid: record.optional_parse("cdid")?,
+            },
         })
     })
 }
@@ -177,6 +183,20 @@ impl Record<'_> {
         values
             .collect::<Result<C, _>>()
             .map_err(|_| self.impossible(column))
+    }
+
+    fn optional_parse<T: std::str::FromStr>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, StoreError> {
+        let text: Option<String> = self.get(column)?;
+        let parsed = text.map(|text| text.parse().map_err(|_| self.impossible(column)));
+        parsed.transpose()
+    }
+
+    fn hop_limit(&self) -> Result<Option<NonZeroU8>, StoreError> {
+        let hops: Option<u8> = self.get("hop_limit")?;
+        Ok(hops.and_then(NonZeroU8::new))
     }
 
     fn association(&self) -> Result<AssociationId, StoreError> {

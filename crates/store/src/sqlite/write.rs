@@ -1,9 +1,11 @@
 //! Changes to rows.
 
+use std::num::NonZeroU8;
 use std::path::Path;
 
 use agent::client::RequestId;
 use agent::{client, server};
+use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::MitigationRequest;
 use dots::target::Target;
@@ -60,8 +62,8 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
             batch.run(
                 "INSERT OR REPLACE INTO mitigation
                  (customer, cuid, mid, credential, request, standing, started, expires,
-                  scope, addresses, accepted)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                  scope, addresses, accepted, hop_limit)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 params![
                     record.key.customer,
                     record.key.cuid.as_str(),
@@ -74,6 +76,7 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
                     scope,
                     addresses,
                     record.accepted.cast_signed(),
+                    record.hop_limit.map(NonZeroU8::get),
                 ],
             )
         }
@@ -121,13 +124,16 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
             let body = batch.body(record.id, &record.attack.target, record.trigger_mitigation)?;
             let seen_on = record.attack.seen_on.iter().map(|pvd| pvd.as_str());
             batch.run(
-                "INSERT OR REPLACE INTO wanted (id, target, seen_on, wanted_until)
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR REPLACE INTO wanted
+                     (id, target, seen_on, wanted_until, hop_limit, cdid)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     record.id.0.cast_signed(),
                     body,
                     seen_on.collect::<Vec<_>>().join("\n"),
                     record.wanted_until_unix.map(u64::cast_signed),
+                    record.relayed.hop_limit.map(NonZeroU8::get),
+                    record.relayed.cdid.as_ref().map(Cdid::as_str),
                 ],
             )
         }

@@ -5,7 +5,7 @@
     reason = "each test file uses a part, and all of it is constant"
 )]
 
-use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
+use agent::client::{AssociationRecord, Relayed, RequestId, RequestRecord, WantedRecord};
 use agent::server::{MitigationKey, MitigationRecord, Scope, Snapshot, Standing};
 use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::{Cuid, Mid};
@@ -56,6 +56,7 @@ pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
             started_unix: 1_900_000_001,
         },
         expires_unix: Some(1_900_003_600),
+        hop_limit: std::num::NonZeroU8::new(15),
     }
 }
 
@@ -104,5 +105,9 @@ pub(crate) fn wanted(id: u64, is_seen: bool, wanted_until_unix: Option<u64>) -> 
         },
         trigger_mitigation: !is_seen,
         wanted_until_unix,
+        relayed: Relayed {
+            hop_limit: std::num::NonZeroU8::new(14),
+            cdid: Some("7cbdf3de5e6f1b7ba4b0e2".parse().expect("a cdid")),
+        },
     }
 }

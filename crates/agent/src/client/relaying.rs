@@ -1,0 +1,112 @@
+//! Requests that a gateway makes of its servers on behalf of its own clients (RFC 8811 §2.2.3).
+//!
+//! The gateway says which request it means: nothing is looked up by its target, and the same target
+//! may be asked for again, under a higher number, in place of what was asked before.
+
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use dots::identifiers::Cdid;
+use dots::lifetime::Lifetime;
+use dots::target::Target;
+
+use super::part;
+use super::wanted::Wanted;
+use super::{Client, Connector, Refusal, RequestId};
+use crate::server_selection::Attack;
+use crate::time::Now;
+
+/// A wish that ends so much later than the one before is worth a message.
+const WORTH_ASKING: Duration = Duration::from_secs(2);
+
+/// How a request is relayed; nothing of that for the client's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Relayed {
+    /// What is left of its Hop-Limit (RFC 8768 §3).
+    pub hop_limit: Option<NonZeroU8>,
+    /// The domain of the client behind the gateway (RFC 9132 §4.4.1.2).
+    pub cdid: Option<Cdid>,
+}
+
+/// A relayed request that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayedRequest {
+    /// Its number.
+    pub id: RequestId,
+    /// What is to be protected.
+    pub target: Target,
+    /// False: it waits for the loss of the session.
+    pub trigger_mitigation: bool,
+    /// How it is relayed.
+    pub relayed: Relayed,
+}
+
+impl<C: Connector> Client<C> {
+    /// As [`Client::mitigate`], but always with a request of its own.
+    ///
+    /// # Errors
+    /// [`Refusal`], when nobody can be asked or too much was asked already.
+    pub fn relay(
+        &mut self,
+        now: Now,
+        attack: &Attack,
+        (lifetime, trigger_mitigation): (Lifetime, bool),
+        relayed: Relayed,
+    ) -> Result<RequestId, Refusal> {
+        let selection = self.explain(attack);
+        if selection.asked.is_empty() {
+            return Err(Refusal::NobodyToAsk(selection));
+        }
+        let until = part::until(now, lifetime);
+        let wanted = Wanted {
+            selection,
+            relayed,
+            ..Wanted::new(attack.clone(), trigger_mitigation, until)
+        };
+        self.ask(now, wanted)
+    }
+
+    /// Wants a request for at least this long from now.
+    pub fn prolong(&mut self, now: Now, id: RequestId, lifetime: Lifetime) {
+        let until = part::until(now, lifetime);
+        let Some(wanted) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let is_later = match (wanted.until, until) {
+            (Some(before), Some(until)) => before + WORTH_ASKING < until,
+            (before, None) => before.is_some(),
+            (None, Some(_)) => false,
+        };
+        if !is_later || wanted.is_withdrawn {
+            return;
+        }
+        wanted.until = until;
+        for association in self.associations.values_mut() {
+            for part in association.parts.values_mut() {
+                if part.wish.request == id && part.is_going() {
+                    part.prolong(now, until);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// What goes on, as a gateway recognises it after a restart.
+    pub fn relayed_requests(&self, now: Now) -> Vec<RelayedRequest> {
+        let going = self.requests.iter();
+        let going = going.filter(|(_, wanted)| wanted.is_going(now));
+        going
+            .map(|(id, wanted)| RelayedRequest {
+                id: *id,
+                target: wanted.attack.target.clone(),
+                trigger_mitigation: wanted.trigger_mitigation,
+                relayed: wanted.relayed.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn relayed_as(&self, id: RequestId) -> Relayed {
+        let wanted = self.requests.get(&id);
+        wanted.map_or_else(Relayed::default, |wanted| wanted.relayed.clone())
+    }
+}

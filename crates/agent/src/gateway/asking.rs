@@ -1,0 +1,250 @@
+//! What the client is asked to ask for: a request for each group, and none for what nobody wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU8, NonZeroU32};
+
+use coap::{Code, Response};
+use dots::lifetime::Lifetime;
+use dots::target::Target;
+
+use super::combination::later;
+use super::grouping::GroupId;
+use super::member::{Kind, later_of};
+use super::{Gateway, Note, Output};
+use crate::client::{Client, Connector, Refusal, Relayed, RequestId};
+use crate::content;
+use crate::prefix_index::PrefixIndex;
+use crate::server::{Acceptance, Upstream};
+use crate::server_selection::Selection;
+use crate::time::Now;
+
+/// A request of the client.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) kind: Kind,
+    pub(super) target: Target,
+    pub(super) hop_limit: NonZeroU8,
+    /// Those whom it protects.
+    pub(super) groups: BTreeSet<GroupId>,
+    /// All that were asked have refused or ended it.
+    pub(super) is_over: bool,
+}
+
+/// All requests of the client, and what they are for.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    by_id: BTreeMap<RequestId, Asked>,
+    by_prefix: PrefixIndex<RequestId>,
+    /// Those that lost a group since the last look.
+    left: BTreeSet<RequestId>,
+}
+
+impl Requests {
+    pub(super) fn get(&self, id: RequestId) -> Option<&Asked> {
+        self.by_id.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Asked> {
+        self.by_id.get_mut(&id)
+    }
+
+    fn insert(&mut self, id: RequestId, asked: Asked) {
+        self.remove(id);
+        for prefix in &asked.target.prefixes {
+            self.by_prefix.insert(prefix.net(), id);
+        }
+        self.left.insert(id);
+        self.by_id.insert(id, asked);
+    }
+
+    fn remove(&mut self, id: RequestId) -> Option<Asked> {
+        let asked = self.by_id.remove(&id)?;
+        for prefix in &asked.target.prefixes {
+            self.by_prefix.remove(prefix.net(), &id);
+        }
+        Some(asked)
+    }
+
+    /// A group needs the request no more.
+    pub(super) fn release(&mut self, id: RequestId, group: GroupId) {
+        if let Some(asked) = self.by_id.get_mut(&id) {
+            asked.groups.remove(&group);
+            self.left.insert(id);
+        }
+    }
+
+    /// Requests of this kind that share an address with a target, oldest first.
+    pub(super) fn around(&self, kind: &Kind, target: &Target) -> Vec<RequestId> {
+        let prefixes = target.prefixes.iter();
+        let found = prefixes.flat_map(|prefix| self.by_prefix.overlapping(prefix.net()));
+        let found: BTreeSet<RequestId> = found.flatten().copied().collect();
+        let is_of_kind = |id: &RequestId| self.get(*id).is_some_and(|it| it.kind == *kind);
+        found.into_iter().filter(is_of_kind).collect()
+    }
+}
+
+impl Gateway {
+    /// What the client asks for since before the restart.
+    pub(super) fn take_up<C: Connector>(&mut self, now: Now, client: &Client<C>) {
+        for request in client.relayed_requests(now) {
+            let initial = self.terms.relay.initial_hop_limit;
+            let asked = Asked {
+                kind: Kind {
+                    trigger_mitigation: request.trigger_mitigation,
+                    cdid: request.relayed.cdid,
+                },
+                target: request.target,
+                hop_limit: request.relayed.hop_limit.unwrap_or(initial),
+                groups: BTreeSet::new(),
+                is_over: false,
+            };
+            self.requests.insert(request.id, asked);
+        }
+    }
+
+    /// Asks for what no request is for, for longer where it is wanted longer, and withdraws what
+    /// nobody wants.
+    pub(super) fn ask<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
+        let ids: Vec<GroupId> = self.dirty.iter().copied().collect();
+        let mut told = Vec::new();
+        for id in ids {
+            self.adopt(id);
+            let Some(group) = self.groups.get_mut(id) else {
+                continue;
+            };
+            if let Some(request) = group.current {
+                if std::mem::take(&mut group.is_to_be_prolonged) {
+                    let wanted = group.members.iter().filter_map(|it| self.members.get(it));
+                    let until = wanted.map(|member| member.wanted.until).reduce(later_of);
+                    group.until = until.unwrap_or(group.until);
+                    client.prolong(now, request, lifetime(now, group.until));
+                }
+                continue;
+            }
+            let kind = group.kind.clone();
+            let terms = (lifetime(now, group.until), kind.trigger_mitigation);
+            let relayed = Relayed {
+                hop_limit: Some(group.hop_limit),
+                cdid: kind.cdid.clone(),
+            };
+            group.is_to_be_prolonged = false;
+            match client.relay(now, &group.target.clone().into(), terms, relayed) {
+                Ok(request) => {
+                    group.current = Some(request);
+                    let asked = Asked {
+                        kind,
+                        target: group.target.clone(),
+                        hop_limit: group.hop_limit,
+                        groups: BTreeSet::from([id]),
+                        is_over: false,
+                    };
+                    let on_behalf = group.keys().into_iter().cloned().collect();
+                    self.requests.insert(request, asked);
+                    let note = Note::Relayed { request, on_behalf };
+                    self.outputs.push_back(Output::Noted(note));
+                }
+                Err(refusal) => {
+                    let members = group.members.clone();
+                    for member in members {
+                        told.extend(self.refuse_unasked(&member, &refusal));
+                    }
+                }
+            }
+        }
+        if !told.is_empty() {
+            self.outputs.push_back(Output::Tell(told));
+        }
+        self.withdraw_unwanted(now, client);
+    }
+
+    /// A request that asks for just what the group wants goes on.
+    fn adopt(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(id).filter(|it| it.current.is_none()) else {
+            return;
+        };
+        let is_same = |request: &RequestId| {
+            let asked = self.requests.get(*request);
+            asked.is_some_and(|asked| {
+                !asked.is_over && asked.target == group.target && asked.hop_limit == group.hop_limit
+            })
+        };
+        if let Some(found) = group.older.iter().copied().rev().find(is_same) {
+            group.older.retain(|request| *request != found);
+            group.current = Some(found);
+            group.is_to_be_prolonged = true;
+        }
+    }
+
+    pub(super) fn withdraw_unwanted<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
+        for id in std::mem::take(&mut self.requests.left) {
+            let is_unwanted = |asked: &Asked| asked.groups.is_empty();
+            if self.requests.get(id).is_some_and(is_unwanted) {
+                self.requests.remove(id);
+                // What is over already needs no withdrawal.
+                let _is_over = client.withdraw(now, id);
+            }
+        }
+    }
+
+    /// Nobody upstream serves what a client asks for (RFC 9284 §5.3).
+    pub(super) fn refuse(
+        &mut self,
+        id: &Acceptance,
+        selection: Selection,
+    ) -> (Acceptance, Upstream) {
+        let reasons = selection.unprotected.iter();
+        let reasons = reasons.map(|it| format!("{}: {}", it.prefix, it.reason));
+        let reasons: Vec<String> = reasons.collect();
+        let text = match reasons.is_empty() {
+            true => "no server upstream of this gateway can be asked".to_owned(),
+            false => format!(
+                "not served upstream of this gateway: {}",
+                reasons.join("; ")
+            ),
+        };
+        let key = id.key.clone();
+        let note = Note::NobodyToAsk { key, selection };
+        self.outputs.push_back(Output::Noted(note));
+        let said = Upstream::Refused(content::diagnostic(Code::BAD_REQUEST, &text));
+        if let Some(member) = self.members.get_mut(id) {
+            member.told = Some(said.clone());
+        }
+        (id.clone(), said)
+    }
+
+    /// The client cannot ask: whoever is not protected already is told so.
+    fn refuse_unasked(
+        &mut self,
+        id: &Acceptance,
+        refusal: &Refusal,
+    ) -> Option<(Acceptance, Upstream)> {
+        if let Refusal::NobodyToAsk(selection) = refusal {
+            return Some(self.refuse(id, selection.clone()));
+        }
+        let member = self.members.get_mut(id)?;
+        if matches!(member.told, Some(Upstream::Accepted(_))) {
+            return None;
+        }
+        let said = Upstream::Refused(cannot_ask(refusal));
+        member.told = Some(said.clone());
+        Some((id.clone(), said))
+    }
+}
+
+fn cannot_ask(refusal: &Refusal) -> Response {
+    match refusal {
+        Refusal::TooManyRequests(_) => later("this gateway relays as many requests as it may"),
+        _ => content::diagnostic(
+            Code::BAD_REQUEST,
+            "together with what others ask for, this is too much for one request upstream",
+        ),
+    }
+}
+
+fn lifetime(now: Now, until: Option<u64>) -> Lifetime {
+    let Some(until) = until else {
+        return Lifetime::Indefinite;
+    };
+    let seconds = u32::try_from(until.saturating_sub(now.unix)).unwrap_or(u32::MAX);
+    Lifetime::Seconds(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN))
+}

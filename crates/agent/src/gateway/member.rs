@@ -1,0 +1,73 @@
+//! What inside clients want, as servers upstream are asked for it.
+
+use std::num::NonZeroU8;
+
+use dots::identifiers::Cdid;
+use dots::target::Target;
+
+use super::Terms;
+use crate::server::{MitigationRecord, Standing};
+
+/// What may be asked for together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    /// False: to be started when this gateway is lost.
+    pub(super) trigger_mitigation: bool,
+    /// The domain of the client, where servers are told (RFC 9132 §4.4.1.2).
+    pub(super) cdid: Option<Cdid>,
+}
+
+/// What one inside mitigation wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) kind: Kind,
+    /// Only addresses, ports and protocols, as the network outside sees them: no name, and nothing
+    /// else of the inside, leaves (RFC 9132 §11).
+    pub(super) target: Target,
+    pub(super) hop_limit: NonZeroU8,
+    /// Until when, in seconds since 1970; `None`: until it is withdrawn.
+    pub(super) until: Option<u64>,
+}
+
+impl Wanted {
+    /// What a mitigation wants; nothing if that of another client is in force instead, or if there
+    /// is no address to protect.
+    pub(super) fn of(record: &MitigationRecord, terms: &Terms) -> Option<Self> {
+        let scope = record.scope.target();
+        let target = Target {
+            prefixes: scope.prefixes,
+            port_ranges: scope.port_ranges,
+            protocols: scope.protocols,
+            ..Target::default()
+        };
+        let trigger_mitigation = match record.standing {
+            // The inside client is lost, and upstream nobody knows: it is asked for at once.
+            Standing::Active { .. } | Standing::Terminating { .. } => true,
+            Standing::Parked => false,
+            Standing::Deactivated => return None,
+        };
+        let cdid = terms
+            .says_domain
+            .then(|| Cdid::from_spki_sha256(&record.credential));
+        let target = terms.translation.outside(&target);
+        (!target.prefixes.is_empty()).then_some(Self {
+            kind: Kind {
+                trigger_mitigation,
+                cdid,
+            },
+            target,
+            hop_limit: record.hop_limit.unwrap_or(terms.relay.initial_hop_limit),
+            until: record.expires_unix,
+        })
+    }
+
+    /// Whether the same is asked for, be it for another time.
+    pub(super) fn is_same_but_for_time(&self, other: &Self) -> bool {
+        (&self.kind, &self.target, self.hop_limit) == (&other.kind, &other.target, other.hop_limit)
+    }
+}
+
+/// The later of two ends, of which `None` never comes.
+pub(super) fn later_of(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.zip(other).map(|(one, other)| one.max(other))
+}

@@ -1,0 +1,13 @@
+//! Gateways between inside clients and servers of providers, whole but for encryption.
+
+mod aggregation;
+mod fan_out;
+mod loops;
+mod net;
+mod node;
+mod overlap;
+mod restart;
+mod scale;
+mod statuses;
+mod steering;
+mod translation;

@@ -1,0 +1,90 @@
+//! Gateways that are killed.
+
+use coap::Code;
+use dots::mitigation::Status;
+
+use super::net::*;
+
+/// What was acknowledged is relayed again, and nothing is asked for twice.
+#[test]
+fn a_killed_gateway_goes_on_with_what_it_relayed_and_doubles_nothing() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED, MOBILE]), Code::CREATED);
+    net.expect(BRANCH, put(BRANCH, 1, &["203.0.113.0/28"]), Code::CREATED);
+    net.expect(BRANCH, put(BRANCH, 2, &[OWN]), Code::CREATED);
+    net.advance(30);
+    let before = net.node("g1").requests.clone();
+    let mids = |net: &Net| -> Vec<_> { net.nodes["fixed"].stored.keys().cloned().collect() };
+    let known = mids(&net);
+    net.restart("g1");
+    net.advance(30);
+    assert_eq!(
+        net.node("g1").requests.keys().collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
+    assert_eq!(mids(&net), known);
+    for (client, mid) in [(HOME, 1), (BRANCH, 1), (BRANCH, 2)] {
+        let status = net.status_code(client, mid);
+        assert_eq!(
+            status,
+            Status::AttackSuccessfullyMitigated,
+            "{client:?} {mid}"
+        );
+    }
+    net.expect(BRANCH, delete(BRANCH, 2), Code::DELETED);
+    net.advance(30);
+    net.check(&["203.0.113.0/28"], &[MOBILE]);
+}
+
+/// Killed between the record of a mitigation and its first message upstream.
+#[test]
+fn what_was_recorded_and_not_relayed_is_relayed_after_the_restart() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    net.node("g1").requests.clear();
+    net.node("g1").wanted.clear();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    fixed.stored.clear();
+    fixed.enforced.clear();
+    fixed.start(now);
+    net.check(&[], &[]);
+    net.restart("g1");
+    net.advance(60);
+    net.check(&[FIXED], &[]);
+}
+
+/// Killed between the withdrawal inside and the one upstream.
+#[test]
+fn what_nobody_wants_after_a_restart_is_withdrawn() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.expect(BRANCH, put(BRANCH, 1, &[MOBILE]), Code::CREATED);
+    net.advance(5);
+    let stored = &mut net.node("g1").stored;
+    stored.retain(|key, _| key.customer != "home");
+    net.restart("g1");
+    net.advance(60);
+    net.check(&[], &[MOBILE]);
+    assert_eq!(net.node("g1").requests.len(), 1);
+}
+
+/// Killed while a wider request was taking the place of a narrower one.
+#[test]
+fn a_request_that_was_being_replaced_goes_on_until_the_new_one_is_accepted() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    net.node("fixed").is_cut_off = true;
+    let wide = "203.0.113.0/28";
+    net.send("g1", BRANCH, put(BRANCH, 1, &[wide]));
+    net.advance(2);
+    assert_eq!(net.node("g1").requests.len(), 2);
+    net.restart("g1");
+    net.check(&[FIXED], &[]);
+    net.node("fixed").is_cut_off = false;
+    net.advance(120);
+    net.check(&[wide], &[]);
+    assert_eq!(net.node("g1").requests.len(), 1);
+}
