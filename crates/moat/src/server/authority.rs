@@ -170,6 +170,7 @@ impl<S: ServerStore> Authority<S> {
             | Outcome::TooManySessions { .. }
             | Outcome::Deactivated { .. }
             | Outcome::Reactivated { .. }
+            | Outcome::EndedUpstream { .. }
             | Outcome::NotOwned { .. }
             | Outcome::AddressNotOwned { .. }
             | Outcome::NotResolved { .. }

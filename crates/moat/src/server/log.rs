@@ -61,6 +61,14 @@ pub(super) fn decided(outcome: &Outcome) {
             mid = %key.mid,
             "mitigation in force again: the conflict is resolved"
         ),
+        Outcome::EndedUpstream { key, code, reason } => tracing::warn!(
+            customer = key.customer,
+            cuid = ?key.cuid.as_str(),
+            mid = %key.mid,
+            %code,
+            reason,
+            "mitigation ended: no server upstream has it any more"
+        ),
         Outcome::NotOwned { key, prefix } => {
             let prefix = prefix.map(|prefix| prefix.to_string());
             tracing::warn!(
