@@ -11,6 +11,7 @@ use dots::lifetime::Lifetime;
 use dots::target::Target;
 
 use super::part;
+use super::parts;
 use super::wanted::Wanted;
 use super::{Client, Connector, Refusal, RequestId};
 use crate::server_selection::Attack;
@@ -69,7 +70,7 @@ impl<C: Connector> Client<C> {
     /// Wants a request for at least this long from now.
     pub fn prolong(&mut self, now: Now, id: RequestId, lifetime: Lifetime) {
         let until = part::until(now, lifetime);
-        let Some(wanted) = self.requests.get_mut(&id) else {
+        let Some(wanted) = self.requests.get(id) else {
             return;
         };
         let is_later = match (wanted.until, until) {
@@ -80,24 +81,27 @@ impl<C: Connector> Client<C> {
         if !is_later || wanted.is_withdrawn {
             return;
         }
-        wanted.until = until;
+        if let Some(wanted) = self.requests.get_mut(id) {
+            wanted.until = until;
+        }
         for association in self.associations.values_mut() {
-            for part in association.parts.values_mut() {
-                if part.wish.request == id && part.is_going() {
-                    part.prolong(now, until);
-                }
-            }
+            let going = association.parts_of(id).filter(|part| part.is_going());
+            let going = parts::mids(going);
+            association
+                .parts
+                .change(going, |part| part.prolong(now, until));
         }
         self.settle(now);
     }
 
     /// What goes on, as a gateway recognises it after a restart.
     pub fn relayed_requests(&self, now: Now) -> Vec<RelayedRequest> {
-        let going = self.requests.iter();
-        let going = going.filter(|(_, wanted)| wanted.is_going(now));
+        let all = self.requests.ids();
+        let all = all.filter_map(|id| Some((id, self.requests.get(id)?)));
+        let going = all.filter(|(_, wanted)| wanted.is_going(now));
         going
             .map(|(id, wanted)| RelayedRequest {
-                id: *id,
+                id,
                 target: wanted.attack.target.clone(),
                 trigger_mitigation: wanted.trigger_mitigation,
                 relayed: wanted.relayed.clone(),
@@ -106,7 +110,7 @@ impl<C: Connector> Client<C> {
     }
 
     pub(super) fn relayed_as(&self, id: RequestId) -> Relayed {
-        let wanted = self.requests.get(&id);
+        let wanted = self.requests.get(id);
         wanted.map_or_else(Relayed::default, |wanted| wanted.relayed.clone())
     }
 }
