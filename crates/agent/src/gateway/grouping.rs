@@ -8,7 +8,7 @@ use std::num::NonZeroU8;
 
 use dots::target::Target;
 
-use super::aggregation::aggregate;
+use super::aggregation::{Aggregate, aggregate};
 use super::member::{Kind, Wanted, later_of};
 use super::{Gateway, Output};
 use crate::client::{Client, Connector, RequestId};
@@ -153,12 +153,13 @@ impl Gateway {
         }
         for (kind, wanted) in by_kind {
             for aggregate in aggregate(&wanted) {
-                self.form(kind.clone(), aggregate.members, aggregate.target);
+                self.form(kind.clone(), aggregate);
             }
         }
     }
 
-    fn form(&mut self, kind: Kind, members: BTreeSet<Acceptance>, target: Target) {
+    fn form(&mut self, kind: Kind, aggregate: Aggregate<Acceptance>) {
+        let Aggregate { members, target } = aggregate;
         let wanted = members.iter().filter_map(|id| self.members.get(id));
         let wanted: Vec<&Wanted> = wanted.map(|member| &member.wanted).collect();
         let hop_limit = wanted.iter().map(|wanted| wanted.hop_limit).min();

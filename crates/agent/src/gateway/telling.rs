@@ -52,9 +52,9 @@ impl Gateway {
             };
             let said = match combine(now, &report, &wanted.target) {
                 Combined::Accepted(status) => Some(Upstream::Accepted(status)),
-                Combined::Pending => self.from_older(now, client, id, &member),
+                Combined::Pending => self.with_older(now, client, id, &member),
                 Combined::Over(parts) => {
-                    let older = self.from_older(now, client, id, &member);
+                    let older = self.with_older(now, client, id, &member);
                     older.or_else(|| {
                         let refused = refusal(&self.terms.relay, &parts, &wanted.target);
                         if let Some(path) = refused.own_loop {
@@ -85,7 +85,7 @@ impl Gateway {
     }
 
     /// How a member stands with a request from before that is for all it wants.
-    fn from_older<C: Connector>(
+    fn with_older<C: Connector>(
         &self,
         now: Now,
         client: &Client<C>,

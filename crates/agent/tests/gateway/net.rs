@@ -186,7 +186,7 @@ impl Net {
             }
             for (from, post) in posts {
                 did = true;
-                self.deliver(now, from, post);
+                self.deliver(now, &from, post);
             }
             if !did {
                 return;
@@ -194,13 +194,13 @@ impl Net {
         }
     }
 
-    fn deliver(&mut self, now: Now, from: String, post: Post) {
+    fn deliver(&mut self, now: Now, from: &str, post: Post) {
         match post {
             Post::Up(remote, path, octets) => {
                 let node = self.addresses.get(&remote);
                 let node = node.and_then(|name| self.nodes.get_mut(name));
                 if let Some(node) = node.filter(|node| !node.is_cut_off) {
-                    node.receive(now, (from.clone(), path), &from, &octets);
+                    node.receive(now, (from.to_owned(), path), from, &octets);
                 }
             }
             Post::Down((name, path), octets) => {
