@@ -11,7 +11,6 @@ use dots::lifetime::Lifetime;
 use dots::target::Target;
 
 use super::part;
-use super::parts;
 use super::wanted::Wanted;
 use super::{Client, Connector, Refusal, RequestId};
 use crate::server_selection::Attack;
@@ -84,13 +83,11 @@ impl<C: Connector> Client<C> {
         if let Some(wanted) = self.requests.get_mut(id) {
             wanted.until = until;
         }
-        for association in self.associations.values_mut() {
-            let going = association.parts_of(id).filter(|part| part.is_going());
-            let going = parts::mids(going);
-            association
-                .parts
-                .change(going, |part| part.prolong(now, until));
-        }
+        self.change_parts(id, |part| {
+            if part.is_going() {
+                part.prolong(now, until);
+            }
+        });
         self.settle(now);
     }
 

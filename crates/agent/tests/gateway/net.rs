@@ -60,11 +60,11 @@ pub(super) fn terms(name: &str) -> Terms {
 pub(super) fn domain(id: &str, prefixes: &[&str], server: &str) -> ProvisioningDomain {
     ProvisioningDomain {
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-        dots_servers: vec![DotsServer {
-            name: format!("dots.{id}"),
-            addresses: vec![server.parse().unwrap()],
-            transports: [pvd::Transport::Udp].into(),
-        }],
+        dots_servers: vec![DotsServer::over(
+            format!("dots.{id}"),
+            &[server.parse().unwrap()],
+            &[pvd::Transport::Udp],
+        )],
         ..ProvisioningDomain::new(id.parse().unwrap())
     }
 }
