@@ -391,7 +391,7 @@ impl Node {
             }
             Action::Decided(outcome) => self.outcomes.push(outcome),
             // A gateway enforces nothing, and no name is asked for here.
-            Action::Enforce(..) | Action::Resolve(_) => {}
+            Action::Enforce(..) | Action::Resolve { .. } => {}
         }
     }
 
