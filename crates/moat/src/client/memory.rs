@@ -192,7 +192,7 @@ impl<S: ClientStore> Memory<S> {
 
 #[cfg(test)]
 mod tests {
-    use agent::client::{AssociationRecord, Snapshot, WantedRecord};
+    use agent::client::{AssociationRecord, Snapshot, Relayed, WantedRecord};
     use agent::server_selection::Attack;
     use store::StoreError;
 
@@ -318,6 +318,7 @@ mod tests {
                 attack: Attack::default(),
                 trigger_mitigation: true,
                 wanted_until_unix: Some(until),
+                relayed: Relayed::default(),
             })
         };
         let mut memory = Memory::new(Disk::default(), at(0, 3));
