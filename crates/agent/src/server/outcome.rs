@@ -148,6 +148,7 @@ impl Outcome {
             | Self::Withdrawn { key }
             | Self::Deactivated { key, .. }
             | Self::Reactivated { key }
+            | Self::EndedUpstream { key, .. }
             | Self::NotOwned { key, .. }
             | Self::AddressNotOwned { key, .. }
             | Self::Moved { key, .. }

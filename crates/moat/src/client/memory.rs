@@ -192,7 +192,7 @@ impl<S: ClientStore> Memory<S> {
 
 #[cfg(test)]
 mod tests {
-    use agent::client::{AssociationRecord, Snapshot, Relayed, WantedRecord};
+    use agent::client::{AssociationRecord, Relayed, Snapshot, WantedRecord};
     use agent::server_selection::Attack;
     use store::StoreError;
 
