@@ -74,7 +74,7 @@ fn client_change() -> impl Strategy<Value = client::Change> {
         mid(),
         prefix,
         time(),
-        any::<[bool; 2]>(),
+        (any::<[bool; 3]>(), time()),
     );
     prop_oneof![
         (association_name(), name(), mid()).prop_map(|(name, cuid, mid)| {
@@ -83,13 +83,19 @@ fn client_change() -> impl Strategy<Value = client::Change> {
             record.cuid = common::cuid(cuid);
             client::Change::PutAssociation(record)
         }),
-        put.prop_map(|(id, name, mid, prefix, wanted_until, flags)| {
+        put.prop_map(|(id, name, mid, prefix, wanted_until, (flags, expires))| {
             let mut record = request(id, "");
             record.association = name;
             record.mid = Mid(mid);
             record.target = target(prefix);
             record.wanted_until_unix = wanted_until;
-            [record.withdrawing, record.trigger_mitigation] = flags;
+            [
+                record.withdrawing,
+                record.trigger_mitigation,
+                record.granted,
+            ] = flags;
+            record.expires_unix = expires;
+            record.moved_to = record.granted.then(|| "elsewhere".to_owned());
             client::Change::PutRequest(record)
         }),
         (number(), any::<bool>(), time()).prop_map(|(id, is_seen, wanted_until)| {

@@ -57,6 +57,9 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     let mut huge = request(u64::MAX, "x");
     huge.wanted_until_unix = None;
     huge.withdrawing = true;
+    huge.granted = true;
+    huge.expires_unix = Some(u64::MAX);
+    huge.moved_to = Some("y".to_owned());
     huge.target = Target {
         prefixes: vec!["203.0.113.0/24".parse()?, "2001:db8::/32".parse()?],
         fqdns: vec!["www.example".parse()?],

@@ -114,6 +114,13 @@ pub struct RequestRecord {
     pub wanted_until_unix: Option<u64>,
     /// It was withdrawn, and the server may not know yet.
     pub withdrawing: bool,
+    /// Whether the server has granted it, and that is not known to be over.
+    pub granted: bool,
+    /// When the server ends what it granted, and has it no more in any case when it is withdrawn, in
+    /// seconds since 1970; `None`: never, or not known.
+    pub expires_unix: Option<u64>,
+    /// The name of the server of the same PvD that is asked instead.
+    pub moved_to: Option<String>,
 }
 
 /// What happened, for the log.

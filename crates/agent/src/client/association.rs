@@ -156,10 +156,8 @@ impl<S: dtls::Session> Association<S> {
         }
         self.mids.start_again();
         let going = parts::mids(self.parts.iter().filter(|part| part.is_going()));
-        self.parts.change(going, |part| {
-            part.withdraw(now);
-            part.leaving = Leaving::ToRenumber;
-        });
+        self.parts
+            .change(going, |part| part.leave(now, Leaving::ToRenumber));
     }
 
     /// Asks anew for what was withdrawn under a number that is used up.

@@ -56,6 +56,13 @@ impl<C: Connector> SessionStates for Steady<'_, C> {
     }
 }
 
+/// The server of the same PvD that is asked: this one, if it is.
+fn in_same_pvd<'a>(selection: &'a Selection, id: &AssociationId) -> Option<&'a AssociationId> {
+    let asked = selection.asked.iter().map(|asked| &asked.association);
+    let in_same = asked.filter(|asked| asked.pvd == id.pvd);
+    in_same.max_by_key(|asked| *asked == id)
+}
+
 impl<C: Connector> Client<C> {
     /// The PvDs have changed. Sessions with servers that have not are left alone, and so is what
     /// is asked of them.
@@ -147,6 +154,13 @@ impl<C: Connector> Client<C> {
             let asked = selection.asked.iter().find(asked);
             let asked = asked.filter(|asked| !asked.target.prefixes.is_empty());
             was_cut |= association.parts_of(id).any(Part::is_unasked);
+            // Who moves to a server that is not asked any more goes where the decision leads.
+            let instead = in_same_pvd(&selection, &association.id);
+            let moving = parts::mids(association.parts_of(id).filter(|part| part.is_moving()));
+            association.parts.change(moving, |part| match instead {
+                Some(to) if *to != association.id => part.moved(to.clone()),
+                _ => part.stays(now),
+            });
             // What the server has refused or ended, or a newer request has replaced, is not asked again
             // because something else has changed.
             let known = association.parts_of(id);

@@ -184,7 +184,7 @@ impl<C: Connector> Client<C> {
         self.keep_number(record.id);
         let mut wish = Wish {
             request: record.id,
-            target: record.target,
+            target: record.target.clone(),
             trigger_mitigation: record.trigger_mitigation,
             until: record.wanted_until_unix.map(|at| now.instant_of(at)),
             relayed: self.relayed_as(record.id),
@@ -202,12 +202,7 @@ impl<C: Connector> Client<C> {
             self.actions.push_back(Action::Persist(gone));
             return;
         };
-        let mut part = Part::new(now, record.mid, wish);
-        part.was_sent = true;
-        if record.withdrawing {
-            part.withdraw(now);
-        }
-        association.restore(part);
+        association.restore(Part::restored(now, wish, &record));
     }
 
     /// What opens sessions, to be given other credentials.

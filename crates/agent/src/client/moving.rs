@@ -3,10 +3,14 @@
 //! ```text
 //! asking --the server redirects in circles----------------------> asked at another, once at each
 //!        --no session that does, another server has one---------> asked at that one
-//!            (what was sent may have been heard: only after 10 s, and it is withdrawn here)
+//!                                  (what was sent may have been heard: only after 10 s)
+//!
+//! asked at another --granted there------------------------> withdrawn here, if it was sent
+//!                  --refused there, or put off and -------> asked for here again
+//!                    this one has a session
 //! ```
 //!
-//! What a server has granted stays with it.
+//! What a server has granted stays with it, unless it sends that elsewhere itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -14,22 +18,13 @@ use std::time::Instant;
 use dots::identifiers::Mid;
 use pvd::PvdId;
 
-use super::association::{Association, UNANSWERED_REQUEST};
+use super::association::Association;
 use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Live};
 use super::{Client, Connector, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
-
-impl Part {
-    /// From when on it may be asked for elsewhere, if it has no session.
-    pub(super) fn movable_at(&self) -> Option<Instant> {
-        let patience = self.was_sent.then_some(UNANSWERED_REQUEST);
-        let at = self.asking_since + patience.unwrap_or_default();
-        (self.state == State::Asking).then_some(at)
-    }
-}
 
 impl<S: dtls::Session> Association<S> {
     /// Whether the server of this part answers, as far as its sessions tell.
@@ -59,8 +54,13 @@ impl<S: dtls::Session> Association<S> {
 
     /// Whether its server can be asked for this: it has not been, or it came and went.
     fn takes_over(&self, wish: &Wish) -> bool {
-        let mut same = self.same_as(wish);
-        same.all(Part::is_moved)
+        let came_and_went = |part: &Part| part.is_moved() && !part.is_refused();
+        self.same_as(wish).all(came_and_went)
+    }
+
+    /// Whether it would ask its server now for what another one put off.
+    fn takes_back(&self, part: &Part) -> bool {
+        part.pause.is_none() && self.reaches(part.mid)
     }
 
     fn same_as(&self, wish: &Wish) -> impl Iterator<Item = &Part> {
@@ -68,15 +68,31 @@ impl<S: dtls::Session> Association<S> {
         self.parts_of(wish.request).filter(same)
     }
 
-    /// A part that another server had. It takes the place of what was here before, also at the
-    /// server (RFC 9132 §4.4.1.3).
+    /// A part that another server had: the one that moved from here comes back, or a new one takes
+    /// the place of what was here before, also at the server (RFC 9132 §4.4.1.3).
     fn take_over(&mut self, now: Now, wish: Wish) {
+        let moving = parts::mids(self.same_as(&wish).filter(|part| part.is_moving()));
+        if !moving.is_empty() {
+            return self.parts.change(moving, |part| part.stays(now));
+        }
         let before = parts::mids(self.same_as(&wish).filter(|part| part.is_moved()));
         for mid in before {
             self.parts.remove(mid);
         }
         self.add(now, wish);
     }
+}
+
+/// How it stands at the server that is asked instead.
+enum Instead {
+    /// It is granted, or over.
+    Taken,
+    Awaited,
+    /// It is put off there.
+    Paused(AssociationId, Mid),
+    Refused(AssociationId, Mid),
+    /// That server is not asked any more.
+    Gone,
 }
 
 impl<C: Connector> Client<C> {
@@ -103,7 +119,70 @@ impl<C: Connector> Client<C> {
                 moved |= self.move_part(now, (from, mid), &to);
             }
         }
-        moved
+        moved | self.settle_moved(now, pvds)
+    }
+
+    /// Withdraws what has moved and is granted, and takes back what is not taken.
+    fn settle_moved(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
+        let mut moving = Vec::new();
+        for at in self.associations.ids_of(pvds) {
+            let association = self.associations.get(&at);
+            let mids = association.into_iter().flat_map(|it| it.parts.moving());
+            moving.extend(mids.map(|mid| (at.clone(), mid)));
+        }
+        let mut changed = false;
+        for (at, mid) in moving {
+            let Some(association) = self.associations.get(&at) else {
+                continue;
+            };
+            let Some(part) = association.parts.get(mid) else {
+                continue;
+            };
+            let instead = self.instead(&at, part);
+            let takes_back = association.takes_back(part);
+            let mut change = |change: fn(&mut Part, Now)| {
+                if let Some(association) = self.associations.get_mut(&at) {
+                    association.parts.change([mid], |part| change(part, now));
+                }
+            };
+            match instead {
+                Instead::Taken => change(Part::hand_over),
+                Instead::Gone => change(Part::stays),
+                Instead::Paused(..) if !takes_back => continue,
+                Instead::Refused(from, mid) | Instead::Paused(from, mid) => {
+                    self.move_part(now, (&from, mid), &at);
+                }
+                Instead::Awaited => continue,
+            }
+            changed = true;
+        }
+        changed
+    }
+
+    /// How a part that has moved stands where it has, which may be further than it went from here.
+    fn instead(&self, at: &AssociationId, part: &Part) -> Instead {
+        let mut moved = part;
+        for _ in self.associations.of(&at.pvd) {
+            let Some(to) = moved.moved_to() else { break };
+            let there = self.associations.get(to);
+            let same = there.into_iter().flat_map(|it| it.same_as(&part.wish));
+            let Some(found) = same.max_by_key(|each| (!each.is_moved(), each.mid)) else {
+                return Instead::Gone;
+            };
+            if found.is_moved() {
+                moved = found;
+                continue;
+            }
+            return match found.state {
+                _ if found.is_unasked() => Instead::Gone,
+                State::Refused { .. } => Instead::Refused(to.clone(), found.mid),
+                State::Asking if found.pause.is_some() => Instead::Paused(to.clone(), found.mid),
+                State::Asking | State::Deactivated { .. } => Instead::Awaited,
+                State::Withdrawing if found.is_renumbered() => Instead::Awaited,
+                State::Accepted(_) | State::Withdrawing | State::Ended(_) => Instead::Taken,
+            };
+        }
+        Instead::Awaited
     }
 
     /// When the next part of a PvD is moved because its server has no session.
@@ -140,7 +219,7 @@ impl<C: Connector> Client<C> {
         let is_new = |other: &&Association<_>| other.same_as(&part.wish).next().is_none();
         let others = self
             .others(from)
-            .filter(|_| part.is_redirected())
+            .filter(|_| part.is_redirected() && !part.is_moving())
             .filter(is_new);
         let best = others.min_by_key(|other| !other.is_established())?;
         Some(best.id.clone())
@@ -166,7 +245,7 @@ impl<C: Connector> Client<C> {
             return false;
         };
         let wish = part.wish.clone();
-        part.moved(now, to.clone());
+        part.moved(to.clone());
         drop(part);
         if let Some(wanted) = self.requests.get_mut(wish.request) {
             wanted.selection.ask_instead(from, to);

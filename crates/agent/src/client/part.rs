@@ -13,6 +13,7 @@
 //! that is up until an answer comes ([`Part::wants`]).
 
 mod answers;
+mod held;
 mod leaving;
 mod timing;
 
@@ -26,11 +27,12 @@ use dots::mitigation::{
 };
 use dots::target::Target;
 
+use self::held::Held;
+pub(super) use self::held::Stored;
 pub(super) use self::leaving::Leaving;
 pub(super) use self::timing::until;
 use super::state::{End, Pause, State};
-use super::{Relayed, RequestId, RequestRecord};
-use crate::server_selection::AssociationId;
+use super::{Relayed, RequestId};
 use crate::time::Now;
 
 /// How often a server that does not notify is asked how a mitigation stands.
@@ -70,7 +72,8 @@ pub(super) struct Part {
     pub(super) dropped: DroppedCounters,
     /// What the server last said it conflicts with.
     pub(super) conflict: Option<ConflictInformation>,
-    /// When the server ends it without a refresh.
+    /// When the server ends it without a refresh; while it is withdrawn, when it has it no more in
+    /// any case. `None`: never, or not known.
     pub(super) expires: Option<Instant>,
     /// When to ask again; `None`: no refresh is needed.
     refresh: Option<Instant>,
@@ -100,8 +103,7 @@ pub(super) struct Part {
     has_late_copies: bool,
     /// Until when it is watched that the server does not take up again what is over.
     watched: Option<Instant>,
-    /// Whether the server may know of it: it was sent, or the store had it.
-    pub(super) was_sent: bool,
+    held: Held,
 }
 
 impl Part {
@@ -126,7 +128,7 @@ impl Part {
             looked_at: None,
             has_late_copies: false,
             watched: None,
-            was_sent: false,
+            held: Held::Nothing,
         }
     }
 
@@ -134,9 +136,11 @@ impl Part {
         matches!(self.state, State::Refused { .. } | State::Ended(_))
     }
 
-    /// Whether the server has answered, one way or another.
+    /// Whether no answer is awaited: the server has answered, one way or another, or another one is
+    /// asked instead.
     pub(super) fn is_settled(&self) -> bool {
-        !matches!(self.state, State::Asking | State::Withdrawing) && !self.is_renewing()
+        let is_asked = matches!(self.state, State::Asking | State::Withdrawing);
+        !is_asked && !self.is_renewing() || self.is_moving()
     }
 
     /// Whether the server is being asked something it has not answered.
@@ -157,6 +161,11 @@ impl Part {
     /// Whether the server has it on its books.
     fn is_accepted(&self) -> bool {
         matches!(self.state, State::Accepted(_))
+    }
+
+    /// Whether the server has refused it.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.state, State::Refused { .. })
     }
 
     /// Whether a newer request took its place.
@@ -187,19 +196,22 @@ impl Part {
         self.is_over() || !self.is_under_attack() && self.is_status_told
     }
 
-    /// The person asks for the same again, until another instant.
+    /// The person asks for the same again, until another instant. What the server is being asked is
+    /// neither younger for that nor asked sooner than it said.
     pub(super) fn prolong(&mut self, now: Now, until: Option<Instant>) {
         self.wish.until = until;
-        match self.state {
-            State::Deactivated { .. } => {}
-            State::Accepted(_) => self.renew(now),
-            _ => self.ask_again(now),
+        if self.is_accepted() && !self.is_refreshing {
+            self.renew(now);
         }
     }
 
     /// The server is to be asked (again), as after it lost the request.
     pub(super) fn ask_again(&mut self, now: Now) {
         self.state = State::Asking;
+        if self.held == Held::Granted {
+            self.held = Held::Asked;
+        }
+        self.expires = None;
         self.is_refreshing = false;
         self.asking_since = now.monotonic;
         self.pause = None;
@@ -245,7 +257,8 @@ impl Part {
             State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
         }
         // An observation is nothing that a pause puts off.
-        if self.pause.is_some_and(|(at, _)| at > now.monotonic) {
+        let is_paused = self.pause.is_some_and(|(at, _)| at > now.monotonic);
+        if is_paused || self.is_moving() {
             first = None;
         }
         first.into_iter().chain(second)
@@ -266,21 +279,5 @@ impl Part {
         };
         let (target, trigger) = (self.wish.target.clone(), self.wish.trigger_mitigation);
         MitigationRequest::new(target, lifetime, trigger, efficacy)
-    }
-
-    /// What the store has to know of it: nothing once it is over.
-    pub(super) fn record(&self, now: Now, association: &AssociationId) -> Option<RequestRecord> {
-        (!self.is_over()).then(|| RequestRecord {
-            id: self.wish.request,
-            association: association.clone(),
-            mid: self.mid,
-            target: self.wish.target.clone(),
-            trigger_mitigation: self.wish.trigger_mitigation,
-            wanted_until_unix: self
-                .wish
-                .until
-                .map(|at| now.unix + u64::from(now.seconds_until(at))),
-            withdrawing: self.is_withdrawn(),
-        })
     }
 }

@@ -145,6 +145,11 @@ impl Parts {
         movable.inspect(|_| effort::visit())
     }
 
+    /// Those that another server is asked for, which has not granted them.
+    pub(super) fn moving(&self) -> impl Iterator<Item = Mid> {
+        self.indexes.moving.iter().copied()
+    }
+
     /// Whether a mitigation is in force or being asked for.
     pub(super) fn are_under_attack(&self) -> bool {
         !self.indexes.under_attack.is_empty()

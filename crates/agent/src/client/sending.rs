@@ -65,7 +65,7 @@ impl<S: dtls::Session> Association<S> {
         }
         for turn in sent {
             if let Some(mut part) = self.parts.get_mut(turn.mid) {
-                part.was_sent = true;
+                part.sent();
                 if turn.is_look {
                     part.looked_at = Some(now.monotonic);
                 }

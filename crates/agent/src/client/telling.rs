@@ -8,7 +8,7 @@ use dots::identifiers::Mid;
 use dots::mitigation::ConflictInformation;
 
 use super::exchange::SHORTEST_PAUSE;
-use super::part::Part;
+use super::part::{Part, Stored};
 use super::parts::Parts;
 use super::state::State;
 use super::{Change, Note};
@@ -33,22 +33,6 @@ struct Told {
     quiet_until: Option<Instant>,
     /// Something is to be noted then.
     is_behind: bool,
-}
-
-/// What of a record can change.
-#[derive(Debug, PartialEq, Eq)]
-struct Stored {
-    wanted_until: Option<Instant>,
-    is_withdrawing: bool,
-}
-
-impl Stored {
-    fn of(part: &Part) -> Option<Self> {
-        (!part.is_over()).then(|| Self {
-            wanted_until: part.wish.until,
-            is_withdrawing: part.is_withdrawn(),
-        })
-    }
 }
 
 impl Telling {

@@ -331,7 +331,7 @@ fn a_server_in_trouble_is_asked_to_refresh_again() {
     }
 }
 
-/// Covers: S-008, S-030. A refresh that is refused ends what was granted, as far as is known here.
+/// Covers: S-008. A refresh that is refused ends what was granted, as far as is known here.
 #[test]
 fn a_refused_refresh_is_shown_and_not_repeated() {
     let mut rig = Rig::new();
@@ -343,4 +343,26 @@ fn a_refused_refresh_is_shown_and_not_repeated() {
     assert_eq!(rig.state(id), State::Refused { code, diagnostic });
     rig.advance(seconds(600));
     assert!(rig.take().is_empty());
+}
+
+/// Covers: S-047. The person asks for the same again, sooner than the server said.
+#[test]
+fn asking_again_does_not_cut_short_what_the_server_said() {
+    for is_refresh in [false, true] {
+        let mut rig = Rig::new();
+        if is_refresh {
+            rig.granted(1000, 400);
+            rig.advance(seconds(200));
+        } else {
+            rig.mitigate(&[FIXED_HOST], 1000);
+        }
+        let put = rig.one(Code::PUT);
+        let later = |options: &mut coap::Options| options.push_uint(OptionNumber::MAX_AGE, 60);
+        rig.answer(&put, Code::SERVICE_UNAVAILABLE, later, b"later");
+        rig.mitigate(&[FIXED_HOST], 1000);
+        rig.advance(seconds(59));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(1));
+        assert_eq!(rig.one(Code::PUT).mid(), put.mid());
+    }
 }

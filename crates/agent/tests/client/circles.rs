@@ -119,7 +119,7 @@ fn an_alternate_that_redirects_to_itself_is_not_asked_at_line_rate() {
     }
 }
 
-/// Covers: S-065, S-015, X-016. A server of this or another PvD that the client knows already.
+/// Covers: S-065, X-016. A server of this or another PvD that the client knows already.
 #[test]
 fn a_redirect_to_a_configured_server_is_ignored_and_another_is_tried() {
     for known in ["backup.fixed.example", "DOTS.mobile.example"] {

@@ -78,7 +78,16 @@ fn what_is_not_wanted_any_more_is_not_asked_again_when_the_timer_is_over() {
         conflict(ConflictStatus::RequestInactiveOtherActive, Some(120)),
     );
     rig.advance(seconds(600));
-    assert!(rig.take().is_empty());
+    // The server may have kept it: it is told to forget it, and nothing else.
+    let asked = rig.take();
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.message.code == Code::DELETE && asked.at >= seconds(60)),
+        "{asked:?}"
+    );
+    let delete = asked.last().unwrap();
+    rig.answer(delete, Code::DELETED, |_| {}, &[]);
     assert_eq!(rig.state(id), State::Ended(End::Expired));
 }
 
@@ -184,4 +193,28 @@ fn a_cuid_collision_does_not_cut_a_retry_timer_short() {
     rig.advance(seconds(60));
     assert!(rig.take().iter().all(|asked| asked.mid() == 2));
     assert!(matches!(rig.state(waiting), State::Deactivated { .. }));
+}
+
+/// Covers: S-035, S-049. The server brings it back by itself when the conflict is over.
+#[test]
+fn a_mitigation_that_waits_for_its_timer_is_withdrawn_with_the_wish() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(1000, 600);
+    rig.advance(seconds(300));
+    let put = rig.one(Code::PUT);
+    let inactive = conflict(ConflictStatus::RequestInactiveOtherActive, Some(2000));
+    rig.conflict(&put, inactive);
+    rig.advance(seconds(699));
+    assert!(
+        rig.take()
+            .iter()
+            .all(|asked| asked.message.code == Code::GET)
+    );
+    rig.advance(seconds(1));
+    assert_eq!(rig.one(Code::DELETE).mid(), 1);
+    rig.advance(seconds(1000));
+    assert_eq!(rig.state(id), State::Withdrawing, "nobody has answered");
+    let delete = rig.take().pop().unwrap();
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    assert_eq!(rig.state(id), State::Ended(End::Expired));
 }

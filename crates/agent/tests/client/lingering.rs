@@ -109,7 +109,7 @@ fn what_a_late_copy_revives_is_withdrawn_again() {
     assert!(rig.requests.is_empty());
 }
 
-/// Covers: S-046. A server that has answered the only copy is not asked any more.
+/// Covers: S-049. A server that has answered the only copy is not asked any more.
 #[test]
 fn without_a_late_copy_nobody_looks_after_a_withdrawal() {
     let mut rig = Rig::new();

@@ -12,6 +12,7 @@ mod homing;
 mod hostile;
 mod lingering;
 mod mids;
+mod moved;
 mod moving;
 mod observing;
 mod polling;

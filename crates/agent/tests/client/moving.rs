@@ -10,7 +10,7 @@ use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig};
 use crate::world::seconds;
 
 /// `fixed` has a second server. These addresses are as if they were not there.
-fn without(down: &[&str]) -> Rig {
+pub(super) fn without(down: &[&str]) -> Rig {
     let mut rig = Rig::home(home::with_backup());
     rig.set(BACKUP, Behaviour::Up);
     for address in down {
@@ -19,14 +19,14 @@ fn without(down: &[&str]) -> Rig {
     rig
 }
 
-fn at(rig: &Rig, id: RequestId, server: &str) -> PartReport {
+pub(super) fn at(rig: &Rig, id: RequestId, server: &str) -> PartReport {
     let mut parts = rig.parts(id);
     parts.retain(|part| part.association.server == server);
     assert_eq!(parts.len(), 1, "{parts:?}");
     parts.remove(0)
 }
 
-fn backup() -> AssociationId {
+pub(super) fn backup() -> AssociationId {
     AssociationId {
         pvd: "fixed.example".parse().unwrap(),
         server: "backup.fixed.example".to_owned(),

@@ -140,3 +140,21 @@ fn a_saturated_session_outlives_an_hour_of_silence() {
         2
     );
 }
+
+/// Covers: S-068. A detector repeats itself: what it repeats has been unanswered all the time.
+#[test]
+fn who_asks_for_the_same_again_gets_a_second_session_no_later() {
+    let mut rig = Rig::new();
+    rig.inbound_loss = Some((fastrand::Rng::with_seed(1), 100));
+    let first = rig.opened.len();
+    for _ in 0..4 {
+        rig.mitigate(&["203.0.113.9/32"], 6000);
+        rig.advance(seconds(5));
+    }
+    let opened = rig.opened[first..].iter();
+    let at: Vec<_> = opened
+        .filter(|each| each.remote != MOBILE4)
+        .map(|each| each.at)
+        .collect();
+    assert_eq!(at.first(), Some(&seconds(10)), "{at:?}");
+}

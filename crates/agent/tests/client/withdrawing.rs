@@ -142,3 +142,78 @@ fn a_withdrawal_that_is_refused_is_asked_for_again() {
         assert_eq!(rig.state(id), State::Ended(End::Withdrawn));
     }
 }
+
+/// Covers: S-049. The wish is over by then, and the server may go on for longer.
+#[test]
+fn a_withdrawal_after_the_wish_survives_a_restart() {
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&[FIXED_HOST], 60);
+    assert_eq!(rig.one(Code::PUT).mid(), 1);
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.advance(seconds(600));
+    assert_eq!(rig.state(id), State::Withdrawing);
+    rig.restart();
+    assert_eq!(rig.state(id), State::Withdrawing);
+    rig.set(FIXED4, Behaviour::Up);
+    let delete = rig.until_asked(120).remove(0);
+    assert_eq!((delete.message.code, delete.mid()), (Code::DELETE, 1));
+    // An hour after it began nobody is told any more, whatever restarts.
+    rig.restart();
+    rig.advance(seconds(3600 + 60) - rig.elapsed);
+    assert_eq!(rig.state(id), State::Ended(End::Withdrawn));
+}
+
+/// Covers: S-022, S-049. What the server granted without an end outlives the wish.
+#[test]
+fn a_withdrawal_shortly_before_the_end_of_the_wish_goes_on_after_it() {
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&[FIXED_HOST], 600);
+    let put = rig.one(Code::PUT);
+    rig.grant_for_ever(&put);
+    rig.advance(seconds(590));
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.withdraw(id);
+    rig.advance(seconds(600));
+    assert_eq!(rig.state(id), State::Withdrawing);
+}
+
+/// Covers: S-049. Who says no to a longer lifetime has the mitigation for the one it granted.
+#[test]
+fn what_is_refused_at_a_refresh_can_be_withdrawn_while_the_server_has_it() {
+    for is_late in [false, true] {
+        let mut rig = Rig::new();
+        let (id, _) = rig.granted(1000, 400);
+        rig.advance(seconds(200));
+        let put = rig.one(Code::PUT);
+        rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no more");
+        assert!(matches!(rig.state(id), State::Refused { .. }));
+        if is_late {
+            rig.advance(seconds(200));
+            assert!(rig.client.withdraw(rig.now(), id).is_err());
+            continue;
+        }
+        rig.withdraw(id);
+        let delete = rig.one(Code::DELETE);
+        rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+        assert_eq!(rig.state(id), State::Ended(End::Withdrawn));
+        assert!(rig.requests.is_empty());
+    }
+}
+
+/// Covers: S-068. A withdrawal that is repeated has been unanswered all the time.
+#[test]
+fn who_withdraws_again_gets_a_second_session_no_later() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(6000, 6000);
+    rig.inbound_loss = Some((fastrand::Rng::with_seed(1), 100));
+    let opened = rig.opened.len();
+    for _ in 0..4 {
+        rig.withdraw(id);
+        rig.advance(seconds(5));
+    }
+    assert!(rig.opened.len() > opened);
+}

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 8] = [
+const MIGRATIONS: [(i32, &str); 9] = [
     (
         1,
         "
@@ -131,6 +131,15 @@ CREATE TABLE clock (
 ALTER TABLE mitigation ADD COLUMN hop_limit INTEGER;
 ALTER TABLE wanted ADD COLUMN hop_limit INTEGER;
 ALTER TABLE wanted ADD COLUMN cdid TEXT;
+",
+    ),
+    // What the server of a part of a request may have of it, and who is asked instead.
+    (
+        9,
+        "
+ALTER TABLE request ADD COLUMN granted INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE request ADD COLUMN expires INTEGER;
+ALTER TABLE request ADD COLUMN moved_to TEXT;
 ",
     ),
 ];

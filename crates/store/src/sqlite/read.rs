@@ -115,6 +115,9 @@ pub(super) fn requests(
             trigger_mitigation: request.trigger_mitigation,
             wanted_until_unix: record.optional_unsigned("wanted_until")?,
             withdrawing: record.get("withdrawing")?,
+            granted: record.get("granted")?,
+            expires_unix: record.optional_unsigned("expires")?,
+            moved_to: record.get("moved_to")?,
         })
     })
 }

@@ -145,8 +145,9 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
             let body = batch.body(record.id, &record.target, record.trigger_mitigation)?;
             batch.run(
                 "INSERT OR REPLACE INTO request
-                     (id, pvd, server, mid, target, wanted_until, withdrawing)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                     (id, pvd, server, mid, target, wanted_until, withdrawing,
+                      granted, expires, moved_to)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     record.id.0.cast_signed(),
                     record.association.pvd.as_str(),
@@ -155,6 +156,9 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                     body,
                     record.wanted_until_unix.map(u64::cast_signed),
                     record.withdrawing,
+                    record.granted,
+                    record.expires_unix.map(u64::cast_signed),
+                    record.moved_to,
                 ],
             )
         }

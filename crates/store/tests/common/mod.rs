@@ -92,6 +92,9 @@ pub(crate) fn request(id: u64, server: &str) -> RequestRecord {
         trigger_mitigation: true,
         wanted_until_unix: Some(1_900_003_600),
         withdrawing: false,
+        granted: false,
+        expires_unix: None,
+        moved_to: None,
     }
 }
 

@@ -7,7 +7,7 @@ use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{ConflictInformation, Granted, MitigationStatus, Status};
 
 use super::timing::until;
-use super::{POLLING, Part};
+use super::{Held, POLLING, Part};
 use crate::client::exchange::SHORTEST_PAUSE;
 use crate::client::state::{End, Pause, State};
 use crate::time::Now;
@@ -23,6 +23,7 @@ impl Part {
             return;
         }
         self.granted_at = Some(now.monotonic);
+        self.held = Held::Granted;
         if self.asking_since + FIRST_COPY <= now.monotonic {
             self.copied();
         }
@@ -49,6 +50,7 @@ impl Part {
     ) {
         if self.state == State::Asking || self.is_renewing() {
             self.state = State::Refused { code, diagnostic };
+            self.is_refreshing = false;
             self.conflict = conflict;
         }
     }
@@ -117,7 +119,7 @@ impl Part {
     /// The status in a GET response or a notification (RFC 9132 §4.4.2).
     pub(in crate::client) fn observed(&mut self, now: Now, status: &MitigationStatus) {
         if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
-            return self.lingers(now, status.status);
+            return self.lingers(now, status);
         }
         self.is_status_told = true;
         self.dropped = status.counters;

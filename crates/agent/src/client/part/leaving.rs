@@ -1,24 +1,23 @@
 //! How a part ends at its server, and what for (RFC 9132 §4.4.4).
 //!
 //! ```text
-//! withdrawn, moved, or the wish over while the server may have it --> Withdrawing
+//! withdrawn, the wish over, or granted by another server that was asked instead --> Withdrawing
 //!   Withdrawing --2.02--> Ended --a copy of the request may be late--> looked at for 100 s
 //!        ^-----------------------------the server shows it again-----------'
 //! ```
 
 use std::time::{Duration, Instant};
 
-use dots::mitigation::Status;
+use dots::lifetime::RemainingLifetime;
+use dots::mitigation::{MitigationStatus, Status};
 
-use super::Part;
+use super::{Held, Part};
 use crate::client::state::{End, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
 /// How late a copy of a request can arrive (RFC 7252 §4.8.2, MAX_LATENCY).
 const LATEST_COPY: Duration = Duration::from_secs(100);
-/// How long a server that may mitigate beyond the wish is told to stop, if it does not answer.
-const WITHDRAWAL: Duration = Duration::from_secs(3600);
 
 /// What a part is withdrawn for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,30 +28,33 @@ pub(in crate::client) enum Leaving {
     Expired,
     /// To be asked for again under a new number (RFC 9132 §4.4.1.1).
     ToRenumber,
-    /// Another server was asked instead.
+    /// Another server is asked instead: withdrawn once that one has granted it.
     ToMove(AssociationId),
     /// By a new decision its server is not to be asked.
     Unasked,
 }
 
 impl Part {
+    /// It is not wanted any more.
     pub(in crate::client) fn withdraw(&mut self, now: Now) {
-        if !self.is_over() {
-            self.state = State::Withdrawing;
-            self.leaving = Leaving::ForGood;
-            self.asking_since = now.monotonic;
-            self.pause = None;
+        if self.can_be_withdrawn(now) {
+            self.leave(now, Leaving::ForGood);
         }
     }
 
-    /// The wish is over.
-    pub(super) fn expire(&mut self, now: Now, server_may_have_it: bool) {
-        if server_may_have_it {
-            self.withdraw(now);
-            self.leaving = Leaving::Expired;
-            self.expires = self.expires.max(Some(now.monotonic + WITHDRAWAL));
-        } else {
-            self.state = State::Ended(End::Expired);
+    /// The server is told to stop, if it may have it. Who is being told already is not told anew.
+    pub(in crate::client) fn leave(&mut self, now: Now, leaving: Leaving) {
+        self.leaving = leaving;
+        if self.state == State::Withdrawing {
+            return;
+        }
+        self.expires = self.held_until(now);
+        self.state = State::Withdrawing;
+        self.asking_since = now.monotonic;
+        self.pause = None;
+        let is_over = self.expires.is_some_and(|end| end <= now.monotonic);
+        if self.held == Held::Nothing || is_over {
+            self.gone();
         }
     }
 
@@ -91,16 +93,23 @@ impl Part {
     }
 
     /// What is over is shown by the server.
-    pub(super) fn lingers(&mut self, now: Now, status: Status) {
+    pub(super) fn lingers(&mut self, now: Now, shown: &MitigationStatus) {
         let is_ending = matches!(
-            status,
+            shown.status,
             Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn
         );
         if !is_ending && self.watched().is_some() {
             self.state = State::Withdrawing;
             self.asking_since = now.monotonic;
             self.pause = None;
-            self.expires = self.watched;
+            self.held = Held::Granted;
+            self.expires = match shown.lifetime {
+                RemainingLifetime::Seconds(left) => {
+                    let end = now.monotonic + Duration::from_secs(left.into());
+                    self.watched.max(Some(end))
+                }
+                RemainingLifetime::Indefinite => None,
+            };
         }
     }
 
@@ -114,23 +123,41 @@ impl Part {
         self.leaving == Leaving::ToRenumber
     }
 
-    /// Another server is asked from now on. What this one may know is withdrawn.
-    pub(in crate::client) fn moved(&mut self, now: Now, to: AssociationId) {
-        if self.was_sent && !self.is_redirected() {
-            self.withdraw(now);
-            self.leaving = Leaving::ToMove(to);
-        } else {
+    /// Another server is asked from now on. What this one may have stays with it until the other one
+    /// has granted it.
+    pub(in crate::client) fn moved(&mut self, to: AssociationId) {
+        let has_nothing = match self.held {
+            Held::Nothing => true,
+            Held::Asked => self.is_redirected(),
+            Held::Granted => false,
+        };
+        if has_nothing && self.is_going() {
             self.end(End::Moved { to });
+        } else {
+            self.leaving = Leaving::ToMove(to);
         }
     }
 
-    /// Its server is not to be asked any more. What it may know is withdrawn.
+    /// It is asked for here again: the other server does not take it.
+    pub(in crate::client) fn stays(&mut self, now: Now) {
+        self.leaving = Leaving::ForGood;
+        self.asking_since = now.monotonic;
+    }
+
+    /// The other server has granted it.
+    pub(in crate::client) fn hand_over(&mut self, now: Now) {
+        self.leave(now, self.leaving.clone());
+    }
+
+    /// Whether another server is asked instead, and has not granted it.
+    pub(in crate::client) fn is_moving(&self) -> bool {
+        self.is_going() && matches!(self.leaving, Leaving::ToMove(_))
+    }
+
+    /// Its server is not to be asked any more. What it may have is withdrawn.
     pub(in crate::client) fn unasked(&mut self, now: Now) {
-        if self.is_going() && self.was_sent {
-            self.withdraw(now);
-            self.leaving = Leaving::Unasked;
-        } else if self.is_going() {
-            self.end(End::NotAsked);
+        if self.is_going() {
+            self.leave(now, Leaving::Unasked);
         }
     }
 

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use dots::lifetime::Lifetime;
 
-use super::Part;
+use super::{Leaving, Part};
 use crate::client::exchange::SHORTEST_PAUSE;
-use crate::client::state::{End, Pause, State};
+use crate::client::state::{Pause, State};
 use crate::time::Now;
 
 /// Both ends count whole seconds.
@@ -47,7 +47,7 @@ impl Part {
                 self.expires.into_iter().chain(wanted).min()
             }
             // By then the server has let it expire, whether it ever hears of the withdrawal.
-            State::Withdrawing => self.expires.max(self.wish.until),
+            State::Withdrawing => self.expires,
             State::Refused { .. } | State::Ended(_) => None,
         }
     }
@@ -75,12 +75,7 @@ impl Part {
                     self.spare(now);
                 }
                 State::Withdrawing => self.gone(),
-                State::Accepted(_) => {
-                    let has_it = self.expires.is_none_or(|end| end > now.monotonic);
-                    self.expire(now, has_it || self.is_refreshing);
-                }
-                State::Asking => self.expire(now, self.was_sent),
-                _ => self.state = State::Ended(End::Expired),
+                _ => self.leave(now, Leaving::Expired),
             }
         }
         if past(self.refresh) {

@@ -22,6 +22,7 @@ pub(super) struct Standing {
     is_restless: bool,
     is_open: bool,
     is_renumbered: bool,
+    is_moving: bool,
 }
 
 impl Standing {
@@ -34,6 +35,7 @@ impl Standing {
             is_restless: !part.is_at_rest(),
             is_open: !part.is_over(),
             is_renumbered: part.is_renumbered() && part.is_over(),
+            is_moving: part.is_moving(),
         }
     }
 }
@@ -50,6 +52,7 @@ pub(super) struct Indexes {
     pub(super) restless: BTreeSet<Mid>,
     pub(super) open: BTreeSet<Mid>,
     pub(super) renumbered: BTreeSet<Mid>,
+    pub(super) moving: BTreeSet<Mid>,
     pub(super) unsaid: BTreeSet<Mid>,
     pub(super) untold: BTreeSet<Mid>,
     pub(super) changed: BTreeSet<RequestId>,
@@ -119,12 +122,13 @@ impl Indexes {
     }
 
     /// With each set of parts, whether one of this standing is in it.
-    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 4] {
+    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 5] {
         [
             (&mut self.under_attack, standing.is_under_attack),
             (&mut self.restless, standing.is_restless),
             (&mut self.open, standing.is_open),
             (&mut self.renumbered, standing.is_renumbered),
+            (&mut self.moving, standing.is_moving),
         ]
     }
 

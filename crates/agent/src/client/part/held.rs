@@ -1,0 +1,146 @@
+//! What the server may have of a part, whatever is wanted of it by now, and what is stored of that.
+//!
+//! ```text
+//! Nothing --sent--> Asked --2.01, 2.04--> Granted
+//!                     ^--expired, unknown to the server, retry-timer over--'
+//! ```
+
+use std::time::{Duration, Instant};
+
+use super::{Leaving, Part, Wish};
+use crate::client::RequestRecord;
+use crate::client::association::UNANSWERED_REQUEST;
+use crate::client::state::State;
+use crate::server_selection::AssociationId;
+use crate::time::Now;
+
+/// How long a server that may mitigate beyond the wish is told to stop, if it does not answer.
+const WITHDRAWAL: Duration = Duration::from_secs(3600);
+
+/// What the server may have of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It was not asked.
+    Nothing,
+    /// It was asked: its answer may be lost, or what it granted is over as far as is known.
+    Asked,
+    /// It has granted it until [`Part::expires`].
+    Granted,
+}
+
+/// What of a record can change.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::client) struct Stored {
+    wanted_until: Option<Instant>,
+    is_withdrawing: bool,
+    granted_at: Option<Instant>,
+    moved_to: Option<AssociationId>,
+}
+
+impl Stored {
+    /// `None`: the store does not have the part.
+    pub(in crate::client) fn of(part: &Part) -> Option<Self> {
+        (!part.is_over()).then(|| Self {
+            wanted_until: part.wish.until,
+            is_withdrawing: part.is_withdrawn(),
+            granted_at: part.granted_at.filter(|_| part.held == Held::Granted),
+            moved_to: part.moved_to().cloned(),
+        })
+    }
+}
+
+impl Part {
+    /// A part as the store has it. The server is asked again, as after a lost session.
+    pub(in crate::client) fn restored(now: Now, wish: Wish, record: &RequestRecord) -> Self {
+        let mut part = Self::new(now, record.mid, wish);
+        part.held = Held::Asked;
+        part.expires = record.expires_unix.map(|at| now.instant_of(at));
+        if record.granted {
+            part.held = Held::Granted;
+            part.granted_at = Some(now.monotonic);
+        }
+        if let Some(server) = &record.moved_to {
+            part.leaving = Leaving::ToMove(AssociationId {
+                pvd: record.association.pvd.clone(),
+                server: server.clone(),
+            });
+        }
+        if record.withdrawing {
+            let stored = part.expires;
+            part.leave(now, part.leaving.clone());
+            part.expires = stored.or(part.expires);
+        }
+        part
+    }
+
+    /// What the store has to know of it: nothing once it is over.
+    pub(in crate::client) fn record(
+        &self,
+        now: Now,
+        association: &AssociationId,
+    ) -> Option<RequestRecord> {
+        let unix = |at: Instant| now.unix + u64::from(now.seconds_until(at));
+        (!self.is_over()).then(|| RequestRecord {
+            id: self.wish.request,
+            association: association.clone(),
+            mid: self.mid,
+            target: self.wish.target.clone(),
+            trigger_mitigation: self.wish.trigger_mitigation,
+            wanted_until_unix: self.wish.until.map(unix),
+            withdrawing: self.is_withdrawn(),
+            granted: self.held == Held::Granted,
+            expires_unix: self.expires.map(unix),
+            moved_to: self.moved_to().map(|to| to.server.clone()),
+        })
+    }
+
+    /// The server was told or asked something.
+    pub(in crate::client) fn sent(&mut self) {
+        if self.held == Held::Nothing {
+            self.held = Held::Asked;
+        }
+    }
+
+    /// Whether the server can be told to stop: also where it has refused a refresh, for then it has
+    /// what it granted before.
+    pub(in crate::client) fn can_be_withdrawn(&self, now: Now) -> bool {
+        match self.state {
+            State::Refused { .. } => {
+                let is_left = self.expires.is_none_or(|end| end > now.monotonic);
+                self.held == Held::Granted && is_left
+            }
+            _ => !self.is_over(),
+        }
+    }
+
+    /// When another server may be asked instead, if this one has no session: what was never sent
+    /// at once, and what was granted when that is over. `None`: never.
+    pub(in crate::client) fn movable_at(&self) -> Option<Instant> {
+        if self.state != State::Asking || self.is_moving() {
+            return None;
+        }
+        match self.held {
+            Held::Nothing => Some(self.asking_since),
+            Held::Asked => Some(self.asking_since + UNANSWERED_REQUEST),
+            Held::Granted => self
+                .expires
+                .map(|end| end.max(self.asking_since + UNANSWERED_REQUEST)),
+        }
+    }
+
+    /// Until when the server may have it, if it hears no more. `None`: as long as it likes.
+    pub(super) fn held_until(&self, now: Now) -> Option<Instant> {
+        let is_answered = match self.state {
+            State::Accepted(_) => !self.is_refreshing,
+            State::Refused { .. } => true,
+            _ => false,
+        };
+        if is_answered {
+            return self.expires;
+        }
+        // What it granted without an end stays; what the lost answer granted is not known.
+        let has_end = self.held != Held::Granted || self.expires.is_some();
+        let until = self.wish.until.filter(|_| has_end)?;
+        Some(until.max(now.monotonic + WITHDRAWAL))
+    }
+}
