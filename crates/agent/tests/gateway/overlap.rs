@@ -6,12 +6,16 @@ use dots::target::{PortRange, Target};
 
 use super::net::*;
 use crate::client::target;
+use crate::world::EPOCH;
 
 const WIDE: &str = "203.0.113.0/28";
 
-fn mids(net: &mut Net) -> Vec<u32> {
+/// Of the requests upstream, the first of which has the number 1: they begin where the clock is.
+fn mids(net: &mut Net) -> Vec<u64> {
     let requests = net.node("g1").requests.keys();
-    requests.map(|(_, _, mid)| mid.0).collect()
+    requests
+        .map(|(_, _, mid)| u64::from(mid.0) + 1 - EPOCH)
+        .collect()
 }
 
 /// Covers: G-006, G-016. To its server the gateway is one client: relayed one by one, the second
