@@ -223,7 +223,7 @@ fn empty_attributes_are_refused() {
     }
     assert_eq!(
         diagnostic(&with(13, texts([""]))),
-        "scope[0].alias-name[0]: empty"
+        "scope[0].alias-name[0]: is empty"
     );
     assert_eq!(
         diagnostic(&with(11, texts([""]))),
@@ -392,7 +392,7 @@ fn nesting_lists_maps_texts_and_bodies_are_limited() {
     );
     assert_eq!(
         diagnostic(&with(13, texts([&long[..256]]))),
-        "scope[0].alias-name[0]: longer than 255 bytes"
+        "scope[0].alias-name[0]: is longer than 255 bytes"
     );
     let chunks = Chunks(vec!["a".repeat(200); 3]);
     assert_eq!(

@@ -101,8 +101,8 @@ proptest! {
 
     #[test]
     fn paths_survive(
-        cdid in option::of("[^\\p{C}]{1,30}"),
-        cuid in option::of("[^\\p{C}]{1,30}"),
+        cdid in option::of("[^\\p{C}\\p{Zl}\\p{Zp}]{1,30}"),
+        cuid in option::of("[^\\p{C}\\p{Zl}\\p{Zp}]{1,30}"),
         mid in option::of(any::<u32>()),
     ) {
         let mid = mid.filter(|_| cuid.is_some()).map(Mid);

@@ -55,7 +55,7 @@ pub(crate) fn target() -> impl Strategy<Value = Target> {
             0..3,
         ),
         vec(
-            "[^\\p{C}]{1,20}".prop_map(|alias| alias.parse().unwrap()),
+            "[^\\p{C}\\p{Zl}\\p{Zp}]{1,20}".prop_map(|alias| alias.parse().unwrap()),
             0..3,
         ),
     )
