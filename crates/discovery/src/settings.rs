@@ -65,7 +65,7 @@ pub enum Cause {
 pub enum Output {
     /// Send this to the DHCP servers of the link.
     Transmit(Vec<u8>),
-    /// Ask the resolvers of the network, and give the answer to [`Procedure::handle_answer`].
+    /// Ask the resolvers of the network, and give the answer to [`Procedure::handle_answer`](crate::Procedure::handle_answer).
     Ask(Query),
     /// Use these agents, and none that were found before.
     Found(Finding),
