@@ -60,9 +60,9 @@ fn connections_that_say_nothing_keep_nobody_of_another_source_out() -> Outcome {
             connection.set_read_timeout(Some(PATIENCE))?;
             silent.push(connection);
         }
-        // Those beyond the limit of one source are ended at once.
-        let last = silent.last_mut().ok_or("no connection")?;
-        assert_eq!(last.read(&mut [0; 16])?, 0);
+        // At the limit of one source its oldest gives way.
+        let oldest = silent.first_mut().ok_or("no connection")?;
+        assert_eq!(oldest.read(&mut [0; 16])?, 0);
         let said = Command::new("openssl")
             .args(["s_client", "-connect", SERVER_V6, "-alpn", "coap"])
             .stdin(Stdio::null())
