@@ -153,7 +153,6 @@ impl<C: Connector> Client<C> {
             let asked = |asked: &&Asked| asked.association == association.id;
             let asked = selection.asked.iter().find(asked);
             let asked = asked.filter(|asked| !asked.target.prefixes.is_empty());
-            was_cut |= association.parts_of(id).any(Part::is_unasked);
             // Who moves to a server that is not asked any more goes where the decision leads.
             let instead = in_same_pvd(&selection, &association.id);
             let moving = parts::mids(association.parts_of(id).filter(|part| part.is_moving()));
@@ -166,17 +165,20 @@ impl<C: Connector> Client<C> {
             let known = association.parts_of(id);
             let known = known.filter(|part| !part.is_unasked() && !part.is_moved());
             let pieces: Vec<&Wish> = known.map(|part| &part.wish).collect();
-            match asked {
-                None if pieces.is_empty() => continue,
-                Some(asked) if splitting::make_up(&pieces, &asked.target) => continue,
-                _ => {}
+            let is_as_decided = match asked {
+                None => pieces.is_empty(),
+                Some(asked) => splitting::make_up(&pieces, &asked.target),
+            };
+            if !is_as_decided {
+                association.forget_unasked(id);
+                let of_it = association.parts_of(id);
+                let going = parts::mids(of_it.filter(|part| part.is_going() && !part.is_moved()));
+                association.parts.change(going, |part| part.unasked(now));
             }
-            association.forget_unasked(id);
-            let of_it = association.parts_of(id);
-            let going = parts::mids(of_it.filter(|part| part.is_going() && !part.is_moved()));
-            association.parts.change(going, |part| part.unasked(now));
             was_cut |= association.parts_of(id).any(Part::is_unasked);
-            let Some(asked) = asked else { continue };
+            let Some(asked) = asked.filter(|_| !is_as_decided) else {
+                continue;
+            };
             let wish = Wish {
                 target: asked.target.clone(),
                 ..wish.clone()
@@ -197,7 +199,7 @@ impl<C: Connector> Client<C> {
             let prefixes = asked.target.prefixes.into_iter();
             let left = prefixes.map(|prefix| Unprotected {
                 prefix,
-                reason: server_selection::Reason::TooWide(pvd::TooManyPieces),
+                reason: server_selection::Reason::Unsayable,
             });
             selection.unprotected.extend(left);
         }
@@ -281,10 +283,9 @@ impl<S: dtls::Session> Association<S> {
     /// What a newer request names is that one's: to ask for it again would take its place
     /// (RFC 9132 §4.4.1.3).
     fn leave_to_newer(&self, wish: &Wish, target: &mut Target) -> Vec<TargetPrefix> {
-        let newer: Vec<&Target> = self
-            .parts
-            .iter()
-            .filter(|part| part.is_going() && part.wish.request > wish.request)
+        let near = self.parts.overlapping(target);
+        let newer = near.filter(|part| part.is_going() && part.wish.request > wish.request);
+        let newer: Vec<&Target> = newer
             .filter(|part| part.wish.trigger_mitigation == wish.trigger_mitigation)
             .map(|part| &part.wish.target)
             .collect();

@@ -72,6 +72,8 @@ pub enum Reason {
         /// What nobody assigned.
         left: Vec<IpNet>,
     },
+    /// No request has room for all that is to be protected.
+    Unsayable,
     /// The target is too wide to say who is to be asked for which part of it.
     TooWide(TooManyPieces),
 }
@@ -87,7 +89,7 @@ impl Reason {
             Self::Consented { .. } => "RFC 9284 §6",
             Self::OneIsEnough { .. } => "draft-boucadair-dots-multihoming-04 §5.2",
             Self::NotSeenThere => "draft-boucadair-dots-multihoming-04 §5.1",
-            Self::TooWide(_) => "RFC 9132 §4.4.1",
+            Self::TooWide(_) | Self::Unsayable => "RFC 9132 §4.4.1",
             Self::Assigned { .. }
             | Self::AssignedNone
             | Self::AssignedByNobody
@@ -157,6 +159,9 @@ impl fmt::Display for Reason {
                 let left: Vec<String> = left.iter().map(ToString::to_string).collect();
                 let left = left.join(", ");
                 write!(formatter, "no provider assigned {left} of it")
+            }
+            Self::Unsayable => {
+                formatter.write_str("no request has room for so many targets at once: ask for less")
             }
             Self::TooWide(error) => error.fmt(formatter),
         }
