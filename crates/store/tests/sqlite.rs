@@ -313,12 +313,14 @@ fn the_time_of_the_last_commit_is_kept_and_what_is_wanted_moves_with_the_clock()
     let part = |until| {
         let mut part = request(1, "x");
         part.wanted_until_unix = Some(until);
+        part.expires_unix = Some(until + 1);
         part
     };
     let ends = |store: &mut SqliteStore| -> Result<Vec<Option<u64>>, StoreError> {
         let known = ClientStore::load(store)?;
         let wanted = known.wanted.iter().map(|it| it.wanted_until_unix);
-        let parts = known.requests.iter().map(|it| it.wanted_until_unix);
+        let parts = known.requests.iter();
+        let parts = parts.flat_map(|it| [it.wanted_until_unix, it.expires_unix]);
         Ok(wanted.chain(parts).collect())
     };
     let put = |id, until| client::Change::PutWanted(wanted(id, false, until));
@@ -332,13 +334,15 @@ fn the_time_of_the_last_commit_is_kept_and_what_is_wanted_moves_with_the_clock()
     drop(store);
     let mut store = SqliteStore::open(&path)?;
     assert_eq!(store.last_written()?, Some(1_900_000_006));
-    let [first, last] = [1_900_000_600, 1_900_000_700].map(Some);
-    let expected = [first, None, Some(u64::MAX), Some(1_900_000_099), last];
+    let [first, part, held] = [1_900_000_600, 1_900_000_700, 1_900_000_701].map(Some);
+    let late = Some(1_900_000_099);
+    let expected = [first, None, Some(u64::MAX), late, part, held];
     assert_eq!(ends(&mut store)?, expected);
     // It was wrong, and is set back; nothing else has changed.
     ClientStore::commit(&mut store, clock(7, -1_900_000_000), &[])?;
     assert_eq!(store.last_written()?, Some(7));
-    let expected = [Some(600), None, Some(u64::MAX), Some(99), Some(700)];
+    let (first, part, held) = (Some(600), Some(700), Some(701));
+    let expected = [first, None, Some(u64::MAX), Some(99), part, held];
     assert_eq!(ends(&mut store)?, expected);
     Ok(())
 }

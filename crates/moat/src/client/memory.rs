@@ -163,14 +163,18 @@ impl<S: ClientStore> Memory<S> {
         self.clock = now;
         self.jumped = self.jumped.saturating_add(jumped);
         for change in self.unwritten.values_mut() {
-            let until = match change {
-                Change::PutWanted(record) => &mut record.wanted_until_unix,
-                Change::PutRequest(record) => &mut record.wanted_until_unix,
+            let ends = match change {
+                Change::PutWanted(record) => [Some(&mut record.wanted_until_unix), None],
+                Change::PutRequest(record) => {
+                    [&mut record.wanted_until_unix, &mut record.expires_unix].map(Some)
+                }
                 Change::PutAssociation(_) | Change::DeleteWanted(_) | Change::DeleteRequest(..) => {
                     continue;
                 }
             };
-            *until = until.map(|at| at.saturating_add_signed(jumped));
+            for end in ends.into_iter().flatten() {
+                *end = end.map(|at| at.saturating_add_signed(jumped));
+            }
         }
     }
 

@@ -98,6 +98,8 @@ pub(super) fn clock(batch: &Batch<'_>, clock: WallClock) -> Result<(), StoreErro
              WHERE wanted_until BETWEEN 0 AND 0xFFFFFFFFFFFF",
             "UPDATE request SET wanted_until = max(wanted_until + ?1, 0)
              WHERE wanted_until BETWEEN 0 AND 0xFFFFFFFFFFFF",
+            "UPDATE request SET expires = max(expires + ?1, 0)
+             WHERE expires BETWEEN 0 AND 0xFFFFFFFFFFFF",
         ] {
             batch.run(moved, params![clock.jumped])?;
         }
