@@ -90,19 +90,20 @@ impl DatagramShard {
 
     fn receive(&mut self, socket: &UdpSocket, state: &UdpSocketState, buffers: &mut [Vec<u8>]) {
         let mut meta = [RecvMeta::default(); BATCH];
-        let received = {
-            let mut slices: Vec<IoSliceMut<'_>> = buffers
-                .iter_mut()
-                .map(|buffer| IoSliceMut::new(buffer))
-                .collect();
-            socket.try_io(Interest::READABLE, || {
-                state.recv(socket.into(), &mut slices, &mut meta)
-            })
-        };
-        let Ok(count) = received else {
-            // Nothing there after all, or an ICMP error that concerns one peer.
-            return;
-        };
+        let mut count = 0;
+        let mut slices: Vec<IoSliceMut<'_>> = buffers
+            .iter_mut()
+            .map(|buffer| IoSliceMut::new(buffer))
+            .collect();
+        // An error is nothing there after all, or ICMP's word on one peer.
+        let _error = socket.try_io(Interest::READABLE, || {
+            count = state.recv(socket.into(), &mut slices, &mut meta)?;
+            if count < BATCH {
+                // The socket had no more: to ask it again would be a call for nothing.
+                return Err(io::Error::from(io::ErrorKind::WouldBlock));
+            }
+            Ok(())
+        });
         let now = clock::now().monotonic;
         for (meta, buffer) in meta.iter().zip(buffers.iter()).take(count) {
             let filled = buffer.get(..meta.len).unwrap_or_default();
