@@ -1,7 +1,7 @@
 //! A network with two uplinks: its client, and what that remembers.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use agent::client::{
@@ -12,7 +12,6 @@ use agent::server_selection::{AssociationId, Policy};
 use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
 use dots::target::Target;
-use ipnet::IpNet;
 use pvd::PvdSet;
 
 use crate::clocks::Clocks;
@@ -199,8 +198,8 @@ impl Home {
             Action::Transmit(path, payload) => {
                 let ends = self.paths.get(&path).copied();
                 let (source, destination) = ends.ok_or("a path that is not open")?;
-                let assigned = self.assigned(source.ip());
-                self.manners.on_transmit(now, path, &payload, &assigned)?;
+                let assigned = || self.site.assigned(source.ip());
+                self.manners.on_transmit(now, path, &payload, assigned)?;
                 let datagram = Datagram {
                     source,
                     destination,
@@ -234,17 +233,6 @@ impl Home {
             Action::Resolve { .. } | Action::Noted(_) => {}
         }
         Ok(())
-    }
-
-    /// What the server of the PvD that an address of ours is of may be asked to protect.
-    fn assigned(&self, address: IpAddr) -> Vec<IpNet> {
-        let pvds = self.site.pvds();
-        let mut domains = pvds.iter();
-        let domain = domains.find(|domain| domain.addresses.contains(&address));
-        let assigned = domain.map(|domain| domain.prefixes.clone());
-        let mut allowed = assigned.unwrap_or_default();
-        allowed.push(self.site.own_prefix());
-        allowed
     }
 }
 

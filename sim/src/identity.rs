@@ -34,6 +34,14 @@ pub(crate) fn peer(name: &str) -> Peer {
     }
 }
 
+/// What the client of this name calls itself.
+pub(crate) fn cuid(name: &str) -> Cuid {
+    let mut digest = fingerprint(name);
+    // The identifier is made of the first half.
+    digest.reverse();
+    Cuid::from_spki_sha256(&digest)
+}
+
 /// Opens plaintext sessions as the client of this name.
 #[derive(Debug)]
 pub struct PlaintextConnector {
@@ -68,10 +76,7 @@ impl Connector for PlaintextConnector {
     }
 
     fn cuid(&self, _: &AssociationId) -> Cuid {
-        let mut digest = fingerprint(&self.name);
-        // The identifier is made of the first half.
-        digest.reverse();
-        Cuid::from_spki_sha256(&digest)
+        cuid(&self.name)
     }
 
     fn parameters(&self) -> &SessionParameters {

@@ -35,17 +35,30 @@ struct Promise {
     is_withdrawn: bool,
 }
 
+impl Promise {
+    fn check_end(&self, now: Instant, key: &MitigationKey) -> Result<(), String> {
+        match self.until.is_some_and(|until| until + SLACK < now) {
+            true => Err(format!("{key:?} outlived its lifetime")),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Ledger {
     /// The client is told that its request is granted.
     pub(crate) fn promise(&mut self, now: Instant, record: &MitigationRecord, granted: Lifetime) {
         let (key, target) = (&record.key, &record.request.target);
         self.made += 1;
         // A higher mid takes the place of what it overlaps (RFC 9132 §4.4.1.3).
-        self.promised.retain(|other, promise| {
-            let is_older =
-                other.mid < key.mid && (&other.customer, &other.cuid) == (&key.customer, &key.cuid);
-            !(is_older && promise.target.overlaps(target))
-        });
+        let is_same_client =
+            |other: &MitigationKey| (&other.customer, &other.cuid) == (&key.customer, &key.cuid);
+        let older = self.promised.range(..key).rev();
+        let older = older.take_while(|(other, _)| is_same_client(other));
+        let replaced = older.filter(|(_, promise)| promise.target.overlaps(target));
+        let replaced: Vec<MitigationKey> = replaced.map(|(other, _)| other.clone()).collect();
+        for other in replaced {
+            self.promised.remove(&other);
+        }
         let lifetime = match granted {
             Lifetime::Seconds(seconds) => Some(Duration::from_secs(seconds.get().into())),
             Lifetime::Indefinite => None,
@@ -72,34 +85,45 @@ impl Ledger {
         self.deleted.insert(key.clone());
     }
 
-    /// Whether all that is promised is stored and in force; what is not must have come to its end.
-    pub(crate) fn check(
-        &mut self,
-        now: Instant,
-        stored: &BTreeMap<MitigationKey, MitigationRecord>,
-        in_force: &BTreeSet<Enforcement>,
-    ) -> Result<(), String> {
+    /// What there are promises of.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &MitigationKey> {
+        self.promised.keys()
+    }
+
+    /// Whether what was deleted since the last check had come to its end, neither sooner nor later.
+    pub(crate) fn check_deleted(&mut self, now: Instant) -> Result<(), String> {
         for key in std::mem::take(&mut self.deleted) {
             let Some(promise) = self.promised.get(&key) else {
                 continue;
             };
+            promise.check_end(now, &key)?;
             let is_expired = promise.until.is_some_and(|until| until <= now);
             if !is_expired && !promise.is_withdrawn {
                 return Err(format!("{key:?} was ended without a reason"));
             }
             self.promised.remove(&key);
         }
-        for (key, promise) in &self.promised {
-            if promise.until.is_some_and(|until| until + SLACK < now) {
-                return Err(format!("{key:?} outlived its lifetime"));
-            }
-            let Some(record) = stored.get(key) else {
-                return Err(format!("{key:?} was promised and is not stored"));
-            };
-            let enforcement = record.enforcement();
-            if !enforcement.is_some_and(|each| in_force.contains(&each)) {
-                return Err(format!("{key:?} was promised and is not in force"));
-            }
+        Ok(())
+    }
+
+    /// Whether what is promised is stored and in force; what is not must have come to its end.
+    pub(crate) fn check(
+        &self,
+        now: Instant,
+        key: &MitigationKey,
+        stored: Option<&MitigationRecord>,
+        in_force: &BTreeSet<Enforcement>,
+    ) -> Result<(), String> {
+        let Some(promise) = self.promised.get(key) else {
+            return Ok(());
+        };
+        promise.check_end(now, key)?;
+        let Some(record) = stored else {
+            return Err(format!("{key:?} was promised and is not stored"));
+        };
+        let enforcement = record.enforcement();
+        if !enforcement.is_some_and(|each| in_force.contains(&each)) {
+            return Err(format!("{key:?} was promised and is not in force"));
         }
         Ok(())
     }

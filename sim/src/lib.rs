@@ -3,8 +3,8 @@
 //! The agents are the real ones of the `agent` crate; only what surrounds them is made here: a
 //! session without encryption ([`plaintext`]), a network that loses, delays, reorders, duplicates
 //! and falls apart ([`network`]), processes that die, wall clocks that jump, networks that come, go and renumber, mitigators that fail,
-//! and the [`world`] that carries out the agents' actions and checks what must hold after each
-//! step. A [`storm`] is a run in which all of that happens. The same seed gives the same run.
+//! and the [`world`] that carries out the agents' actions and checks what must hold of what each
+//! step touched, and once a minute of all. A [`storm`] is a run in which all of that happens. The same seed gives the same run.
 
 pub mod clocks;
 mod fuse;
@@ -18,4 +18,5 @@ pub mod plaintext;
 pub mod provider;
 pub mod site;
 pub mod storm;
+mod truth;
 pub mod world;

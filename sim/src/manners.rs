@@ -103,12 +103,12 @@ impl Manners {
     }
 
     /// Covers S-038 and M-005 of a run: `assigned` is what the PvD of the server assigned.
-    pub(crate) fn on_transmit(
+    pub(crate) fn on_transmit<I: Iterator<Item = IpNet>>(
         &mut self,
         now: Instant,
         path: PathId,
         datagram: &[u8],
-        assigned: &[IpNet],
+        assigned: impl Fn() -> I,
     ) -> Result<(), String> {
         let (Some(path), Some(data)) =
             (self.paths.get_mut(&path), PlaintextSession::data(datagram))
@@ -149,7 +149,11 @@ impl Path {
     }
 }
 
-fn check_targets(message: &Message, remote: SocketAddr, assigned: &[IpNet]) -> Result<(), String> {
+fn check_targets<I: Iterator<Item = IpNet>>(
+    message: &Message,
+    remote: SocketAddr,
+    assigned: impl Fn() -> I,
+) -> Result<(), String> {
     let asks = message
         .options
         .uri_path()
@@ -164,7 +168,7 @@ fn check_targets(message: &Message, remote: SocketAddr, assigned: &[IpNet]) -> R
     let foreign = target
         .prefixes
         .iter()
-        .find(|prefix| !assigned.iter().any(|net| net.contains(&prefix.net())));
+        .find(|prefix| !assigned().any(|net| net.contains(&prefix.net())));
     match foreign {
         Some(prefix) => Err(format!(
             "asked {remote} to protect {prefix}, which is another's"

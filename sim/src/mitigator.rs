@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use agent::server::{Enforcement, Input};
+use agent::server::{Enforcement, Input, MitigationKey};
 
 /// How long it takes.
 const ENFORCEMENT: Duration = Duration::from_millis(10);
@@ -26,6 +26,17 @@ pub(crate) struct Mitigator {
 impl Mitigator {
     pub(crate) fn wanted(&self) -> &BTreeSet<Enforcement> {
         &self.wanted
+    }
+
+    /// What it was told to filter for one mitigation.
+    pub(crate) fn wanted_of(&self, key: &MitigationKey) -> impl Iterator<Item = &Enforcement> {
+        let first = Enforcement {
+            key: key.clone(),
+            accepted: 0,
+            started_unix: 0,
+        };
+        let from_here = self.wanted.range(first..);
+        from_here.take_while(move |each| each.key == *key)
     }
 
     pub(crate) fn filtered(&self) -> &BTreeSet<Enforcement> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agent::server::{
     Action, Change, Customer, Customers, Enforcement, Flow, Input, MitigationKey, MitigationRecord,
@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use crate::clocks::Clocks;
 use crate::fuse::Fuse;
-use crate::identity::peer;
+use crate::identity::{self, peer};
 use crate::ledger::Ledger;
 use crate::mitigator::Mitigator;
 use crate::network::{Datagram, Network};
@@ -24,6 +24,9 @@ use crate::plaintext::PlaintextSession;
 
 /// How many mitigations each customer may have.
 pub(crate) const MITIGATIONS: usize = 10;
+
+/// How often all that is promised is looked at, and not only what has changed.
+const LOOK_AT_ALL: Duration = Duration::from_secs(60);
 
 /// One provider. The world carries its datagrams and tells it the time.
 #[derive(Debug)]
@@ -42,8 +45,10 @@ pub struct Provider {
     names: BTreeMap<SessionId, String>,
     pub(crate) fuse: Fuse,
     seed: u64,
-    /// Something that [`Provider::check`] looks at has changed.
-    is_changed: bool,
+    /// Mitigations of which something that [`Provider::check`] looks at has changed.
+    touched: BTreeSet<MitigationKey>,
+    /// When it looks at all of them.
+    look_at_all: Instant,
 }
 
 impl Provider {
@@ -66,7 +71,8 @@ impl Provider {
             names: BTreeMap::new(),
             fuse: Fuse::default(),
             seed,
-            is_changed: false,
+            touched: BTreeSet::new(),
+            look_at_all: now,
         }
     }
 
@@ -97,7 +103,7 @@ impl Provider {
         let scopes = self.server.enforced_scopes();
         let wanted = scopes.map(|(enforcement, _)| enforcement).collect();
         self.mitigator.reconcile(now, wanted);
-        self.is_changed = true;
+        self.look_at_all = now;
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
@@ -201,7 +207,7 @@ impl Provider {
         match action {
             Action::Persist(Change::Put(record)) => {
                 self.check_ownership(&record)?;
-                self.is_changed = true;
+                self.touched.insert(record.key.clone());
                 // A process that dies now has not said that it heard the withdrawal.
                 if matches!(record.standing, Standing::Terminating { .. }) {
                     self.ledger.withdraw(now, &record.key);
@@ -209,9 +215,9 @@ impl Provider {
                 self.store.insert(record.key.clone(), record);
             }
             Action::Persist(Change::Delete(key)) => {
-                self.is_changed = true;
                 self.ledger.delete(&key);
                 self.store.remove(&key);
+                self.touched.insert(key);
             }
             Action::Respond(session, exchange, response) => {
                 self.note_promise(now, session, &response)?;
@@ -224,12 +230,12 @@ impl Provider {
             // Nobody here asks for names, or sets anything up over a data channel.
             Action::Persist(Change::PutResources(..)) | Action::Resolve { .. } => {}
             Action::Enforce(enforcement, _) => {
-                self.is_changed = true;
+                self.touched.insert(enforcement.key.clone());
                 self.mitigator.enforce(now, enforcement);
             }
             Action::Withdraw(enforcement) => {
-                self.is_changed = true;
                 self.mitigator.withdraw(&enforcement);
+                self.touched.insert(enforcement.key);
             }
             Action::SetMitigating(session, is_mitigating) => {
                 self.sessions.set_mitigating(now, session, is_mitigating);
@@ -263,31 +269,40 @@ impl Provider {
         }
         let granted = Granted::decode(&response.payload);
         let granted = granted.map_err(|error| format!("granted without saying what: {error}"))?;
-        let customer = self.names.get(&session);
-        let mut records = self.store.values();
-        let record = records
-            .find(|it| it.key.mid == granted.mid && Some(&it.key.customer) == customer)
-            .ok_or_else(|| {
-                format!(
-                    "{customer:?} was granted {} before it was stored",
-                    granted.mid
-                )
-            })?;
+        let customer = self.names.get(&session).cloned().unwrap_or_default();
+        let key = MitigationKey {
+            cuid: identity::cuid(&customer),
+            customer,
+            mid: granted.mid,
+        };
+        let record = self.store.get(&key);
+        let record = record.ok_or_else(|| format!("{key:?} was granted before it was stored"))?;
         self.ledger.promise(now, record, granted.lifetime);
-        self.is_changed = true;
+        self.touched.insert(key);
         Ok(())
     }
 
+    /// What has changed, and from time to time all.
     fn check(&mut self, now: Instant) -> Result<(), String> {
-        if !std::mem::take(&mut self.is_changed) {
+        let mut touched = std::mem::take(&mut self.touched);
+        if self.look_at_all <= now {
+            self.look_at_all = now + LOOK_AT_ALL;
+            touched.extend(self.ledger.keys().cloned());
+            let wanted = self.mitigator.wanted().iter();
+            touched.extend(wanted.map(|each| each.key.clone()));
+        }
+        if touched.is_empty() {
             return Ok(());
         }
-        let wanted = self.mitigator.wanted();
-        self.ledger.check(now, &self.store, wanted)?;
-        let stored = self.store.values();
-        let stored: BTreeSet<_> = stored.filter_map(MitigationRecord::enforcement).collect();
-        if let Some(each) = wanted.difference(&stored).next() {
-            return Err(format!("{each:?} is in force and not stored"));
+        self.ledger.check_deleted(now)?;
+        for key in touched {
+            let (stored, wanted) = (self.store.get(&key), self.mitigator.wanted());
+            self.ledger.check(now, &key, stored, wanted)?;
+            let stored = stored.and_then(MitigationRecord::enforcement);
+            let mut in_force = self.mitigator.wanted_of(&key);
+            if let Some(each) = in_force.find(|each| Some(*each) != stored.as_ref()) {
+                return Err(format!("{each:?} is in force and not stored"));
+            }
         }
         let most = self.customers.len() * MITIGATIONS;
         if self.store.len() > most || self.sessions.len() > limits(self.customers.len()).sessions {

@@ -98,8 +98,7 @@ impl Site {
         net(provider + 1, self.home, offset)
     }
 
-    /// The home's own network.
-    pub(crate) fn own_prefix(&self) -> IpNet {
+    fn own_prefix(&self) -> IpNet {
         self.own().into()
     }
 
@@ -115,6 +114,13 @@ impl Site {
             .chain([self.own()])
             .map(IpNet::from)
             .collect()
+    }
+
+    /// What the server may be asked to protect that is spoken to from this address.
+    pub(crate) fn assigned(&self, address: IpAddr) -> impl Iterator<Item = IpNet> {
+        let attached = self.attached.iter().map(|provider| self.net(*provider));
+        let of_address = attached.filter(move |net| host(*net, 1) == address);
+        of_address.chain([self.own()]).map(IpNet::from)
     }
 
     /// Every address that it may ever send from.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Longest domain name in presentation form, without the trailing dot (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 253;
@@ -12,8 +13,9 @@ const LONGEST_LABEL: usize = 63;
 ///
 /// Held in lower case and without a trailing dot, so that equality is the comparison of
 /// RFC 8801 §3.4: case is ignored and the trailing dot does not count.
+/// Copies share the text: a client keeps one beside whatever belongs to a PvD.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PvdId(String);
+pub struct PvdId(Arc<str>);
 
 /// Why a text is not a PvD ID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +58,7 @@ impl FromStr for PvdId {
                 return Err(IdentifierError::Label(shown));
             }
         }
-        Ok(Self(name.to_ascii_lowercase()))
+        Ok(Self(name.to_ascii_lowercase().into()))
     }
 }
 
