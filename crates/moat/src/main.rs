@@ -1,6 +1,6 @@
 //! moat: multihomed open threat signaling.
 //!
-//! The only crate with sockets, files and clocks. `client` and `server` are the daemons, `control`
+//! The only crate with sockets, files and clocks. `client`, `server` and `gateway` are the daemons, `control`
 //! is how the command line talks to them, `lab` proves the whole with real packets,
 //! `bench` says what it costs.
 
@@ -15,6 +15,7 @@ mod connection;
 mod control;
 mod descriptors;
 mod discovery;
+mod gateway;
 mod lab;
 mod link;
 mod pki;

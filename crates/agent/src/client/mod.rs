@@ -270,6 +270,11 @@ impl<C: Connector> Client<C> {
         self.actions.pop_front()
     }
 
+    /// Whether [`Client::poll_action`] has something to give.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// When [`Client::handle_timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let stirred = self.associations.stirred().iter();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU8, NonZeroU32};
+use std::time::Instant;
 
 use coap::{Code, Response};
 use dots::lifetime::Lifetime;
@@ -241,10 +242,9 @@ fn cannot_ask(refusal: &Refusal) -> Response {
     }
 }
 
-fn lifetime(now: Now, until: Option<u64>) -> Lifetime {
+fn lifetime(now: Now, until: Option<Instant>) -> Lifetime {
     let Some(until) = until else {
         return Lifetime::Indefinite;
     };
-    let seconds = u32::try_from(until.saturating_sub(now.unix)).unwrap_or(u32::MAX);
-    Lifetime::Seconds(NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN))
+    Lifetime::Seconds(NonZeroU32::new(now.seconds_until(until)).unwrap_or(NonZeroU32::MIN))
 }

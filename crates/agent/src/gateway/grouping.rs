@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
+use std::time::Instant;
 
 use dots::target::Target;
 
@@ -27,8 +28,8 @@ pub(super) struct Group {
     pub(super) target: Target,
     /// The smallest of its members: a loop is found by it.
     pub(super) hop_limit: NonZeroU8,
-    /// Until when it is wanted, in seconds since 1970; `None`: until it is withdrawn.
-    pub(super) until: Option<u64>,
+    /// Until when it is wanted; `None`: until it is withdrawn.
+    pub(super) until: Option<Instant>,
     /// The request for all of it, once it is made.
     pub(super) current: Option<RequestId>,
     /// Requests from before, oldest first: they protect until the current one is accepted.

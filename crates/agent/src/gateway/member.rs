@@ -1,12 +1,14 @@
 //! What inside clients want, as servers upstream are asked for it.
 
 use std::num::NonZeroU8;
+use std::time::Instant;
 
 use dots::identifiers::Cdid;
 use dots::target::Target;
 
 use super::Terms;
 use crate::server::{MitigationRecord, Standing};
+use crate::time::Now;
 
 /// What may be asked for together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,14 +27,14 @@ pub(super) struct Wanted {
     /// else of the inside, leaves (RFC 9132 §11).
     pub(super) target: Target,
     pub(super) hop_limit: NonZeroU8,
-    /// Until when, in seconds since 1970; `None`: until it is withdrawn.
-    pub(super) until: Option<u64>,
+    /// Until when; `None`: until it is withdrawn.
+    pub(super) until: Option<Instant>,
 }
 
 impl Wanted {
     /// What a mitigation wants; nothing if that of another client is in force instead, or if there
     /// is no address to protect.
-    pub(super) fn of(record: &MitigationRecord, terms: &Terms) -> Option<Self> {
+    pub(super) fn of(now: Now, record: &MitigationRecord, terms: &Terms) -> Option<Self> {
         let scope = record.scope.target();
         let target = Target {
             prefixes: scope.prefixes,
@@ -57,7 +59,7 @@ impl Wanted {
             },
             target,
             hop_limit: record.hop_limit.unwrap_or(terms.relay.initial_hop_limit),
-            until: record.expires_unix,
+            until: record.expires_unix.map(|at| now.instant_of(at)),
         })
     }
 
@@ -68,6 +70,6 @@ impl Wanted {
 }
 
 /// The later of two ends, of which `None` never comes.
-pub(super) fn later_of(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+pub(super) fn later_of(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.zip(other).map(|(one, other)| one.max(other))
 }

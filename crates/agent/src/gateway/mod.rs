@@ -142,7 +142,7 @@ impl Gateway {
             outputs: VecDeque::new(),
         };
         for record in records {
-            gateway.want(record);
+            gateway.want(now, record);
         }
         gateway.take_up(now, client);
         gateway.settle(now, client);
@@ -150,9 +150,9 @@ impl Gateway {
     }
 
     /// What the server has made durable; then [`Gateway::settle`].
-    pub fn handle_change(&mut self, change: &Change) {
+    pub fn handle_change(&mut self, now: Now, change: &Change) {
         match change {
-            Change::Put(record) => self.want(record),
+            Change::Put(record) => self.want(now, record),
             Change::Delete(key) => self.forget(key),
             Change::PutResources(..) => {}
         }
@@ -217,9 +217,9 @@ impl Gateway {
     }
 
     /// A mitigation is wanted, or wanted otherwise.
-    fn want(&mut self, record: &MitigationRecord) {
+    fn want(&mut self, now: Now, record: &MitigationRecord) {
         let id = Acceptance::from(record);
-        let Some(wanted) = Wanted::of(record, &self.terms) else {
+        let Some(wanted) = Wanted::of(now, record, &self.terms) else {
             return self.forget(&record.key);
         };
         if let Some(member) = self.members.get_mut(&id)

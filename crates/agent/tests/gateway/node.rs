@@ -257,7 +257,7 @@ impl Node {
             return did;
         };
         for change in &changes {
-            outside.gateway.handle_change(change);
+            outside.gateway.handle_change(now, change);
         }
         let mut notes = Vec::new();
         let mut acted = !changes.is_empty();

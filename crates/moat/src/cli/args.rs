@@ -78,6 +78,8 @@ pub(super) enum Command {
     Client(DaemonArgs),
     /// Run the server: takes requests of customers and drops the attacks
     Server(DaemonArgs),
+    /// Run the gateway: takes requests of inside clients and asks the right providers for them
+    Gateway(DaemonArgs),
     /// Ask the right providers to protect TARGET
     Mitigate(MitigateArgs),
     /// Tell the providers that mitigate for a request whether that helps
@@ -270,7 +272,7 @@ pub(super) struct PkiArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check a client's or a server's file, and all that it names; exits 2 if a daemon would not work with it
+    /// Check a client's, a server's or a gateway's file, and all that it names; exits 2 if a daemon would not work with it
     #[command(after_help = "Example:\n  moat config check /etc/moat/client.toml")]
     Check {
         /// Configuration file (TOML)

@@ -20,10 +20,14 @@ use crate::terminal::{self, say};
 /// How often `status --watch` looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What `status` gets from a client or a server.
+/// What `status` gets from a gateway, a client or a server.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Status {
+    Gateway {
+        mitigations: Vec<MitigationView>,
+        requests: Vec<RequestView>,
+    },
     Client {
         requests: Vec<RequestView>,
         #[serde(default)]
@@ -34,10 +38,14 @@ enum Status {
     },
 }
 
-/// What `sessions` gets from a client or a server.
+/// What `sessions` gets from a gateway, a client or a server.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Sessions {
+    Gateway {
+        sessions: Vec<ServerSessionView>,
+        upstream: Vec<SessionView>,
+    },
     Server {
         sessions: Vec<ServerSessionView>,
         sockets: BTreeMap<String, serde_json::Value>,
@@ -85,6 +93,10 @@ pub(super) fn explain(ask: &AskArgs, targets: Vec<String>, seen_on: Vec<String>)
 
 pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
     let show = |view: &Sessions| match view {
+        Sessions::Gateway { sessions, upstream } => {
+            show::server_sessions(sessions);
+            show::client_sessions(upstream);
+        }
         Sessions::Client { sessions } => show::client_sessions(sessions),
         Sessions::Server {
             sessions,
@@ -119,6 +131,13 @@ pub(super) fn announce(
 
 pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
     let show = |view: &Status| match view {
+        Status::Gateway {
+            mitigations,
+            requests,
+        } => {
+            show::mitigations(mitigations);
+            show::requests(requests);
+        }
         Status::Client {
             requests,
             not_stored,

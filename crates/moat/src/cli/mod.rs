@@ -19,7 +19,7 @@ use self::args::{
 };
 use crate::control::{Command as ControlCommand, Failure};
 use crate::terminal::{complain, say};
-use crate::{bench, client, config, discovery, lab, pki, server, words};
+use crate::{bench, client, config, discovery, gateway, lab, pki, server, words};
 
 /// Exit code: refused, failed, or not done yet.
 const EXIT_FAILED: u8 = 1;
@@ -53,25 +53,19 @@ pub(crate) fn main() -> ExitCode {
         Command::LabTraffic(args) => done(lab::traffic::main(&args), |_| EXIT_FAILED, false),
         Command::Client(args) => {
             log_to_stderr();
-            daemon(client::run(&args.config), |error| match error {
-                client::Error::Config(_) | client::Error::Credentials { .. } => {
-                    Fault::Configuration
-                }
-                // What is wrong with a path, the error says; who may use it, it does not.
-                client::Error::Control { error, .. } if is_taken(error) => Fault::Other,
-                client::Error::Store(error) => fault_of(error),
-                client::Error::Control { .. } => Fault::Files,
-                _ => Fault::Other,
-            })
+            daemon(client::run(&args.config), fault_of_client)
         }
         Command::Server(args) => {
             log_to_stderr();
-            daemon(server::run(&args.config), |error| match error {
-                server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
-                server::Error::Control { error, .. } if is_taken(error) => Fault::Other,
-                server::Error::Store(error) => fault_of(error),
-                server::Error::Control { .. } => Fault::Files,
-                _ => Fault::Other,
+            daemon(server::run(&args.config), fault_of_server)
+        }
+        Command::Gateway(args) => {
+            log_to_stderr();
+            daemon(gateway::run(&args.config), |error| match error {
+                gateway::Error::Config(_) => Fault::Configuration,
+                gateway::Error::Inside(error) => fault_of_server(error),
+                gateway::Error::Outside(error) => fault_of_client(error),
+                gateway::Error::System { .. } => Fault::Other,
             })
         }
         Command::Mitigate(args) => mitigate(args),
@@ -187,6 +181,27 @@ fn fault_of(error: &StoreError) -> Fault {
             Fault::Files
         }
         StoreError::Sqlite { .. } => Fault::Files,
+        _ => Fault::Other,
+    }
+}
+
+fn fault_of_client(error: &client::Error) -> Fault {
+    match error {
+        client::Error::Config(_) | client::Error::Credentials { .. } => Fault::Configuration,
+        // What is wrong with a path, the error says; who may use it, it does not.
+        client::Error::Control { error, .. } if is_taken(error) => Fault::Other,
+        client::Error::Store(error) => fault_of(error),
+        client::Error::Control { .. } => Fault::Files,
+        _ => Fault::Other,
+    }
+}
+
+fn fault_of_server(error: &server::Error) -> Fault {
+    match error {
+        server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
+        server::Error::Control { error, .. } if is_taken(error) => Fault::Other,
+        server::Error::Store(error) => fault_of(error),
+        server::Error::Control { .. } => Fault::Files,
         _ => Fault::Other,
     }
 }

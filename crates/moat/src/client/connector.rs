@@ -24,7 +24,7 @@ struct Identity {
 }
 
 /// Opens DTLS sessions.
-pub(super) struct OpensslConnector {
+pub(crate) struct OpensslConnector {
     identities: BTreeMap<AssociationId, Identity>,
     /// For servers that are found in a PvD.
     discovered: BTreeMap<PvdId, Identity>,

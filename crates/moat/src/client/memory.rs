@@ -20,7 +20,7 @@ use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
 use store::{ClientStore, WallClock};
 
-use super::boot::running_on;
+use crate::clock::running_on;
 use crate::control::NotStoredView;
 
 /// How long a disk that refused is left in peace.

@@ -5,9 +5,9 @@
 //! control ---commands---->   <-- when every server has answered, or after ten seconds
 //! ```
 
-mod boot;
 mod commands;
 mod connector;
+mod events;
 mod log;
 mod memory;
 mod names;
@@ -22,15 +22,15 @@ use agent::server_selection::SessionStates;
 use store::{ClientStore, SqliteStore, StoreError};
 use tokio::sync::mpsc;
 
-use self::boot::Clock;
 use self::commands::Commands;
 use self::connector::OpensslConnector;
+pub(crate) use self::events::{Event, Events};
 use self::log::Log;
 use self::memory::Memory;
 use self::names::{Found, Names};
 use self::networks::Networks;
 use self::paths::{Incoming, Paths};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{self, ClientConfig, ConfigError};
 use crate::control::{self, Call};
 use crate::resolver;
@@ -99,54 +99,26 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 async fn serve(config: ClientConfig) -> Result<(), Error> {
-    let mut store = SqliteStore::open(&config.state)?;
-    let connector = OpensslConnector::new(&config)?;
-    let seed = clock::short_seed().map_err(|error| Error::System {
-        what: "get randomness",
-        error: error.into(),
-    })?;
-    let snapshot = ClientStore::load(&mut store)?;
-    let network = (config.pvd_set(), config.policy.clone());
-    let clock = Clock::new(store.last_written()?);
-    let now = clock.now();
-    let agent = Client::new(now, connector, network, snapshot, config.requests, seed);
+    let (mut daemon, mut events) = Daemon::new(&config)?;
     let listener = control::bind(&config.control).map_err(|error| Error::Control {
         path: config.control.display().to_string(),
         error,
     })?;
     let (calls, mut incoming_calls) = mpsc::channel(QUEUE);
     tokio::task::spawn_local(listener.serve(calls));
-    let (datagrams, mut incoming) = mpsc::channel(QUEUE);
-    let (found, mut found_names) = mpsc::channel(QUEUE);
-    let (reports, mut network_reports) = mpsc::channel(QUEUE);
-    let mut daemon = Daemon {
-        agent,
-        clock,
-        memory: Memory::new(store, now),
-        paths: Paths::new(datagrams),
-        names: Names::new(&config, found)?,
-        commands: Commands::new(config.lifetime),
-        log: Log::default(),
-        networks: Networks::new(&config, &reports),
-    };
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
     tracing::info!("moat client is ready");
     loop {
-        daemon.carry_out();
+        daemon.carry_out(|_| ());
         let wake = daemon.next_timeout();
         tokio::select! {
-            Some(received) = incoming.recv() => daemon.on_incoming(received),
-            Some(found) = found_names.recv() => daemon.on_found(found),
-            Some(report) = network_reports.recv() => daemon.networks.learn(report),
+            event = events.next() => daemon.on_event(event),
             Some(call) = incoming_calls.recv() => daemon.on_call(call),
             () = sleep_until(wake) => daemon.on_timeout(),
             () = stop.recv() => break,
         }
     }
-    daemon.agent.close(clock.now());
-    daemon.carry_out();
-    daemon.memory.write_now(clock.now());
-    daemon.paths.finish(incoming).await;
+    daemon.stop(events).await;
     tracing::info!("moat client has stopped; what it asked for stays in force until it expires");
     Ok(())
 }
@@ -159,8 +131,9 @@ pub(crate) async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
+/// A client, of a site or of a gateway, and what it acts on.
 #[derive(Debug)]
-struct Daemon {
+pub(crate) struct Daemon {
     agent: Client<OpensslConnector>,
     clock: Clock,
     memory: Memory<SqliteStore>,
@@ -172,6 +145,68 @@ struct Daemon {
 }
 
 impl Daemon {
+    /// A client as its store left it. It works in a [`LocalSet`](tokio::task::LocalSet).
+    ///
+    /// # Errors
+    /// [`Error`], when it cannot start.
+    pub(crate) fn new(config: &ClientConfig) -> Result<(Self, Events), Error> {
+        let mut store = SqliteStore::open(&config.state)?;
+        let connector = OpensslConnector::new(config)?;
+        let seed = clock::short_seed().map_err(|error| Error::System {
+            what: "get randomness",
+            error: error.into(),
+        })?;
+        let snapshot = ClientStore::load(&mut store)?;
+        let network = (config.pvd_set(), config.policy.clone());
+        let clock = Clock::new(store.last_written()?);
+        let now = clock.now();
+        let agent = Client::new(now, connector, network, snapshot, config.requests, seed);
+        let (datagrams, incoming) = mpsc::channel(QUEUE);
+        let (finding, found) = mpsc::channel(QUEUE);
+        let (reporting, reports) = mpsc::channel(QUEUE);
+        let daemon = Self {
+            agent,
+            clock,
+            memory: Memory::new(store, now),
+            paths: Paths::new(datagrams),
+            names: Names::new(config, finding)?,
+            commands: Commands::new(config.lifetime),
+            log: Log::default(),
+            networks: Networks::new(config, &reporting),
+        };
+        let events = Events {
+            incoming,
+            found,
+            reports,
+        };
+        Ok((daemon, events))
+    }
+
+    /// The clock by which it works.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn agent(&mut self) -> &mut Client<OpensslConnector> {
+        &mut self.agent
+    }
+
+    pub(crate) fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Received(incoming) => self.on_incoming(incoming),
+            Event::Found(found) => self.on_found(found),
+            Event::Reported(report) => self.networks.learn(report),
+        }
+    }
+
+    /// Ends all sessions in order, and remembers what it has not yet.
+    pub(crate) async fn stop(mut self, events: Events) {
+        self.agent.close(self.clock.now());
+        self.carry_out(|_| ());
+        self.memory.write_now(self.clock.now());
+        self.paths.finish(events.incoming).await;
+    }
+
     fn on_incoming(&mut self, incoming: Incoming) {
         let now = self.clock.now();
         match incoming {
@@ -202,14 +237,14 @@ impl Daemon {
         }
     }
 
-    fn on_call(&mut self, call: Call) {
+    pub(crate) fn on_call(&mut self, call: Call) {
         let now = self.clock.now();
         let trouble = self.memory.trouble(now.monotonic);
         let agent = (&mut self.agent, &mut self.networks);
         self.commands.start(now, agent, trouble, call);
     }
 
-    fn on_timeout(&mut self) {
+    pub(crate) fn on_timeout(&mut self) {
         let now = self.clock.now();
         if self
             .agent
@@ -221,7 +256,7 @@ impl Daemon {
         self.networks.expire(now.monotonic);
     }
 
-    fn next_timeout(&self) -> Option<Instant> {
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let timeouts = [
             self.agent.poll_timeout(),
             self.commands.next_timeout(),
@@ -231,9 +266,14 @@ impl Daemon {
         timeouts.into_iter().flatten().min()
     }
 
+    /// Whether there is something that the agent wants done.
+    pub(crate) fn has_actions(&self) -> bool {
+        self.agent.has_actions()
+    }
+
     /// Carries out what the agent wants, in its order, and answers the callers it is done with.
-    /// Changes in a row are made durable together.
-    fn carry_out(&mut self) {
+    /// Changes in a row are made durable together. `noted` is told what happens.
+    pub(crate) fn carry_out(&mut self, mut noted: impl FnMut(&Note)) {
         if self.networks.take_change() {
             self.renew();
         }
@@ -246,6 +286,7 @@ impl Daemon {
                 Action::Noted(note) => {
                     let now = self.clock.now().monotonic;
                     self.log.note(now, &note);
+                    noted(&note);
                     if let Note::SessionDown(association, ..) = &note
                         && !self.agent.is_established(association)
                     {

@@ -12,7 +12,7 @@ use crate::resolver::{self, Failure, Link, Resolver};
 
 /// What was found under the name of a server, or a sentence that says why nothing was.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub(super) association: AssociationId,
     pub(super) name: String,
     pub(super) addresses: Result<Vec<IpAddr>, String>,

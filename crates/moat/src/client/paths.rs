@@ -25,7 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a socket gives.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     /// A datagram.
     Datagram(PathId, Vec<u8>),
     /// Octets of a connection; none where it has ended.

@@ -126,17 +126,33 @@ pub(super) fn read(
         None => Some(1000),
     };
     let heartbeat = heartbeat(&mut table, diagnostics);
-    let pvds = read_pvds(&mut table, folder, diagnostics);
-    let ids = pvds.iter().flatten().filter_map(|draft| draft.id.clone());
-    let ids: Vec<_> = ids.collect();
-    let selection = selection::read(&mut table, &ids, diagnostics);
-    if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
-        note_assigned(&selection.independent, drafts, diagnostics);
-    }
+    let networks = read_networks(&mut table, folder, diagnostics);
     table.finish(diagnostics);
 
     let (state, control) = files?;
-    let lifetime = Duration::from_secs(lifetime?.into());
+    Some(ClientConfig {
+        state,
+        control,
+        lifetime: Duration::from_secs(lifetime?.into()),
+        requests: usize::try_from(requests?).ok()?,
+        heartbeat: heartbeat?,
+        ..networks?
+    })
+}
+
+/// What a client's file has in common with a gateway's: the networks, and whom to ask in which.
+pub(super) fn read_networks(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<ClientConfig> {
+    let pvds = read_pvds(table, folder, diagnostics);
+    let ids = pvds.iter().flatten().filter_map(|draft| draft.id.clone());
+    let ids: Vec<_> = ids.collect();
+    let selection = selection::read(table, &ids, diagnostics);
+    if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
+        note_assigned(&selection.independent, drafts, diagnostics);
+    }
     let pvds = pvds?
         .into_iter()
         .map(Option::from)
@@ -146,11 +162,11 @@ pub(super) fn read(
         policy,
     } = selection?;
     let config = ClientConfig {
-        state,
-        control,
-        lifetime,
-        requests: usize::try_from(requests?).ok()?,
-        heartbeat: heartbeat?,
+        state: PathBuf::new(),
+        control: PathBuf::new(),
+        lifetime: Duration::ZERO,
+        requests: 0,
+        heartbeat: None,
         pvds,
         independent: values(independent),
         policy,

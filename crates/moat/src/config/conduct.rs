@@ -23,8 +23,13 @@ pub(crate) struct Conduct {
     pub(crate) lost_after: Duration,
 }
 
-/// Reads what is written of it at the top of a server's file.
-pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Conduct> {
+/// Reads what is written of it at the top of a server's or a gateway's file. A gateway mitigates
+/// nothing: when that ends, those say who do.
+pub(super) fn read(
+    table: &mut Table<'_>,
+    mitigates: bool,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Conduct> {
     let max_lifetime = match table.take("max_lifetime") {
         Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
         None => Some(86_400),
@@ -40,14 +45,17 @@ pub(super) fn read(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> 
             .map(|choice| choice.value),
         None => Some(ConflictPolicy::Both),
     };
-    let terminating = match table.take("terminating") {
-        Some(value) => value.number(0..=300, " seconds", diagnostics),
-        None => Some(120),
-    };
-    let attack_stopped_after = match table.take("attack_stopped_after") {
-        Some(value) => value.number(0..=86_400, " seconds", diagnostics),
-        None => Some(300),
-    };
+    let (mut terminating, mut attack_stopped_after) = (Some(0), Some(0));
+    if mitigates {
+        terminating = match table.take("terminating") {
+            Some(value) => value.number(0..=300, " seconds", diagnostics),
+            None => Some(120),
+        };
+        attack_stopped_after = match table.take("attack_stopped_after") {
+            Some(value) => value.number(0..=86_400, " seconds", diagnostics),
+            None => Some(300),
+        };
+    }
     let lost_after = match table.take("lost_after") {
         Some(value) => value.number(0..=86_400, " seconds", diagnostics),
         None => Some(450),

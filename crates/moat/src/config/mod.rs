@@ -9,6 +9,7 @@ mod customer;
 mod discover;
 mod dots_server;
 mod error;
+mod gateway;
 mod limits;
 mod machine;
 mod mitigation;
@@ -42,6 +43,7 @@ use reader::{Diagnostics, Located, Place, Table, Value};
 pub(crate) use client::ClientConfig;
 pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
+pub(crate) use gateway::GatewayConfig;
 pub(crate) use report::Report;
 pub(crate) use resolver::Resolver;
 pub(crate) use server::ServerConfig;
@@ -61,6 +63,8 @@ pub(crate) enum Daemon {
     Client,
     /// `moat server`
     Server,
+    /// `moat gateway`
+    Gateway,
 }
 
 impl Daemon {
@@ -68,6 +72,7 @@ impl Daemon {
         match self {
             Self::Client => "client",
             Self::Server => "server",
+            Self::Gateway => "gateway",
         }
     }
 }
@@ -123,6 +128,27 @@ pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
     }
 }
 
+/// Loads a gateway's file.
+///
+/// # Errors
+/// Everything that would keep the gateway from starting, at once.
+pub(crate) fn load_gateway(file: &Path) -> Result<GatewayConfig, ConfigError> {
+    let text = read(file)?;
+    let (config, problems) = examine(
+        Diagnostics::new(file, &text),
+        file,
+        |table, folder, diagnostics| {
+            refuse_other(&table, Daemon::Gateway, file, diagnostics)?;
+            gateway::read(table, folder, diagnostics)
+        },
+    );
+    let (fatal, warnings) = by_severity(problems);
+    match config {
+        Some(config) if fatal.is_empty() => Ok(GatewayConfig { warnings, ..config }),
+        _ => Err(ConfigError::Invalid { problems: fatal }),
+    }
+}
+
 /// Finds out whose file it is, and everything that is wrong with it or questionable in it, or that this machine does not have.
 ///
 /// # Errors
@@ -139,6 +165,7 @@ fn report(file: &Path, diagnostics: Diagnostics<'_>) -> Report {
         match daemon {
             Some(Daemon::Client) => client::read(table, folder, diagnostics).map(drop),
             Some(Daemon::Server) => server::read(table, folder, diagnostics).map(drop),
+            Some(Daemon::Gateway) => gateway::read(table, folder, diagnostics).map(drop),
             None => {
                 diagnostics.note(table.place(), ProblemKind::UnknownDaemon);
                 None
@@ -152,9 +179,13 @@ fn report(file: &Path, diagnostics: Diagnostics<'_>) -> Report {
     }
 }
 
-/// The daemon that knows more of the keys.
+/// The daemon that knows more of the keys: a gateway's file has networks and customers.
 fn daemon_of(table: &Table<'_>) -> Option<Daemon> {
     let count = |keys: &[&str]| keys.iter().filter(|key| table.has(key)).count();
+    let is_both = table.has("pvd") && table.has("customer");
+    if is_both || count(gateway::OWN_KEYS) > 0 {
+        return Some(Daemon::Gateway);
+    }
     match count(client::OWN_KEYS).cmp(&count(server::OWN_KEYS)) {
         std::cmp::Ordering::Greater => Some(Daemon::Client),
         std::cmp::Ordering::Less => Some(Daemon::Server),
@@ -176,12 +207,18 @@ fn refuse_other(
     let keys = match other {
         Daemon::Client => client::OWN_KEYS,
         Daemon::Server => server::OWN_KEYS,
+        Daemon::Gateway => &["pvd", "customer"],
     };
-    let key = keys.iter().copied().find(|key| table.has(key))?;
+    let own = gateway::OWN_KEYS
+        .iter()
+        .filter(|_| other == Daemon::Gateway);
+    let mut keys = own.chain(keys).copied();
+    let key = keys.find(|key| table.has(key))?;
     let file = file.to_owned();
     let kind = match other {
         Daemon::Client => ProblemKind::FileOfAClient { key, file },
         Daemon::Server => ProblemKind::FileOfAServer { key, file },
+        Daemon::Gateway => ProblemKind::FileOfAGateway { key, file },
     };
     diagnostics.note(table.place(), kind);
     None

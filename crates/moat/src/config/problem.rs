@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use agent::gateway::RuleError;
+use agent::relay::RelayIdentifierError;
 use ipnet::IpNet;
 
 use super::error::Severity;
@@ -58,6 +60,14 @@ pub(crate) enum ProblemKind {
     FileOfAClient { key: &'static str, file: PathBuf },
     #[error("this is a server's file, as it has {key}; start it with moat server --config {}", file.display())]
     FileOfAServer { key: &'static str, file: PathBuf },
+    #[error("this is a gateway's file, as it has {key}; start it with moat gateway --config {}", file.display())]
+    FileOfAGateway { key: &'static str, file: PathBuf },
+
+    // Gateways.
+    #[error("{why}; write a short name, like \"gw1.example\"")]
+    NotARelay { why: RelayIdentifierError },
+    #[error("{why}")]
+    NotANatRule { why: RuleError },
 
     // Prefixes.
     #[error("{} is not a prefix: {why}; write it like {}", Quoted(.text), example_prefix(.text))]

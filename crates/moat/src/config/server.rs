@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use agent::server::Policy;
+use agent::server::{Policy, Relaying};
 use dtls::{PskIdentity, PskKey, Transport};
 use mitigator::nftables::NftablesConfig;
 
@@ -61,8 +61,10 @@ pub(crate) struct ServerConfig {
     pub(crate) customers: Vec<Customer>,
     /// What the network may make it hold.
     pub(crate) limits: Limits,
-    /// How it drops packets.
+    /// How it drops packets; of no use to a gateway.
     pub(crate) nftables: NftablesConfig,
+    /// How a gateway relays.
+    pub(crate) relaying: Option<Relaying>,
     /// `None` when heartbeats are off.
     pub(crate) heartbeat: Option<Heartbeat>,
     /// What is wrong or questionable in the file and did not keep the server from starting: to be logged.
@@ -86,6 +88,7 @@ impl ServerConfig {
             terminating: self.conduct.terminating,
             attack_stopped_after: self.conduct.attack_stopped_after,
             lost_after: self.conduct.lost_after,
+            relaying: self.relaying.clone(),
             ..self.limits.policy()
         }
     }
@@ -105,27 +108,42 @@ pub(super) fn read(
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<ServerConfig> {
-    let listen = read_listen(&mut table, diagnostics);
-    let transports = transport::read(&mut table, diagnostics);
+    let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
+    let inside = read_inside(&mut table, (defaults, true), folder, diagnostics);
+    let nftables = mitigation::read(&mut table, folder, diagnostics);
+    table.finish(diagnostics);
+    Some(ServerConfig {
+        nftables: nftables?,
+        ..inside?
+    })
+}
+
+/// What a server's file has in common with a gateway's, which does not mitigate; `defaults` are those
+/// of `state` and `control`.
+pub(super) fn read_inside(
+    table: &mut Table<'_>,
+    (defaults, mitigates): ([&str; 2], bool),
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<ServerConfig> {
+    let listen = read_listen(table, diagnostics);
+    let transports = transport::read(table, diagnostics);
     if let (Some(transports), true) = (&transports, diagnostics.is_with_machine()) {
         machine::note_listen(&listen, transports, diagnostics);
     }
-    let certificate = credentials::certificate(&mut table, Role::Server, folder, diagnostics);
-    let defaults = ["/var/lib/moat/server.db", "/run/moat/server.sock"];
-    let files = state_and_control(&mut table, defaults, folder, diagnostics);
-    let conduct = conduct::read(&mut table, diagnostics);
-    let resolver = resolver::read(&mut table, folder, diagnostics);
-    let limits = Limits::read(&mut table, diagnostics);
+    let certificate = credentials::certificate(table, Role::Server, folder, diagnostics);
+    let files = state_and_control(table, defaults, folder, diagnostics);
+    let conduct = conduct::read(table, mitigates, diagnostics);
+    let resolver = resolver::read(table, folder, diagnostics);
+    let limits = Limits::read(table, diagnostics);
     let customers = customer::read(
-        &mut table,
+        table,
         limits.unwrap_or_default(),
         !matches!(certificate, Some(None)),
         folder,
         diagnostics,
     );
-    let nftables = mitigation::read(&mut table, folder, diagnostics);
-    let heartbeat = heartbeat(&mut table, diagnostics);
-    table.finish(diagnostics);
+    let heartbeat = heartbeat(table, diagnostics);
 
     let (state, control) = files?;
     let certificate = certificate?;
@@ -139,7 +157,8 @@ pub(super) fn read(
         resolver: resolver?,
         customers: customers?,
         limits: limits?,
-        nftables: nftables?,
+        nftables: NftablesConfig::default(),
+        relaying: None,
         heartbeat: heartbeat?,
         warnings: Vec::new(),
     })

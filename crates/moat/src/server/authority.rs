@@ -1,7 +1,6 @@
 //! The one place that decides and promises. It takes what has come in, decides it all, makes it
 //! durable with one commit, and only then lets the answers go (ARCHITECTURE.md, invariant 2).
 
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use agent::server::{Action, Input, Outcome, Server, SessionId};
@@ -11,13 +10,14 @@ use store::ServerStore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Error;
+use super::behind::Behind;
 use super::counters::{AuthorityCounters, ShardReport};
 use super::inputs::Waiting;
 use super::log;
 use super::log_limit::LogLimits;
 use super::message::{Scope, ToAuthority, ToShard};
 use super::names::Lookup;
-use crate::clock;
+use crate::clock::Clock;
 use crate::control::{Answer, Call, Command, MitigationView, ServerSessionView};
 
 /// Inputs decided together and made durable with one commit.
@@ -32,9 +32,10 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Authority<S> {
     pub(super) server: Server,
     pub(super) store: S,
+    pub(super) clock: Clock,
     pub(super) waiting: Waiting,
     pub(super) shards: Vec<UnboundedSender<ToShard>>,
-    pub(super) scopes: Sender<Vec<Scope>>,
+    pub(super) behind: Behind,
     pub(super) names: UnboundedSender<Lookup>,
     pub(super) counters: AuthorityCounters,
     pub(super) lines: LogLimits,
@@ -50,7 +51,7 @@ impl<S: ServerStore> Authority<S> {
         loop {
             let mut calls = Vec::new();
             let goes_on = self.take_batch(&mut calls)?;
-            let now = clock::now();
+            let now = self.clock.now();
             let due = self.server.poll_timeout();
             if due.is_some_and(|at| at <= now.monotonic) {
                 self.server.handle(now, Input::Timeout);
@@ -69,22 +70,22 @@ impl<S: ServerStore> Authority<S> {
     /// Waits for an input or a timer, then takes what else has come. False: it is time to stop.
     fn take_batch(&mut self, calls: &mut Vec<(Call, ShardReport)>) -> Result<bool, Error> {
         let wait = self.server.poll_timeout().map_or(IDLE, |at| {
-            at.saturating_duration_since(clock::now().monotonic)
+            at.saturating_duration_since(self.clock.now().monotonic)
         });
         let Some(mut next) = self.waiting.wait(wait) else {
             return Ok(true);
         };
-        let end = clock::now().monotonic + LONGEST_BATCH;
+        let end = self.clock.now().monotonic + LONGEST_BATCH;
         let mut taken = 0;
         loop {
             match next {
-                ToAuthority::Input(input) => self.server.handle(clock::now(), input),
+                ToAuthority::Input(input) => self.server.handle(self.clock.now(), input),
                 ToAuthority::Call(call, report) => calls.push((call, report)),
                 ToAuthority::SocketFailed(error) => return Err(Error::Socket(error)),
                 ToAuthority::Stop => return Ok(false),
             }
             taken += 1;
-            if taken == BATCH || clock::now().monotonic >= end {
+            if taken == BATCH || self.clock.now().monotonic >= end {
                 return Ok(true);
             }
             match self.waiting.take() {
@@ -130,10 +131,8 @@ impl<S: ServerStore> Authority<S> {
             self.counters.commits += 1;
             self.counters.changes_committed += changes.len() as u64;
         }
-        // The filter is the slower of the two, so it is told first.
-        if !scopes.is_empty() && self.scopes.send(scopes).is_err() {
-            return Err(Error::Broken("the thread that keeps the filter has ended"));
-        }
+        // Who is behind is the slower of the two, and told first.
+        self.behind.tell(changes, scopes, &outcomes)?;
         for name in names {
             // Once the server stops nobody looks anything up.
             drop(self.names.send(name));
@@ -144,7 +143,7 @@ impl<S: ServerStore> Authority<S> {
         // Nothing is said to have happened before it is durable.
         for outcome in &outcomes {
             self.count(outcome);
-            let now = clock::now().monotonic;
+            let now = self.clock.now().monotonic;
             if self.lines.allows(now, outcome.customer()) {
                 log::decided(outcome);
             }
@@ -193,7 +192,7 @@ impl<S: ServerStore> Authority<S> {
             Command::Status => Answer::of(&json!({
                 "mitigations": self
                     .server
-                    .report(clock::now())
+                    .report(self.clock.now())
                     .iter()
                     .map(|(key, status)| MitigationView::new(key, status))
                     .collect::<Vec<_>>(),

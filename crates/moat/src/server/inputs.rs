@@ -50,7 +50,7 @@ impl Source {
 
 /// The end that shards, enforcer and control socket hold.
 #[derive(Clone, Debug)]
-pub(super) struct Inputs(Arc<Shared>);
+pub(crate) struct Inputs(Arc<Shared>);
 
 /// The end that the authority holds.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ pub(super) enum ToAuthority {
 
 /// What the enforcer is told.
 #[derive(Debug)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// Stop traffic to this target.
     Enforce(Enforcement, Target),
     /// Let it pass again.

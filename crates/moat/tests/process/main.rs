@@ -8,6 +8,7 @@ mod crash;
 mod credentials;
 mod discovery;
 mod discovery_client;
+mod gateway;
 mod hostile;
 mod libcoap;
 mod loss;

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::super::client::ClientConfig;
+use super::super::gateway::GatewayConfig;
 use super::super::reader::{Diagnostics, Table};
 use super::super::server::ServerConfig;
-use super::super::{client, load_client, load_server, server};
+use super::super::{client, gateway, load_client, load_gateway, load_server, server};
 use super::{Folder, with};
 
 const README: &str = include_str!("../../../../../README.md");
@@ -48,6 +49,43 @@ name = "home"
 prefixes = ["203.0.113.0/28"]
 [customer.redirect]
 server = "dots2.fixed.example"
+"#;
+
+/// A gateway's file with every table, and nothing that has a default.
+const GATEWAY: &str = r#"# top
+certificate = "dots.fixed.example.pem"
+private_key = "dots.fixed.example-key.pem"
+trust_anchors = "ca.pem"
+[heartbeat]
+[dns]
+servers = ["198.51.100.53"]
+[limits]
+[selection]
+[[selection.prefer]]
+prefixes = ["203.0.113.0/28"]
+pvds = ["fixed.example"]
+[[nat]]
+inside = "10.0.0.0/28"
+outside = "203.0.113.0/28"
+[[customer]]
+name = "home"
+prefixes = ["10.0.0.0/28"]
+[customer.redirect]
+server = "dots2.fixed.example"
+[[pvd]]
+id = "fixed.example"
+prefixes = ["203.0.113.0/28"]
+interface = "lo"
+[[pvd.dots]]
+name = "dots.fixed.example"
+addresses = ["203.0.113.129"]
+certificate = "home.pem"
+private_key = "home-key.pem"
+trust_anchors = "ca.pem"
+[pvd.discover]
+certificate = "home.pem"
+private_key = "home-key.pem"
+trust_anchors = "ca.pem"
 "#;
 
 /// A row of README: the header of its table as the file has it, and its cells.
@@ -128,6 +166,24 @@ fn readme_has_every_key_and_no_other() {
     let documented = |whose| rows(whose).iter().map(Row::path).collect::<BTreeSet<_>>();
     assert_eq!(documented("Client"), keys(CLIENT, &folder, client::read));
     assert_eq!(documented("Server"), keys(SERVER, &folder, server::read));
+    // A gateway is a server without a mitigator, and a client without people.
+    let is_of_mitigator = |key: &String| {
+        key.starts_with("mitigator.")
+            || ["terminating", "attack_stopped_after"].contains(&key.as_str())
+    };
+    let is_of_people = |key: &String| key == "lifetime" || key == "requests";
+    let mut all = documented("Gateway");
+    all.extend(
+        documented("Server")
+            .into_iter()
+            .filter(|key| !is_of_mitigator(key)),
+    );
+    all.extend(
+        documented("Client")
+            .into_iter()
+            .filter(|key| !is_of_people(key)),
+    );
+    assert_eq!(all, keys(GATEWAY, &folder, gateway::read));
 }
 
 /// Writing a default changes nothing; the ends of a range are taken, and what is beyond them is not.
@@ -179,6 +235,16 @@ fn readme_says_the_defaults_and_ranges_of_a_server() {
     let load = |text: &str| -> Option<ServerConfig> { load_server(&folder.write(text)).ok() };
     let rows = rows("Server");
     check(&rows, SERVER, |text| {
+        load(text).map(|config| format!("{config:?}"))
+    });
+}
+
+#[test]
+fn readme_says_the_defaults_and_ranges_of_a_gateway() {
+    let folder = Folder::new();
+    let load = |text: &str| -> Option<GatewayConfig> { load_gateway(&folder.write(text)).ok() };
+    let rows = rows("Gateway");
+    check(&rows, GATEWAY, |text| {
         load(text).map(|config| format!("{config:?}"))
     });
 }
