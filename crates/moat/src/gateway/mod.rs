@@ -23,6 +23,8 @@ use crate::shutdown;
 
 /// Callers that wait for the daemon.
 const QUEUE: usize = 64;
+/// What was committed and the client does not know yet, in batches of the authority.
+const BATCHES: usize = 16;
 
 /// Why the gateway could not run.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Error> {
 async fn serve(config: GatewayConfig) -> Result<(), Error> {
     let listener = server::bind_control(&config.inside)?;
     let (mut outside, mut events) = client::Daemon::new(&config.outside)?;
-    let (relays, mut committed) = mpsc::unbounded_channel();
+    let (relays, mut committed) = mpsc::channel(BATCHES);
     let terms = config.terms;
     let clock = outside.clock();
     let (mut inside, gateway) = Inside::start(&config.inside, clock, |server, _| {
@@ -100,6 +102,8 @@ async fn serve(config: GatewayConfig) -> Result<(), Error> {
             () = stop.recv() => break None,
         }
     };
+    // What is committed from now on is relayed after the next start.
+    tokio::task::spawn_local(async move { while committed.recv().await.is_some() {} });
     let last = match failure {
         Some(failure) => failure,
         None => inside.stop(&mut stop).await,

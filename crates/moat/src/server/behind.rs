@@ -4,7 +4,7 @@ use std::sync::mpsc::Sender;
 
 use agent::server::{Change, MitigationKey, Outcome};
 use dots::mitigation::AttackStatus;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc;
 
 use super::Error;
 use super::message::Scope;
@@ -23,8 +23,8 @@ pub(crate) struct Committed {
 pub(crate) enum Behind {
     /// A filter of this machine.
     Mitigator(Sender<Vec<Scope>>),
-    /// Servers upstream, which a gateway's client asks.
-    Upstream(UnboundedSender<Committed>),
+    /// Servers upstream, which a gateway's client asks. When it is behind, the authority waits.
+    Upstream(mpsc::Sender<Committed>),
 }
 
 impl Behind {
@@ -51,7 +51,7 @@ impl Behind {
                 });
                 let told: Vec<_> = told.collect();
                 let is_news = !changes.is_empty() || !told.is_empty();
-                if is_news && client.send(Committed { changes, told }).is_err() {
+                if is_news && client.blocking_send(Committed { changes, told }).is_err() {
                     return Err(Error::Broken("the client that asks upstream has ended"));
                 }
             }

@@ -135,10 +135,10 @@ pub(crate) fn run(file: &Path) -> Result<(), Error> {
 
 async fn serve(config: ServerConfig) -> Result<(), Error> {
     let listener = bind_control(&config)?;
-    // A second server with this table goes before it touches the filter.
-    let _table = lock_table(&config)?;
-    let (mut inside, ()) = Inside::start(&config, Clock::new(None), |server, inputs| {
-        Ok((start_enforcer(&config, server, inputs)?, ()))
+    let (mut inside, _table) = Inside::start(&config, Clock::new(None), |server, inputs| {
+        // A second server with this table goes before it touches the filter.
+        let table = lock_table(&config)?;
+        Ok((start_enforcer(&config, server, inputs)?, table))
     })?;
     let (calls, mut incoming) = mpsc::channel(64);
     tokio::spawn(listener.serve(calls));

@@ -8,7 +8,10 @@ pub(crate) struct Loss;
 
 impl Loss {
     pub(crate) fn of(percent: u8) -> Outcome<Self> {
-        let lose = format!("numgen random mod 100 < {percent} drop");
+        let lose = match percent {
+            100.. => "drop".to_owned(),
+            _ => format!("numgen random mod 100 < {percent} drop"),
+        };
         let chain = "inet loss incoming";
         let ruleset = [
             "add table inet loss".to_owned(),
