@@ -142,7 +142,7 @@ impl Site {
             let net = self.net(provider);
             set.insert(ProvisioningDomain {
                 prefixes: vec![net.into()],
-                addresses: vec![host(net, 1)],
+                addresses: vec![host(net, 1).into()],
                 dots_servers: vec![DotsServer::over(
                     format!("dots.{name}.example"),
                     &[server_address(provider)],

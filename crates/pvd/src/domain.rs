@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
 use crate::identifier::PvdId;
+use crate::source_address::OwnAddress;
 
 /// One provisioning domain as a node holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +23,9 @@ pub struct ProvisioningDomain {
     pub provider: Option<String>,
     /// The prefixes this network assigned. Empty: none, or a gateway alone knows them.
     pub prefixes: Vec<IpNet>,
-    /// This node's own addresses in the PvD, in order of preference; the source of every packet
-    /// sent towards its servers, because others fall to the provider's ingress filter.
-    pub addresses: Vec<IpAddr>,
+    /// This node's own addresses in the PvD, in order of preference where [`crate::source_address`] leaves a choice; the
+    /// source of every packet sent towards its servers, because others fall to the provider's ingress filter.
+    pub addresses: Vec<OwnAddress>,
     /// The DOTS servers that protect the prefixes, in order of preference.
     pub dots_servers: Vec<DotsServer>,
     /// Who it is that answers there.
@@ -62,14 +63,6 @@ impl ProvisioningDomain {
     /// Whether only a gateway knows which targets belong to it (RFC 9284 §5.3).
     pub fn leaves_choice_to_gateway(&self) -> bool {
         self.dots_agent == DotsAgent::ClientDomainGateway && self.prefixes.is_empty()
-    }
-
-    /// The address to send from towards `remote`: the first of the same address family.
-    pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
-        self.addresses
-            .iter()
-            .copied()
-            .find(|address| address.is_ipv4() == remote.is_ipv4())
     }
 }
 
@@ -204,23 +197,5 @@ mod tests {
         for refused in ["", ".", "..", "a/b", "a b", "a:b", "sixteen-letters!"] {
             assert_eq!(refused.parse::<InterfaceName>(), Err(InterfaceNameError));
         }
-    }
-
-    /// Covers: M-011
-    #[test]
-    fn the_source_address_is_the_first_of_the_servers_family() {
-        let domain = ProvisioningDomain {
-            addresses: vec![
-                "203.0.113.1".parse().unwrap(),
-                "2001:db8:f::1".parse().unwrap(),
-            ],
-            ..ProvisioningDomain::new("fixed.example".parse().unwrap())
-        };
-        let towards = |remote: &str| domain.source_towards(remote.parse().unwrap());
-        assert_eq!(towards("192.0.2.1"), Some("203.0.113.1".parse().unwrap()));
-        assert_eq!(
-            towards("2001:db8::1"),
-            Some("2001:db8:f::1".parse().unwrap())
-        );
     }
 }

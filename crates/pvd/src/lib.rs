@@ -7,6 +7,7 @@
 //! * [`identifier`]: the name of a PvD and how two names compare.
 //! * [`domain`]: the object.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
+//! * [`source_address`]: which of its own addresses a node sends from.
 //! * [`anycast`]: servers that cannot be told apart by their address.
 //! * [`prefix_map`]: which prefix lies in which.
 //! * [`division`]: a target cut where the owner changes.
@@ -17,6 +18,7 @@ pub mod domain;
 pub mod identifier;
 pub mod prefix_map;
 pub mod set;
+pub mod source_address;
 
 pub use anycast::SharedAddress;
 pub use division::{Division, Piece, TooManyPieces};
@@ -27,3 +29,4 @@ pub use domain::{
 pub use identifier::{IdentifierError, PvdId};
 pub use prefix_map::PrefixMap;
 pub use set::{Owners, PvdSet};
+pub use source_address::OwnAddress;

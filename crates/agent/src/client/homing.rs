@@ -234,12 +234,14 @@ impl<S: dtls::Session> Association<S> {
             return;
         }
         self.ways = ways;
-        let places = self.provisioned.race.renew(now.monotonic, candidates);
+        self.provisioned.race.renew(now.monotonic, candidates);
         self.leave_alternate(now, "the network has changed");
         let mut lost = Vec::new();
         for live in &mut self.sessions {
-            let place = places.get(live.entry).copied().flatten();
+            // What was begun from an address that is no more than deprecated goes on from it (RFC 4862 §5.5.4).
+            let place = self.provisioned.race.place_of(live.candidate.peer());
             let stays = is_same_interface
+                && self.ways.may_leave_from(live.candidate.source)
                 && live.established.is_some()
                 && live.destination == Destination::Provisioned;
             match place.filter(|_| stays) {

@@ -119,9 +119,14 @@ impl Race {
             && known.all(|(known, _)| candidates.contains(known))
     }
 
+    /// The place of the candidate that leads there.
+    pub(super) fn place_of(&self, peer: Peer) -> Option<usize> {
+        let mut candidates = self.candidates.iter();
+        candidates.position(|(each, _)| each.peer() == peer)
+    }
+
     /// Goes by other candidates from now on; what is among them still is not tried sooner for it.
-    /// Returns where each of the old ones is now.
-    pub(super) fn renew(&mut self, now: Instant, candidates: Vec<Candidate>) -> Vec<Option<usize>> {
+    pub(super) fn renew(&mut self, now: Instant, candidates: Vec<Candidate>) {
         let old = std::mem::replace(self, Self::new(now, candidates));
         let place = |(candidate, _): &(Candidate, _)| {
             self.candidates
@@ -137,7 +142,6 @@ impl Race {
         self.free = old.free.and_then(|at| places.get(at).copied().flatten());
         self.winner = old.winner;
         self.last_failure = old.last_failure;
-        places
     }
 
     /// Why the last attempt or session ended, until another session is up.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use dtls::Transport;
-use pvd::{Endpoint, InterfaceName, ProvisioningDomain};
+use pvd::{Endpoint, InterfaceName, OwnAddress, ProvisioningDomain, source_address};
 
 use super::PathId;
 use super::backlog::Backlog;
@@ -33,7 +33,7 @@ impl Destination {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ways {
     pub(super) interface: Option<InterfaceName>,
-    sources: Vec<IpAddr>,
+    sources: Vec<OwnAddress>,
     transports: BTreeSet<pvd::Transport>,
 }
 
@@ -43,6 +43,14 @@ impl Ways {
             interface: domain.interface.clone(),
             sources: domain.addresses.clone(),
             transports: server.transports(),
+        }
+    }
+
+    /// Whether the PvD has that address, or leaves the choice to the system.
+    pub(super) fn may_leave_from(&self, source: Option<IpAddr>) -> bool {
+        match source {
+            Some(source) => self.sources.iter().any(|own| own.address == source),
+            None => self.sources.is_empty(),
         }
     }
 
@@ -61,12 +69,8 @@ impl Ways {
     /// All ways to the places. Without an address of a family in the PvD, its ingress filter
     /// drops all that we send to an address of that family.
     pub(super) fn candidates_at(&self, endpoints: &[Endpoint]) -> Vec<Candidate> {
-        let source = |address: &SocketAddr| {
-            let mut sources = self.sources.iter().copied();
-            sources.find(|source| source.is_ipv4() == address.is_ipv4())
-        };
         let candidate = |endpoint: &Endpoint| {
-            let source = source(&endpoint.address);
+            let source = source_address::select(&self.sources, endpoint.address.ip());
             (source.is_some() || self.sources.is_empty()).then_some(Candidate {
                 transport: transport::secured(endpoint.transport),
                 address: endpoint.address,

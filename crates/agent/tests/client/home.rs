@@ -1,6 +1,8 @@
 //! A home between two providers.
 
-use pvd::{DotsServer, ProvisioningDomain, PvdSet};
+use std::net::IpAddr;
+
+use pvd::{DotsServer, OwnAddress, ProvisioningDomain, PvdSet};
 
 /// The addresses of the servers: `fixed` has two, of which IPv6 is tried first.
 pub(crate) const FIXED6: &str = "[2001:db8:1::53]:4646";
@@ -13,13 +15,18 @@ pub(crate) const MOBILE6: &str = "[2001:db8:2::53]:4646";
 pub(crate) const FIXED_HOST: &str = "203.0.113.7/32";
 pub(crate) const MOBILE_HOST: &str = "198.51.100.7/32";
 
+/// An address of the home, of which nothing more is known.
+pub(crate) fn own(address: &str) -> OwnAddress {
+    address.parse::<IpAddr>().unwrap().into()
+}
+
 /// The two providers, whose servers listen with these transports.
 pub(crate) fn pvds(transports: &[pvd::Transport]) -> PvdSet {
     let domain =
         |id: &str, prefixes: &[&str], addresses: &[&str], servers: &[&str]| ProvisioningDomain {
             interface: Some(id.split('.').next().unwrap().parse().unwrap()),
             prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            addresses: addresses.iter().map(|text| own(text)).collect(),
             dots_servers: vec![DotsServer::over(
                 format!("dots.{id}"),
                 &servers

@@ -211,7 +211,7 @@ fn a_session_whose_source_address_is_gone_is_replaced_and_its_request_stays() {
     let before = rig.paths.clone();
     let moved = changed(|set| {
         alter(set, "mobile.example", |mobile| {
-            mobile.addresses = vec!["198.51.100.9".parse().unwrap()];
+            mobile.addresses = vec![home::own("198.51.100.9")];
         });
     });
     change(&mut rig, moved);

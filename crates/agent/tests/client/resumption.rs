@@ -115,7 +115,7 @@ impl Bench {
         let mut pvds = PvdSet::default();
         pvds.insert(ProvisioningDomain {
             prefixes: vec!["203.0.113.0/28".parse().unwrap()],
-            addresses: vec!["203.0.113.1".parse().unwrap()],
+            addresses: vec![super::home::own("203.0.113.1")],
             dots_servers: vec![DotsServer::over(
                 "dots.fixed.example".to_owned(),
                 &["192.0.2.1:4646".parse().unwrap()],

@@ -40,7 +40,7 @@ impl Names {
         for pvd in config.pvds.iter().filter(|pvd| !pvd.resolvers.is_empty()) {
             let link = Link {
                 interface: pvd.interface.clone(),
-                addresses: pvd.addresses.clone(),
+                addresses: pvd.own_addresses(),
             };
             let resolver = Resolver::of_pvd(&pvd.resolvers, link)?;
             resolvers.insert(pvd.id.clone(), resolver);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use discovery::{Agent, Family, Finding, HostName, ReferenceIdentifier, TrustedNames};
 use ipnet::IpNet;
-use pvd::{DotsServer, InterfaceName, Learned, ProvisioningDomain, PvdId, PvdSet};
+use pvd::{DotsServer, InterfaceName, Learned, OwnAddress, ProvisioningDomain, PvdId, PvdSet};
 use tokio::sync::mpsc;
 
 use crate::config::ClientConfig;
@@ -42,7 +42,7 @@ struct Network {
 #[derive(Debug)]
 struct Announced {
     prefixes: Vec<IpNet>,
-    addresses: Vec<IpAddr>,
+    addresses: Vec<OwnAddress>,
     resolvers: Vec<SocketAddr>,
     servers: Vec<DotsServer>,
     until: Instant,
@@ -131,7 +131,8 @@ impl Networks {
         self.is_changed = true;
         match news {
             News::Attached(attachment) => {
-                let addresses = attachment.addresses();
+                let addresses = attachment.addresses.iter();
+                let addresses: Vec<IpAddr> = addresses.map(|own| own.address).collect();
                 tracing::info!(%pvd, interface = %attachment.interface.name, ?addresses, "attached");
                 if network
                     .attachment
@@ -185,7 +186,12 @@ impl Networks {
         }
         network.announced = (announcement.lifetime > 0).then(|| Announced {
             prefixes: announcement.prefixes.clone(),
-            addresses: announcement.addresses.clone(),
+            addresses: announcement
+                .addresses
+                .iter()
+                .copied()
+                .map(OwnAddress::from)
+                .collect(),
             resolvers: announcement.resolvers(),
             servers: announcement.servers(),
             until: now + Duration::from_secs(announcement.lifetime.into()),
@@ -253,9 +259,15 @@ impl Network {
             }
         }
         if let Some(attachment) = &self.attachment {
-            let prefixes: Vec<_> = attachment.networks.iter().map(IpNet::trunc).collect();
+            let prefixes: Vec<IpNet> = attachment.networks().collect();
             fill(&mut domain.prefixes, &prefixes);
-            fill(&mut domain.addresses, &attachment.addresses());
+            fill(&mut domain.addresses, &attachment.addresses);
+            // Of those that somebody named, the system may know more.
+            for named in &mut domain.addresses {
+                let mut own = attachment.addresses.iter();
+                let own = own.find(|own| own.address == named.address);
+                *named = own.copied().unwrap_or(*named);
+            }
         }
         if domain.dots_servers.is_empty() {
             for (finding, _) in self.found.values() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent::server_selection::Policy;
 use agent::transport::described;
 use ipnet::IpNet;
-use pvd::{DotsAgent, InterfaceName, ProvisioningDomain, PvdId, PvdSet};
+use pvd::{DotsAgent, InterfaceName, OwnAddress, ProvisioningDomain, PvdId, PvdSet};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketType};
@@ -80,6 +80,14 @@ pub(crate) struct Pvd {
     pub(crate) discover: Option<Discover>,
 }
 
+impl Pvd {
+    /// The addresses to send from; what the system knows of them is not asked.
+    pub(crate) fn own_addresses(&self) -> Vec<OwnAddress> {
+        let addresses = self.addresses.iter().copied();
+        addresses.map(OwnAddress::from).collect()
+    }
+}
+
 impl ClientConfig {
     /// The PvDs, as the agent sees them.
     pub(crate) fn pvd_set(&self) -> PvdSet {
@@ -94,7 +102,7 @@ impl ClientConfig {
                 interface: pvd.interface.clone(),
                 provider: pvd.provider.clone(),
                 prefixes: pvd.prefixes.clone(),
-                addresses: pvd.addresses.clone(),
+                addresses: pvd.own_addresses(),
                 dots_servers: servers.collect(),
                 dots_agent: match pvd.is_gateway {
                     true => DotsAgent::ClientDomainGateway,

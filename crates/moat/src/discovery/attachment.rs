@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 
 use discovery::Interface;
 use discovery::dhcp::LinkAddress;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
-use nix::sys::socket::SockaddrStorage;
-use pvd::InterfaceName;
+use pvd::{InterfaceName, OwnAddress};
+
+use super::inet6::{self, Entry};
 
 /// Ethernet, as RFC 826 and the kernel number it.
 pub(super) const ETHERNET: u8 = 1;
@@ -19,8 +20,8 @@ pub(super) const ETHERNET: u8 = 1;
 pub(crate) struct Attachment {
     pub(crate) interface: Interface,
     pub(crate) link: LinkAddress,
-    /// Own addresses that others can send to, with the networks that they are in.
-    pub(crate) networks: Vec<IpNet>,
+    /// Own addresses that others can send to, and that can be sent from.
+    pub(crate) addresses: Vec<OwnAddress>,
     /// Where DHCPv6 is spoken from.
     pub(super) link_local: Option<Ipv6Addr>,
 }
@@ -37,42 +38,40 @@ impl Attachment {
         let Some((index, link)) = entries.iter().find_map(link) else {
             return Ok(None);
         };
-        let networks: Vec<_> = entries.iter().filter_map(network).collect();
-        let link_local = |network: &IpNet| match network.addr() {
-            IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
-            _ => None,
-        };
+        let inet6 = inet6::of(name.as_str())?;
+        let inet4 = entries.iter().filter_map(own_inet4);
+        let reachable = inet6.iter().copied();
+        let reachable = reachable.filter(|entry| !entry.address.is_unicast_link_local());
+        let mut addresses = inet6.iter().map(|entry| entry.address);
         Ok(Some(Self {
             interface: Interface {
                 name: name.clone(),
                 index,
             },
             link,
-            link_local: networks.iter().find_map(link_local),
-            networks: networks
-                .into_iter()
-                .filter(|network| link_local(network).is_none())
-                .collect(),
+            link_local: addresses.find(Ipv6Addr::is_unicast_link_local),
+            addresses: inet4.chain(reachable.filter_map(Entry::usable)).collect(),
         }))
     }
 
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        self.networks.iter().map(IpNet::addr).collect()
+    /// The networks that the addresses are in.
+    pub(crate) fn networks(&self) -> impl Iterator<Item = IpNet> {
+        let nets = self.addresses.iter();
+        let nets = nets.filter_map(|own| IpNet::new(own.address, own.prefix_length).ok());
+        nets.map(|net| net.trunc())
     }
 
     /// Whether some network is the same as before.
     pub(crate) fn is_same_network(&self, other: &Self) -> bool {
-        let networks = other.networks.iter().map(IpNet::trunc);
-        let mut shared =
-            networks.filter(|network| self.networks.iter().any(|own| own.trunc() == *network));
-        shared.next().is_some()
+        let mut networks = other.networks();
+        networks.any(|network| self.networks().any(|own| own == network))
     }
 
     /// Where DHCPv4 is spoken from.
     pub(super) fn ipv4(&self) -> Option<Ipv4Addr> {
-        self.networks.iter().find_map(|network| match network {
-            IpNet::V4(network) => Some(network.addr()),
-            IpNet::V6(_) => None,
+        self.addresses.iter().find_map(|own| match own.address {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
         })
     }
 }
@@ -90,16 +89,12 @@ fn link(entry: &InterfaceAddress) -> Option<(NonZeroU32, LinkAddress)> {
     Some((index, link))
 }
 
-fn network(entry: &InterfaceAddress) -> Option<IpNet> {
-    let address = ip(entry.address.as_ref()?)?;
-    let mask = ip(entry.netmask.as_ref()?)?;
-    IpNet::with_netmask(address, mask).ok()
-}
-
-fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
-    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
-        (Some(address), _) => Some(address.ip().into()),
-        (_, Some(address)) => Some(address.ip().into()),
-        _ => None,
-    }
+fn own_inet4(entry: &InterfaceAddress) -> Option<OwnAddress> {
+    let address = entry.address.as_ref()?.as_sockaddr_in()?.ip();
+    let mask = entry.netmask.as_ref()?.as_sockaddr_in()?.ip();
+    let network = Ipv4Net::with_netmask(address, mask).ok()?;
+    Some(OwnAddress {
+        prefix_length: network.prefix_len(),
+        ..IpAddr::V4(address).into()
+    })
 }

@@ -9,6 +9,7 @@
 
 mod attachment;
 mod driver;
+mod inet6;
 mod names;
 mod once;
 mod packet_socket;

@@ -28,7 +28,7 @@ impl Names {
         Self {
             link: Link {
                 interface: Some(attachment.interface.name.clone()),
-                addresses: attachment.addresses(),
+                addresses: attachment.addresses.clone(),
             },
             configured,
             current: None,

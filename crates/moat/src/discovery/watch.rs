@@ -54,7 +54,7 @@ pub(crate) async fn watch(
     while !reports.is_closed() {
         // Without the interface what was found before stays: it may be back before anybody needs it.
         let found = Attachment::of(&interface).ok().flatten();
-        if let Some(attachment) = found.filter(|found| !found.networks.is_empty()) {
+        if let Some(attachment) = found.filter(|found| !found.addresses.is_empty()) {
             if known.as_ref() != Some(&attachment)
                 && report(News::Attached(attachment.clone())).await.is_err()
             {

@@ -10,7 +10,7 @@ use hickory_resolver::net::runtime::iocompat::AsyncIoTokioAsStd;
 use hickory_resolver::net::runtime::{
     RuntimeProvider, TokioHandle, TokioRuntimeProvider, TokioTime,
 };
-use pvd::InterfaceName;
+use pvd::{InterfaceName, OwnAddress, source_address};
 use socket2::{Protocol, Type};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
@@ -24,16 +24,13 @@ const CONNECTING: Duration = Duration::from_secs(5);
 pub(crate) struct Link {
     /// The interface.
     pub(crate) interface: Option<InterfaceName>,
-    /// Own addresses; the first of the resolver's family is the source.
-    pub(crate) addresses: Vec<IpAddr>,
+    /// Own addresses, of which RFC 6724 chooses the source.
+    pub(crate) addresses: Vec<OwnAddress>,
 }
 
 impl Link {
     fn source(&self, remote: SocketAddr) -> Option<IpAddr> {
-        let mut addresses = self.addresses.iter();
-        addresses
-            .find(|address| address.is_ipv4() == remote.is_ipv4())
-            .copied()
+        source_address::select(&self.addresses, remote.ip())
     }
 
     fn socket(&self, kind: (Type, Protocol), remote: SocketAddr) -> io::Result<socket2::Socket> {

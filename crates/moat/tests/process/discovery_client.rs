@@ -180,3 +180,56 @@ fn a_network_whose_server_does_not_answer_is_asked_again() -> Outcome {
         Ok(())
     })
 }
+
+/// From where, and from which port, the session with the server at `remote` leaves.
+fn source(remote: &str) -> Outcome<Option<String>> {
+    let sockets = run("ss", &["-H", "-n", "-u", "-6", "dst", remote])?;
+    let local = sockets
+        .lines()
+        .find_map(|line| line.split_whitespace().nth(3));
+    Ok(local.map(str::to_owned))
+}
+
+/// Covers: M-002, M-011, M-028. Of a public, a temporary and a deprecated address the first is chosen. What was begun from it goes
+/// on when it is deprecated, and is begun anew from another when it is gone.
+#[test]
+fn sessions_leave_from_the_address_that_rfc_6724_chooses() -> Outcome {
+    isolated(&["ss"], || {
+        let site = Site::new()?;
+        let _provider = provider(&site, "fixed0", "dots.fixed.example", "2001:db8:f")?;
+        let ip = |line: &str| run("ip", &line.split(' ').collect::<Vec<_>>());
+        run("sysctl", &["-qw", "net.ipv6.conf.fixed0.use_tempaddr=2"])?;
+        ip("address delete 2001:db8:f::7/64 dev fixed0")?;
+        ip("address add 2001:db8:f::7/64 dev fixed0 mngtmpaddr")?;
+        ip("address add 2001:db8:f::d/64 dev fixed0 preferred_lft 0")?;
+        let shown = ip("-6 address show dev fixed0")?;
+        assert!(shown.contains("temporary") && shown.contains("deprecated"));
+
+        fs::write(site.path().join("client.toml"), CLIENT)?;
+        let mut client = Daemon::launch("client", &site.path().join("client.toml"))?;
+        client.wait_for("attached")?;
+        let server = json!({ "name": "dots.fixed.example", "addresses": ["2001:db8:f::46"] });
+        let text = json!({ "pvd": "fixed.example", "lifetime": 3600, "dots": [server] });
+        assert!(announce(&site, "fixed0", &text)?);
+        let is_up = || Ok(sessions(&site)? == ["dots.fixed.example"]);
+        until("there is a session", is_up)?;
+        let remote = "[2001:db8:f::46]:4646";
+        let first = source(remote)?.ok_or("no socket")?;
+        assert!(first.starts_with("[2001:db8:f::7]"), "{first}");
+
+        ip("address add 2001:db8:f::8/64 dev fixed0")?;
+        ip("address change 2001:db8:f::7/64 dev fixed0 preferred_lft 0")?;
+        client.wait_for("attached")?;
+        assert!(is_up()?);
+        assert_eq!(source(remote)?, Some(first));
+
+        ip("address delete 2001:db8:f::7/64 dev fixed0")?;
+        until(
+            "the session leaves from the address that is preferred now",
+            || {
+                let source = source(remote)?.unwrap_or_default();
+                Ok(source.starts_with("[2001:db8:f::8]") && is_up()?)
+            },
+        )
+    })
+}
