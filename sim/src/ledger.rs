@@ -143,9 +143,16 @@ impl Ledger {
             self.promised.remove(&key);
         }
         for (key, promise) in &mut self.promised {
+            let record = stored.get(key);
+            // A late copy of the request, stored and not promised when it died, may ask for more.
+            let asked = record.map(|record| record.request.lifetime);
+            if let Some(Lifetime::Seconds(asked)) = asked.filter(|_| !promise.is_withdrawn) {
+                let asked = Duration::from_secs(asked.get().into());
+                promise.lifetime = promise.lifetime.map(|granted| granted.max(asked));
+            }
             // A wall clock that jumped may shorten a lifetime, and not prolong it.
             let longest = promise.lifetime.map(|lifetime| now.monotonic + lifetime);
-            let shown = stored.get(key).and_then(|record| record.expires_unix);
+            let shown = record.and_then(|record| record.expires_unix);
             let shown = shown.map(|at| now.instant_of(at));
             promise.until = shown.into_iter().chain(longest).min();
         }

@@ -81,7 +81,10 @@ impl Storm {
                         orphans += u64::from(goes_on.is_some());
                         true
                     }
-                    State::Deactivated { .. } | State::Asking | State::Withdrawing => false,
+                    State::Deactivated { .. }
+                    | State::Postponed { .. }
+                    | State::Asking
+                    | State::Withdrawing => false,
                 };
                 if !is_true {
                     let (server, mid, state) = (part.association.server, part.mid, part.state);
@@ -127,7 +130,10 @@ impl Storm {
                         };
                         parts.filter_map(server).collect()
                     };
-                    let going = of(&|state| matches!(state, State::Accepted(_) | State::Asking));
+                    let going = of(&|state| {
+                        use State::{Accepted, Asking, Postponed};
+                        matches!(state, Accepted(_) | Asking | Postponed { .. })
+                    });
                     let known = of(&|state| *state != State::Ended(End::NotAsked));
                     if !going.is_subset(&right) || !right.is_subset(&known) {
                         let what = format!(

@@ -8,6 +8,7 @@
 
 use coap::{Code, Response, Token};
 use dots::identifiers::{Cuid, Mid};
+use dots::mitigation::ConflictInformation;
 
 use super::PathId;
 use super::association::{Association, Effect};
@@ -19,13 +20,6 @@ use crate::time::Now;
 
 /// Cuid collisions in a row after which the pause grows no more.
 const LONGEST_DOUBLING: u32 = 7;
-/// The class of the response codes 5.xx.
-const SERVER_ERROR: u8 = 5;
-
-/// Whether an error says nothing of the request itself.
-fn is_passing(code: Code) -> bool {
-    code.class() == SERVER_ERROR || code == Code::TOO_MANY_REQUESTS
-}
 
 impl<S: dtls::Session> Association<S> {
     /// The peer rejected a request. It is not asked again at once, for it may do so for ever.
@@ -103,11 +97,8 @@ impl<S: dtls::Session> Association<S> {
                     if response.code.is_success() || response.code == Code::NOT_FOUND {
                         part.deleted(now);
                     } else {
-                        let reason = match is_passing(response.code) {
-                            true => Pause::Busy,
-                            false => Pause::Rejected,
-                        };
-                        part.postpone(now, exchange::max_age(response), reason);
+                        let pause = exchange::max_age(response);
+                        part.postpone(now, pause, exchange::pause_after(response));
                     }
                 }
             }
@@ -119,6 +110,10 @@ impl<S: dtls::Session> Association<S> {
         if matches!(answer, PutAnswer::CuidCollision) {
             return self.change_cuid(now);
         }
+        let is_outdone = match &answer {
+            PutAnswer::Refused(said) => self.is_outdone(mid, said.conflict.as_ref()),
+            _ => false,
+        };
         let Some(mut part) = self.parts.get_mut(mid) else {
             return;
         };
@@ -130,18 +125,22 @@ impl<S: dtls::Session> Association<S> {
                 self.replace_older(mid);
             }
             PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
-            // What it has granted it keeps, and may grant again when its trouble is over.
-            PutAnswer::Refused { code, .. } if part.was_granted() && is_passing(code) => {
-                part.postpone(now, exchange::max_age(response), Pause::Busy);
-            }
-            PutAnswer::Refused {
-                code,
-                diagnostic,
-                conflict,
-            } => part.refused(code, diagnostic, conflict),
+            PutAnswer::Refused(said) if is_outdone => part.refused_for_good(said),
+            PutAnswer::Refused(said) => part.refused(now, said, &mut self.seeds),
             PutAnswer::Later(pause, reason) => part.postpone(now, pause, reason),
             PutAnswer::CuidCollision => {}
         }
+    }
+
+    /// Whether a newer request of this client is what one is in conflict with
+    /// (RFC 9132 §4.4.1.3).
+    fn is_outdone(&self, mid: Mid, conflict: Option<&ConflictInformation>) -> bool {
+        let scope = conflict.and_then(|conflict| conflict.scope.as_ref());
+        let newer = scope
+            .and_then(|scope| scope.mid)
+            .filter(|newer| *newer > mid);
+        let newer = newer.and_then(|newer| self.parts.get(newer));
+        newer.is_some_and(Part::is_going)
     }
 
     /// RFC 9132 §4.4.3. The server's own view decides how the part stands, which the observation
@@ -173,7 +172,7 @@ impl<S: dtls::Session> Association<S> {
         }
         if let Some(report) = exchange::report(response) {
             if let Some(status) = report.0.iter().find(|status| status.mid == part.mid) {
-                part.observed(now, status);
+                part.observed(now, status, &mut self.seeds);
             }
         } else if response.code == Code::NOT_FOUND {
             part.lost(now);
@@ -215,8 +214,12 @@ impl<S: dtls::Session> Association<S> {
         self.collisions = self.collisions.saturating_add(1);
         let all = parts::mids(self.parts.iter());
         self.parts.change(all, |part| {
-            // What is withdrawn stays withdrawn, and what is to wait for a retry-timer waits.
-            if part.is_going() && !matches!(part.state, State::Deactivated { .. }) {
+            // What is withdrawn stays withdrawn, and what is to wait waits.
+            let waits = matches!(
+                part.state,
+                State::Deactivated { .. } | State::Postponed { .. }
+            );
+            if part.is_going() && !waits {
                 part.ask_again(now);
                 part.postpone(now, pause, Pause::CuidCollision);
             } else if part.state == State::Withdrawing {

@@ -263,7 +263,7 @@ impl<S: dtls::Session> Association<S> {
         if part.is_settled() {
             return None;
         }
-        Some(match part.pause {
+        Some(match part.pause.clone() {
             Some((until, reason)) => Waiting::Paused { until, reason },
             None if self.is_served(part.mid) => Waiting::Unanswered {
                 since: part.asking_since,

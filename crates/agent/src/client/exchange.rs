@@ -20,6 +20,8 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest pause before a server is asked the same again (RFC 9132 §4.4).
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(3);
+/// The class of the response codes 5.xx.
+const SERVER_ERROR: u8 = 5;
 /// Longest diagnostic of a peer that is kept, in characters.
 const LONGEST_DIAGNOSTIC: usize = 200;
 
@@ -33,12 +35,20 @@ pub(super) enum PutAnswer {
         retry: Duration,
         conflict: ConflictInformation,
     },
-    Refused {
-        code: Code,
-        diagnostic: String,
-        conflict: Option<ConflictInformation>,
-    },
+    Refused(Refused),
     Later(Duration, Pause),
+}
+
+/// What a server says that does not take a request.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) code: Code,
+    pub(super) diagnostic: String,
+    pub(super) conflict: Option<ConflictInformation>,
+    /// Whether no repetition of a request that was never granted can mend it.
+    pub(super) is_final: bool,
+    /// How long it asks to wait.
+    pub(super) wait: Duration,
 }
 
 /// How a status is asked for.
@@ -120,6 +130,17 @@ pub(super) fn put_answer(response: &Response) -> PutAnswer {
     }
 }
 
+/// Why a withdrawal that was not accepted is asked for again later.
+pub(super) fn pause_after(response: &Response) -> Pause {
+    match response.code {
+        Code::SERVICE_UNAVAILABLE => Pause::Busy,
+        code => Pause::Refused {
+            code,
+            diagnostic: diagnostic(response),
+        },
+    }
+}
+
 fn conflict_answer(conflict: ConflictInformation) -> PutAnswer {
     match (conflict.cause, conflict.retry_timer) {
         (Some(ConflictCause::CuidCollision), _) => PutAnswer::CuidCollision,
@@ -127,11 +148,14 @@ fn conflict_answer(conflict: ConflictInformation) -> PutAnswer {
             retry: Duration::from_secs(seconds.into()),
             conflict,
         },
-        (_, None) => PutAnswer::Refused {
+        // What it is in conflict with comes to its end.
+        (_, None) => PutAnswer::Refused(Refused {
             code: Code::CONFLICT,
             diagnostic: describe(&conflict),
             conflict: Some(conflict),
-        },
+            is_final: false,
+            wait: Duration::ZERO,
+        }),
     }
 }
 
@@ -155,10 +179,31 @@ pub(super) fn max_age(response: &Response) -> Duration {
 }
 
 fn refused(response: &Response) -> PutAnswer {
-    PutAnswer::Refused {
+    let is_told = response.options.max_age().is_some();
+    let wait = is_told || response.code == Code::TOO_MANY_REQUESTS;
+    PutAnswer::Refused(Refused {
         code: response.code,
         diagnostic: diagnostic(response),
         conflict: None,
+        is_final: is_final(response.code),
+        wait: if wait {
+            max_age(response)
+        } else {
+            Duration::ZERO
+        },
+    })
+}
+
+/// Whether an error says that the request itself is wrong, or not the client's to make. Who may ask,
+/// what else is protected and how the server fares (4.01, 4.09, 4.29, 5.xx) changes.
+fn is_final(code: Code) -> bool {
+    match code {
+        Code::UNAUTHORIZED
+        | Code::CONFLICT
+        | Code::REQUEST_ENTITY_INCOMPLETE
+        | Code::TOO_MANY_REQUESTS => false,
+        Code::NOT_IMPLEMENTED | Code::HOP_LIMIT_REACHED => true,
+        other => other.class() != SERVER_ERROR,
     }
 }
 

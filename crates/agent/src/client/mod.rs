@@ -59,7 +59,7 @@ pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };
 use self::request_table::RequestTable;
-pub use self::state::{End, Pause, State, Waiting};
+pub use self::state::{End, Pause, Setback, State, Waiting};
 use self::wanted::Wanted;
 use crate::server_selection::{AssociationId, Policy, SessionStates};
 use crate::session::SessionParameters;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! asking --the server redirects in circles----------------------> asked at another, once at each
+//!        --the server wants to be asked later, another is free--> asked at that one meanwhile
 //!        --no session that does, another server has one---------> asked at that one
 //!                                  (what was sent may have been heard: only after 10 s)
 //!
@@ -18,7 +19,7 @@ use std::time::Instant;
 use dots::identifiers::Mid;
 use pvd::PvdId;
 
-use super::association::Association;
+use super::association::{Association, UNANSWERED_REQUEST};
 use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Live};
@@ -58,9 +59,15 @@ impl<S: dtls::Session> Association<S> {
         self.same_as(wish).all(came_and_went)
     }
 
+    /// Whether it would ask its server for this now.
+    fn is_free_for(&self, wish: &Wish) -> bool {
+        let is_put_off = |part: &Part| part.put_off_until().is_some();
+        self.takes_over(wish) && !self.same_as(wish).any(is_put_off)
+    }
+
     /// Whether it would ask its server now for what another one put off.
     fn takes_back(&self, part: &Part) -> bool {
-        part.pause.is_none() && self.reaches(part.mid)
+        part.pause.is_none() && part.put_off_until().is_none() && self.reaches(part.mid)
     }
 
     fn same_as(&self, wish: &Wish) -> impl Iterator<Item = &Part> {
@@ -108,14 +115,15 @@ impl<C: Connector> Client<C> {
             let due = self
                 .stranded(from)
                 .take_while(|(at, ..)| *at <= now.monotonic);
-            let stranded: BTreeMap<Mid, AssociationId> =
-                due.map(|(_, mid, to)| (mid, to)).collect();
+            let stranded = due.map(|(_, mid, to)| (mid, to));
+            let stuck: BTreeMap<Mid, AssociationId> =
+                stranded.chain(self.put_off(now, from)).collect();
             for mid in misdirected {
                 if let Some(to) = self.elsewhere(from, mid) {
                     moved |= self.move_part(now, (from, mid), &to);
                 }
             }
-            for (mid, to) in stranded {
+            for (mid, to) in stuck {
                 moved |= self.move_part(now, (from, mid), &to);
             }
         }
@@ -176,8 +184,11 @@ impl<C: Connector> Client<C> {
             return match found.state {
                 _ if found.is_unasked() => Instead::Gone,
                 State::Refused { .. } => Instead::Refused(to.clone(), found.mid),
+                State::Deactivated { .. } | State::Postponed { .. } => {
+                    Instead::Paused(to.clone(), found.mid)
+                }
                 State::Asking if found.pause.is_some() => Instead::Paused(to.clone(), found.mid),
-                State::Asking | State::Deactivated { .. } => Instead::Awaited,
+                State::Asking => Instead::Awaited,
                 State::Withdrawing if found.is_renumbered() => Instead::Awaited,
                 State::Accepted(_) | State::Withdrawing | State::Ended(_) => Instead::Taken,
             };
@@ -200,10 +211,7 @@ impl<C: Connector> Client<C> {
         &'a self,
         from: &'a AssociationId,
     ) -> impl Iterator<Item = (Instant, Mid, AssociationId)> {
-        let others = self.others(from);
-        let others: Vec<_> = others
-            .filter(|other| other.reaches(other.next_mid()))
-            .collect();
+        let others = self.reachable(from);
         let association = self.associations.get(from).filter(|_| !others.is_empty());
         let stranded = association.into_iter().flat_map(Association::stranded);
         stranded.filter_map(move |(at, part)| {
@@ -211,6 +219,35 @@ impl<C: Connector> Client<C> {
             let to = others.find(|other| other.takes_over(&part.wish))?;
             Some((at, part.mid, to.id.clone()))
         })
+    }
+
+    /// The parts whose server wants to be asked so much later that another one is worth a request, and
+    /// where they can go.
+    fn put_off<'a>(
+        &'a self,
+        now: Now,
+        from: &'a AssociationId,
+    ) -> impl Iterator<Item = (Mid, AssociationId)> + use<'a, C> {
+        let others = self.reachable(from);
+        let association = self.associations.get(from).filter(|_| !others.is_empty());
+        let put_off = association.into_iter().flat_map(|it| it.parts.put_off());
+        let is_worth = move |part: &&Part| {
+            let until = part.put_off_until();
+            until.is_some_and(|until| until >= now.monotonic + UNANSWERED_REQUEST)
+        };
+        put_off.filter(is_worth).filter_map(move |part| {
+            let mut others = others.iter();
+            let to = others.find(|other| other.is_free_for(&part.wish))?;
+            Some((part.mid, to.id.clone()))
+        })
+    }
+
+    /// The other servers of the same PvD with a session that answers.
+    fn reachable<'a>(&'a self, from: &'a AssociationId) -> Vec<&'a Association<C::Session>> {
+        let others = self.others(from);
+        others
+            .filter(|other| other.reaches(other.next_mid()))
+            .collect()
     }
 
     /// Where a part goes that its server redirects in circles: to each of the others at most once.

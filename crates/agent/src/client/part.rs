@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! Asking --2.01, 2.04--> Accepted --refresh due, expired before the wish--> Asking (same mid)
-//!   |  \--4.xx-------> Refused        |  \--status 6, expiry with the wish--> Ended
-//!   |   \--5.03------> Asking, later  |
-//!   |    \--4.09, retry-timer--> Deactivated <--status 7, retry-timer-- Accepted
-//!   |            Asking <--retry-timer over--'
+//!   |  \--4.00, 4.03--> Refused       |  \--expiry with the wish--> Ended
+//!   |   \--5.03-------> Asking, later |
+//!   |    \--4.01, 5.00--> Postponed <--status 6-- Accepted    (see `setback`)
+//!   |     \--4.09, retry-timer--> Deactivated <--status 7, retry-timer-- Accepted
+//!   |            Asking <--the time is over--'
 //!   \------------- withdraw --------> Withdrawing --2.02, or all has expired--> Ended
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod answers;
 mod held;
 mod leaving;
+mod setback;
 mod timing;
 
 use std::num::NonZeroU32;
@@ -82,6 +84,12 @@ pub(super) struct Part {
     is_refreshing: bool,
     /// When the server last granted it.
     granted_at: Option<Instant>,
+    /// Whether it was ever granted, or comes from the store: to refuse it says nothing of what it asks.
+    is_standing: bool,
+    /// Since when it stands, if the server has neither refused nor ended it since.
+    stood_since: Option<Instant>,
+    /// How often in a row the server has refused or ended it.
+    setbacks: u32,
     /// Not before this instant.
     pub(super) pause: Option<(Instant, Pause)>,
     /// Not to be looked at before this instant, because the server does not notify.
@@ -118,6 +126,9 @@ impl Part {
             refresh: None,
             is_refreshing: false,
             granted_at: None,
+            is_standing: false,
+            stood_since: None,
+            setbacks: 0,
             pause: None,
             observe_after: None,
             efficacy: None,
@@ -148,14 +159,13 @@ impl Part {
         !self.is_settled() && self.pause.is_none()
     }
 
+    fn pause_until(&self) -> Option<Instant> {
+        self.pause.as_ref().map(|(until, _)| *until)
+    }
+
     /// Whether it is accepted, and being asked for again.
     fn is_renewing(&self) -> bool {
         self.is_refreshing && self.is_accepted()
-    }
-
-    /// Whether the server has ever granted it.
-    pub(super) fn was_granted(&self) -> bool {
-        self.granted_at.is_some()
     }
 
     /// Whether the server has it on its books.
@@ -171,6 +181,15 @@ impl Part {
     /// Whether a newer request took its place.
     pub(super) fn is_replaced(&self) -> bool {
         matches!(self.state, State::Ended(End::Replaced { .. }))
+    }
+
+    /// Until when its server is left in peace by its own word, if nothing is in force there.
+    pub(super) fn put_off_until(&self) -> Option<Instant> {
+        match (&self.state, &self.pause) {
+            (State::Deactivated { retry } | State::Postponed { retry, .. }, _) => Some(*retry),
+            (State::Asking, Some((until, Pause::Busy))) => Some(*until),
+            _ => None,
+        }
     }
 
     /// Whether it is wanted, and not being withdrawn.
@@ -254,10 +273,13 @@ impl Part {
             State::Deactivated { .. } if self.granted_at.is_some() => second = observe,
             State::Withdrawing => first = Some(Want::Delete),
             State::Ended(_) if self.watched().is_some() => second = observe,
-            State::Deactivated { .. } | State::Refused { .. } | State::Ended(_) => {}
+            State::Deactivated { .. }
+            | State::Postponed { .. }
+            | State::Refused { .. }
+            | State::Ended(_) => {}
         }
         // An observation is nothing that a pause puts off.
-        let is_paused = self.pause.is_some_and(|(at, _)| at > now.monotonic);
+        let is_paused = self.pause_until().is_some_and(|at| at > now.monotonic);
         if is_paused || self.is_moving() {
             first = None;
         }

@@ -150,6 +150,12 @@ impl Parts {
         self.indexes.moving.iter().copied()
     }
 
+    /// Those that the server is not to be asked for now, and no other one is asked for.
+    pub(super) fn put_off(&self) -> impl Iterator<Item = &Part> {
+        let put_off = self.indexes.put_off.iter();
+        put_off.filter_map(|mid| self.get(*mid))
+    }
+
     /// Whether a mitigation is in force or being asked for.
     pub(super) fn are_under_attack(&self) -> bool {
         !self.indexes.under_attack.is_empty()

@@ -105,8 +105,7 @@ impl<C: Connector> Client<C> {
     /// # Errors
     /// [`Refusal::NoSuchRequest`].
     pub fn withdraw(&mut self, now: Now, id: RequestId) -> Result<(), Refusal> {
-        let can_be_withdrawn = |(_, part): (_, &Part)| part.can_be_withdrawn(now);
-        if self.is_over(now, id) && !self.parts_of(id).any(can_be_withdrawn) {
+        if self.is_over(now, id) {
             return Err(Refusal::NoSuchRequest(id));
         }
         if let Some(wanted) = self.requests.get_mut(id) {

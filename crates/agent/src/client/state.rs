@@ -21,7 +21,14 @@ pub enum State {
         /// When the server's `retry-timer` is over.
         retry: Instant,
     },
-    /// The server refused it.
+    /// The server refused or ended it, and it is still wanted: it is asked for again then.
+    Postponed {
+        /// When.
+        retry: Instant,
+        /// What the server said.
+        after: Setback,
+    },
+    /// The server refused it, and no repetition can mend that.
     Refused {
         /// Its response code.
         code: Code,
@@ -35,6 +42,18 @@ pub enum State {
 }
 
 impl State {
+    /// The response code and the diagnostic payload of a server that refused, for good or for now.
+    pub fn refusal(&self) -> Option<(Code, &str)> {
+        match self {
+            Self::Refused { code, diagnostic }
+            | Self::Postponed {
+                after: Setback::Refused { code, diagnostic },
+                ..
+            } => Some((*code, diagnostic)),
+            _ => None,
+        }
+    }
+
     /// How far it is from a mitigation, to tell the worst of several parts.
     pub(super) fn badness(&self) -> u8 {
         match self {
@@ -42,9 +61,41 @@ impl State {
             Self::Withdrawing => 1,
             Self::Asking => 2,
             Self::Deactivated { .. } => 3,
-            Self::Ended(_) => 4,
-            Self::Refused { .. } => 5,
+            Self::Postponed { .. } => 4,
+            Self::Ended(_) => 5,
+            Self::Refused { .. } => 6,
         }
+    }
+}
+
+/// What a server says that does not protect what is still wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// It refused.
+    Refused {
+        /// Its response code.
+        code: Code,
+        /// Its diagnostic payload.
+        diagnostic: String,
+    },
+    /// It ended what it had granted, and told this status.
+    Ended(Status),
+}
+
+impl fmt::Display for Setback {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { code, diagnostic } => refusal(formatter, *code, diagnostic),
+            Self::Ended(status) => write!(formatter, "the server ended it: {status}"),
+        }
+    }
+}
+
+fn refusal(formatter: &mut fmt::Formatter<'_>, code: Code, diagnostic: &str) -> fmt::Result {
+    write!(formatter, "the server refused: {code}")?;
+    match diagnostic {
+        "" => Ok(()),
+        said => write!(formatter, " {said}"),
     }
 }
 
@@ -55,8 +106,6 @@ pub enum End {
     Withdrawn,
     /// Its lifetime ran out.
     Expired,
-    /// The server ended it.
-    ByServer(Status),
     /// A newer request of this client took its place, because both name a common address; ports
     /// and protocols do not matter (RFC 9132 §4.4.1.3).
     Replaced {
@@ -98,7 +147,7 @@ pub enum Waiting {
 }
 
 /// Why a server is left in peace for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pause {
     /// It said so: 5.03 with Max-Age (RFC 9132 §4.4.3).
     Busy,
@@ -112,6 +161,13 @@ pub enum Pause {
     ShortLived,
     /// It wanted the request to go where it cannot (RFC 9132 §4.6).
     Redirected,
+    /// It refused to prolong what is in force.
+    Refused {
+        /// Its response code.
+        code: Code,
+        /// Its diagnostic payload.
+        diagnostic: String,
+    },
 }
 
 impl fmt::Display for Pause {
@@ -123,6 +179,7 @@ impl fmt::Display for Pause {
             Self::CuidCollision => "another client uses the same cuid; a fresh one is tried",
             Self::ShortLived => "the server ends it early",
             Self::Redirected => "the server redirects to one that cannot be used",
+            Self::Refused { code, diagnostic } => return refusal(formatter, *code, diagnostic),
         })
     }
 }

@@ -113,13 +113,15 @@ pub(super) struct Refused {
 
 /// The answer that says most of those of the servers.
 pub(super) fn refusal(relay: &Relay, parts: &[&PartReport], target: &Target) -> Refused {
-    let told = parts.iter().min_by_key(|part| match &part.state {
-        State::Refused { code, .. } if *code == Code::HOP_LIMIT_REACHED => 0,
-        State::Deactivated { .. } => 1,
-        State::Refused { code, .. } if *code == Code::CONFLICT => 2,
-        State::Refused { .. } => 3,
-        _ => 4,
-    });
+    let told = parts
+        .iter()
+        .min_by_key(|part| match (&part.state, part.state.refusal()) {
+            (_, Some((Code::HOP_LIMIT_REACHED, _))) => 0,
+            (State::Deactivated { .. }, _) => 1,
+            (_, Some((Code::CONFLICT, _))) => 2,
+            (_, Some(_)) => 3,
+            _ => 4,
+        });
     let plain = |response| Refused {
         response,
         is_hop_limit: false,
@@ -128,8 +130,8 @@ pub(super) fn refusal(relay: &Relay, parts: &[&PartReport], target: &Target) -> 
     let Some(part) = told else {
         return plain(ended());
     };
-    match (&part.state, &part.conflict) {
-        (State::Refused { code, diagnostic }, _) if *code == Code::HOP_LIMIT_REACHED => {
+    match (part.state.refusal(), &part.conflict) {
+        (Some((Code::HOP_LIMIT_REACHED, diagnostic)), _) => {
             match relay.pass_back(diagnostic.as_bytes(), DIAGNOSTIC_ROOM) {
                 Ok(response) => Refused {
                     is_hop_limit: true,
@@ -137,16 +139,16 @@ pub(super) fn refusal(relay: &Relay, parts: &[&PartReport], target: &Target) -> 
                 },
                 Err(own) => Refused {
                     is_hop_limit: true,
-                    own_loop: Some(diagnostic.clone()),
+                    own_loop: Some(diagnostic.to_owned()),
                     ..plain(content::diagnostic(Code::BAD_GATEWAY, &own.to_string()))
                 },
             }
         }
-        (State::Deactivated { .. }, Some(conflict)) => plain(conflicting(conflict, target)),
-        (State::Refused { code, .. }, Some(conflict)) if *code == Code::CONFLICT => {
+        (Some((Code::CONFLICT, _)), Some(conflict)) => plain(conflicting(conflict, target)),
+        (Some((code, diagnostic)), _) => plain(content::diagnostic(code, diagnostic)),
+        (None, Some(conflict)) if matches!(part.state, State::Deactivated { .. }) => {
             plain(conflicting(conflict, target))
         }
-        (State::Refused { code, diagnostic }, _) => plain(content::diagnostic(*code, diagnostic)),
         _ => plain(ended()),
     }
 }

@@ -23,6 +23,7 @@ mod resumption;
 mod rig;
 mod saturation;
 mod sessions;
+mod setbacks;
 mod source_addresses;
 mod splitting;
 mod wire;

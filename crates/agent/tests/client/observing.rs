@@ -1,6 +1,6 @@
 //! How the client learns how a mitigation stands (RFC 9132 §4.4.2).
 
-use agent::client::{End, Note, State};
+use agent::client::{Note, State};
 use coap::Code;
 use dots::mitigation::Status;
 
@@ -34,27 +34,6 @@ fn an_accepted_request_is_observed_under_its_own_number() {
     rig.status(&get, Some(3), Status::AttackMitigationInProgress, 500);
     assert_eq!(rig.state(id), State::Accepted(Status::from_code(77)));
     assert!(rig.take().is_empty());
-}
-
-/// Covers: S-023, S-041
-#[test]
-fn a_mitigation_that_the_server_ends_is_over() {
-    for status in [
-        Status::AttackMitigationTerminated,
-        Status::AttackMitigationWithdrawn,
-    ] {
-        let mut rig = Rig::new();
-        let (id, get) = rig.granted(600, 600);
-        rig.status(&get, Some(1), status, 0);
-        assert_eq!(rig.state(id), State::Ended(End::ByServer(status)));
-        assert!(rig.requests.is_empty());
-        rig.advance(seconds(60));
-        assert!(rig.take().is_empty());
-        // The observation is forgotten: what still comes is rejected (RFC 7641 §3.6).
-        rig.status(&get, Some(2), Status::AttackSuccessfullyMitigated, 500);
-        assert_eq!(rig.resets, 1);
-        assert_eq!(rig.state(id), State::Ended(End::ByServer(status)));
-    }
 }
 
 /// Covers: S-023. A server that lost the request is asked again, under the same number.
@@ -150,7 +129,10 @@ fn observations_that_are_over_are_not_counted() {
     let mut rig = Rig::new();
     for round in 0..200 {
         let (id, get) = rig.granted(600, 600);
-        rig.status(&get, Some(1), Status::AttackMitigationTerminated, 0);
+        rig.status(&get, Some(1), Status::AttackStopped, 600);
+        rig.withdraw(id);
+        let delete = rig.one(Code::DELETE);
+        rig.answer(&delete, Code::DELETED, |_| {}, &[]);
         assert!(matches!(rig.state(id), State::Ended(_)), "round {round}");
     }
     rig.mitigate(&[FIXED_HOST], 600);

@@ -1,6 +1,6 @@
 //! Requests that the server starts when the session is lost (RFC 9132 §4.4.1.1).
 
-use agent::client::{End, State};
+use agent::client::{Setback, State};
 use coap::Code;
 use dots::identifiers::Mid;
 use dots::mitigation::Status;
@@ -93,8 +93,11 @@ fn an_immediate_request_does_not_replace_a_parked_one() {
         assert!(matches!(rig.state(id), State::Accepted(_)));
     }
     rig.status(&get, Some(5), Status::AttackMitigationTerminated, 0);
-    let ended = End::ByServer(Status::AttackMitigationTerminated);
-    assert_eq!(rig.state(id), State::Ended(ended));
+    let ended = Setback::Ended(Status::AttackMitigationTerminated);
+    assert!(
+        matches!(rig.state(id), State::Postponed { after, .. } if after == ended),
+        "it is still to be there when the session is lost"
+    );
 }
 
 /// Covers: S-024

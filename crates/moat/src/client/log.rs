@@ -54,10 +54,15 @@ impl Log {
             Note::Request(id, association, mid, state) => {
                 let reason = match state {
                     State::Refused { code, diagnostic } => Some(format!("{code} {diagnostic}")),
+                    State::Postponed { after, .. } => Some(after.to_string()),
                     _ => None,
                 };
                 let state = control::status(state);
-                tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, reason, "request");
+                if reason.is_some() {
+                    tracing::warn!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, reason, "request");
+                } else {
+                    tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, state, "request");
+                }
             }
         }
     }

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use coap::Code;
 use dots::lifetime::RemainingLifetime;
 use dots::mitigation::{ConflictInformation, Granted, MitigationStatus, Status};
 
 use super::timing::until;
 use super::{Held, POLLING, Part};
 use crate::client::exchange::SHORTEST_PAUSE;
-use crate::client::state::{End, Pause, State};
+use crate::client::state::{Pause, State};
 use crate::time::Now;
 
 /// No second copy of a request leaves sooner after the first.
 const FIRST_COPY: Duration = Duration::from_millis(200);
+/// The longest `retry-timer` that is believed: a day, since few mitigations in conflict last longer, and a
+/// server may say 136 years.
+const LONGEST_RETRY_TIMER: Duration = Duration::from_secs(86_400);
 
 impl Part {
     /// 2.01 or 2.04: the server granted a lifetime, which may be shorter than asked
@@ -23,6 +25,8 @@ impl Part {
             return;
         }
         self.granted_at = Some(now.monotonic);
+        self.is_standing = true;
+        self.stood_since.get_or_insert(now.monotonic);
         self.held = Held::Granted;
         if self.asking_since + FIRST_COPY <= now.monotonic {
             self.copied();
@@ -42,19 +46,6 @@ impl Part {
         }
     }
 
-    pub(in crate::client) fn refused(
-        &mut self,
-        code: Code,
-        diagnostic: String,
-        conflict: Option<ConflictInformation>,
-    ) {
-        if self.state == State::Asking || self.is_renewing() {
-            self.state = State::Refused { code, diagnostic };
-            self.is_refreshing = false;
-            self.conflict = conflict;
-        }
-    }
-
     /// The server does not enforce it because of a conflict (RFC 9132 §4.4.1.3, §4.4.2.1).
     pub(in crate::client) fn deactivated(
         &mut self,
@@ -64,7 +55,7 @@ impl Part {
     ) {
         if self.is_going() {
             self.state = State::Deactivated {
-                retry: now.monotonic + retry.max(SHORTEST_PAUSE),
+                retry: now.monotonic + retry.clamp(SHORTEST_PAUSE, LONGEST_RETRY_TIMER),
             };
             self.refresh = None;
             self.conflict = Some(conflict);
@@ -117,7 +108,12 @@ impl Part {
     }
 
     /// The status in a GET response or a notification (RFC 9132 §4.4.2).
-    pub(in crate::client) fn observed(&mut self, now: Now, status: &MitigationStatus) {
+    pub(in crate::client) fn observed(
+        &mut self,
+        now: Now,
+        status: &MitigationStatus,
+        dice: &mut fastrand::Rng,
+    ) {
         if !matches!(self.state, State::Accepted(_) | State::Deactivated { .. }) {
             return self.lingers(now, status);
         }
@@ -139,13 +135,13 @@ impl Part {
             (parked @ Status::AttackMitigationWithdrawn, None) if !self.wish.trigger_mitigation => {
                 State::Accepted(parked)
             }
+            // Nothing was withdrawn here: it is still wanted.
             (
-                ended @ (Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn),
-                None,
-            )
-            | (ended @ Status::AttackMitigationTerminated, Some(_)) => {
-                State::Ended(End::ByServer(ended))
-            }
+                ended @ (Status::DotsClientWithdrawnMitigation
+                | Status::AttackMitigationTerminated
+                | Status::AttackMitigationWithdrawn),
+                _,
+            ) => return self.ended(now, ended, dice),
             (going, _) => State::Accepted(going),
         };
         // While what is left only grows less, half of it never comes before the half of all.

@@ -54,6 +54,7 @@ impl Part {
     pub(in crate::client) fn restored(now: Now, wish: Wish, record: &RequestRecord) -> Self {
         let mut part = Self::new(now, record.mid, wish);
         part.held = Held::Asked;
+        part.is_standing = true;
         part.expires = record.expires_unix.map(|at| now.instant_of(at));
         if record.granted {
             part.held = Held::Granted;
@@ -101,18 +102,6 @@ impl Part {
         }
     }
 
-    /// Whether the server can be told to stop: also where it has refused a refresh, for then it has
-    /// what it granted before.
-    pub(in crate::client) fn can_be_withdrawn(&self, now: Now) -> bool {
-        match self.state {
-            State::Refused { .. } => {
-                let is_left = self.expires.is_none_or(|end| end > now.monotonic);
-                self.held == Held::Granted && is_left
-            }
-            _ => !self.is_over(),
-        }
-    }
-
     /// When another server may be asked instead, if this one has no session: what was never sent
     /// at once, and what was granted when that is over. `None`: never.
     pub(in crate::client) fn movable_at(&self) -> Option<Instant> {
@@ -130,12 +119,7 @@ impl Part {
 
     /// Until when the server may have it, if it hears no more. `None`: as long as it likes.
     pub(super) fn held_until(&self, now: Now) -> Option<Instant> {
-        let is_answered = match self.state {
-            State::Accepted(_) => !self.is_refreshing,
-            State::Refused { .. } => true,
-            _ => false,
-        };
-        if is_answered {
+        if self.is_accepted() && !self.is_refreshing {
             return self.expires;
         }
         // What it granted without an end stays; what the lost answer granted is not known.

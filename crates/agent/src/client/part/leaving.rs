@@ -37,7 +37,7 @@ pub(in crate::client) enum Leaving {
 impl Part {
     /// It is not wanted any more.
     pub(in crate::client) fn withdraw(&mut self, now: Now) {
-        if self.can_be_withdrawn(now) {
+        if !self.is_over() {
             self.leave(now, Leaving::ForGood);
         }
     }

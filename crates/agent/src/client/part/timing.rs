@@ -20,7 +20,7 @@ impl Part {
             self.ends_at(),
             self.retry_at(),
             self.refresh,
-            self.pause.map(|(at, _)| at),
+            self.pause_until(),
             self.observe_after,
             self.watched,
             self.efficacy.map(|(_, at)| at),
@@ -33,7 +33,7 @@ impl Part {
 
     pub(super) fn retry_at(&self) -> Option<Instant> {
         match self.state {
-            State::Deactivated { retry } => Some(retry),
+            State::Deactivated { retry } | State::Postponed { retry, .. } => Some(retry),
             _ => None,
         }
     }
@@ -41,7 +41,7 @@ impl Part {
     /// When the state comes to its end without the server.
     fn ends_at(&self) -> Option<Instant> {
         match self.state {
-            State::Asking | State::Deactivated { .. } => self.wish.until,
+            State::Asking | State::Deactivated { .. } | State::Postponed { .. } => self.wish.until,
             State::Accepted(_) => {
                 let wanted = self.wish.until.map(|until| until + ROUNDING);
                 self.expires.into_iter().chain(wanted).min()
@@ -54,7 +54,7 @@ impl Part {
 
     pub(in crate::client) fn handle_timeout(&mut self, now: Now) {
         let past = |at: Option<Instant>| at.is_some_and(|at| at <= now.monotonic);
-        if past(self.pause.map(|(at, _)| at)) {
+        if past(self.pause_until()) {
             self.pause = None;
             self.asking_since = now.monotonic;
         }
@@ -86,7 +86,14 @@ impl Part {
             }
         }
         if past(self.retry_at()) {
-            self.ask_again(now);
+            match self.state {
+                // What it granted before it refused, it may still have.
+                State::Postponed { .. } => {
+                    self.state = State::Asking;
+                    self.asking_since = now.monotonic;
+                }
+                _ => self.ask_again(now),
+            }
         }
     }
 

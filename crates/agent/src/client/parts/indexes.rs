@@ -23,6 +23,7 @@ pub(super) struct Standing {
     is_open: bool,
     is_renumbered: bool,
     is_moving: bool,
+    is_put_off: bool,
 }
 
 impl Standing {
@@ -36,6 +37,7 @@ impl Standing {
             is_open: !part.is_over(),
             is_renumbered: part.is_renumbered() && part.is_over(),
             is_moving: part.is_moving(),
+            is_put_off: part.put_off_until().is_some() && !part.is_moving(),
         }
     }
 }
@@ -53,6 +55,7 @@ pub(super) struct Indexes {
     pub(super) open: BTreeSet<Mid>,
     pub(super) renumbered: BTreeSet<Mid>,
     pub(super) moving: BTreeSet<Mid>,
+    pub(super) put_off: BTreeSet<Mid>,
     pub(super) unsaid: BTreeSet<Mid>,
     pub(super) untold: BTreeSet<Mid>,
     pub(super) changed: BTreeSet<RequestId>,
@@ -122,13 +125,14 @@ impl Indexes {
     }
 
     /// With each set of parts, whether one of this standing is in it.
-    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 5] {
+    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 6] {
         [
             (&mut self.under_attack, standing.is_under_attack),
             (&mut self.restless, standing.is_restless),
             (&mut self.open, standing.is_open),
             (&mut self.renumbered, standing.is_renumbered),
             (&mut self.moving, standing.is_moving),
+            (&mut self.put_off, standing.is_put_off),
         ]
     }
 

@@ -226,7 +226,9 @@ impl AskedView {
             dropped: part.dropped.into(),
             accepted: match part.state {
                 State::Accepted(_) => Some(true),
-                State::Refused { .. } | State::Deactivated { .. } => Some(false),
+                State::Refused { .. } | State::Postponed { .. } | State::Deactivated { .. } => {
+                    Some(false)
+                }
                 _ => None,
             },
         }

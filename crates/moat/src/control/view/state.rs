@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use agent::client::{End, PartReport, RequestReport, State, Waiting};
+use agent::client::{End, PartReport, RequestReport, Setback, State, Waiting};
 use dots::mitigation::{ConflictCause, ConflictInformation, ConflictStatus};
 
 use super::scope::targets;
@@ -22,6 +22,10 @@ pub(crate) fn status(state: &State) -> String {
         State::Accepted(status) => status.to_string(),
         State::Refused { .. } => "refused".to_owned(),
         State::Deactivated { .. } => "deactivated by a conflict".to_owned(),
+        State::Postponed { after, .. } => match after {
+            Setback::Refused { .. } => "refused for now".to_owned(),
+            Setback::Ended(_) => "ended by the server".to_owned(),
+        },
         State::Withdrawing => "withdrawing".to_owned(),
         State::Ended(End::Withdrawn) => "withdrawn".to_owned(),
         State::Ended(End::Expired) => "expired".to_owned(),
@@ -30,7 +34,6 @@ pub(crate) fn status(state: &State) -> String {
         State::Ended(End::NotAsked) => {
             "not asked any more: its network is gone, or assigned the target no more".to_owned()
         }
-        State::Ended(End::ByServer(status)) => format!("ended by the server: {status}"),
     }
 }
 
@@ -38,6 +41,9 @@ pub(crate) fn status(state: &State) -> String {
 pub(super) fn waiting(part: &PartReport, now: Instant) -> Option<String> {
     if let State::Deactivated { retry } = part.state {
         return Some(format!("asked for again {}", within(retry, now)));
+    }
+    if let State::Postponed { retry, after } = &part.state {
+        return Some(format!("{after}; asked for again {}", within(*retry, now)));
     }
     Some(match part.waiting.as_ref()? {
         Waiting::NoSession { reason, retry } => {
@@ -182,6 +188,25 @@ mod tests {
             waiting(&deactivated, now).as_deref(),
             Some("asked for again now")
         );
+        let ended = Setback::Ended(Status::AttackMitigationTerminated);
+        let refused = Setback::Refused {
+            code: coap::Code::UNAUTHORIZED,
+            diagnostic: "who are you".to_owned(),
+        };
+        for (after, wanted) in [
+            (
+                ended,
+                "the server ended it: attack-mitigation-terminated; asked for again in 12 s",
+            ),
+            (
+                refused,
+                "the server refused: 4.01 who are you; asked for again in 12 s",
+            ),
+        ] {
+            let retry = later;
+            let postponed = part(State::Postponed { retry, after }, None);
+            assert_eq!(waiting(&postponed, now).as_deref(), Some(wanted));
+        }
         let going = State::Accepted(Status::AttackSuccessfullyMitigated);
         assert_eq!(waiting(&part(going, None), now), None);
     }
