@@ -164,15 +164,17 @@ impl Daemon {
         let (datagrams, incoming) = mpsc::channel(QUEUE);
         let (finding, found) = mpsc::channel(QUEUE);
         let (reporting, reports) = mpsc::channel(QUEUE);
+        let names = Names::new(config, finding)?;
+        let networks = Networks::new(config, &names, &reporting);
         let daemon = Self {
             agent,
             clock,
             memory: Memory::new(store, now),
             paths: Paths::new(datagrams),
-            names: Names::new(config, finding)?,
+            names,
             commands: Commands::new(config.lifetime),
             log: Log::default(),
-            networks: Networks::new(config, &reporting),
+            networks,
         };
         let events = Events {
             incoming,

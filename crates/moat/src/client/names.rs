@@ -8,7 +8,7 @@ use pvd::PvdId;
 use tokio::sync::mpsc;
 
 use crate::config::ClientConfig;
-use crate::resolver::{self, Failure, Link, Resolver};
+use crate::resolver::{self, Assurance, Failure, Link, Resolver};
 
 /// What was found under the name of a server, or a sentence that says why nothing was.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(super) struct Names {
     resolvers: BTreeMap<PvdId, Resolver>,
+    /// How those of each PvD are asked.
+    assurances: BTreeMap<PvdId, Assurance>,
     /// Those of them that were learned, and from where they are asked.
     learned: BTreeMap<PvdId, (Vec<SocketAddr>, Link)>,
     found: mpsc::Sender<Found>,
@@ -31,25 +33,36 @@ impl Names {
     /// What is found goes to `found`.
     ///
     /// # Errors
-    /// Those of [`Resolver::of_pvd`].
+    /// Those of [`Assurance::new`] and [`Resolver::new`].
     pub(super) fn new(
         config: &ClientConfig,
         found: mpsc::Sender<Found>,
     ) -> Result<Self, resolver::Error> {
-        let mut resolvers = BTreeMap::new();
-        for pvd in config.pvds.iter().filter(|pvd| !pvd.resolvers.is_empty()) {
-            let link = Link {
-                interface: pvd.interface.clone(),
-                addresses: pvd.own_addresses(),
-            };
-            let resolver = Resolver::of_pvd(&pvd.resolvers, link)?;
-            resolvers.insert(pvd.id.clone(), resolver);
+        let (mut resolvers, mut assurances) = (BTreeMap::new(), BTreeMap::new());
+        for pvd in &config.pvds {
+            let assurance = Assurance::new(&pvd.resolver)?;
+            let servers = &pvd.resolver.servers;
+            if !servers.is_empty() {
+                let link = Link {
+                    interface: pvd.interface.clone(),
+                    addresses: pvd.own_addresses(),
+                };
+                let resolver = Resolver::new(servers, &assurance, link)?;
+                resolvers.insert(pvd.id.clone(), resolver);
+            }
+            assurances.insert(pvd.id.clone(), assurance);
         }
         Ok(Self {
             resolvers,
+            assurances,
             learned: BTreeMap::new(),
             found,
         })
+    }
+
+    /// How the resolvers of a PvD are asked.
+    pub(super) fn assurance(&self, pvd: &PvdId) -> Assurance {
+        self.assurances.get(pvd).cloned().unwrap_or_default()
     }
 
     /// Takes the resolvers that a network named. Those of the configuration stay.
@@ -60,7 +73,7 @@ impl Names {
         if servers.is_empty() || is_known || is_written {
             return;
         }
-        match Resolver::of_pvd(servers, link.clone()) {
+        match Resolver::new(servers, &self.assurance(pvd), link.clone()) {
             Ok(resolver) => {
                 self.resolvers.insert(pvd.clone(), resolver);
                 self.learned.insert(pvd.clone(), (servers.to_vec(), link));

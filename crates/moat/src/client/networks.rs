@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use pvd::{DotsServer, InterfaceName, Learned, OwnAddress, ProvisioningDomain, PvdId, PvdSet};
 use tokio::sync::mpsc;
 
+use super::names::Names;
 use crate::config::ClientConfig;
 use crate::control::Announcement;
 use crate::discovery::{self as driver, Attachment, NetworkReport, News, Wanted};
@@ -70,7 +71,11 @@ pub(super) struct Networks {
 
 impl Networks {
     /// Begins to look; what is found goes to `reports`.
-    pub(super) fn new(config: &ClientConfig, reports: &mpsc::Sender<NetworkReport>) -> Self {
+    pub(super) fn new(
+        config: &ClientConfig,
+        names: &Names,
+        reports: &mpsc::Sender<NetworkReport>,
+    ) -> Self {
         let mut written = config.pvd_set();
         let mut discovered = BTreeMap::new();
         for pvd in &config.pvds {
@@ -83,7 +88,8 @@ impl Networks {
             let wanted = pvd.dots.is_empty().then(|| Wanted {
                 trusted: discover.trusted.clone(),
                 domain: discover.domain.clone(),
-                resolvers: pvd.resolvers.clone(),
+                resolvers: pvd.resolver.servers.clone(),
+                assurance: names.assurance(&pvd.id),
             });
             let (id, interface) = (pvd.id.clone(), interface.clone());
             // One doubt that waits is as good as many.

@@ -1,6 +1,6 @@
 //! The file of `moat client`: the networks it is attached to, and whom to ask in each.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::dots_server::{self, DotsServer};
 use super::error::Problem;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
-use super::resolver;
+use super::resolver::{self, Resolver};
 use super::selection::{self, Selection};
 use super::value;
 use super::{
@@ -72,8 +72,8 @@ pub(crate) struct Pvd {
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
-    /// Whom names are looked up with in this PvD, in the order to try them.
-    pub(crate) resolvers: Vec<SocketAddr>,
+    /// Whom names are looked up with in this PvD.
+    pub(crate) resolver: Resolver,
     /// The DOTS servers of this network, in the order to try them.
     pub(crate) dots: Vec<DotsServer>,
     /// How what is not written here is found.
@@ -227,7 +227,7 @@ struct Draft {
     is_gateway: Option<bool>,
     prefixes: Option<Vec<Located<IpNet>>>,
     addresses: Vec<Located<IpAddr>>,
-    resolvers: Option<Vec<Located<SocketAddr>>>,
+    resolver: Option<Resolver>,
     dots: Option<Vec<DotsServer>>,
     discover: Option<Option<Discover>>,
 }
@@ -241,7 +241,7 @@ impl From<Draft> for Option<Pvd> {
             is_gateway: draft.is_gateway?,
             prefixes: values(draft.prefixes?),
             addresses: values(draft.addresses),
-            resolvers: values(draft.resolvers?),
+            resolver: draft.resolver?,
             dots: draft.dots?,
             discover: draft.discover?,
         })
@@ -338,10 +338,12 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         true => Some(Vec::new()),
         false => dots_server::read(&mut table, &addresses, folder, diagnostics),
     };
-    let resolvers = resolver::of_pvd(&mut table, diagnostics);
-    for resolver in resolvers.iter().flatten() {
-        dots_server::note_family(resolver, &addresses, diagnostics);
-    }
+    let resolver = resolver::of_pvd(&mut table, folder, diagnostics).map(|(resolver, servers)| {
+        for server in &servers {
+            dots_server::note_family(server, &addresses, diagnostics);
+        }
+        resolver
+    });
     let discover = discover::read(&mut table, folder, diagnostics);
     table.finish(diagnostics);
     Draft {
@@ -351,7 +353,7 @@ fn read_pvd(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         is_gateway,
         prefixes,
         addresses,
-        resolvers,
+        resolver,
         dots,
         discover,
     }

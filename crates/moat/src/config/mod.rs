@@ -45,7 +45,7 @@ pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use report::Report;
-pub(crate) use resolver::Resolver;
+pub(crate) use resolver::{DNS_OVER_TLS_PORT, DNS_PORT, Resolver};
 pub(crate) use server::ServerConfig;
 pub(crate) use value::HostName;
 

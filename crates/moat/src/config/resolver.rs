@@ -4,21 +4,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::problem::ProblemKind;
-use super::reader::{Diagnostics, Located, Table};
+use super::reader::{Diagnostics, Located, Table, Value};
 use super::value::{self, HostName};
 use super::{note_doubles, values};
 
 /// Port of a resolver when none is written.
-const DNS_PORT: u16 = 53;
+pub(crate) const DNS_PORT: u16 = 53;
 /// Where distributions keep the certification authorities of the web.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The same with DNS over TLS (RFC 7858 §3.1).
-const DNS_OVER_TLS_PORT: u16 = 853;
+pub(crate) const DNS_OVER_TLS_PORT: u16 = 853;
+/// A list of resolvers as it is written.
+const EXAMPLE: &str = "[\"203.0.113.53\"]";
 
-/// The resolvers of a server (RFC 9132 §11 wants their answers private and authentic).
+/// Whom to ask, and what keeps the questions private and the answers authentic (RFC 9132 §11, RFC 8973 §8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolver {
-    /// Where they are, at least one, in the order to try them.
+    /// Where they are, in the order to try them. Only a PvD may have none: then its network names them.
     pub(crate) servers: Vec<SocketAddr>,
     /// The name that their certificate must be for; DNS over TLS is used when there is one (RFC 7858).
     pub(crate) tls_name: Option<HostName>,
@@ -28,6 +30,19 @@ pub(crate) struct Resolver {
     pub(crate) dnssec: bool,
     /// The DNSKEY records that signatures must lead to; those of the root when there is no file.
     pub(crate) dnssec_trust_anchors: Option<PathBuf>,
+}
+
+impl Resolver {
+    /// As a network's resolvers are asked that promise nothing.
+    fn plain(servers: Vec<SocketAddr>) -> Self {
+        Self {
+            servers,
+            tls_name: None,
+            trust_anchors: PathBuf::from(AUTHORITIES),
+            dnssec: false,
+            dnssec_trust_anchors: None,
+        }
+    }
 }
 
 /// `[dns]`; `None` inside when there is none: then no name is looked up.
@@ -40,6 +55,40 @@ pub(super) fn read(
         return Some(None);
     };
     let mut table = value.table("a table: [dns]", diagnostics)?;
+    if !table.has("servers") {
+        table.require("servers", EXAMPLE, diagnostics);
+    }
+    read_table(table, folder, diagnostics).map(|(resolver, _)| Some(resolver))
+}
+
+/// `dns` of a PvD: a list of resolvers that its network gave, or the table `[pvd.dns]`; and where in the file they are.
+pub(super) fn of_pvd(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(Resolver, Vec<Located<SocketAddr>>)> {
+    match table.take("dns") {
+        None => Some((Resolver::plain(Vec::new()), Vec::new())),
+        Some(value) if value.is_table() => {
+            let mut network = value.table("a table: [pvd.dns]", diagnostics)?;
+            // Where the network itself is asked, it names its resolvers.
+            if !table.has("discover") && !network.has("servers") {
+                network.require("servers", EXAMPLE, diagnostics);
+            }
+            read_table(network, folder, diagnostics)
+        }
+        Some(list) => {
+            let servers = addresses(list, DNS_PORT, diagnostics)?;
+            Some((Resolver::plain(values(servers.clone())), servers))
+        }
+    }
+}
+
+fn read_table(
+    mut table: Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(Resolver, Vec<Located<SocketAddr>>)> {
     let tls_name = match table.take("tls_name") {
         Some(value) => {
             let wanted = "a name in quotes, like \"dns.example.net\"";
@@ -53,10 +102,10 @@ pub(super) fn read(
         Some(Some(_)) => DNS_OVER_TLS_PORT,
         _ => DNS_PORT,
     };
-    let servers = addresses(&mut table, "servers", port, diagnostics);
-    if let Some([]) = servers.as_deref() {
-        table.require("servers", "[\"203.0.113.53\"]", diagnostics);
-    }
+    let servers = match table.take("servers") {
+        Some(list) => addresses(list, port, diagnostics),
+        None => Some(Vec::new()),
+    };
     let trust_anchors = file(&mut table, "trust_anchors", folder, diagnostics)
         .map(|file| file.unwrap_or_else(|| PathBuf::from(AUTHORITIES)));
     let dnssec = match table.take("dnssec") {
@@ -65,13 +114,15 @@ pub(super) fn read(
     };
     let dnssec_trust_anchors = file(&mut table, "dnssec_trust_anchors", folder, diagnostics);
     table.finish(diagnostics);
-    Some(Some(Resolver {
-        servers: values(servers?),
+    let servers = servers?;
+    let resolver = Resolver {
+        servers: values(servers.clone()),
         tls_name: tls_name?,
         trust_anchors: trust_anchors?,
         dnssec: dnssec?,
         dnssec_trust_anchors: dnssec_trust_anchors?,
-    }))
+    };
+    Some((resolver, servers))
 }
 
 /// A file that a key names, if it is there.
@@ -89,24 +140,12 @@ fn file(
     Some(Some(path.value))
 }
 
-/// `dns` of a PvD: resolvers that its network gave, in the order to try them.
-pub(super) fn of_pvd(
-    table: &mut Table<'_>,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Option<Vec<Located<SocketAddr>>> {
-    addresses(table, "dns", DNS_PORT, diagnostics)
-}
-
-/// A list of addresses; empty when it is left out, `None` when one of them is wrong.
+/// A list of addresses; `None` when one of them is wrong.
 fn addresses(
-    table: &mut Table<'_>,
-    key: &'static str,
+    list: Value<'_>,
     port: u16,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Vec<Located<SocketAddr>>> {
-    let Some(list) = table.take(key) else {
-        return Some(Vec::new());
-    };
     let wanted = "an address in quotes, like \"203.0.113.53\"";
     let entries = list.filled_list(
         "a list, like [\"203.0.113.53\"]",

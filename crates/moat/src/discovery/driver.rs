@@ -19,6 +19,7 @@ use super::names::{self, Names};
 use super::packet_socket::PacketSocket;
 use crate::client::sleep_until;
 use crate::clock;
+use crate::resolver::Assurance;
 
 /// What to look for.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +30,8 @@ pub(crate) struct Wanted {
     pub(crate) domain: Option<DomainName>,
     /// The resolvers to use instead of those that DHCP names.
     pub(crate) resolvers: Vec<SocketAddr>,
+    /// How resolvers are asked (RFC 8973 §8.2, §8.3).
+    pub(crate) assurance: Assurance,
 }
 
 /// What discovery came to.
@@ -72,7 +75,7 @@ impl Driver {
             .map(|address| (Family::V4, Version::V4(address)));
         let mut driver = Self {
             lanes: Vec::new(),
-            names: Names::new(attachment, wanted.resolvers.clone()),
+            names: Names::new(attachment, wanted),
             tasks: JoinSet::new(),
         };
         for (family, version) in [(Family::V6, Version::V6)].into_iter().chain(v4) {

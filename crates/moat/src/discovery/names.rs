@@ -9,10 +9,8 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
 use super::attachment::Attachment;
-use crate::resolver::{Link, Resolver};
-
-/// Port of a resolver that DHCP names.
-pub(super) const DNS_PORT: u16 = 53;
+use super::driver::Wanted;
+use crate::resolver::{Assurance, Link, Resolver};
 
 /// The resolvers of a network as they were last heard of.
 #[derive(Debug)]
@@ -20,17 +18,19 @@ pub(super) struct Names {
     link: Link,
     /// Those of the configuration; they replace what DHCP says.
     configured: Vec<SocketAddr>,
+    assurance: Assurance,
     current: Option<(Vec<SocketAddr>, Resolver)>,
 }
 
 impl Names {
-    pub(super) fn new(attachment: &Attachment, configured: Vec<SocketAddr>) -> Self {
+    pub(super) fn new(attachment: &Attachment, wanted: &Wanted) -> Self {
         Self {
             link: Link {
                 interface: Some(attachment.interface.name.clone()),
                 addresses: attachment.addresses.clone(),
             },
-            configured,
+            configured: wanted.resolvers.clone(),
+            assurance: wanted.assurance.clone(),
             current: None,
         }
     }
@@ -40,7 +40,7 @@ impl Names {
         match self.configured.as_slice() {
             [] => learned
                 .iter()
-                .map(|server| SocketAddr::new(*server, DNS_PORT))
+                .map(|server| SocketAddr::new(*server, self.assurance.port()))
                 .collect(),
             configured => configured.to_vec(),
         }
@@ -58,7 +58,7 @@ impl Names {
             .is_none_or(|(known, _)| *known != servers)
         {
             // What was in the cache of others is not believed of these.
-            let resolver = Resolver::of_pvd(&servers, self.link.clone()).ok()?;
+            let resolver = Resolver::new(&servers, &self.assurance, self.link.clone()).ok()?;
             self.current = Some((servers, resolver));
         }
         self.current.as_ref().map(|(_, resolver)| resolver.clone())

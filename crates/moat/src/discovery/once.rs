@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::attachment::Attachment;
 use super::driver::{Driver, Event, Wanted};
-use super::names::DNS_PORT;
+use crate::resolver::Assurance;
 
 /// How long it may all take. DHCP gets its patience, and each of the questions to the DNS some seconds.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -106,14 +106,16 @@ async fn look(args: &DiscoverArgs) -> Result<Report, Error> {
     let interface = &args.interface;
     let attachment =
         Attachment::of(interface)?.ok_or_else(|| Error::NoInterface(interface.clone()))?;
+    let assurance = Assurance::default();
     let wanted = Wanted {
         trusted: TrustedNames::new(args.trusted.clone()),
         domain: args.domain.clone(),
         resolvers: args
             .resolvers
             .iter()
-            .map(|server| SocketAddr::new(*server, DNS_PORT))
+            .map(|server| SocketAddr::new(*server, assurance.port()))
             .collect(),
+        assurance,
     };
     let mut driver = Driver::new(&attachment, &wanted).map_err(|error| Error::Socket {
         interface: interface.clone(),

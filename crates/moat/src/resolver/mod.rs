@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hickory_resolver::ResolverBuilder;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
@@ -22,7 +21,7 @@ use rustls::pki_types::pem::PemObject;
 
 pub(crate) use self::provider::Link;
 use self::provider::Provider;
-use crate::config::Resolver as Configuration;
+use crate::config::{DNS_OVER_TLS_PORT, DNS_PORT, Resolver as Configuration};
 
 /// How long one resolver may take before the next is asked.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The certification authorities that the resolver's certificate must lead to.
-    #[error("[dns] trust_anchors {}: {error}", .file.display())]
+    #[error("dns: trust_anchors {}: {error}", .file.display())]
     TrustAnchors {
         /// Their file.
         file: PathBuf,
@@ -39,7 +38,7 @@ pub(crate) enum Error {
         error: io::Error,
     },
     /// The keys that answers must lead to.
-    #[error("[dns] dnssec_trust_anchors {}: {error}", .file.display())]
+    #[error("dns: dnssec_trust_anchors {}: {error}", .file.display())]
     DnssecTrustAnchors {
         /// Their file.
         file: PathBuf,
@@ -47,7 +46,7 @@ pub(crate) enum Error {
         error: io::Error,
     },
     /// The library refused.
-    #[error("[dns]: {0}")]
+    #[error("dns: {0}")]
     Refused(io::Error),
 }
 
@@ -69,45 +68,119 @@ pub(crate) struct Found {
     pub(crate) ttl: Duration,
 }
 
+/// What keeps questions private and answers authentic, whichever resolver of a network is asked.
+#[derive(Clone, Default)]
+pub(crate) struct Assurance {
+    /// The name that a resolver's certificate must be for, and what it must lead to (RFC 7858).
+    tls: Option<(Arc<str>, rustls::ClientConfig)>,
+    /// Whether answers are validated (RFC 4035 §5).
+    is_validating: bool,
+    /// The keys that signatures must lead to; those of the root without.
+    anchors: Option<Arc<TrustAnchors>>,
+}
+
+impl Assurance {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// [`Error`], for files that are not what they should be.
+    pub(crate) fn new(configuration: &Configuration) -> Result<Self, Error> {
+        let tls = match &configuration.tls_name {
+            Some(name) => Some((
+                Arc::from(name.to_string()),
+                tls(&configuration.trust_anchors)?,
+            )),
+            None => None,
+        };
+        let file = configuration.dnssec_trust_anchors.as_deref();
+        let anchors = file.filter(|_| configuration.dnssec).map(anchors);
+        Ok(Self {
+            tls,
+            is_validating: configuration.dnssec,
+            anchors: anchors.transpose()?.map(Arc::new),
+        })
+    }
+
+    /// Port of a resolver of which only the address is known.
+    pub(crate) fn port(&self) -> u16 {
+        match &self.tls {
+            Some(_) => DNS_OVER_TLS_PORT,
+            None => DNS_PORT,
+        }
+    }
+
+    fn connections(&self) -> Vec<ConnectionConfig> {
+        match &self.tls {
+            Some((name, _)) => vec![ConnectionConfig::tls(Arc::clone(name))],
+            None => vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
+        }
+    }
+}
+
 /// Looks up names with the resolvers of one network.
 #[derive(Clone)]
 pub(crate) struct Resolver(Arc<hickory_resolver::Resolver<Provider>>);
 
 impl Resolver {
-    /// Asks as configured, as long as somebody waits who waits so long; nothing is sent yet.
-    ///
-    /// # Errors
-    /// [`Error`], for files that are not what they should be.
-    pub(crate) fn new(configuration: &Configuration, patience: Duration) -> Result<Self, Error> {
-        let name_servers = configuration
-            .servers
-            .iter()
-            .map(|server| name_server(*server, configuration))
-            .collect();
-        let mut builder = builder(name_servers, Link::default());
-        let options = builder.options_mut();
-        options.validate = configuration.dnssec;
-        options.attempts = usize::try_from(patience.as_secs() / PATIENCE.as_secs()).unwrap_or(0);
-        if configuration.tls_name.is_some() {
-            builder = builder.with_tls_config(tls(&configuration.trust_anchors)?);
-        }
-        // The library takes anchors for the wish to validate.
-        if configuration.dnssec
-            && let Some(file) = &configuration.dnssec_trust_anchors
-        {
-            builder = builder.with_trust_anchor(Arc::new(anchors(file)?));
-        }
-        build(builder)
-    }
-
-    /// Asks the resolvers that the network of a PvD gave, over that network alone (RFC 7556 §5.2). Who is found
-    /// there authenticates itself by name, so answers need no proof.
+    /// Asks `servers`, in their order, over the network of a PvD alone (RFC 7556 §5.2); nothing is sent yet. Who is
+    /// found there authenticates himself by name, so that even answers without assurance do no more harm than none.
     ///
     /// # Errors
     /// [`Error::Refused`]
-    pub(crate) fn of_pvd(servers: &[SocketAddr], link: Link) -> Result<Self, Error> {
-        let name_servers = servers.iter().map(|server| plain(*server)).collect();
-        build(builder(name_servers, link))
+    pub(crate) fn new(
+        servers: &[SocketAddr],
+        assurance: &Assurance,
+        link: Link,
+    ) -> Result<Self, Error> {
+        Self::with_attempts(servers, assurance, link, None)
+    }
+
+    /// The same over any network, as long as somebody waits who waits so long.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]
+    pub(crate) fn patient(
+        servers: &[SocketAddr],
+        assurance: &Assurance,
+        patience: Duration,
+    ) -> Result<Self, Error> {
+        let attempts = usize::try_from(patience.as_secs() / PATIENCE.as_secs()).unwrap_or(0);
+        Self::with_attempts(servers, assurance, Link::default(), Some(attempts))
+    }
+
+    fn with_attempts(
+        servers: &[SocketAddr],
+        assurance: &Assurance,
+        link: Link,
+        attempts: Option<usize>,
+    ) -> Result<Self, Error> {
+        let name_servers = servers
+            .iter()
+            .map(|server| at(*server, assurance.connections()))
+            .collect();
+        let config = ResolverConfig::from_name_servers(name_servers);
+        let mut builder =
+            hickory_resolver::Resolver::builder_with_config(config, Provider::new(link));
+        let options = builder.options_mut();
+        options.timeout = PATIENCE;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // A name means what it means to everybody.
+        options.use_hosts_file = ResolveHosts::Never;
+        options.validate = assurance.is_validating;
+        if let Some(attempts) = attempts {
+            options.attempts = attempts;
+        }
+        if let Some((_, tls)) = &assurance.tls {
+            builder = builder.with_tls_config(tls.clone());
+        }
+        // The library takes anchors for the wish to validate.
+        if let Some(anchors) = &assurance.anchors {
+            builder = builder.with_trust_anchor(Arc::clone(anchors));
+        }
+        let built = builder
+            .build()
+            .map_err(|error| Error::Refused(io::Error::other(error.to_string())))?;
+        Ok(Self(Arc::new(built)))
     }
 
     /// The records of one kind, under a complete name.
@@ -143,42 +216,6 @@ impl Resolver {
                 .valid_until()
                 .saturating_duration_since(Instant::now()),
         })
-    }
-}
-
-fn builder(name_servers: Vec<NameServerConfig>, link: Link) -> ResolverBuilder<Provider> {
-    let config = ResolverConfig::from_name_servers(name_servers);
-    let provider = Provider::new(link);
-    let mut builder = hickory_resolver::Resolver::builder_with_config(config, provider);
-    let options = builder.options_mut();
-    options.timeout = PATIENCE;
-    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    // A name means what it means to everybody.
-    options.use_hosts_file = ResolveHosts::Never;
-    builder
-}
-
-fn build(builder: ResolverBuilder<Provider>) -> Result<Resolver, Error> {
-    let built = builder
-        .build()
-        .map_err(|error| Error::Refused(io::Error::other(error.to_string())))?;
-    Ok(Resolver(Arc::new(built)))
-}
-
-fn plain(server: SocketAddr) -> NameServerConfig {
-    at(
-        server,
-        vec![ConnectionConfig::udp(), ConnectionConfig::tcp()],
-    )
-}
-
-fn name_server(server: SocketAddr, configuration: &Configuration) -> NameServerConfig {
-    match &configuration.tls_name {
-        Some(name) => at(
-            server,
-            vec![ConnectionConfig::tls(Arc::from(name.to_string()))],
-        ),
-        None => plain(server),
     }
 }
 
@@ -220,6 +257,16 @@ fn anchors(file: &Path) -> Result<TrustAnchors, Error> {
     }
     text.parse()
         .map_err(|error| wrong(io::Error::other(format!("{error}"))))
+}
+
+impl std::fmt::Debug for Assurance {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Assurance");
+        shown
+            .field("tls_name", &self.tls.as_ref().map(|(name, _)| name))
+            .field("is_validating", &self.is_validating)
+            .finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Resolver {

@@ -157,7 +157,7 @@ mod tests {
 
     use super::super::inputs::queue;
     use super::*;
-    use crate::resolver::Link;
+    use crate::resolver::{Assurance, Link};
 
     fn lookup(customer: &str, number: usize) -> Lookup {
         Lookup {
@@ -207,7 +207,7 @@ mod tests {
         runtime.block_on(async {
             let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             let servers = [silent.local_addr().unwrap()];
-            let resolver = Resolver::of_pvd(&servers, Link::default()).unwrap();
+            let resolver = Resolver::new(&servers, &Assurance::default(), Link::default()).unwrap();
             let (inputs, waiting) = queue();
             let (names, wanted) = unbounded_channel();
             let all: BTreeSet<DomainName> = (0..SHARED_PLACES + 6)

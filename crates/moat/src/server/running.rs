@@ -20,7 +20,7 @@ use crate::clock::{self, Clock};
 use crate::config::{CertificateCredentials, ServerConfig};
 use crate::control::Call;
 use crate::descriptors;
-use crate::resolver::Resolver;
+use crate::resolver::{Assurance, Resolver};
 use crate::sessions;
 use crate::shutdown::Signals;
 use crate::words;
@@ -51,8 +51,14 @@ impl Inside {
         let (shards, messages): (Vec<_>, Vec<_>) =
             config.sockets().map(|_| mpsc::unbounded_channel()).unzip();
         let patience = config.policy().resolution_limit;
-        let resolver = config.resolver.as_ref();
-        let resolver = resolver.map(|it| Resolver::new(it, patience)).transpose()?;
+        let resolver = match &config.resolver {
+            Some(it) => Some(Resolver::patient(
+                &it.servers,
+                &Assurance::new(it)?,
+                patience,
+            )?),
+            None => None,
+        };
         let (names, wanted) = mpsc::unbounded_channel();
         let looking_up = names::look_up((resolver, patience), wanted, inputs.clone());
         tokio::spawn(looking_up);

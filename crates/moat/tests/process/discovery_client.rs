@@ -1,12 +1,13 @@
 //! A client that is told little more than the names of its networks, and learns the rest.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, MOAT, Neighbour, Outcome, Site, isolated, run, until};
+use crate::support::{Daemon, MOAT, NameServer, Neighbour, Outcome, Site, isolated, run, until};
 
 const CLIENT: &str = r#"
 state = "state/client.db"
@@ -231,5 +232,78 @@ fn sessions_leave_from_the_address_that_rfc_6724_chooses() -> Outcome {
                 Ok(source.starts_with("[2001:db8:f::8]") && is_up()?)
             },
         )
+    })
+}
+
+/// A PvD whose servers are looked for under `domain`, with the resolver that DHCP names and what is written of it.
+fn named_pvd(id: &str, domain: &str, resolver: &str) -> String {
+    format!(
+        r#"[[pvd]]
+id = "{id}"
+interface = "fixed0"
+[pvd.dns]
+trust_anchors = "pki/ca.pem"
+dnssec_trust_anchors = "anchor"
+{resolver}
+[pvd.discover]
+domain = "{domain}"
+certificate = "pki/home.pem"
+private_key = "pki/home-key.pem"
+trust_anchors = "pki/ca.pem"
+"#
+    )
+}
+
+/// Which of these PvDs the client finds servers of, once it knows of all.
+fn found(site: &Site, pvds: &[String]) -> Outcome<Vec<String>> {
+    let top = "state = \"state/client.db\"\ncontrol = \"client.sock\"\n";
+    let file = site.path().join("client.toml");
+    fs::write(&file, format!("{top}{}", pvds.concat()))?;
+    let mut client = Daemon::launch("client", &file)?;
+    let mut answers: BTreeMap<String, bool> = BTreeMap::new();
+    while answers.len() < pvds.len() {
+        let line = client.wait_for(" DOTS servers ")?;
+        let (_, rest) = line.split_once("pvd=").ok_or("no PvD")?;
+        let pvd = rest.split_whitespace().next().unwrap_or_default();
+        answers.insert(pvd.to_owned(), line.contains("found DOTS servers"));
+    }
+    client.kill()?;
+    let found = answers.into_iter().filter(|(_, is_found)| *is_found);
+    Ok(found.map(|(pvd, _)| pvd).collect())
+}
+
+/// Covers: Y-014
+#[test]
+fn names_of_servers_are_asked_for_over_tls_and_believed_when_signed() -> Outcome {
+    isolated(&["dnsmasq", "named"], || {
+        let site = Site::new()?;
+        let mut provider = Neighbour::behind("fixed0", &site.path().join("provider"))?;
+        provider.run("ip address add 2001:db8:f::53/64 dev home")?;
+        run(
+            "ip",
+            &["address", "add", "2001:db8:f::7/64", "dev", "fixed0"],
+        )?;
+        NameServer::start_at(&site, &mut provider, "2001:db8:f::53")?;
+        provider.start(&format!(
+            "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces --pid-file \
+             --dhcp-leasefile={}/leases --dhcp-range=2001:db8:f::,static --dhcp-option=option6:dns-server,[2001:db8:f::53]",
+            site.path().display()
+        ))?;
+
+        let private = "tls_name = \"dns.example\"";
+        let signed = named_pvd("signed.example", "customer.example", private);
+        let unsigned = named_pvd("unsigned.example", "unsigned.example", private);
+        let stranger = "tls_name = \"dns.other.example\"";
+        let stranger = named_pvd("stranger.example", "customer.example", stranger);
+        assert_eq!(
+            found(&site, &[signed, unsigned, stranger])?,
+            ["signed.example"]
+        );
+
+        // What is not to be proven is believed.
+        let unproven = "tls_name = \"dns.example\"\ndnssec = false";
+        let unsigned = named_pvd("unsigned.example", "unsigned.example", unproven);
+        assert_eq!(found(&site, &[unsigned])?, ["unsigned.example"]);
+        Ok(())
     })
 }

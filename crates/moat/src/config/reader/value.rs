@@ -147,6 +147,10 @@ impl<'a> Value<'a> {
         self.list(wanted, diagnostics)
     }
 
+    pub(in crate::config) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// A table; `wanted` shows its header.
     pub(in crate::config) fn table(
         self,

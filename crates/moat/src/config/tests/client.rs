@@ -93,9 +93,12 @@ fn a_whole_file_is_read() {
         fixed.dots[0].transports,
         [Transport::Datagram, Transport::Stream].into()
     );
-    assert!(fixed.resolvers.is_empty());
-    let resolvers: Vec<String> = mobile.resolvers.iter().map(ToString::to_string).collect();
-    assert_eq!(resolvers, ["198.51.100.53:53", "198.51.100.54:5353"]);
+    assert!(fixed.resolver.servers.is_empty());
+    let servers = mobile.resolver.servers.iter();
+    let servers: Vec<String> = servers.map(ToString::to_string).collect();
+    assert_eq!(servers, ["198.51.100.53:53", "198.51.100.54:5353"]);
+    // A network's resolvers need not know of signatures.
+    assert!(!mobile.resolver.dnssec);
     assert_eq!(mobile.interface, None);
     assert_eq!(mobile.dots[0].transports, [Transport::Datagram].into());
 }
