@@ -83,6 +83,7 @@ addresses = ["203.0.113.129"]
 certificate = "home.pem"
 private_key = "home-key.pem"
 trust_anchors = "ca.pem"
+[pvd.dns]
 [pvd.discover]
 certificate = "home.pem"
 private_key = "home-key.pem"
