@@ -38,6 +38,10 @@ pub struct Interface {
     pub index: NonZeroU32,
 }
 
+/// How many agents one interface and family keep, and how many places of each, when an answer that lacks something is put
+/// together with one before.
+pub const MOST_AGENTS: usize = 16;
+
 /// The DOTS agents of a network, as one interface and family show them. They are contacted over that interface and no other
 /// (RFC 8973 §8).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +56,28 @@ pub struct Finding {
     pub agents: Vec<Agent>,
     /// When it is asked for again; what was found serves until there is an answer. `None` is when the network changes.
     pub expires: Option<Instant>,
+}
+
+impl Finding {
+    /// Together with what was found `before`, since not everybody who may have named that could be asked. What is from the
+    /// better place comes first.
+    pub(crate) fn beside(self, before: &Self) -> Self {
+        let expires = self.expires;
+        let (mut first, second) = match before.how < self.how {
+            true => (before.clone(), self),
+            false => (self, before.clone()),
+        };
+        for agent in second.agents {
+            let is_full = first.agents.len() >= MOST_AGENTS;
+            let mut known = first.agents.iter_mut();
+            match known.find(|known| known.reference == agent.reference) {
+                Some(known) => known.add(&agent.endpoints),
+                None if is_full => {}
+                None => first.agents.push(agent),
+            }
+        }
+        Self { expires, ..first }
+    }
 }
 
 /// An agent that was found.
@@ -105,6 +131,16 @@ impl Agent {
             }
         }
         agents
+    }
+}
+
+impl Agent {
+    fn add(&mut self, endpoints: &[Endpoint]) {
+        for endpoint in endpoints {
+            if !self.endpoints.contains(endpoint) && self.endpoints.len() < MOST_AGENTS {
+                self.endpoints.push(*endpoint);
+            }
+        }
     }
 }
 

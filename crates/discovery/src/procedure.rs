@@ -15,11 +15,12 @@
 //!     +--> from the top, while what was found still serves                         | after a while that suits the failure
 //!                                                                                  +--> from the top
 //! ```
-//! An answer of DHCP that comes late, or anew, begins the rest again: it may name another agent or domain.
+//! An answer of DHCP that comes late, or anew, begins the rest again: it may name another agent or domain. What is in use
+//! gives way to an answer only: where somebody did not answer, what was found meanwhile comes beside it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pvd::Learned;
 
@@ -72,8 +73,8 @@ pub struct Procedure {
     rng: fastrand::Rng,
     information: Option<Information>,
     state: State,
-    found: bool,
-    /// How many times in a row nobody answered.
+    in_use: Option<Finding>,
+    /// How many times in a row somebody did not answer.
     silences: u32,
     outputs: VecDeque<Output>,
 }
@@ -91,7 +92,7 @@ impl Procedure {
             state: State::Asking {
                 until: now + PATIENCE,
             },
-            found: false,
+            in_use: settings.in_use.clone(),
             silences: 0,
             outputs: VecDeque::new(),
             settings,
@@ -153,7 +154,7 @@ impl Procedure {
         };
         if cause == Cause::Attached {
             self.information = None;
-            if std::mem::take(&mut self.found) {
+            if self.in_use.take().is_some() {
                 self.outputs.push_back(Output::Nothing);
             }
         }
@@ -183,7 +184,8 @@ impl Procedure {
     fn use_configured(&mut self) {
         if !self.settings.configured.is_empty() {
             let agents = self.settings.configured.clone();
-            self.settle(Learned::Configuration, agents, None, None);
+            let finding = self.finding(Learned::Configuration, agents, None);
+            self.settle(finding, None);
         }
     }
 
@@ -198,8 +200,7 @@ impl Procedure {
             Some(PeerAgent::Addressed { name, addresses }) => {
                 let reference = ReferenceIdentifier::Name(name);
                 let agent = Agent::at(&reference, &addresses, &self.settings.interface);
-                let expires = self.exchange.poll_timeout();
-                return self.settle(by_dhcp, vec![agent], expires, None);
+                return self.take_from_dhcp(by_dhcp, vec![agent]);
             }
             Some(PeerAgent::Anonymous(addresses)) => {
                 let agent = |address: IpAddr| {
@@ -207,8 +208,7 @@ impl Procedure {
                     Agent::at(&reference, &[address], &self.settings.interface)
                 };
                 let agents = addresses.into_iter().map(agent).collect();
-                let expires = self.exchange.poll_timeout();
-                return self.settle(by_dhcp, agents, expires, None);
+                return self.take_from_dhcp(by_dhcp, agents);
             }
             Some(PeerAgent::Named(name)) => {
                 places.push_back(Place::NamedByDhcp(name.clone()));
@@ -310,8 +310,12 @@ impl Procedure {
             (Place::Instances(_), _) => Learned::DnsSd,
         };
         let (others, failure) = (std::mem::take(others), *failure);
-        let (candidates, ttl) = match outcome {
-            Outcome::Found(candidates, ttl) => (candidates, ttl),
+        let (candidates, ttl, is_partial) = match outcome {
+            Outcome::Found {
+                candidates,
+                ttl,
+                is_partial,
+            } => (candidates, ttl, is_partial),
             Outcome::Nothing(other) => {
                 let failure = Some(Failure::worse(failure, other));
                 return self.look_in(now, others, failure);
@@ -330,54 +334,89 @@ impl Procedure {
             }
             believed
         });
+        let failure = match is_partial {
+            true => Some(Failure::Unavailable),
+            false => failure,
+        };
         if agents.is_empty() {
             let failure = Some(Failure::worse(failure, Failure::NoRecords(Some(ttl))));
             return self.look_in(now, others, failure);
         }
-        let again = now + ttl.max(SHORTEST_TTL);
-        self.settle(how, agents, Some(again), Some(again));
+        let wait = ttl.max(SHORTEST_TTL);
+        let again = now
+            + match failure {
+                Some(Failure::Unavailable) => wait.min(self.unavailable_wait()),
+                _ => {
+                    self.silences = 0;
+                    wait
+                }
+            };
+        let finding = self.finding(how, agents, Some(again));
+        let finding = match &self.in_use {
+            Some(before) if self.is_silence(failure) => finding.beside(before),
+            _ => finding,
+        };
+        self.settle(finding, Some(again));
     }
 
-    fn settle(
-        &mut self,
-        how: Learned,
-        agents: Vec<Agent>,
-        expires: Option<Instant>,
-        again: Option<Instant>,
-    ) {
-        self.state = State::Settled { again };
-        self.found = true;
+    fn take_from_dhcp(&mut self, how: Learned, agents: Vec<Agent>) {
         self.silences = 0;
-        self.outputs.push_back(Output::Found(Finding {
+        let finding = self.finding(how, agents, self.exchange.poll_timeout());
+        self.settle(finding, None);
+    }
+
+    fn finding(&self, how: Learned, agents: Vec<Agent>, expires: Option<Instant>) -> Finding {
+        Finding {
             interface: self.settings.interface.clone(),
             family: self.settings.family(),
             how,
             agents,
             expires,
-        }));
+        }
     }
 
-    /// What was found before serves on if nobody answered: silence is no reason to part in an attack.
+    fn settle(&mut self, finding: Finding, again: Option<Instant>) {
+        self.state = State::Settled { again };
+        self.in_use = Some(finding.clone());
+        self.outputs.push_back(Output::Found(finding));
+    }
+
+    fn unavailable_wait(&mut self) -> Duration {
+        let doubled = UNAVAILABLE_WAIT.saturating_mul(1 << self.silences.min(16));
+        self.silences = self.silences.saturating_add(1);
+        // By chance up to half as long again, so that not everybody asks at once when the resolver is back.
+        let wait = doubled.min(LONGEST_UNAVAILABLE_WAIT);
+        wait.mul_f64(1.0 + self.rng.f64() / 2.0)
+    }
+
+    /// Whether somebody did not answer who may have named what is in use, on a way with this failure at worst. An attack can
+    /// bring that about, so it is no reason to part.
+    fn is_silence(&self, failure: Option<Failure>) -> bool {
+        let is_dhcp_silent = self.information.is_none();
+        match failure {
+            Some(Failure::Unavailable) => true,
+            // Nobody said where to look.
+            None if self.domains().is_empty() => is_dhcp_silent,
+            None | Some(Failure::NoRecords(_)) => {
+                let how = self.in_use.as_ref().map(|finding| finding.how);
+                is_dhcp_silent && matches!(how, Some(Learned::Dhcpv6 | Learned::Dhcpv4))
+            }
+        }
+    }
+
+    /// What was found before serves on if nobody answered.
     fn give_up(&mut self, now: Instant, failure: Option<Failure>) {
         let (shortest, longest) = NO_RECORDS_WAIT;
         let wait = match failure {
-            Some(Failure::Unavailable) => {
-                let doubled = UNAVAILABLE_WAIT.saturating_mul(1 << self.silences.min(16));
-                self.silences = self.silences.saturating_add(1);
-                // By chance up to half as long again, so that not everybody asks at once when the resolver is back.
-                doubled
-                    .min(LONGEST_UNAVAILABLE_WAIT)
-                    .mul_f64(1.0 + self.rng.f64() / 2.0)
-            }
+            Some(Failure::Unavailable) => self.unavailable_wait(),
             Some(Failure::NoRecords(ttl)) => ttl.unwrap_or(shortest).clamp(shortest, longest),
             None => longest,
         };
         self.state = State::Settled {
             again: Some(now + wait),
         };
-        let silent = failure == Some(Failure::Unavailable);
-        if !(silent && self.found) {
-            self.found = false;
+        if self.in_use.is_none() || !self.is_silence(failure) {
+            self.in_use = None;
             self.outputs.push_back(Output::Nothing);
         }
     }

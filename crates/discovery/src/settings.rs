@@ -39,6 +39,8 @@ pub struct Settings {
     pub trusted: TrustedNames,
     /// The domain to look in when DHCP names none.
     pub domain: Option<DomainName>,
+    /// What is in use already, as an earlier procedure on the same network found it. It serves until somebody says otherwise.
+    pub in_use: Option<Finding>,
 }
 
 impl Settings {

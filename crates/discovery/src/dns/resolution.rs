@@ -44,8 +44,15 @@ pub struct Candidate {
 /// How a walk ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// With candidates, in the order to try them, for as long as all of the records hold.
-    Found(Vec<Candidate>, Duration),
+    /// With candidates.
+    Found {
+        /// At least one, in the order to try them.
+        candidates: Vec<Candidate>,
+        /// For how long all of the records hold.
+        ttl: Duration,
+        /// Whether some question stayed without an answer: there may be others.
+        is_partial: bool,
+    },
     /// Without.
     Nothing(Failure),
 }
@@ -245,7 +252,11 @@ impl Resolution {
         }
         candidates.truncate(MOST_CANDIDATES);
         Some(match (candidates.is_empty(), self.ttl) {
-            (false, Some(ttl)) => Outcome::Found(candidates, ttl),
+            (false, Some(ttl)) => Outcome::Found {
+                candidates,
+                ttl,
+                is_partial: self.failure == Some(Failure::Unavailable),
+            },
             (_, ttl) => Outcome::Nothing(self.failure.unwrap_or(Failure::NoRecords(ttl))),
         })
     }

@@ -8,4 +8,5 @@ mod dhcp;
 mod exchange;
 mod procedure;
 mod resolution;
+mod silence;
 mod support;

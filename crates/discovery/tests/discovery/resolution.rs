@@ -50,7 +50,7 @@ fn instances(name: &str) -> Resolution {
 
 /// Candidates as `udp 2001:db8::1 5000 example.net`.
 fn lines(outcome: &Outcome) -> Vec<String> {
-    let Outcome::Found(candidates, _) = outcome else {
+    let Outcome::Found { candidates, .. } = outcome else {
         return Vec::new();
     };
     candidates
@@ -213,7 +213,7 @@ fn an_outcome_holds_as_long_as_the_shortest_of_its_records() {
     zones.ttl = Duration::from_secs(20);
     resolution.handle_answer(&query, zones.answer(&query));
     assert_eq!(resolution.poll_query(), None);
-    let Some(Outcome::Found(_, ttl)) = resolution.outcome() else {
+    let Some(Outcome::Found { ttl, .. }) = resolution.outcome() else {
         panic!("nothing found");
     };
     assert_eq!(ttl, Duration::from_secs(20));
@@ -241,7 +241,7 @@ proptest! {
         }
         let (outcome, asked) = walk(&zones, of_domain("n0.example", ApplicationService::Dots, &SIGNAL));
         prop_assert!(asked <= MOST_QUERIES);
-        if let Outcome::Found(candidates, _) = outcome {
+        if let Outcome::Found { candidates, .. } = outcome {
             let start: HostName = "n0.example".parse().unwrap();
             prop_assert!(!candidates.is_empty() && candidates.len() <= MOST_CANDIDATES);
             prop_assert!(candidates.iter().all(|found| found.reference == start));
