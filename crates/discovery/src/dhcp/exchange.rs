@@ -4,7 +4,7 @@
 //! client                                        server
 //!   | (up to a second, by chance)                 |
 //!   |--- Information-request | DHCPINFORM ------->|   to all servers of the link
-//!   |--- the same, each time after a longer wait->|
+//!   |--- the same, each time after a longer wait->|   over IPv4 as a new transaction
 //!   |<-- Reply | DHCPACK -------------------------|   the first that fits
 //!   | (until the refresh time is over)            |
 //!   |--- the next transaction ------------------->|
@@ -95,9 +95,14 @@ impl Exchange {
             return None;
         }
         let (transaction, began) = match self.state {
+            // A repetition over IPv6 is one (RFC 8415 §16.1). Over IPv4 it need not be (RFC 2131 §4.1), and who is far away has less
+            // time to guess it.
             State::Asking {
                 transaction, began, ..
-            } => (transaction, began),
+            } => match self.version {
+                Version::V6 => (transaction, began),
+                Version::V4(_) => (self.rng.u32(..), began),
+            },
             State::Delaying { .. } => (self.rng.u32(..), now),
             State::Answered { .. } => {
                 self.restart(now);

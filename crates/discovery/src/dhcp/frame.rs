@@ -1,7 +1,9 @@
 //! IP and UDP headers around a DHCP message, for a socket beside the system's DHCP client: it holds the client's port,
 //! and what is received must stay its to read.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{v4, v6};
 
 const UDP: u8 = 17;
 const UDP_HEADER: usize = 8;
@@ -83,35 +85,52 @@ fn checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// The UDP payload of a whole IP packet of either family, if it is for port `to`. Fragments and extension headers are not
-/// for us. Checksums are not looked at: a packet from the same machine has none yet, and a message is told by its
-/// transaction.
-pub fn unwrap(packet: &[u8], to: u16) -> Option<&[u8]> {
+/// The UDP payload of a whole IP packet of either family, if it is an answer that a client at `own` can get.
+///
+/// A packet socket sees what arrives for any address, also for one that is behind this node, and before any packet filter. So
+/// nothing counts but what comes to the address that was asked from: over IPv6 that is link-local, and no router passes on what
+/// goes to one (RFC 4291 §2.5.6). Over IPv4 servers of other links may answer, from their port.
+///
+/// Fragments and extension headers are not for us. Checksums are not looked at: a packet from the same machine has none yet,
+/// and a message is told by its transaction.
+pub fn unwrap(packet: &[u8], own: IpAddr) -> Option<&[u8]> {
     let (&first, _) = packet.split_first()?;
-    let datagram = match first >> 4 {
+    let (destination, datagram) = match first >> 4 {
         4 => {
             let header = packet.first_chunk::<IPV4_HEADER>()?;
             let [_, _, high, low, _, _, fragment, offset, _, protocol, ..] = *header;
+            let (_, destination) = header.split_last_chunk::<4>()?;
             let whole = u16::from_be_bytes([fragment, offset]) & 0x3fff == 0;
             let total = usize::from(u16::from_be_bytes([high, low]));
             let length = usize::from(first & 0x0f) * 4;
             let packet = packet.get(..total)?;
-            (whole && protocol == UDP && length >= IPV4_HEADER).then(|| packet.get(length..))?
+            let is_udp = whole && protocol == UDP && length >= IPV4_HEADER;
+            let datagram = is_udp.then(|| packet.get(length..))??;
+            (IpAddr::from(*destination), datagram)
         }
         6 => {
             let (header, rest) = packet.split_first_chunk::<40>()?;
             let [_, _, _, _, high, low, next, ..] = *header;
             let length = usize::from(u16::from_be_bytes([high, low]));
-            (next == UDP).then(|| rest.get(..length))?
+            let (_, destination) = header.split_last_chunk::<16>()?;
+            let datagram = (next == UDP).then(|| rest.get(..length))??;
+            (IpAddr::from(*destination), datagram)
         }
-        _ => None,
-    }?;
-    let (&[_, _, high, low, length_high, length_low, _, _], _) = datagram.split_first_chunk()?;
+        _ => return None,
+    };
+    let (header, _) = datagram.split_first_chunk()?;
+    let [from_high, from_low, high, low, length_high, length_low, ..]: [u8; UDP_HEADER] = *header;
+    let from = u16::from_be_bytes([from_high, from_low]);
+    let to = u16::from_be_bytes([high, low]);
     let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-    match u16::from_be_bytes([high, low]) == to {
-        true => datagram.get(UDP_HEADER..length),
-        false => None,
-    }
+    let is_answer = match own {
+        IpAddr::V6(_) => to == v6::CLIENT_PORT && destination == own,
+        IpAddr::V4(_) => {
+            let is_ours = destination == own || destination == IpAddr::V4(Ipv4Addr::BROADCAST);
+            from == v4::SERVER_PORT && to == v4::CLIENT_PORT && is_ours
+        }
+    };
+    is_answer.then(|| datagram.get(UDP_HEADER..length))?
 }
 
 #[cfg(test)]
@@ -135,27 +154,36 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_wrapped_is_unwrapped_on_its_port_alone(
+        fn what_is_wrapped_is_unwrapped_by_whom_it_is_for(
             message in prop::collection::vec(any::<u8>(), 0..600), trailer in 0usize..30,
         ) {
-            let v4 = (Ipv4Addr::new(192, 0, 2, 1), 67);
-            let v6 = (Ipv6Addr::LOCALHOST, 547);
-            let packets = [
-                (wrap_v4(v4, (Ipv4Addr::BROADCAST, 68), &message), 68),
-                (wrap_v6(v6, (Ipv6Addr::LOCALHOST, 546), &message), 546),
-            ];
-            for (packet, port) in packets {
-                let mut packet = packet.unwrap();
+            let [server, own, behind] = [1, 7, 8].map(|last| Ipv4Addr::new(192, 0, 2, last));
+            let v4 = |from, to| wrap_v4((server, from), to, &message).unwrap();
+            let [server, own_v6, global] = ["fe80::1", "fe80::7", "2001:db8::7"].map(|text| text.parse().unwrap());
+            let v6 = |to| wrap_v6((server, 547), to, &message).unwrap();
+            for (packet, own, is_taken) in [
+                (v4(67, (own, 68)), IpAddr::V4(own), true),
+                (v4(67, (Ipv4Addr::BROADCAST, 68)), IpAddr::V4(own), true),
+                (v4(67, (behind, 68)), IpAddr::V4(own), false),
+                (v4(53, (own, 68)), IpAddr::V4(own), false),
+                (v4(67, (own, 69)), IpAddr::V4(own), false),
+                (v6((own_v6, 546)), IpAddr::V6(own_v6), true),
+                (v6((own_v6, 547)), IpAddr::V6(own_v6), false),
+                // From anywhere in the world.
+                (v6((global, 546)), IpAddr::V6(own_v6), false),
+            ] {
+                let mut packet = packet;
                 // Ethernet fills short frames up.
                 packet.resize(packet.len() + trailer, 0);
-                prop_assert_eq!(unwrap(&packet, port), Some(message.as_slice()));
-                prop_assert_eq!(unwrap(&packet, 69), None);
+                let expected = is_taken.then_some(message.as_slice());
+                prop_assert_eq!(unwrap(&packet, own), expected, "{:?}", packet);
             }
         }
 
         #[test]
         fn any_packet_is_taken_or_not(packet in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _taken = unwrap(&packet, 68);
+            let _taken = unwrap(&packet, Ipv4Addr::LOCALHOST.into());
+            let _taken = unwrap(&packet, Ipv6Addr::LOCALHOST.into());
         }
     }
 }

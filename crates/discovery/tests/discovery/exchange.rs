@@ -110,3 +110,16 @@ fn dhcpv4_goes_the_same_way_at_its_own_pace() {
         Some(start + Duration::from_secs(86_400))
     );
 }
+
+#[test]
+fn over_ipv4_a_repetition_is_a_new_transaction() {
+    let start = Instant::now();
+    let address = "192.0.2.7".parse().unwrap();
+    let mut exchange = Exchange::new(start, Version::V4(address), client(), 3);
+    let (_, first) = run(&mut exchange, start, Duration::from_secs(2));
+    let (_, second) = run(&mut exchange, start, Duration::from_secs(8));
+    let answer = |to: &[u8]| acknowledgement(to[4..8].try_into().unwrap(), &[]);
+    let late = exchange.handle_datagram(start, &answer(&first));
+    assert_eq!(late.map(|_| ()), Err(Ignored::Transaction));
+    assert!(exchange.handle_datagram(start, &answer(&second)).is_ok());
+}

@@ -44,7 +44,11 @@ pub(crate) fn settings() -> Settings {
 }
 
 impl Network {
-    pub(crate) fn new(options: Option<Vec<(u16, Vec<u8>)>>, zones: Option<Zones>, settings: Settings) -> Self {
+    pub(crate) fn new(
+        options: Option<Vec<(u16, Vec<u8>)>>,
+        zones: Option<Zones>,
+        settings: Settings,
+    ) -> Self {
         let now = Instant::now();
         Self {
             options,

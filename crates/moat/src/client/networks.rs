@@ -140,14 +140,11 @@ impl Networks {
                 let addresses = attachment.addresses.iter();
                 let addresses: Vec<IpAddr> = addresses.map(|own| own.address).collect();
                 tracing::info!(%pvd, interface = %attachment.interface.name, ?addresses, "attached");
-                if network
-                    .attachment
-                    .as_ref()
-                    .is_some_and(|before| !before.is_same_network(&attachment))
-                {
-                    network.found.clear();
-                }
                 network.attachment = Some(attachment);
+            }
+            News::Elsewhere => {
+                tracing::info!(%pvd, "the interface is in another network");
+                network.found.clear();
             }
             News::Found(finding, resolvers) => {
                 let servers: Vec<_> = finding

@@ -1,5 +1,6 @@
 //! Carries out discovery on one interface: a procedure for each address family, and what they share.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -65,11 +66,15 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Begins, with each family that the interface has an address of.
+    /// Begins, with each family that the interface has an address of. What was found before on this network is `in_use`.
     ///
     /// # Errors
     /// Those of the system, as without the capability CAP_NET_RAW.
-    pub(crate) fn new(attachment: &Attachment, wanted: &Wanted) -> io::Result<Self> {
+    pub(crate) fn new(
+        attachment: &Attachment,
+        wanted: &Wanted,
+        in_use: &BTreeMap<Family, Finding>,
+    ) -> io::Result<Self> {
         let v4 = attachment
             .ipv4()
             .map(|address| (Family::V4, Version::V4(address)));
@@ -90,6 +95,7 @@ impl Driver {
                 configured: Vec::new(),
                 trusted: wanted.trusted.clone(),
                 domain: wanted.domain.clone(),
+                in_use: in_use.get(&family).cloned(),
             };
             let seed = clock::short_seed().map_err(io::Error::other)?;
             let lane = Lane {
@@ -169,7 +175,7 @@ impl Driver {
             if let Some(output) = lane.procedure.poll_output() {
                 let family = lane.family;
                 match output {
-                    Output::Transmit(message) => lane.socket.send(&message)?,
+                    Output::Transmit(message) => lane.socket.send(&message),
                     Output::Ask(query) => self.ask(number, query),
                     Output::Found(finding) => return Ok(Some(Event::Found(finding))),
                     Output::Nothing => return Ok(Some(Event::Nothing(family))),

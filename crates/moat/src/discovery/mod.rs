@@ -13,6 +13,7 @@ mod inet6;
 mod names;
 mod once;
 mod packet_socket;
+mod router;
 mod watch;
 
 pub(crate) use self::attachment::Attachment;

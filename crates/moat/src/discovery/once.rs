@@ -1,5 +1,6 @@
 //! `moat pvd discover`: discovery once, on one interface, to be looked at.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -117,10 +118,11 @@ async fn look(args: &DiscoverArgs) -> Result<Report, Error> {
             .collect(),
         assurance,
     };
-    let mut driver = Driver::new(&attachment, &wanted).map_err(|error| Error::Socket {
-        interface: interface.clone(),
-        error,
-    })?;
+    let mut driver =
+        Driver::new(&attachment, &wanted, &BTreeMap::new()).map_err(|error| Error::Socket {
+            interface: interface.clone(),
+            error,
+        })?;
     let mut families: Vec<(Family, FamilyReport)> = driver
         .families()
         .map(|family| (family, FamilyReport::empty(family)))

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use discovery::dhcp::exchange::Version;
 use discovery::dhcp::{frame, v4, v6};
@@ -68,8 +68,9 @@ impl PacketSocket {
         }))
     }
 
-    /// Sends a message to all servers of the link. One that the system has no room for is lost, as on the way.
-    pub(super) fn send(&self, message: &[u8]) -> io::Result<()> {
+    /// Sends a message to all servers of the link. One that the system does not take, as when an attack has filled the uplink's
+    /// queue, is lost as on the way.
+    pub(super) fn send(&self, message: &[u8]) {
         let packet = match self.ends {
             Ends::V6(source) => {
                 let from = (source, v6::CLIENT_PORT);
@@ -80,18 +81,17 @@ impl PacketSocket {
                 frame::wrap_v4(from, (Ipv4Addr::BROADCAST, v4::SERVER_PORT), message)
             }
         };
-        let packet = packet.ok_or_else(|| io::Error::other("the message is too long"))?;
-        match self.socket.get_ref().send_to(&packet, &self.servers) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(()),
+        let packet = packet.unwrap_or_default();
+        if let Err(error) = self.socket.get_ref().send_to(&packet, &self.servers) {
+            tracing::debug!(ends = ?self.ends, %error, "a DHCP message is lost");
         }
     }
 
-    /// The next message to the client's port.
+    /// The next message that may be an answer.
     pub(super) async fn receive(&self) -> io::Result<Vec<u8>> {
-        let port = match self.ends {
-            Ends::V6(_) => v6::CLIENT_PORT,
-            Ends::V4(_) => v4::CLIENT_PORT,
+        let own = match self.ends {
+            Ends::V6(address) => IpAddr::V6(address),
+            Ends::V4(address) => IpAddr::V4(address),
         };
         loop {
             let mut ready = self.socket.readable().await?;
@@ -100,7 +100,7 @@ impl PacketSocket {
                 ready.try_io(|socket| io::Read::read(&mut socket.get_ref(), &mut buffer));
             if let Ok(length) = received {
                 let packet = buffer.get(..length?).unwrap_or_default();
-                if let Some(message) = frame::unwrap(packet, port) {
+                if let Some(message) = frame::unwrap(packet, own) {
                     return Ok(message.to_vec());
                 }
             }

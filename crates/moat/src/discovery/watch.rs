@@ -1,5 +1,6 @@
 //! Discovery on one interface for as long as the client runs, whatever becomes of the interface.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,11 +8,14 @@ use discovery::{Cause, Family, Finding, ReferenceIdentifier};
 use pvd::{InterfaceName, PvdId};
 use tokio::sync::mpsc;
 
-use super::attachment::Attachment;
+use super::attachment::{Attachment, Place};
 use super::driver::{Driver, Event, Wanted};
 
 /// How often the interface is looked at. A network that came or went is noticed after this time.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// How often more an interface is looked at that may be in another network.
+const LOOKS_FOR_ROUTER: u32 = 3;
 
 /// How long to wait when no socket can be opened.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -30,6 +34,8 @@ pub(crate) struct Report {
 pub(crate) enum News {
     /// The interface has these addresses.
     Attached(Attachment),
+    /// It is in another network; nothing that was found counts any more.
+    Elsewhere,
     /// These servers serve, and these resolvers beside them.
     Found(Finding, Vec<SocketAddr>),
     /// With this family there are none.
@@ -50,19 +56,39 @@ pub(crate) async fn watch(
         let pvd = pvd.clone();
         reports.send(Report { pvd, news })
     };
-    let mut known = None;
+    let mut known: Option<Attachment> = None;
+    // A new driver goes on with what an earlier one found: it may be an attack that makes a new one necessary.
+    let mut in_use = BTreeMap::new();
+    let mut looks = 0;
     while !reports.is_closed() {
         // Without the interface what was found before stays: it may be back before anybody needs it.
         let found = Attachment::of(&interface).ok().flatten();
         if let Some(attachment) = found.filter(|found| !found.addresses.is_empty()) {
-            if known.as_ref() != Some(&attachment)
+            match known.as_ref().map(|known| known.place(&attachment)) {
+                Some(Place::Unclear) if looks < LOOKS_FOR_ROUTER => {
+                    looks += 1;
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                Some(Place::Unclear | Place::Other) => {
+                    in_use.clear();
+                    if report(News::Elsewhere).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Place::Same) | None => {}
+            }
+            looks = 0;
+            if known
+                .as_ref()
+                .is_none_or(|known| !known.is_unchanged(&attachment))
                 && report(News::Attached(attachment.clone())).await.is_err()
             {
                 return;
             }
-            known = Some(attachment.clone());
+            let known = known.insert(attachment.clone());
             if let Some(wanted) = &wanted {
-                let mut driver = match Driver::new(&attachment, wanted) {
+                let mut driver = match Driver::new(&attachment, wanted, &in_use) {
                     Ok(driver) => driver,
                     Err(error) => {
                         tracing::warn!(%pvd, %interface, %error, "cannot discover; it needs root or CAP_NET_RAW");
@@ -70,10 +96,16 @@ pub(crate) async fn watch(
                         continue;
                     }
                 };
-                while let Some(event) = next(&mut driver, &attachment, &mut doubts).await {
+                while let Some(event) = next(&mut driver, known, &mut doubts).await {
                     let news = match event {
-                        Event::Found(finding) => News::Found(finding, driver.resolvers()),
-                        Event::Nothing(family) => News::Nothing(family),
+                        Event::Found(finding) => {
+                            in_use.insert(finding.family, finding.clone());
+                            News::Found(finding, driver.resolvers())
+                        }
+                        Event::Nothing(family) => {
+                            in_use.remove(&family);
+                            News::Nothing(family)
+                        }
                         Event::Refused(_, who) => News::Refused(who),
                     };
                     if report(news).await.is_err() {
@@ -89,7 +121,7 @@ pub(crate) async fn watch(
 /// The next event; `None` once the interface is not as it was.
 async fn next(
     driver: &mut Driver,
-    attachment: &Attachment,
+    attachment: &mut Attachment,
     doubts: &mut mpsc::Receiver<()>,
 ) -> Option<Event> {
     loop {
@@ -98,9 +130,8 @@ async fn next(
             Some(()) = doubts.recv() => driver.restart(Cause::AgentUnusable),
             () = tokio::time::sleep(LOOK_AGAIN) => {
                 let now = Attachment::of(&attachment.interface.name).ok().flatten();
-                if now.as_ref() != Some(attachment) {
-                    return None;
-                }
+                let now = now.filter(|now| attachment.is_unchanged(now))?;
+                attachment.learn_router(&now);
             }
         }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -62,8 +64,8 @@ prefixes = ["{prefix}::/64"]
 /// A DHCPv6 server that names the DOTS server at this address.
 fn start_dnsmasq(provider: &mut Neighbour, folder: &Path, prefix: &str, address: &str) -> Outcome {
     provider.start(&format!(
-        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces --pid-file \
-         --dhcp-leasefile={}/leases --dhcp-range={prefix}::,static \
+        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces \
+         --pid-file={0}/dnsmasq --dhcp-leasefile={0}/leases --dhcp-range={prefix}::,static \
          --dhcp-option=option6:141,04:64:6f:74:73:05:66:69:78:65:64:07:65:78:61:6d:70:6c:65:00 \
          --dhcp-option=option6:142,{address}",
         folder.display()
@@ -305,5 +307,36 @@ fn names_of_servers_are_asked_for_over_tls_and_believed_when_signed() -> Outcome
         let unsigned = named_pvd("unsigned.example", "unsigned.example", unproven);
         assert_eq!(found(&site, &[unsigned])?, ["unsigned.example"]);
         Ok(())
+    })
+}
+
+/// Covers: Y-003
+#[test]
+fn what_was_discovered_serves_on_while_the_interface_changes_and_nobody_answers() -> Outcome {
+    isolated(&["dnsmasq"], || {
+        let site = Site::new()?;
+        let fixed = "2001:db8:f";
+        let mut provider = provider(&site, "fixed0", "dots.fixed.example", fixed)?;
+        let folder = site.path().join("fixed0");
+        start_dnsmasq(&mut provider, &folder, fixed, "[2001:db8:f::46]")?;
+        fs::write(site.path().join("client.toml"), CLIENT)?;
+        let mut client = Daemon::launch("client", &site.path().join("client.toml"))?;
+        client.wait_for("found DOTS servers")?;
+        until("there is a session with the server", || {
+            Ok(sessions(&site)? == ["dots.fixed.example"])
+        })?;
+        provider.run(&format!("kill $(cat {}/dnsmasq)", folder.display()))?;
+        let ip = |line: &str| run("ip", &line.split(' ').collect::<Vec<_>>());
+        ip("address add 2001:db8:f::8/64 dev fixed0")?;
+        client.wait_for("attached")?;
+        // As long as a new search takes, with some patience for DHCP.
+        thread::sleep(Duration::from_secs(12));
+        assert_eq!(sessions(&site)?, ["dots.fixed.example"]);
+        ip("address flush dev fixed0 scope global")?;
+        ip("address add 2001:db8:e::7/64 dev fixed0")?;
+        client.wait_for("the interface is in another network")?;
+        until("nobody of the old network is asked", || {
+            Ok(sessions(&site)?.is_empty())
+        })
     })
 }
