@@ -102,7 +102,7 @@ fn a_lower_place_does_not_replace_a_higher_one_that_is_silent() {
     ];
     let mut zones = zones();
     zones.address("dots.other.example", "2001:db8::d");
-    let mut network = Network::new(Some(options.clone()), Some(zones), settings());
+    let mut network = Network::new(Some(options), Some(zones), settings());
     assert_eq!(network.finding().how, Learned::Dhcpv6);
     network.lost = vec!["dots.other.example".to_owned()];
     let events = network.run(Duration::from_secs(700));
