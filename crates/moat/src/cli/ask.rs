@@ -27,6 +27,8 @@ enum Status {
     Gateway {
         mitigations: Vec<MitigationView>,
         requests: Vec<RequestView>,
+        #[serde(default)]
+        not_stored: Option<NotStoredView>,
     },
     Client {
         requests: Vec<RequestView>,
@@ -45,6 +47,8 @@ enum Sessions {
     Gateway {
         sessions: Vec<ServerSessionView>,
         upstream: Vec<SessionView>,
+        sockets: BTreeMap<String, serde_json::Value>,
+        requests: BTreeMap<String, serde_json::Value>,
     },
     Server {
         sessions: Vec<ServerSessionView>,
@@ -93,9 +97,17 @@ pub(super) fn explain(ask: &AskArgs, targets: Vec<String>, seen_on: Vec<String>)
 
 pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
     let show = |view: &Sessions| match view {
-        Sessions::Gateway { sessions, upstream } => {
-            show::server_sessions(sessions);
+        Sessions::Gateway {
+            sessions,
+            upstream,
+            sockets,
+            requests,
+        } => {
+            say!("upstream");
             show::client_sessions(upstream);
+            say!("\ninside");
+            show::server_sessions(sessions);
+            show::counters(sockets.iter().chain(requests));
         }
         Sessions::Client { sessions } => show::client_sessions(sessions),
         Sessions::Server {
@@ -134,9 +146,13 @@ pub(super) fn status(ask: &AskArgs, watch: bool) -> ExitCode {
         Status::Gateway {
             mitigations,
             requests,
+            not_stored,
         } => {
-            show::mitigations(mitigations);
+            say!("upstream");
             show::requests(requests);
+            not_stored.iter().for_each(show::not_stored);
+            say!("\ninside");
+            show::mitigations(mitigations);
         }
         Status::Client {
             requests,

@@ -8,16 +8,16 @@
 //! control socket --> both
 //! ```
 
+mod calls;
+
 use std::path::Path;
 
 use agent::gateway::{Gateway, Note, Output};
 use agent::server::Input;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::client::{self, sleep_until};
 use crate::config::{self, ConfigError, GatewayConfig};
-use crate::control::{Answer, Call, Command};
 use crate::server::{self, Behind, Committed, Inside};
 use crate::shutdown;
 
@@ -149,55 +149,6 @@ impl Daemon {
                 return;
             }
         }
-    }
-
-    /// Who asks how things stand is told of both sides.
-    fn on_call(&mut self, inside: &Inside, call: Call) {
-        match call.command {
-            Command::Explain { .. } | Command::Announce { .. } => self.outside.on_call(call),
-            Command::Status | Command::Sessions => {
-                let (answer, outer) = oneshot::channel();
-                let command = call.command.clone();
-                self.outside.on_call(Call { command, answer });
-                let (answer, inner) = oneshot::channel();
-                inside.call(Call {
-                    command: call.command,
-                    answer,
-                });
-                tokio::task::spawn_local(async move {
-                    let both = match (inner.await, outer.await) {
-                        (Ok(inner), Ok(outer)) => join(inner, outer),
-                        _ => Answer::failure(&"the gateway is stopping"),
-                    };
-                    // A caller that has gone away needs no answer.
-                    drop(call.answer.send(both));
-                });
-            }
-            Command::Mitigate { .. } | Command::Efficacy { .. } | Command::Withdraw { .. } => {
-                let answer = Answer::failure(
-                    &"this is the control socket of a gateway, which asks for what its clients ask; \
-                      name a client's socket with --control",
-                );
-                drop(call.answer.send(answer));
-            }
-        }
-    }
-}
-
-/// What the server says, and beside it what the client says: its sessions are those upstream.
-fn join(inside: Answer, outside: Answer) -> Answer {
-    match (inside, outside) {
-        (Answer::Ok(Value::Object(mut inside)), Answer::Ok(Value::Object(outside))) => {
-            for (key, value) in outside {
-                let key = match key.as_str() {
-                    "sessions" => "upstream".to_owned(),
-                    _ => key,
-                };
-                inside.insert(key, value);
-            }
-            Answer::Ok(Value::Object(inside))
-        }
-        (refusal @ Answer::Error(_), _) | (_, refusal) => refusal,
     }
 }
 

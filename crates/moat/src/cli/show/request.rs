@@ -43,10 +43,10 @@ pub(in crate::cli) fn requests(views: &[RequestView]) {
     }
     let rows: Vec<_> = views
         .iter()
-        .flat_map(|view| view.requests.iter().map(|asked| (view.request, asked)))
-        .map(|(request, asked)| {
+        .flat_map(|view| view.requests.iter().map(move |asked| (view, asked)))
+        .map(|(view, asked)| {
             [
-                request.to_string(),
+                view.request.to_string(),
                 asked.pvd.clone(),
                 server(asked),
                 asked.mid.map(|mid| mid.to_string()).unwrap_or_default(),
@@ -54,12 +54,13 @@ pub(in crate::cli) fn requests(views: &[RequestView]) {
                 asked.status.clone().unwrap_or_default(),
                 left(asked),
                 dropped(&asked.dropped),
+                view.relayed_for.join(", "),
                 note(asked, refusal(asked)),
             ]
         })
         .collect();
     let headline = [
-        "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "LEFT", "DROPPED", "NOTE",
+        "REQUEST", "PVD", "SERVER", "MID", "TARGETS", "STATUS", "LEFT", "DROPPED", "FOR", "NOTE",
     ];
     table(headline, &rows);
 }

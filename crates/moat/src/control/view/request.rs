@@ -24,6 +24,9 @@ pub(crate) struct RequestView {
     /// Older requests whose place it took, because they name a common address (RFC 9132 §4.4.1.3).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) replaces: Vec<ReplacedView>,
+    /// Of a gateway: the mitigations inside that it is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) relayed_for: Vec<String>,
 }
 
 /// A request that a newer one took the place of.
@@ -153,6 +156,7 @@ impl RequestView {
             not_asked: selection.not_asked,
             unprotected: selection.unprotected,
             replaces: Vec::new(),
+            relayed_for: Vec::new(),
         }
     }
 

@@ -3,12 +3,23 @@
 use coap::Code;
 
 use super::{Network, text};
-use crate::support::{Outcome, body, delete, isolated, put, until};
+use crate::support::{MOAT, Outcome, body, delete, isolated, put, run, until};
 
 /// What belongs to nobody upstream.
 const FOREIGN: &str = "192.0.2.7/32";
 /// What the mobile provider assigned.
 const MOBILE: &str = "2001:db8:2::11/128";
+
+fn socket(network: &Network) -> String {
+    let path = network.site.path().join("gateway.sock");
+    path.display().to_string()
+}
+
+/// What a command shows that is given the gateway's socket.
+fn shown(network: &Network, command: &[&str]) -> Outcome<String> {
+    let socket = socket(network);
+    run(MOAT, &[command, &["--control", &socket]].concat())
+}
 
 /// Covers: G-001, G-018, M-012, M-017, M-021
 #[test]
@@ -35,6 +46,22 @@ fn each_request_reaches_the_provider_that_can_help_and_its_status_comes_back() -
             let word = inside["status"].as_str().unwrap_or_default();
             Ok(is_upstream && word.contains("successfully"))
         })?;
+        let status = network.site.ask_at("gateway.sock", "status")?;
+        assert_eq!(
+            status["requests"][0]["relayed_for"][0],
+            "neighbour inside mid 1"
+        );
+        assert!(shown(&network, &["status"])?.contains("neighbour inside mid 1"));
+        let sessions = shown(&network, &["sessions"])?;
+        let lines: Vec<&str> = sessions.lines().collect();
+        assert_eq!(lines[0], "upstream");
+        assert!(lines.contains(&"inside"), "{sessions}");
+        let explained = shown(&network, &["explain", MOBILE])?;
+        assert!(explained.contains("mobile.example"), "{explained}");
+        let own = run(MOAT, &["mitigate", MOBILE, "--control", &socket(&network)]);
+        let refusal = own.err().ok_or("a gateway asks for itself")?;
+        assert!(refusal.to_string().contains("control socket of a gateway"));
+
         let deleted = peer.ask(&delete("inside", 1))?;
         assert_eq!(deleted.code, Code::DELETED);
         until("it is withdrawn upstream", || {
