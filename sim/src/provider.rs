@@ -329,6 +329,8 @@ fn server(
             prefixes: prefixes.clone(),
             max_mitigations: MITIGATIONS,
             redirect: None,
+            cdids: Vec::new(),
+            is_gateway: false,
         })
         .collect();
     let snapshot = Snapshot {

@@ -19,6 +19,7 @@ use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use coap::{Code, HopLimitError, Options, Response};
+use dots::identifiers::Cdid;
 
 use crate::content;
 
@@ -27,6 +28,15 @@ pub const DEFAULT_HOP_LIMIT: NonZeroU8 = match NonZeroU8::new(16) {
     Some(hops) => hops,
     None => NonZeroU8::MIN,
 };
+
+/// How a request is relayed; nothing of that where it is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Relayed {
+    /// What is left of its Hop-Limit (RFC 8768 §3).
+    pub hop_limit: Option<NonZeroU8>,
+    /// The domain of the client, as the first gateway of the servers' domain says (RFC 9132 §4.4.1.2).
+    pub cdid: Option<Cdid>,
+}
 
 /// How a relay calls itself in a 5.08: its name, an alias or an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use agent::client;
+use agent::relay::Relayed;
 use agent::server::{self, MitigationRecord, Standing};
 use common::{AT, association, mitigation, request, snapshot};
 use dots::lifetime::Lifetime;
@@ -112,7 +113,7 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 9,
+                supported: 10,
                 ..
             }
         ),
@@ -178,7 +179,7 @@ fn a_file_of_the_first_format_is_brought_up_to_date() -> Outcome {
     drop(old);
     // No gateway had anything relayed.
     let mitigations = [active, parked, earlier].map(|record| MitigationRecord {
-        hop_limit: None,
+        relayed: Relayed::default(),
         ..record
     });
     for _ in 0..2 {

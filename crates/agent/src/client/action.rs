@@ -8,7 +8,8 @@ use dots::target::Target;
 use dtls::Transport;
 use pvd::InterfaceName;
 
-use super::{PathId, Relayed, RequestId, State};
+use super::{PathId, RequestId, State};
+use crate::relay::Relayed;
 use crate::server_selection::{AssociationId, Attack, Selection};
 
 /// What the client wants done, in this order.

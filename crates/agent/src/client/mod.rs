@@ -54,7 +54,7 @@ pub use self::action::{
 use self::association::Association;
 use self::associations::Associations;
 use self::part::{Part, Wish};
-pub use self::relaying::{Relayed, RelayedRequest};
+pub use self::relaying::RelayedRequest;
 pub use self::report::{
     ConnectionReport, PartReport, RedirectReport, RequestReport, SessionReport, SessionState,
 };

@@ -33,8 +33,9 @@ use self::held::Held;
 pub(super) use self::held::Stored;
 pub(super) use self::leaving::Leaving;
 pub(super) use self::timing::until;
+use super::RequestId;
 use super::state::{End, Pause, State};
-use super::{Relayed, RequestId};
+use crate::relay::Relayed;
 use crate::time::Now;
 
 /// How often a server that does not notify is asked how a mitigation stands.

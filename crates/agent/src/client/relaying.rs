@@ -3,30 +3,20 @@
 //! The gateway says which request it means: nothing is looked up by its target, and the same target
 //! may be asked for again, under a higher number, in place of what was asked before.
 
-use std::num::NonZeroU8;
 use std::time::Duration;
 
-use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::target::Target;
 
 use super::part;
 use super::wanted::Wanted;
 use super::{Client, Connector, Refusal, RequestId};
+use crate::relay::Relayed;
 use crate::server_selection::Attack;
 use crate::time::Now;
 
 /// A wish that ends so much later than the one before is worth a message.
 const WORTH_ASKING: Duration = Duration::from_secs(2);
-
-/// How a request is relayed; nothing of that for the client's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Relayed {
-    /// What is left of its Hop-Limit (RFC 8768 §3).
-    pub hop_limit: Option<NonZeroU8>,
-    /// The domain of the client behind the gateway (RFC 9132 §4.4.1.2).
-    pub cdid: Option<Cdid>,
-}
 
 /// A relayed request that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]

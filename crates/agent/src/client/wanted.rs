@@ -5,7 +5,8 @@ use std::time::Instant;
 use dots::target::{Target, TargetPrefix};
 
 use super::part::Wish;
-use super::{Relayed, RequestId, WantedRecord};
+use super::{RequestId, WantedRecord};
+use crate::relay::Relayed;
 use crate::server_selection::{Attack, Selection};
 use crate::time::Now;
 

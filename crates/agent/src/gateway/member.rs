@@ -48,9 +48,10 @@ impl Wanted {
             Standing::Parked => false,
             Standing::Deactivated => return None,
         };
-        let cdid = terms
-            .says_domain
-            .then(|| Cdid::from_spki_sha256(&record.credential));
+        // The first gateway of the servers' domain says it, and none after it another one.
+        let own = || Cdid::from_spki_sha256(&record.credential);
+        let cdid = record.relayed.cdid.clone();
+        let cdid = cdid.or_else(|| terms.says_domain.then(own));
         let target = terms.translation.outside(&target);
         (!target.prefixes.is_empty()).then_some(Self {
             kind: Kind {
@@ -58,7 +59,10 @@ impl Wanted {
                 cdid,
             },
             target,
-            hop_limit: record.hop_limit.unwrap_or(terms.relay.initial_hop_limit),
+            hop_limit: record
+                .relayed
+                .hop_limit
+                .unwrap_or(terms.relay.initial_hop_limit),
             until: record.expires_unix.map(|at| now.instant_of(at)),
         })
     }

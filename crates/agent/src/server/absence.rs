@@ -16,19 +16,21 @@ use crate::time::Now;
 /// SHA-256 of what a client proved to hold.
 type Credential = [u8; 32];
 
+/// Whose preconfigured requests the client has: this customer's; of a gateway, those of anybody.
+type Owner = Option<String>;
+
 /// The clients that are away, each with the instant at which it counts as lost.
 #[derive(Debug, Default)]
 pub(super) struct Absences {
     until: BTreeMap<Credential, Instant>,
-    /// With the customer.
-    by_instant: BTreeMap<(Instant, Credential), String>,
+    by_instant: BTreeMap<(Instant, Credential), Owner>,
 }
 
 impl Absences {
-    fn begin(&mut self, credential: Credential, customer: String, until: Instant) {
+    fn begin(&mut self, credential: Credential, owner: Owner, until: Instant) {
         self.end(&credential);
         self.until.insert(credential, until);
-        self.by_instant.insert((until, credential), customer);
+        self.by_instant.insert((until, credential), owner);
     }
 
     /// The client is back.
@@ -43,53 +45,67 @@ impl Absences {
         self.by_instant.keys().next().map(|(at, _)| *at)
     }
 
-    fn pop_due(&mut self, now: Instant) -> Option<(Credential, String)> {
+    fn pop_due(&mut self, now: Instant) -> Option<(Credential, Owner)> {
         let first = self.by_instant.first_entry()?;
         if first.key().0 > now {
             return None;
         }
-        let ((_, credential), customer) = first.remove_entry();
+        let ((_, credential), owner) = first.remove_entry();
         self.until.remove(&credential);
-        Some((credential, customer))
+        Some((credential, owner))
     }
 }
 
 impl Server {
+    /// A customer, unless it is a gateway.
+    fn owner(&self, customer: &str) -> Owner {
+        let is_gateway = self.customers.is_gateway(customer);
+        (!is_gateway).then(|| customer.to_owned())
+    }
+
     /// A client has no session, and did not say that it goes: unless it comes back in time, what it
     /// preconfigured starts.
     pub(super) fn await_return(&mut self, now: Now, customer: &str, credential: Credential) {
         let has_session = self.attacks.has_session(&credential);
-        if !has_session && !self.parked(customer, &credential).is_empty() {
+        let owner = self.owner(customer);
+        if !has_session && !self.parked(owner.as_deref(), &credential).is_empty() {
             let until = now.monotonic + self.policy.lost_after;
-            let customer = customer.to_owned();
-            self.absences.begin(credential, customer, until);
+            self.absences.begin(credential, owner, until);
         }
     }
 
     /// The client of a preconfigured request that was restored has no session yet.
     pub(super) fn await_owner(&mut self, now: Now, record: &MitigationRecord) {
         let until = now.monotonic + self.policy.lost_after;
-        let customer = record.key.customer.clone();
-        self.absences.begin(record.credential, customer, until);
+        let is_of_gateway = record.relayed.cdid.is_some();
+        let owner = (!is_of_gateway).then(|| record.key.customer.clone());
+        self.absences.begin(record.credential, owner, until);
     }
 
     /// Starts what clients preconfigured that have not come back.
     pub(super) fn give_up_absent(&mut self, now: Now) {
-        while let Some((credential, customer)) = self.absences.pop_due(now.monotonic) {
-            self.start_parked(now, &customer, &credential);
+        while let Some((credential, owner)) = self.absences.pop_due(now.monotonic) {
+            self.start(now, owner.as_deref(), &credential);
         }
     }
 
     /// A client is lost: what it preconfigured starts.
     pub(super) fn start_parked(&mut self, now: Now, customer: &str, credential: &Credential) {
-        for key in self.parked(customer, credential) {
+        let owner = self.owner(customer);
+        self.start(now, owner.as_deref(), credential);
+    }
+
+    fn start(&mut self, now: Now, owner: Option<&str>, credential: &Credential) {
+        for key in self.parked(owner, credential) {
             self.trigger(now, &key);
         }
     }
 
-    fn parked(&self, customer: &str, credential: &Credential) -> Vec<MitigationKey> {
-        self.mitigations
-            .of_customer(customer)
+    fn parked(&self, owner: Option<&str>, credential: &Credential) -> Vec<MitigationKey> {
+        let of_customer = owner.map(|customer| self.mitigations.of_customer(customer));
+        let of_anybody = owner.is_none().then(|| self.mitigations.iter());
+        let all = of_customer.into_iter().flatten();
+        all.chain(of_anybody.into_iter().flatten())
             .filter(|mitigation| mitigation.record.standing == Standing::Parked)
             .filter(|mitigation| mitigation.record.credential == *credential)
             .map(|mitigation| mitigation.record.key.clone())

@@ -1,10 +1,8 @@
 //! How an acceptable mitigation request comes into force, and stands to those that are there
 //! (RFC 9132 §4.4.1.3).
 
-use std::num::NonZeroU8;
-
 use coap::{Code, OptionNumber, Request, Response};
-use dots::identifiers::Mid;
+use dots::identifiers::{Cdid, Mid};
 use dots::lifetime::Lifetime;
 use dots::mitigation::{ConflictCause, ConflictInformation, Granted, MitigationRequest, Status};
 use dots::target::{Target, TargetPrefix};
@@ -20,6 +18,7 @@ use super::scope::Scope;
 use super::waiting::Pending;
 use super::{Action, Server};
 use crate::content;
+use crate::relay::Relayed;
 use crate::time::Now;
 
 /// After how many seconds to say again how a mitigation goes that is not in force.
@@ -30,12 +29,15 @@ impl Server {
     pub(super) fn on_put(
         &mut self,
         now: Now,
-        request: &Request,
+        (request, cdid): (&Request, Option<Cdid>),
         identity: &Identity,
         mid: Mid,
     ) -> Result<Answer, Response> {
         content::check_format(request)?;
-        self.check_redirect(&identity.customer)?;
+        // A gateway is not sent away: it asks for others, too.
+        if cdid.is_none() {
+            self.check_redirect(&identity.customer)?;
+        }
         let key = identity.key(mid);
         let is_update = request.options.get_first(OptionNumber::IF_MATCH).is_some();
         // What its client has withdrawn is gone for an update that comes late.
@@ -61,8 +63,8 @@ impl Server {
         }
         let told = asked.attack_status.filter(|_| is_update);
         self.spend_on_parts(now, &identity.customer, parts_of(&asked.target))?;
-        let hop_limit = self.relayed_hop_limit(request)?;
-        let answer = self.decide(now, identity, mid, (asked, hop_limit))?;
+        let relayed = self.relayed(request, cdid)?;
+        let answer = self.decide(now, identity, mid, (asked, relayed))?;
         if let Some(attack_status) = told {
             self.act(Action::Decided(Outcome::Efficacy { key, attack_status }));
         }
@@ -75,7 +77,7 @@ impl Server {
         now: Now,
         identity: &Identity,
         mid: Mid,
-        (asked, hop_limit): (MitigationRequest, Option<NonZeroU8>),
+        (asked, relayed): (MitigationRequest, Relayed),
     ) -> Result<Answer, Response> {
         if self.mitigations.is_cuid_of_another(identity) {
             return Err(conflict(ConflictInformation {
@@ -112,11 +114,11 @@ impl Server {
                 identity: identity.clone(),
                 mid,
                 asked,
-                hop_limit,
+                relayed,
                 scope,
             })));
         }
-        let created = self.create(now, key.clone(), identity, (asked, hop_limit), scope)?;
+        let created = self.create(now, key.clone(), identity, (asked, relayed), scope)?;
         Ok(match self.policy.relaying {
             Some(_) => Answer::Hold(key),
             None => Answer::Respond(created),
@@ -200,7 +202,7 @@ impl Server {
         now: Now,
         key: MitigationKey,
         identity: &Identity,
-        (asked, hop_limit): (MitigationRequest, Option<NonZeroU8>),
+        (asked, relayed): (MitigationRequest, Relayed),
         scope: Scope,
     ) -> Result<Response, Response> {
         let nets = scope.nets();
@@ -255,7 +257,7 @@ impl Server {
             expires_unix: expiry.unix,
             request: asked,
             scope,
-            hop_limit,
+            relayed,
         };
         self.admit(now, record, terminating);
         // What a gateway relays takes no place before it is accepted upstream.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dots::identifiers::Cdid;
 use dots::target::TargetPrefix;
 use dtls::{Credential, Peer, PskIdentity};
 use ipnet::IpNet;
@@ -21,6 +22,12 @@ pub struct Customer {
     pub max_mitigations: usize,
     /// The server that it is sent to instead of this one.
     pub redirect: Option<Redirect>,
+    /// What gateways call its clients' domain, each by the certificate that it was shown (RFC 9132
+    /// §4.4.1.2): all mean this customer. The one that follows from its pre-shared key goes without
+    /// saying.
+    pub cdids: Vec<Cdid>,
+    /// Whether it is a gateway of this domain, which says with a cdid for which customer it asks.
+    pub is_gateway: bool,
 }
 
 impl Customer {
@@ -42,6 +49,8 @@ pub struct Customers {
     by_name: BTreeMap<String, Customer>,
     /// That name, by the identity of the pre-shared key.
     by_psk: BTreeMap<PskIdentity, String>,
+    /// That name, by what gateways call its domain.
+    by_cdid: BTreeMap<Cdid, String>,
 }
 
 impl FromIterator<Customer> for Customers {
@@ -50,7 +59,12 @@ impl FromIterator<Customer> for Customers {
         for customer in customers {
             let name = customer.name.to_ascii_lowercase();
             if let Some(identity) = &customer.psk_identity {
+                let cdid = Cdid::from_spki_sha256(&identity.fingerprint());
+                all.by_cdid.insert(cdid, name.clone());
                 all.by_psk.insert(identity.clone(), name.clone());
+            }
+            for cdid in &customer.cdids {
+                all.by_cdid.insert(cdid.clone(), name.clone());
             }
             all.by_name.insert(name, customer);
         }
@@ -62,6 +76,15 @@ impl Customers {
     /// The customer of this name.
     pub fn get(&self, name: &str) -> Option<&Customer> {
         self.by_name.get(name)
+    }
+
+    /// The customer that gateways call this.
+    pub(super) fn of_domain(&self, cdid: &Cdid) -> Option<&Customer> {
+        self.get(self.by_cdid.get(cdid)?)
+    }
+
+    pub(super) fn is_gateway(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|it| it.is_gateway)
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Customer> {
@@ -105,6 +128,8 @@ mod tests {
                 prefixes: Vec::new(),
                 max_mitigations: 1,
                 redirect: None,
+                cdids: Vec::new(),
+                is_gateway: false,
             })
             .into_iter()
             .collect();

@@ -9,7 +9,7 @@ use super::mitigation::{Mitigation, Progress};
 use super::outcome::Outcome;
 use super::rates::Meter;
 use super::record::{MitigationKey, MitigationRecord, Standing};
-use super::upstream::Relayed;
+use super::upstream::Known;
 use super::{Action, Change, Server, termination};
 use crate::time::Now;
 
@@ -65,7 +65,7 @@ impl Server {
             Standing::Deactivated => None,
         };
         let mut mitigation = Mitigation::new(now, record, self.policy.terminating);
-        mitigation.relayed = self.policy.relaying.as_ref().map(|_| Relayed::restored());
+        mitigation.upstream = self.policy.relaying.as_ref().map(|_| Known::restored());
         // A wall clock that was set back makes nothing last longer than was granted.
         mitigation.expires = mitigation.expires.into_iter().chain(longest).min();
         if mitigation.record.standing == Standing::Parked {
@@ -85,7 +85,7 @@ impl Server {
         let names = record.scope.names.keys();
         self.resolutions.use_names(&record.key, names, |_| None);
         let mut mitigation = Mitigation::new(now, record, terminating);
-        mitigation.relayed = self.not_answered_yet();
+        mitigation.upstream = self.not_answered_yet();
         self.mitigations.insert(mitigation);
     }
 

@@ -16,7 +16,7 @@ use super::announcement::Announcement;
 use super::conflict::DEACTIVATED_GRACE;
 use super::rates::Meter;
 use super::record::{Identity, MitigationRecord, Standing};
-use super::upstream::Relayed;
+use super::upstream::Known;
 use crate::time::Now;
 
 /// What the mitigator made of a mitigation in force.
@@ -49,7 +49,7 @@ pub(super) struct Mitigation {
     /// With the request of another client.
     pub(super) conflict: Option<ConflictInformation>,
     /// How it stands upstream, at a gateway.
-    pub(super) relayed: Option<Relayed>,
+    pub(super) upstream: Option<Known>,
 }
 
 impl Mitigation {
@@ -65,7 +65,7 @@ impl Mitigation {
             terminating,
             announcement: None,
             conflict: None,
-            relayed: None,
+            upstream: None,
             record,
         }
     }
@@ -127,8 +127,8 @@ impl Mitigation {
                 Some(at) => RemainingLifetime::Seconds(now.seconds_until(at)),
                 None => RemainingLifetime::Indefinite,
             },
-            counters: match &self.relayed {
-                Some(relayed) => relayed.dropped(),
+            counters: match &self.upstream {
+                Some(known) => known.dropped(),
                 None => self.meter.counters(now.monotonic),
             },
             conflict: self.conflict(now),

@@ -6,12 +6,11 @@
 //!                                ^--- attack stopped ---/  \--DELETE--> Terminating
 //! ```
 
-use std::num::NonZeroU8;
-
 use dots::identifiers::{Cuid, Mid};
 use dots::mitigation::MitigationRequest;
 
 use super::scope::Scope;
+use crate::relay::Relayed;
 
 /// What identifies a mitigation at a server: the client identity and its number (RFC 9132 §4.4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +78,8 @@ pub struct MitigationRecord {
     pub standing: Standing,
     /// When it ends without a refresh, in seconds since 1970; `None`: never.
     pub expires_unix: Option<u64>,
-    /// The Hop-Limit with which a gateway relays it (RFC 8768 §3); `None`: no gateway does.
-    pub hop_limit: Option<NonZeroU8>,
+    /// How a gateway relays it, and for whom the gateway asked that it came from.
+    pub relayed: Relayed,
 }
 
 impl MitigationRecord {

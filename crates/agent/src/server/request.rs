@@ -4,7 +4,7 @@
 //! body says, whether the client owns it, how it stands to what is already there.
 
 use coap::{Code, Exchange, OptionNumber, Request, Response, Token};
-use dots::identifiers::Mid;
+use dots::identifiers::{Cdid, Mid};
 use dots::mitigation::{ConflictInformation, Refusal};
 use dots::path::{PathError, Resource};
 use dots::query::Content;
@@ -103,15 +103,16 @@ impl Server {
         let client = self.authorised(session)?;
         self.spend(now, &client.0, 1)?;
         match resource_of(request) {
-            Ok(Resource::Mitigate { cuid, mid, .. }) => {
-                // A cdid from a peer that is no trusted gateway is not looked at (RFC 9132 §4.4.1.2).
+            Ok(Resource::Mitigate { cdid, cuid, mid }) => {
+                let (peer, credential) = client;
+                let (customer, cdid) = self.domain_of(now, peer, cdid)?;
                 let cuid = cuid.ok_or_else(|| bad_request("the Uri-Path lacks cuid"))?;
                 let identity = Identity {
-                    customer: client.0,
-                    credential: client.1,
+                    customer,
+                    credential,
                     cuid,
                 };
-                self.on_mitigate(now, (session, token), request, &identity, mid)
+                self.on_mitigate(now, (session, token), (request, cdid), &identity, mid)
             }
             Ok(Resource::Config { .. }) => Err(content::diagnostic(
                 Code::NOT_FOUND,
@@ -133,7 +134,7 @@ impl Server {
         &mut self,
         now: Now,
         (session, token): (SessionId, Token),
-        request: &Request,
+        (request, cdid): (&Request, Option<Cdid>),
         identity: &Identity,
         mid: Option<Mid>,
     ) -> Result<Answer, Response> {
@@ -141,7 +142,7 @@ impl Server {
             (Code::GET, mid) => self
                 .on_get(now, (session, token), request, identity, mid)
                 .map(Answer::Respond),
-            (Code::PUT, Some(mid)) => self.on_put(now, request, identity, mid),
+            (Code::PUT, Some(mid)) => self.on_put(now, (request, cdid), identity, mid),
             (Code::DELETE, Some(mid)) => Ok(Answer::Respond(self.on_delete(now, identity, mid))),
             (Code::PUT | Code::DELETE, None) => Err(bad_request("the Uri-Path lacks mid")),
             _ => Err(content::diagnostic(
@@ -162,6 +163,34 @@ impl Server {
                     "these credentials belong to no customer of this server",
                 )
             })
+    }
+
+    /// For whom a peer asks, and what it calls that customer's domain. A cdid counts only if it comes
+    /// from a gateway that is trusted to say it (RFC 9132 §4.4.1.2).
+    fn domain_of(
+        &mut self,
+        now: Now,
+        peer: String,
+        cdid: Option<Cdid>,
+    ) -> Result<(String, Option<Cdid>), Response> {
+        let Some(gateway) = self.customers.get(&peer).filter(|it| it.is_gateway) else {
+            return Ok((peer, None));
+        };
+        let unauthorised = |text: &str| Err(content::diagnostic(Code::UNAUTHORIZED, text));
+        let Some(cdid) = cdid else {
+            return match gateway.prefixes.is_empty() {
+                true => unauthorised("a gateway says with cdid for which customer it asks"),
+                false => Ok((peer, None)),
+            };
+        };
+        let Some(customer) = self.customers.of_domain(&cdid) else {
+            return unauthorised(&format!(
+                "cdid {cdid} belongs to no customer of this server"
+            ));
+        };
+        let customer = customer.name.to_ascii_lowercase();
+        self.spend(now, &customer, 1)?;
+        Ok((customer, Some(cdid)))
     }
 
     /// What a request takes beyond others that names so many parts, or asks for them.

@@ -10,10 +10,11 @@
 //! A request is recorded before it is relayed, and relayed before it is promised.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::{NonZeroU8, NonZeroU32};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use coap::{Code, Exchange, OptionNumber, Request, Response};
+use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::{
     ConflictCause, ConflictInformation, DroppedCounters, Granted, MitigationRequest, Status,
@@ -26,7 +27,7 @@ use super::record::{MitigationKey, MitigationRecord};
 use super::request::{Answer, conflict};
 use super::{Action, Server, SessionId};
 use crate::content;
-use crate::relay::Relay;
+use crate::relay::{Relay, Relayed};
 use crate::time::Now;
 
 /// After how many seconds to ask again for what nobody upstream has answered.
@@ -84,7 +85,7 @@ pub struct UpstreamStatus {
 
 /// What is known here of a mitigation that is relayed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Relayed {
+pub(super) struct Known {
     /// What those say that have accepted it, once one has.
     accepted: Option<UpstreamStatus>,
     /// The longest that this lifetime was since somebody accepted.
@@ -93,7 +94,7 @@ pub(super) struct Relayed {
     is_promised: bool,
 }
 
-impl Relayed {
+impl Known {
     /// What a restart finds.
     pub(super) fn restored() -> Self {
         Self {
@@ -160,28 +161,30 @@ impl Server {
     }
 
     /// What is known of a mitigation that begins, if it is relayed.
-    pub(super) fn not_answered_yet(&self) -> Option<Relayed> {
-        self.policy.relaying.as_ref().map(|_| Relayed::default())
+    pub(super) fn not_answered_yet(&self) -> Option<Known> {
+        self.policy.relaying.as_ref().map(|_| Known::default())
     }
 
     /// Whether nobody upstream has accepted the mitigation yet.
     pub(super) fn awaits_upstream(&self, key: &MitigationKey) -> bool {
-        let relayed = self.mitigations.get(key);
-        let relayed = relayed.and_then(|mitigation| mitigation.relayed.as_ref());
-        relayed.is_some_and(|relayed| relayed.accepted.is_none())
+        let known = self.mitigations.get(key);
+        let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
+        known.is_some_and(|known| known.accepted.is_none())
     }
 
-    /// The Hop-Limit that a gateway relays a request with.
-    pub(super) fn relayed_hop_limit(
+    /// How a request goes on that came with this cdid, if it goes on.
+    pub(super) fn relayed(
         &self,
         request: &Request,
-    ) -> Result<Option<NonZeroU8>, Response> {
-        let Some(relaying) = &self.policy.relaying else {
-            return Ok(None);
+        cdid: Option<Cdid>,
+    ) -> Result<Relayed, Response> {
+        let relay = self.policy.relaying.as_ref().map(|it| &it.relay);
+        let forward = |relay: &Relay| {
+            let hop_limit = relay.forward(&request.options);
+            hop_limit.map_err(|reason| relay.refuse(&reason))
         };
-        let relay = &relaying.relay;
-        let hop_limit = relay.forward(&request.options);
-        hop_limit.map(Some).map_err(|reason| relay.refuse(&reason))
+        let hop_limit = relay.map(forward).transpose()?;
+        Ok(Relayed { hop_limit, cdid })
     }
 
     /// The same request again, before anybody upstream has accepted it.
@@ -260,15 +263,15 @@ impl Server {
         let Some(mitigation) = self.mitigations.get_mut(key) else {
             return;
         };
-        let Some(relayed) = &mut mitigation.relayed else {
+        let Some(known) = &mut mitigation.upstream else {
             return;
         };
-        let is_first = relayed.accepted.is_none();
-        relayed.granted = match is_first {
+        let is_first = known.accepted.is_none();
+        known.granted = match is_first {
             true => said.lifetime,
-            false => relayed.granted.zip(said.lifetime).map(|(a, b)| a.max(b)),
+            false => known.granted.zip(said.lifetime).map(|(a, b)| a.max(b)),
         };
-        let is_news = relayed.accepted.replace(said) != Some(said);
+        let is_news = known.accepted.replace(said) != Some(said);
         if let Some(progress) = progress(said.status) {
             mitigation.progress = progress;
         }
@@ -316,10 +319,10 @@ impl Server {
     /// 2.01 the first time that a client hears of what is accepted upstream, else 2.04.
     pub(super) fn code_of_promise(&mut self, key: &MitigationKey) -> Code {
         let mitigation = self.mitigations.get_mut(key);
-        let relayed = mitigation.and_then(|mitigation| mitigation.relayed.as_mut());
-        match relayed {
-            Some(relayed) if !relayed.is_promised => {
-                relayed.is_promised = true;
+        let known = mitigation.and_then(|mitigation| mitigation.upstream.as_mut());
+        match known {
+            Some(known) if !known.is_promised => {
+                known.is_promised = true;
                 Code::CREATED
             }
             _ => Code::CHANGED,
@@ -329,9 +332,9 @@ impl Server {
     /// What policy grants, and no more than the servers upstream have.
     pub(super) fn grant_relayed(&self, key: &MitigationKey, asked: Lifetime) -> Lifetime {
         let own = self.grant(asked);
-        let relayed = self.mitigations.get(key);
-        let relayed = relayed.and_then(|mitigation| mitigation.relayed.as_ref());
-        let granted = relayed.and_then(|relayed| relayed.granted);
+        let known = self.mitigations.get(key);
+        let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
+        let granted = known.and_then(|known| known.granted);
         match (own, granted.and_then(NonZeroU32::new)) {
             (Lifetime::Seconds(own), Some(granted)) => Lifetime::Seconds(own.min(granted)),
             (Lifetime::Indefinite, Some(granted)) => Lifetime::Seconds(granted),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::num::NonZeroU8;
 use std::time::Instant;
 
 use coap::{Code, Exchange, OptionNumber, Response};
@@ -16,6 +15,7 @@ use super::resolution::ResolutionError;
 use super::scope::Scope;
 use super::{Action, Server, SessionId};
 use crate::content;
+use crate::relay::Relayed;
 use crate::time::Now;
 
 /// After how many seconds to ask again for what could not be resolved.
@@ -27,8 +27,7 @@ pub(super) struct Pending {
     pub(super) identity: Identity,
     pub(super) mid: Mid,
     pub(super) asked: MitigationRequest,
-    /// With which it is relayed.
-    pub(super) hop_limit: Option<NonZeroU8>,
+    pub(super) relayed: Relayed,
     pub(super) scope: Scope,
 }
 
@@ -37,7 +36,7 @@ struct Entry {
     session: SessionId,
     exchange: Exchange,
     asked: MitigationRequest,
-    hop_limit: Option<NonZeroU8>,
+    relayed: Relayed,
     scope: Scope,
     deadline: Instant,
 }
@@ -149,7 +148,7 @@ impl Server {
             session,
             exchange,
             asked: pending.asked,
-            hop_limit: pending.hop_limit,
+            relayed: pending.relayed,
             scope: pending.scope,
             deadline: now.monotonic + self.policy.resolution_limit,
         };
@@ -180,7 +179,7 @@ impl Server {
             if let Some(entry) = self.resolutions.waiting.0.remove(&id) {
                 let (identity, mid) = &id;
                 let (session, exchange) = (entry.session, entry.exchange);
-                match self.decide(now, identity, *mid, (entry.asked, entry.hop_limit)) {
+                match self.decide(now, identity, *mid, (entry.asked, entry.relayed)) {
                     Ok(Answer::Respond(response)) => self.respond(session, exchange, Ok(response)),
                     Ok(Answer::Ignore) => self.act(Action::Ignore(session, exchange)),
                     // The client's aliases have changed meanwhile.

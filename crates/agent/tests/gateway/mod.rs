@@ -1,6 +1,7 @@
 //! Gateways between inside clients and servers of providers, whole but for encryption.
 
 mod aggregation;
+mod domains;
 mod fan_out;
 mod loops;
 mod net;

@@ -239,13 +239,9 @@ impl Net {
         let session = SessionId(INSIDE + client.number);
         let now = self.now();
         if !self.endpoints.contains_key(&session) {
-            let peer = world::peer(client.customer, 0);
-            let mut peer = peer;
-            if let dtls::Credential::Certificate { spki_sha256, .. } = &mut peer.credential {
-                spki_sha256[..8].copy_from_slice(&client.number.to_be_bytes());
-            }
             let node = self.node(at);
-            node.server.handle(now, Input::Established(session, peer));
+            let input = Input::Established(session, client.peer());
+            node.server.handle(now, input);
         }
         self.messages = self.messages.wrapping_add(1);
         let message = Message {
@@ -320,6 +316,17 @@ impl Net {
 pub(super) struct Inside {
     pub(super) customer: &'static str,
     pub(super) number: u64,
+}
+
+impl Inside {
+    /// What it proves itself with.
+    pub(super) fn peer(self) -> dtls::Peer {
+        let mut peer = world::peer(self.customer, 0);
+        if let dtls::Credential::Certificate { spki_sha256, .. } = &mut peer.credential {
+            spki_sha256[..8].copy_from_slice(&self.number.to_be_bytes());
+        }
+        peer
+    }
 }
 
 pub(super) const HOME: Inside = Inside {

@@ -60,6 +60,8 @@ impl Plan {
             prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
             max_mitigations: 20_000,
             redirect: None,
+            cdids: Vec::new(),
+            is_gateway: false,
         };
         Self {
             customers: customers.iter().map(customer).collect(),

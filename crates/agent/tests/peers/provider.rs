@@ -36,6 +36,8 @@ impl Provider {
             prefixes: vec!["198.51.100.0/24".parse().unwrap()],
             max_mitigations: 8,
             redirect: None,
+            cdids: Vec::new(),
+            is_gateway: false,
         };
         let customers: Customers = [customer].into_iter().collect();
         let now = Now {

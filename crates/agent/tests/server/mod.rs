@@ -5,6 +5,7 @@ mod ask;
 mod conflicts;
 mod content;
 mod delete;
+mod domains;
 mod efficacy;
 mod limits;
 mod lookups;

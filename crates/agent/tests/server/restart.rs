@@ -149,6 +149,8 @@ fn what_its_customer_does_not_own_any_more_ends() {
         prefixes: vec![prefix.parse().unwrap()],
         max_mitigations: 4,
         redirect: None,
+        cdids: Vec::new(),
+        is_gateway: false,
     };
     for (customers, prefix, is_kept) in [
         (vec![home("203.0.113.0/28")], None, true),

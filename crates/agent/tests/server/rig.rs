@@ -58,6 +58,8 @@ pub(crate) fn customers() -> Customers {
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
         max_mitigations: 4,
         redirect: None,
+        cdids: Vec::new(),
+        is_gateway: false,
     };
     [
         customer("home", &["203.0.113.0/24", "2001:db8:f::/48"]),

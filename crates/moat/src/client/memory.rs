@@ -196,7 +196,8 @@ impl<S: ClientStore> Memory<S> {
 
 #[cfg(test)]
 mod tests {
-    use agent::client::{AssociationRecord, Relayed, Snapshot, WantedRecord};
+    use agent::client::{AssociationRecord, Snapshot, WantedRecord};
+    use agent::relay::Relayed;
     use agent::server_selection::Attack;
     use store::StoreError;
 

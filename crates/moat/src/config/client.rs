@@ -34,6 +34,9 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "provider_independent",
 ];
 
+/// For how many seconds protection is asked where nobody says.
+const DEFAULT_LIFETIME: u32 = 3600;
+
 /// What `moat client` is started with.
 #[derive(Debug)]
 pub(crate) struct ClientConfig {
@@ -127,7 +130,7 @@ pub(super) fn read(
     let files = state_and_control(&mut table, defaults, folder, diagnostics);
     let lifetime = match table.take("lifetime") {
         Some(value) => value.number(1..=u32::MAX, " seconds", diagnostics),
-        None => Some(3600),
+        None => Some(DEFAULT_LIFETIME),
     };
     let requests = match table.take("requests") {
         Some(value) => value.number(1..=100_000, "", diagnostics),
@@ -172,7 +175,7 @@ pub(super) fn read_networks(
     let config = ClientConfig {
         state: PathBuf::new(),
         control: PathBuf::new(),
-        lifetime: Duration::ZERO,
+        lifetime: Duration::from_secs(DEFAULT_LIFETIME.into()),
         requests: 0,
         heartbeat: None,
         pvds,

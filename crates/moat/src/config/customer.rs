@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use agent::server::Redirect;
+use dots::identifiers::Cdid;
 use ipnet::IpNet;
 
 use super::credentials::{self, PreSharedKey, WrittenKey};
@@ -11,6 +12,7 @@ use super::limits::{Limits, to_usize};
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
 use super::redirect;
+use super::trusted_gateway;
 use super::value;
 use super::{note_double_names, note_doubles, prefixes, values};
 
@@ -22,6 +24,8 @@ pub(crate) struct Customer {
     pub(crate) name: String,
     /// What it may prove itself with instead of a certificate.
     pub(crate) pre_shared_key: Option<PreSharedKey>,
+    /// What gateways call its clients' domain.
+    pub(crate) cdids: Vec<Cdid>,
     /// Where it is sent.
     pub(crate) redirect: Option<Redirect>,
     /// What it owns and may ask mitigation for, at least one.
@@ -35,16 +39,18 @@ struct Draft {
     place: Place,
     name: Option<Located<String>>,
     pre_shared_key: Option<Option<WrittenKey>>,
+    cdids: Option<Vec<Located<Cdid>>>,
     prefixes: Option<Vec<Located<IpNet>>>,
     max_mitigations: Option<usize>,
     redirect: Option<Option<Redirect>>,
 }
 
-/// Every `[[customer]]`. Those without a pre-shared key need `has_certificate` of the server.
+/// Every `[[customer]]`. Those without a pre-shared key need `has_certificate` of the server, unless gateways ask
+/// for them.
 pub(super) fn read(
     table: &mut Table<'_>,
     limits: Limits,
-    has_certificate: bool,
+    (has_certificate, gateways): (bool, &[trusted_gateway::Draft]),
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Vec<Customer>> {
@@ -72,7 +78,11 @@ pub(super) fn read(
         .filter_map(|draft| draft.name.clone())
         .collect();
     note_double_names(&names, diagnostics);
-    note_keys(&drafts, diagnostics);
+    let cdids = drafts.iter().flat_map(|draft| draft.cdids.iter().flatten());
+    note_double_names(&cdids.cloned().collect::<Vec<_>>(), diagnostics);
+    let keys = drafts.iter().map(|draft| &draft.pre_shared_key);
+    let keys = keys.chain(gateways.iter().map(|gateway| &gateway.pre_shared_key));
+    note_keys(keys.flatten().flatten(), diagnostics);
     if !has_certificate {
         drafts
             .iter()
@@ -83,6 +93,7 @@ pub(super) fn read(
         Some(Customer {
             name: draft.name?.value,
             pre_shared_key: draft.pre_shared_key?.map(|written| written.key),
+            cdids: values(draft.cdids?),
             redirect: draft.redirect?,
             prefixes: values(draft.prefixes?),
             max_mitigations: draft.max_mitigations?,
@@ -108,6 +119,7 @@ fn read_customer(
             )
         });
     let pre_shared_key = credentials::pre_shared_key(&mut table, folder, diagnostics);
+    let cdids = read_cdids(&mut table, diagnostics);
     let prefixes = prefixes(&mut table, diagnostics);
     let max_mitigations = match table.take("max_mitigations") {
         Some(value) => value
@@ -122,19 +134,36 @@ fn read_customer(
         place,
         name,
         pre_shared_key,
+        cdids,
         prefixes,
         max_mitigations,
         redirect,
     }
 }
 
-/// Notes each identity and each key file that an earlier customer has.
-fn note_keys(drafts: &[Draft], diagnostics: &mut Diagnostics<'_>) {
+fn read_cdids(
+    table: &mut Table<'_>,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Vec<Located<Cdid>>> {
+    let Some(list) = table.take("cdid") else {
+        return Some(Vec::new());
+    };
+    let wanted = "a text in quotes, like \"7eeaf349529eb55ed50113\"";
+    let list = list.filled_list("a list of texts in quotes", wanted, diagnostics);
+    let cdid = |text: &str| {
+        let cdid = text.parse::<Cdid>();
+        cdid.map_err(|why| ProblemKind::NotACdid { why })
+    };
+    let cdids = list
+        .into_iter()
+        .map(|value| value.parse(wanted, diagnostics, cdid));
+    cdids.collect()
+}
+
+/// Notes each identity and each key file that somebody before has.
+fn note_keys<'a>(keys: impl Iterator<Item = &'a WrittenKey>, diagnostics: &mut Diagnostics<'_>) {
     let (mut identities, mut files) = (Vec::new(), Vec::new());
-    for written in drafts
-        .iter()
-        .flat_map(|draft| draft.pre_shared_key.iter().flatten())
-    {
+    for written in keys {
         identities.push(Located {
             value: &written.key.identity,
             place: written.identity_place.clone(),
@@ -150,9 +179,10 @@ fn note_keys(drafts: &[Draft], diagnostics: &mut Diagnostics<'_>) {
     });
 }
 
-/// Notes a customer that could not prove itself to a server without a certificate.
+/// Notes a customer that could not prove itself to a server without a certificate, and for whom no gateway asks.
 fn note_unarmed(draft: &Draft, diagnostics: &mut Diagnostics<'_>) {
-    if let (Some(name), Some(None)) = (&draft.name, &draft.pre_shared_key) {
+    let has_cdid = draft.cdids.as_ref().is_none_or(|cdids| !cdids.is_empty());
+    if let (Some(name), Some(None), false) = (&draft.name, &draft.pre_shared_key, has_cdid) {
         let kind = ProblemKind::CustomerWithoutCredentials {
             name: name.value.clone(),
         };

@@ -23,6 +23,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod trusted_gateway;
 mod value;
 mod wording;
 
@@ -91,20 +92,8 @@ pub(crate) struct Heartbeat {
 /// # Errors
 /// Everything that would keep the server from starting, at once.
 pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
-    let text = read(file)?;
-    let (config, problems) = examine(
-        Diagnostics::new(file, &text),
-        file,
-        |table, folder, diagnostics| {
-            refuse_other(&table, Daemon::Server, file, diagnostics)?;
-            server::read(table, folder, diagnostics)
-        },
-    );
-    let (fatal, warnings) = by_severity(problems);
-    match config {
-        Some(config) if fatal.is_empty() => Ok(ServerConfig { warnings, ..config }),
-        _ => Err(ConfigError::Invalid { problems: fatal }),
-    }
+    let (config, warnings) = load(file, Daemon::Server, server::read)?;
+    Ok(ServerConfig { warnings, ..config })
 }
 
 /// Loads a client's file.
@@ -112,20 +101,8 @@ pub(crate) fn load_server(file: &Path) -> Result<ServerConfig, ConfigError> {
 /// # Errors
 /// Everything that would keep the client from starting, at once.
 pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
-    let text = read(file)?;
-    let (config, problems) = examine(
-        Diagnostics::new(file, &text),
-        file,
-        |table, folder, diagnostics| {
-            refuse_other(&table, Daemon::Client, file, diagnostics)?;
-            client::read(table, folder, diagnostics)
-        },
-    );
-    let (fatal, warnings) = by_severity(problems);
-    match config {
-        Some(config) if fatal.is_empty() => Ok(ClientConfig { warnings, ..config }),
-        _ => Err(ConfigError::Invalid { problems: fatal }),
-    }
+    let (config, warnings) = load(file, Daemon::Client, client::read)?;
+    Ok(ClientConfig { warnings, ..config })
 }
 
 /// Loads a gateway's file.
@@ -133,18 +110,25 @@ pub(crate) fn load_client(file: &Path) -> Result<ClientConfig, ConfigError> {
 /// # Errors
 /// Everything that would keep the gateway from starting, at once.
 pub(crate) fn load_gateway(file: &Path) -> Result<GatewayConfig, ConfigError> {
+    let (config, warnings) = load(file, Daemon::Gateway, gateway::read)?;
+    Ok(GatewayConfig { warnings, ..config })
+}
+
+/// What a daemon's file says, and what is questionable in it.
+fn load<T>(
+    file: &Path,
+    daemon: Daemon,
+    build: impl FnOnce(Table<'_>, &Path, &mut Diagnostics<'_>) -> Option<T>,
+) -> Result<(T, Vec<Problem>), ConfigError> {
     let text = read(file)?;
-    let (config, problems) = examine(
-        Diagnostics::new(file, &text),
-        file,
-        |table, folder, diagnostics| {
-            refuse_other(&table, Daemon::Gateway, file, diagnostics)?;
-            gateway::read(table, folder, diagnostics)
-        },
-    );
+    let diagnostics = Diagnostics::new(file, &text);
+    let (config, problems) = examine(diagnostics, file, |table, folder, diagnostics| {
+        refuse_other(&table, daemon, file, diagnostics)?;
+        build(table, folder, diagnostics)
+    });
     let (fatal, warnings) = by_severity(problems);
     match config {
-        Some(config) if fatal.is_empty() => Ok(GatewayConfig { warnings, ..config }),
+        Some(config) if fatal.is_empty() => Ok((config, warnings)),
         _ => Err(ConfigError::Invalid { problems: fatal }),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use agent::gateway::RuleError;
 use agent::relay::RelayIdentifierError;
+use dots::identifiers::IdentifierError;
 use ipnet::IpNet;
 
 use super::error::Severity;
@@ -68,6 +69,8 @@ pub(crate) enum ProblemKind {
     NotARelay { why: RelayIdentifierError },
     #[error("{why}")]
     NotANatRule { why: RuleError },
+    #[error("a cdid {why}; write what the gateway says, like 7eeaf349529eb55ed50113")]
+    NotACdid { why: IdentifierError },
 
     // Prefixes.
     #[error("{} is not a prefix: {why}; write it like {}", Quoted(.text), example_prefix(.text))]

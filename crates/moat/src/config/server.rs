@@ -18,6 +18,7 @@ use super::mitigation;
 use super::reader::{Diagnostics, Located, Table};
 use super::resolver::{self, Resolver};
 use super::transport::{self, Transports};
+use super::trusted_gateway::{self, Draft, TrustedGateway};
 use super::value;
 use super::{Heartbeat, heartbeat, note_double_addresses, state_and_control, values};
 
@@ -35,6 +36,7 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "lost_after",
     "dns",
     "customer",
+    "gateway",
     "limits",
     "mitigator",
 ];
@@ -59,6 +61,8 @@ pub(crate) struct ServerConfig {
     pub(crate) resolver: Option<Resolver>,
     /// Who may ask. No two of the same name.
     pub(crate) customers: Vec<Customer>,
+    /// Who is trusted to say for which customer it asks.
+    pub(crate) gateways: Vec<TrustedGateway>,
     /// What the network may make it hold.
     pub(crate) limits: Limits,
     /// How it drops packets; of no use to a gateway.
@@ -93,12 +97,11 @@ impl ServerConfig {
         }
     }
 
-    /// The keys of all customers that have one.
+    /// The keys of all customers and gateways that have one.
     pub(crate) fn pre_shared_keys(&self) -> BTreeMap<PskIdentity, PskKey> {
-        let keys = self
-            .customers
-            .iter()
-            .filter_map(|customer| customer.pre_shared_key.clone());
+        let customers = self.customers.iter().map(|it| &it.pre_shared_key);
+        let gateways = self.gateways.iter().map(|it| &it.pre_shared_key);
+        let keys = customers.chain(gateways).flatten().cloned();
         keys.map(|pair| (pair.identity, pair.key)).collect()
     }
 }
@@ -136,10 +139,12 @@ pub(super) fn read_inside(
     let conduct = conduct::read(table, mitigates, diagnostics);
     let resolver = resolver::read(table, folder, diagnostics);
     let limits = Limits::read(table, diagnostics);
+    let has_certificate = !matches!(certificate, Some(None));
+    let gateways = trusted_gateway::read(table, has_certificate, folder, diagnostics);
     let customers = customer::read(
         table,
         limits.unwrap_or_default(),
-        !matches!(certificate, Some(None)),
+        (has_certificate, gateways.as_deref().unwrap_or_default()),
         folder,
         diagnostics,
     );
@@ -156,6 +161,10 @@ pub(super) fn read_inside(
         conduct: conduct?,
         resolver: resolver?,
         customers: customers?,
+        gateways: gateways?
+            .into_iter()
+            .map(Draft::gateway)
+            .collect::<Option<_>>()?,
         limits: limits?,
         nftables: NftablesConfig::default(),
         relaying: None,

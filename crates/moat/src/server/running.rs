@@ -17,7 +17,7 @@ use super::message::{ToAuthority, ToShard};
 use super::shard::{Bound, DatagramShard, Shard, StreamShard};
 use super::{Behind, Error, names, system};
 use crate::clock::{self, Clock};
-use crate::config::{CertificateCredentials, ServerConfig};
+use crate::config::{CertificateCredentials, PreSharedKey, ServerConfig};
 use crate::control::Call;
 use crate::descriptors;
 use crate::resolver::{Assurance, Resolver};
@@ -220,19 +220,39 @@ fn start_shards(
     Ok(())
 }
 
+/// Those who ask for themselves, and the gateways that ask for them.
 fn customers_of(config: &ServerConfig) -> Customers {
-    config
+    let identity = |key: &Option<PreSharedKey>| key.as_ref().map(|key| key.identity.clone());
+    let mut customers: Vec<Customer> = config
         .customers
         .iter()
         .map(|customer| Customer {
             name: customer.name.clone(),
-            psk_identity: customer
-                .pre_shared_key
-                .as_ref()
-                .map(|key| key.identity.clone()),
+            psk_identity: identity(&customer.pre_shared_key),
             prefixes: customer.prefixes.clone(),
             max_mitigations: customer.max_mitigations,
             redirect: customer.redirect.clone(),
+            cdids: customer.cdids.clone(),
+            is_gateway: false,
         })
-        .collect()
+        .collect();
+    for gateway in &config.gateways {
+        match customers.iter_mut().find(|it| it.name == gateway.name) {
+            Some(customer) => {
+                customer.is_gateway = true;
+                let key = identity(&gateway.pre_shared_key);
+                customer.psk_identity = customer.psk_identity.take().or(key);
+            }
+            None => customers.push(Customer {
+                name: gateway.name.clone(),
+                psk_identity: identity(&gateway.pre_shared_key),
+                prefixes: Vec::new(),
+                max_mitigations: 0,
+                redirect: None,
+                cdids: Vec::new(),
+                is_gateway: true,
+            }),
+        }
+    }
+    customers.into_iter().collect()
 }

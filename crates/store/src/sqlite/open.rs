@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 9] = [
+const MIGRATIONS: [(i32, &str); 10] = [
     (
         1,
         "
@@ -140,6 +140,13 @@ ALTER TABLE wanted ADD COLUMN cdid TEXT;
 ALTER TABLE request ADD COLUMN granted INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE request ADD COLUMN expires INTEGER;
 ALTER TABLE request ADD COLUMN moved_to TEXT;
+",
+    ),
+    // The domain for which a gateway asked.
+    (
+        10,
+        "
+ALTER TABLE mitigation ADD COLUMN cdid TEXT;
 ",
     ),
 ];

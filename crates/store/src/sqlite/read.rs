@@ -4,7 +4,8 @@
 use std::num::NonZeroU8;
 use std::path::Path;
 
-use agent::client::{AssociationRecord, Relayed, RequestId, RequestRecord, WantedRecord};
+use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
+use agent::relay::Relayed;
 use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
 use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::Mid;
@@ -36,7 +37,10 @@ pub(super) fn mitigations(
             request: record.request("request")?,
             standing: record.standing()?,
             expires_unix: record.optional_unsigned("expires")?,
-            hop_limit: record.hop_limit()?,
+            relayed: Relayed {
+                hop_limit: record.hop_limit()?,
+                cdid: record.optional_parse("cdid")?,
+            },
         })
     })
 }

@@ -62,8 +62,8 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
             batch.run(
                 "INSERT OR REPLACE INTO mitigation
                  (customer, cuid, mid, credential, request, standing, started, expires,
-                  scope, addresses, accepted, hop_limit)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                  scope, addresses, accepted, hop_limit, cdid)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                 params![
                     record.key.customer,
                     record.key.cuid.as_str(),
@@ -76,7 +76,8 @@ pub(super) fn server(batch: &Batch<'_>, change: &server::Change) -> Result<(), S
                     scope,
                     addresses,
                     record.accepted.cast_signed(),
-                    record.hop_limit.map(NonZeroU8::get),
+                    record.relayed.hop_limit.map(NonZeroU8::get),
+                    record.relayed.cdid.as_ref().map(Cdid::as_str),
                 ],
             )
         }

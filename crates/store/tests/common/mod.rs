@@ -5,7 +5,8 @@
     reason = "each test file uses a part, and all of it is constant"
 )]
 
-use agent::client::{AssociationRecord, Relayed, RequestId, RequestRecord, WantedRecord};
+use agent::client::{AssociationRecord, RequestId, RequestRecord, WantedRecord};
+use agent::relay::Relayed;
 use agent::server::{MitigationKey, MitigationRecord, Scope, Snapshot, Standing};
 use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::{Cuid, Mid};
@@ -56,7 +57,10 @@ pub(crate) fn mitigation(cuid: &str, mid: u32) -> MitigationRecord {
             started_unix: 1_900_000_001,
         },
         expires_unix: Some(1_900_003_600),
-        hop_limit: std::num::NonZeroU8::new(15),
+        relayed: Relayed {
+            hop_limit: std::num::NonZeroU8::new(15),
+            cdid: "domain".parse().ok(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ mod arbitrary;
 mod client;
 mod discover;
 mod files;
+mod gateways;
 mod machine;
 mod pre_shared_keys;
 mod reference;

@@ -45,6 +45,8 @@ trust_anchors = "ca.pem"
 servers = ["198.51.100.53"]
 [limits]
 [mitigator.nftables]
+[[gateway]]
+name = "gw1.fixed.example"
 [[customer]]
 name = "home"
 prefixes = ["203.0.113.0/28"]
@@ -68,6 +70,8 @@ pvds = ["fixed.example"]
 [[nat]]
 inside = "10.0.0.0/28"
 outside = "203.0.113.0/28"
+[[gateway]]
+name = "gw1.fixed.example"
 [[customer]]
 name = "home"
 prefixes = ["10.0.0.0/28"]

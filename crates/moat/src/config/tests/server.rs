@@ -286,7 +286,7 @@ max_lifetime = 3600 => max_lifetime = -1
 max_lifetime = 3600 => max_lifetime = 1.5
     8:16: max_lifetime: this is a decimal number; write a whole number, without quotes
 max_lifetime = 3600 => max_life = 3600
-    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, on_conflict, terminating, attack_stopped_after, lost_after, dns, limits, customer, heartbeat, mitigator
+    8:1: max_life: is not a key of this table; its keys are listen, transports, certificate, private_key, trust_anchors, state, control, max_lifetime, on_conflict, terminating, attack_stopped_after, lost_after, dns, limits, gateway, customer, heartbeat, mitigator
 name = "Home" => name = " "
     10:8: customer[0].name: " " is not a name: it has control characters, or spaces at an end; write it like home.example.net
 name = "Home" => name = ""

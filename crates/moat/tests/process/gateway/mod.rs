@@ -5,6 +5,7 @@
 //!                             \-> mobile 127.0.0.2   2001:db8:2::/48
 //! ```
 
+mod domains;
 mod loops;
 mod relaying;
 mod scale;
@@ -62,24 +63,31 @@ fn write_files(folder: &Path) -> Outcome {
 /// All that runs.
 struct Network {
     site: Site,
-    _providers: Vec<Daemon>,
+    providers: BTreeMap<&'static str, Daemon>,
 }
 
 impl Network {
     fn new() -> Outcome<Self> {
         let site = Site::new()?;
         write_files(site.path())?;
-        let mut providers = Vec::new();
+        let providers = BTreeMap::new();
+        let mut network = Self { site, providers };
         for (name, ..) in PROVIDERS {
-            let file = site.path().join(format!("{name}.toml"));
-            let mut provider = Daemon::launch("server", &file)?;
-            provider.wait_for("moat server is ready")?;
-            providers.push(provider);
+            network.restart(name)?;
         }
-        Ok(Self {
-            site,
-            _providers: providers,
-        })
+        Ok(network)
+    }
+
+    /// Starts a provider, again if it runs.
+    fn restart(&mut self, name: &'static str) -> Outcome {
+        if let Some(provider) = self.providers.remove(name) {
+            provider.kill()?;
+        }
+        let file = self.site.path().join(format!("{name}.toml"));
+        let mut provider = Daemon::launch("server", &file)?;
+        provider.wait_for("moat server is ready")?;
+        self.providers.insert(name, provider);
+        Ok(())
     }
 
     /// Starts the gateway and waits for its sessions.
