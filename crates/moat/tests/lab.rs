@@ -173,6 +173,22 @@ fn assert_signalling(report: &Value) {
     }
 }
 
+/// At each provider's edge nothing was captured that belongs to another, its name server was asked for its own names only, and no
+/// packet came from a wrong source.
+fn assert_secrecy(report: &Value) {
+    for capture in report["captures"].as_array().unwrap() {
+        assert!(number(&capture["packets"]) > 0.0, "{capture}");
+        assert_eq!(capture["of_others"], json!([]), "{capture}");
+        let own = capture["pvd"].as_str().unwrap();
+        let questions = capture["questions"].as_array().unwrap();
+        let mut names = questions.iter().map(|name| name.as_str().unwrap());
+        assert!(names.all(|name| name.ends_with(own)), "{capture}");
+    }
+    for edge in report["edges"].as_array().unwrap() {
+        assert_eq!(edge["wrong_source_packets"], 0, "{edge}");
+    }
+}
+
 /// Every figure of RFC 9284, and each row of its Table 1, with provider-assigned and provider-independent addresses: who was asked
 /// and who was not, at the servers; what was dropped where; and no packet from a wrong source.
 ///
@@ -193,6 +209,7 @@ fn all_scenarios_are_ok_and_say_who_was_asked_and_who_was_not() {
         let reasons = texts(&report["not_asked"], "reason");
         assert!(!reasons.contains(&""), "{report}");
         assert_signalling(report);
+        assert_secrecy(report);
     }
     assert_residential(&reports[0]);
     assert_residential_both(&reports[1]);
@@ -215,7 +232,10 @@ fn assert_residential_both(report: &Value) {
     edges.iter().for_each(assert_filtered);
 }
 
-/// What is wrong in the network, or at a server, fails the run, whatever the client says.
+/// What is wrong in the network, or at a server, fails the run, whatever the client says: the edges do count packets with a wrong
+/// source, and who listens there does notice a question, or credentials, that belong to another provider.
+///
+/// Covers: M-001, M-004, M-011, M-024
 #[test]
 fn a_fault_fails_the_verdict() {
     let _one = one_at_a_time();
@@ -233,6 +253,17 @@ fn a_fault_fails_the_verdict() {
             "enterprise-direct-pa",
             "ip netns exec cpe ip -6 rule del priority 102",
             "had a source that is not of its prefix",
+        ),
+        (
+            "enterprise-direct-pi",
+            "ip netns exec c1 bash -c 'printf \"\\0\\7\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4dots\\4isp2\\7example\\0\\0\\1\\0\\1\" > /dev/udp/203.0.113.254/53'",
+            "isp1.example: a question for dots.isp2.example went over its link",
+        ),
+        (
+            "residential",
+            "cd /run/moat-lab/fixed; ip netns exec home timeout 3 openssl s_client -dtls1_2 -bind 198.51.100.1:0 -connect 198.51.100.129:4646 \
+             -cert home.pem -key home-key.pem </dev/null 2>/dev/null || true",
+            "mobile.example: public key 0 for fixed.example was seen on its link",
         ),
         (
             "enterprise-direct-pi",

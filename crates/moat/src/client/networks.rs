@@ -90,6 +90,7 @@ impl Networks {
                 domain: discover.domain.clone(),
                 resolvers: pvd.resolver.servers.clone(),
                 assurance: names.assurance(&pvd.id),
+                addresses: pvd.addresses.clone(),
             });
             let (id, interface) = (pvd.id.clone(), interface.clone());
             // One doubt that waits is as good as many.

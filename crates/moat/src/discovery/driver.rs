@@ -33,6 +33,8 @@ pub(crate) struct Wanted {
     pub(crate) resolvers: Vec<SocketAddr>,
     /// How resolvers are asked (RFC 8973 §8.2, §8.3).
     pub(crate) assurance: Assurance,
+    /// Own addresses to ask resolvers from, instead of all that the interface has: it may have some of other networks.
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// What discovery came to.

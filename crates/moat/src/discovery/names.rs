@@ -24,10 +24,19 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(attachment: &Attachment, wanted: &Wanted) -> Self {
+        let known = |written: &IpAddr| {
+            let mut own = attachment.addresses.iter();
+            let own = own.find(|own| own.address == *written).copied();
+            own.unwrap_or_else(|| (*written).into())
+        };
+        let addresses = match wanted.addresses.as_slice() {
+            [] => attachment.addresses.clone(),
+            written => written.iter().map(known).collect(),
+        };
         Self {
             link: Link {
                 interface: Some(attachment.interface.name.clone()),
-                addresses: attachment.addresses.clone(),
+                addresses,
             },
             configured: wanted.resolvers.clone(),
             assurance: wanted.assurance.clone(),

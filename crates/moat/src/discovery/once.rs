@@ -117,6 +117,7 @@ async fn look(args: &DiscoverArgs) -> Result<Report, Error> {
             .map(|server| SocketAddr::new(*server, assurance.port()))
             .collect(),
         assurance,
+        addresses: Vec::new(),
     };
     let mut driver =
         Driver::new(&attachment, &wanted, &BTreeMap::new()).map_err(|error| Error::Socket {

@@ -21,15 +21,14 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::all::{Ended, run_all, tell};
 use super::error::Error;
-use super::scenario::Known;
-use super::{EXIT_INTERRUPTED, scenario};
-use crate::terminal::complain;
+use super::scenario::{self, Scenario};
 
 /// The line on the lifeline that says: the input at which a user could press Enter has ended.
 pub(super) const NOBODY: &str = "nobody";
@@ -55,9 +54,6 @@ const PROGRAMS: [(&str, &str); 3] = [
     ("unshare", "util-linux"),
 ];
 
-/// What scenarios are made with besides in which clients discover their servers.
-const DISCOVERY: (&str, &str) = ("dnsmasq", "dnsmasq-base");
-
 /// Where system programs are although an ordinary user's PATH may not name it.
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin";
 
@@ -74,7 +70,7 @@ const NAMESPACES: &[&str] = &[
 /// What everybody else must add: a user namespace, in which they may make the others.
 const USER_NAMESPACE: &[&str] = &["--user", "--map-root-user"];
 
-/// Runs a scenario, or [`ALL`] of them one after the other, and waits for the end. Nothing of it is left on return.
+/// Runs a scenario, or [`ALL`] of them, and waits for the end. Nothing of it is left on return.
 ///
 /// Returns the highest of the exit codes: 0 all checks held, 1 a check failed, 2 it could not run (the process inside has said
 /// why), 130 interrupted, after which no further scenario is run. Call it outside of any tokio runtime.
@@ -82,7 +78,8 @@ const USER_NAMESPACE: &[&str] = &["--user", "--map-root-user"];
 /// # Errors
 /// When a run could not be started; to be treated like exit code 2.
 pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
-    let scenarios: Vec<_> = if options.scenario == ALL {
+    let is_all = options.scenario == ALL;
+    let scenarios: Vec<_> = if is_all {
         if options.keep {
             return Err(Error::KeepAll);
         }
@@ -91,48 +88,61 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         vec![scenario::find(&options.scenario)?]
     };
     let path = search_path();
-    let discovers = scenarios.iter().any(|one| one.known == Known::Discovered);
-    require_programs(&path, &PROGRAMS)?;
-    require_programs(&path, discovers.then_some(&DISCOVERY))?;
+    let programs = scenarios.iter().flat_map(|one| one.known.programs());
+    require_programs(&path, PROGRAMS.iter().chain(programs))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Error::io("start the runtime"))?;
     runtime.block_on(async {
         let namespaces = usable_namespaces(&path).await?;
-        let mut interruption = Interruption::new()?;
-        let mut worst = 0;
-        for scenario in scenarios {
-            let mut command = unshare(namespaces, &path);
-            let code = run_one(&mut command, scenario.name, options, &mut interruption).await?;
-            worst = worst.max(code);
-            if code == EXIT_INTERRUPTED {
-                break;
-            }
-        }
-        Ok(ExitCode::from(worst))
+        let run = async |scenario: &'static Scenario| {
+            let command = unshare(namespaces, &path);
+            run_one(command, scenario, options).await
+        };
+        run_all(scenarios, run).await.map(ExitCode::from)
     })
 }
 
-/// Runs one by the `unshare` that makes its namespaces.
+/// Runs one by the `unshare` that makes its namespaces. Of all, each says what it prints at its end, and whose progress it is.
 async fn run_one(
-    command: &mut Command,
-    scenario: &str,
+    mut command: Command,
+    scenario: &'static Scenario,
     options: &RunOptions,
-    interruption: &mut Interruption,
-) -> Result<u8, Error> {
-    if options.scenario == ALL {
-        complain!("{scenario}");
-    }
+) -> Result<Ended, Error> {
     let executable = std::env::current_exe().map_err(Error::io("find this program's own file"))?;
-    command.arg(executable).arg("lab-inside").arg(scenario);
+    command.arg(executable).arg("lab-inside").arg(scenario.name);
     command
         .args(options.json.then_some("--json"))
         .args(options.keep.then_some("--keep"));
     // A process group of its own: Ctrl-C must reach only this process, which then ends the run in order.
     command.stdin(Stdio::piped()).process_group(0);
-    let child = command.spawn().map_err(Error::io("start unshare"))?;
-    supervise(child, interruption, options.keep).await
+    if options.scenario == ALL {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut interruption = Interruption::new()?;
+    let mut child = command.spawn().map_err(Error::io("start unshare"))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut printed = String::new();
+    let (code, (), ()) = tokio::join!(
+        supervise(child, &mut interruption, options.keep),
+        async {
+            if let Some(mut stdout) = stdout {
+                // What is missing, the reader of the reports misses.
+                let _ = stdout.read_to_string(&mut printed).await;
+            }
+        },
+        async {
+            let mut lines = stderr.map(|stderr| BufReader::new(stderr).lines());
+            while let Some(lines) = &mut lines
+                && let Ok(Some(line)) = lines.next_line().await
+            {
+                tell(scenario, &line);
+            }
+        },
+    );
+    let code = code?;
+    Ok(Ended { code, printed })
 }
 
 /// Waits for the end of the run; ends it by a signal, and passes on each Enter if there is a reason to.

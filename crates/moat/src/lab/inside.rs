@@ -127,11 +127,16 @@ fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
     let moat = moat.display();
     complain!("\nThe network is kept. To look inside, in another terminal of this user:");
     complain!("  {enter} ip netns list");
-    complain!("  {enter} ip netns exec home bash");
+    for client in scenario.clients {
+        complain!("  {enter} ip netns exec {} bash", client.name);
+    }
     for provider in scenario.providers {
         complain!("  {enter} ip netns exec {} nft list ruleset", provider.node);
     }
-    complain!("  {enter} {moat} sessions --control {WORK_FOLDER}/client.sock");
+    for client in scenario.clients {
+        let control = format!("{WORK_FOLDER}/{}.sock", client.name);
+        complain!("  {enter} {moat} sessions --control {control}");
+    }
     complain!("  {enter} ls {WORK_FOLDER}");
     complain!("Enter or Ctrl-C ends it.");
 }

@@ -13,6 +13,8 @@
 //! Everything lives in namespaces (user, mount, network, process) that end with the run, whatever ends it: see [`enclosure`].
 
 mod agents;
+mod all;
+mod captures;
 mod enclosure;
 mod error;
 mod events;

@@ -92,6 +92,19 @@ impl Net {
         }
     }
 
+    /// The last link of an IPv6 network, a /64 apart from that of its first addresses.
+    pub(crate) fn last_link(self) -> Net {
+        let host_bits = 64 - self.length.min(64);
+        let links = 1_u128.checked_shl(host_bits.into()).unwrap_or(1) - 1;
+        match self.base {
+            IpAddr::V4(_) => self,
+            IpAddr::V6(base) => Net {
+                base: IpAddr::V6(Ipv6Addr::from_bits(base.to_bits() | links << 64)),
+                length: self.length.max(64),
+            },
+        }
+    }
+
     /// An address in it on a link, as `ip addr add` takes it: the link of an IPv6 network is its first /64.
     pub(crate) fn on_link(self, number: u8) -> String {
         let length = match self.base {
@@ -116,6 +129,9 @@ pub(crate) struct Nets {
 }
 
 impl Nets {
+    /// The end of a router's address on an uplink, where only the beginning is advertised: [`ON_UPLINK`].
+    pub(crate) const TOKEN: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, ON_UPLINK as u16);
+
     /// The network of this version.
     pub(crate) fn of(&self, version: Version) -> Net {
         match version {
@@ -127,6 +143,14 @@ impl Nets {
     /// The addresses with this number.
     pub(crate) fn hosts(&self, number: u8) -> [IpAddr; 2] {
         VERSIONS.map(|version| self.of(version).host(number))
+    }
+
+    /// Those of these versions.
+    pub(crate) fn hosts_of(&self, versions: &[Version], number: u8) -> Vec<IpAddr> {
+        let hosts = versions
+            .iter()
+            .map(|version| self.of(*version).host(number));
+        hosts.collect()
     }
 }
 
@@ -141,5 +165,6 @@ mod tests {
         assert_eq!(v6.to_string(), "2001:db8:50:100::7");
         assert_eq!(OWN_NETS.v6.on_link(2), "2001:db8:50:100::2/64");
         assert_eq!(OWN_NETS.v4.to_string(), "192.0.2.64/28");
+        assert_eq!(OWN_NETS.v6.last_link().to_string(), "2001:db8:50:1ff::/64");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use super::events::Events;
-use super::plan::{ON_UPLINK, VERSIONS, VICTIM_NUMBER};
+use super::plan::VICTIM_NUMBER;
 use super::process;
 use super::run::Lab;
 use super::scenario::Course;
@@ -39,15 +39,14 @@ impl Lab {
 
         self.progress(&format!("{pvd} assigns other prefixes"));
         if let Some(router) = self.scenario.router_to(provider) {
-            let lines = VERSIONS.map(|version| {
-                let address = old.of(version).host(ON_UPLINK);
-                format!("addr del {address} dev {}\n", provider.uplink)
-            });
+            let delete = |address| format!("addr del {address} dev {}\n", provider.uplink);
+            let lines = self.scenario.on_uplink(old).map(delete);
             let netns = self.network.node(router.node)?;
             netns.output_of("ip", &["-batch", "-"], &lines.concat())?;
         }
         for client in self.scenario.clients {
-            self.agents.announce(client, provider, provider.assigned)?;
+            self.agents
+                .announce(self.scenario, client, provider, provider.assigned)?;
         }
         let ended = process::wait_for(LIMIT, || {
             let held = self.held()?;

@@ -23,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) edges: Vec<Edge>,
     /// One entry for each attachment.
     pub(crate) signalling: Vec<Signalling>,
+    /// One entry for each attachment.
+    pub(crate) captures: Vec<Capture>,
     /// One entry for each DOTS server of a provider.
     pub(crate) servers: Vec<Server>,
     /// What happened besides the attack.
@@ -92,12 +94,35 @@ pub(crate) struct Signalling {
     pub(crate) wrong_source: u64,
 }
 
+/// What was captured at a provider's edge of all that came from the customer in the whole run, without the attack and visits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Capture {
+    pub(crate) pvd: &'static str,
+    pub(crate) packets: u64,
+    /// Packets that could not be kept.
+    pub(crate) lost: u64,
+    /// Names that name servers were asked for.
+    pub(crate) questions: Vec<String>,
+    /// In how many packets they were asked for.
+    pub(crate) question_packets: u64,
+    /// How many such packets the packet filter of the edge counted.
+    pub(crate) question_packets_counted: u64,
+    /// Packets with the name by which clients are customers of this provider.
+    pub(crate) own_identity_packets: u64,
+    /// What was there of other providers: names, identities, public keys, client identifiers.
+    pub(crate) of_others: Vec<String>,
+}
+
 /// What a provider's DOTS server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Server {
     pub(crate) server: &'static str,
     /// The targets of each mitigation that it had while the filter was in force.
     pub(crate) mitigations: Vec<Vec<String>>,
+    /// The customers whose these are.
+    pub(crate) mitigated_for: Vec<String>,
+    /// The client identifiers (cuid) under which these were asked for.
+    pub(crate) cuids: Vec<String>,
     /// The customers who had sessions.
     pub(crate) customers: Vec<String>,
     /// Sessions that came up in the whole run.
@@ -252,9 +277,21 @@ mod tests {
                 right_source: 12,
                 wrong_source: 0,
             }],
+            captures: vec![Capture {
+                pvd: "fixed.example",
+                packets: 40,
+                lost: 0,
+                questions: Vec::new(),
+                question_packets: 0,
+                question_packets_counted: 0,
+                own_identity_packets: 1,
+                of_others: Vec::new(),
+            }],
             servers: vec![Server {
                 server: "dots.fixed.example",
                 mitigations: vec![vec!["203.0.113.7/32".to_owned()]],
+                mitigated_for: vec!["customer.fixed.example".to_owned()],
+                cuids: vec!["dz6pHjaADkaFTbjr0JGBpw".to_owned()],
                 customers: vec!["customer.fixed.example".to_owned()],
                 sessions_established: 1,
                 sessions_failed: 0,
@@ -284,6 +321,11 @@ mod tests {
             "/not_asked/0/pvd",
             "/not_asked/0/reason",
             "/servers/0/mitigations/0/0",
+            "/servers/0/cuids/0",
+            "/captures/0/pvd",
+            "/captures/0/questions",
+            "/captures/0/own_identity_packets",
+            "/captures/0/of_others",
             "/edges/0/pvd",
             "/edges/0/attack_pps_before",
             "/edges/0/attack_pps_after",

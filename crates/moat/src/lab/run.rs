@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::agents::{Agents, Held, Told};
+use super::captures::Captures;
 use super::error::Error;
 use super::events::Events;
 use super::measure::{Snapshot, Stopped};
@@ -21,7 +22,7 @@ use super::plan::{
     VISITOR_NETS,
 };
 use super::process::{self, Conversation};
-use super::report::{Report, Server};
+use super::report::{Capture, Report, Server};
 use super::scenario::Scenario;
 use super::topology::{Network, Topology, edge};
 use super::traffic::{Pair, Received, Sent, Visits};
@@ -64,6 +65,7 @@ pub(crate) struct Lab {
     started: Instant,
     pub(super) network: Network,
     pub(super) agents: Agents,
+    pub(super) captures: Captures,
     victim: Conversation,
     visitor: Conversation,
 }
@@ -79,6 +81,7 @@ impl Lab {
         let mut agents = Agents::prepare(folder, scenario)?;
         progress("starting a DOTS server at each provider");
         agents.start_servers(&network, scenario)?;
+        let captures = Captures::start(&network, scenario, folder)?;
         agents.start_provisioning(&network, scenario)?;
         progress("starting the DOTS client at each place that has one");
         agents.start_clients(&network, scenario)?;
@@ -91,6 +94,7 @@ impl Lab {
             started,
             network,
             agents,
+            captures,
             victim,
             visitor,
         })
@@ -145,7 +149,8 @@ impl Lab {
             end: self.snapshots()?,
         };
         let servers = self.servers(&earlier, &held)?;
-        Ok(self.report(told, stopped, &windows, servers, course))
+        let captures = self.captures(&servers, &windows)?;
+        Ok(self.report(told, stopped, &windows, servers, captures, course))
     }
 
     /// Tells all clients that are told of attacks, at the same time.
@@ -175,6 +180,8 @@ impl Lab {
         let servers = servers.map(|((provider, end), (earlier, before))| Server {
             server: provider.dots_name,
             mitigations: before.mitigations.clone(),
+            mitigated_for: before.mitigated_for.clone(),
+            cuids: before.cuids.clone(),
             customers: end.customers,
             sessions_established: end.established,
             sessions_failed: end.failed,
@@ -191,6 +198,7 @@ impl Lab {
         stopped: Option<Stopped>,
         windows: &Windows,
         servers: Vec<Server>,
+        captures: Vec<Capture>,
         course: Events,
     ) -> Report {
         let providers = || self.scenario.providers.iter().enumerate();
@@ -214,6 +222,7 @@ impl Lab {
             not_asked,
             edges,
             signalling,
+            captures,
             servers,
             events: course.happened,
             failures: course.failures,
@@ -355,7 +364,7 @@ fn start_visitor(
 }
 
 /// This program in a role of [`super::traffic`].
-fn traffic(role: &str) -> Result<Command, Error> {
+pub(super) fn traffic(role: &str) -> Result<Command, Error> {
     let mut command =
         Command::new(std::env::current_exe().map_err(Error::io("find this program's own file"))?);
     command.args(["lab-traffic", role, "--port", &TARGET_PORT.to_string()]);

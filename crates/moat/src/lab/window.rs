@@ -78,6 +78,10 @@ impl Windows {
         }
     }
 
+    pub(super) fn questions(&self, number: usize) -> u64 {
+        self.total(number, "questions")
+    }
+
     fn total(&self, number: usize, counter: &str) -> u64 {
         self.end
             .get(number)

@@ -1,6 +1,6 @@
 //! What the daemons answer to `moat ... --json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -26,6 +26,10 @@ pub(crate) struct Told {
 pub(crate) struct Held {
     /// The targets of each mitigation.
     pub(crate) mitigations: Vec<Vec<String>>,
+    /// Whose these are, without repetitions.
+    pub(crate) mitigated_for: Vec<String>,
+    /// The client identifiers under which they were asked for, without repetitions.
+    pub(crate) cuids: Vec<String>,
     /// The customer of each session.
     pub(crate) customers: Vec<String>,
     /// Sessions that came up.
@@ -135,6 +139,8 @@ struct Status {
 
 #[derive(Deserialize)]
 struct Mitigation {
+    customer: String,
+    cuid: String,
     targets: Vec<String>,
 }
 
@@ -171,7 +177,13 @@ pub(super) fn held(status: &str, sessions: &str) -> Result<Held, Error> {
         sockets,
         requests,
     } = parse("moat sessions", sessions)?;
+    let once = |text: fn(&Mitigation) -> &String| -> Vec<String> {
+        let texts: BTreeSet<_> = mitigations.iter().map(text).collect();
+        texts.into_iter().cloned().collect()
+    };
     Ok(Held {
+        mitigated_for: once(|one| &one.customer),
+        cuids: once(|one| &one.cuid),
         mitigations: mitigations.into_iter().map(|one| one.targets).collect(),
         customers: sessions
             .into_iter()

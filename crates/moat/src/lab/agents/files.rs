@@ -1,25 +1,20 @@
 //! The credentials and the configuration of the agents.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::Agents;
 use crate::lab::error::Error;
 use crate::lab::plan::{DOTS_PORT, Nets, OWN_NETS, VERSIONS};
-use crate::lab::process;
 use crate::lab::scenario::{DotsClient, Known, Place, Provider, Scenario, Upstream};
 
 impl Agents {
     /// Writes a certification authority for each provider, and the credentials and configuration of each agent.
     pub(super) fn write_files(&self, scenario: &Scenario) -> Result<(), Error> {
         for provider in scenario.servers() {
-            let pki = self.file(provider.node);
-            std::fs::create_dir(&pki).map_err(Error::io(format!("make {}", pki.display())))?;
-            self.pki(&["init", "--name", provider.pvd], &pki)?;
-            self.pki(&["issue", "--server", provider.dots_name], &pki)?;
+            self.issue_server(scenario, provider)?;
             let config = self.server_config(scenario, provider);
             self.write(&format!("{}.toml", provider.node), &config)?;
         }
@@ -35,7 +30,7 @@ impl Agents {
             for upstream in client.upstreams {
                 let Upstream::Server(pvd) = upstream;
                 if let Some(provider) = scenario.provider(pvd) {
-                    self.issue(client, provider)?;
+                    self.issue(scenario, client, provider)?;
                     config += &self.client_config(scenario, client, provider);
                 }
             }
@@ -44,49 +39,25 @@ impl Agents {
         Ok(())
     }
 
-    /// Gives a client credentials from a provider, whose CA nobody else trusts, in files named after the client.
-    fn issue(&self, client: &DotsClient, provider: &Provider) -> Result<(), Error> {
-        let pki = self.file(provider.node);
-        let [certificate, key] = credentials(&pki, client.name);
-        if certificate.exists() {
-            return Ok(());
-        }
-        let customer = customer(provider);
-        self.pki(&["issue", "--client", &customer], &pki)?;
-        let issued = credentials(&pki, &customer);
-        for (from, to) in issued.iter().zip([certificate, key]) {
-            std::fs::rename(from, &to).map_err(Error::io(format!("make {}", to.display())))?;
-        }
-        Ok(())
-    }
-
-    fn pki(&self, arguments: &[&str], folder: &Path) -> Result<(), Error> {
-        let mut command = Command::new(&self.moat);
-        command.arg("pki").args(arguments).arg("--dir").arg(folder);
-        process::output(&mut command).map(drop)
-    }
-
     fn server_config(&self, scenario: &Scenario, provider: &Provider) -> String {
-        let Provider {
-            node, dots_name, ..
-        } = provider;
+        let node = provider.node;
+        let [own, customers] = self.server_keys(scenario, provider);
         let listen = provider.server_addresses(&VERSIONS);
         let listen = listen
             .iter()
             .map(|address| std::net::SocketAddr::new(*address, DOTS_PORT).to_string());
-        let attachments = scenario.providers.iter().filter(|one| one.node == *node);
+        let attachments = scenario.providers.iter().filter(|one| one.node == node);
         let prefixes = attachments
             .flat_map(|attachment| scenario.assigned(attachment))
             .flat_map(|nets| VERSIONS.map(|version| nets.of(version).to_string()));
         let prefixes: Vec<_> = prefixes
-            .chain(scenario.has_own.then(own).into_iter().flatten())
+            .chain(scenario.has_own.then(self::own).into_iter().flatten())
             .collect();
         format!(
-            "listen = {:?}\n{}state = {:?}\ncontrol = {:?}\n\
+            "listen = {:?}\n{own}state = {:?}\ncontrol = {:?}\n\
              # The flood is to be back as soon as the request is withdrawn.\nterminating = 0\n\n\
-             [[customer]]\nname = \"{}\"\nprefixes = {prefixes:?}\n\n[mitigator.nftables]\n",
+             [[customer]]\nname = \"{}\"\n{customers}prefixes = {prefixes:?}\n\n[mitigator.nftables]\n",
             listen.collect::<Vec<_>>(),
-            credential_keys(&self.file(node), dots_name),
             self.file(&format!("{node}.db")),
             self.control(node),
             customer(provider),
@@ -107,7 +78,7 @@ impl Agents {
             ..
         } = provider;
         let interface = interface(client, provider);
-        let credentials = credential_keys(&self.file(provider.node), client.name);
+        let credentials = self.client_keys(scenario, client, provider);
         let mut config = format!("\n[[pvd]]\nid = \"{pvd}\"\ninterface = \"{interface}\"\n");
         if let Some(organisation) = organisation {
             config += &format!("provider = \"{organisation}\"\n");
@@ -120,11 +91,20 @@ impl Agents {
         config += &format!("prefixes = {prefixes:?}\n");
         // A host with addresses of the site's own has none that a provider assigned.
         if !scenario.has_own || client.place == Place::Router {
-            let addresses = texts(provider.assigned.hosts(client.place.number()));
+            let addresses = texts(scenario.client_addresses(client, provider.assigned));
             config += &format!("addresses = {addresses:?}\n");
         }
         match scenario.known {
-            Known::Discovered => config + &discover,
+            Known::Named | Known::Addressed => config + &discover,
+            Known::Resolved => {
+                let is_told = client.place == Place::Router;
+                let dns = provider.edge_addresses(client.versions);
+                let dns = format!("dns = {:?}\n", texts(dns));
+                let domain = format!("domain = {dots_name:?}\n");
+                let [dns, domain] =
+                    [dns, domain].map(|key| if is_told { String::new() } else { key });
+                config + &dns + &discover + &domain
+            }
             Known::Written => {
                 let mut servers = provider.server_addresses(client.versions);
                 // IPv6 first, as RFC 8305 has it.
@@ -141,6 +121,7 @@ impl Agents {
     /// What `moat pvd announce` is told of a provider that assigned these networks.
     pub(super) fn announcement(
         &self,
+        scenario: &Scenario,
         client: &DotsClient,
         provider: &Provider,
         assigned: Nets,
@@ -148,7 +129,7 @@ impl Agents {
         let announcement = json!({
             "pvd": provider.pvd,
             "prefixes": VERSIONS.map(|version| assigned.of(version).to_string()),
-            "addresses": assigned.hosts(client.place.number()),
+            "addresses": scenario.client_addresses(client, assigned),
             "dots": [{
                 "name": provider.dots_name,
                 "addresses": provider.server_addresses(client.versions),
@@ -186,21 +167,4 @@ pub(crate) fn customer(provider: &Provider) -> String {
 /// The site's own prefixes.
 fn own() -> [String; 2] {
     VERSIONS.map(|version| OWN_NETS.of(version).to_string())
-}
-
-/// The files of a certificate and its key.
-fn credentials(pki: &Path, name: &str) -> [PathBuf; 2] {
-    [
-        pki.join(format!("{name}.pem")),
-        pki.join(format!("{name}-key.pem")),
-    ]
-}
-
-/// The keys of a configuration file that name an agent's credentials.
-fn credential_keys(pki: &Path, name: &str) -> String {
-    let [certificate, key] = credentials(pki, name);
-    format!(
-        "certificate = {certificate:?}\nprivate_key = {key:?}\ntrust_anchors = {:?}\n",
-        pki.join("ca.pem"),
-    )
 }

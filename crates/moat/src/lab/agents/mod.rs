@@ -2,6 +2,7 @@
 
 mod answer;
 mod files;
+mod identity;
 mod provisioning;
 
 use std::net::IpAddr;
@@ -97,7 +98,7 @@ impl Agents {
             self.clients.push(started);
             for provider in scenario.providers {
                 if let [_, old] = scenario.assigned(provider)[..] {
-                    self.announce(client, provider, old)?;
+                    self.announce(scenario, client, provider, old)?;
                 }
             }
         }
@@ -125,11 +126,12 @@ impl Agents {
     /// Tells a client, which may still be starting, what a provider has assigned.
     pub(crate) fn announce(
         &self,
+        scenario: &Scenario,
         client: &DotsClient,
         provider: &Provider,
         assigned: Nets,
     ) -> Result<(), Error> {
-        let file = self.announcement(client, provider, assigned)?;
+        let file = self.announcement(scenario, client, provider, assigned)?;
         let announced = process::wait_for(START_LIMIT, || {
             let mut command = Command::new(&self.moat);
             command.args(["pvd", "announce", "--interface"]);

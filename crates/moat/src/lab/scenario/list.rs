@@ -1,7 +1,7 @@
 //! All scenarios. Sections and figures are those of RFC 9284.
 
 use super::network::{DotsClient, EAST, FIXED, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST};
-use super::{Asked, Course, Known, Mitigated, Scenario, Space};
+use super::{Asked, Course, Credentials, Known, Mitigated, Scenario, Space};
 use crate::lab::plan::{Net, Nets, VERSIONS, Version};
 
 const OF_FIXED: Space = Space::Assigned(FIXED.pvd);
@@ -37,6 +37,7 @@ const RESIDENTIAL: Scenario = Scenario {
     has_own: false,
     clients: &[AT_HOME],
     known: Known::Written,
+    credentials: Credentials::Certificates,
     course: Course::Attack,
     attacked: &[],
     asked: &[],
@@ -57,7 +58,7 @@ const C1: DotsClient = DotsClient {
     is_alarmed: true,
 };
 
-/// The second, which knows its servers by IPv4 addresses only.
+/// The second, which has IPv4 only.
 const C2: DotsClient = DotsClient {
     name: "c2",
     place: Place::Host(12),
@@ -66,7 +67,7 @@ const C2: DotsClient = DotsClient {
     ..C1
 };
 
-/// The third.
+/// The third, which has IPv6 only.
 const C3: DotsClient = DotsClient {
     name: "c3",
     place: Place::Host(13),
@@ -85,6 +86,7 @@ const DIRECT: Scenario = Scenario {
     has_own: false,
     clients: &[C1, C2, C3],
     known: Known::Written,
+    credentials: Credentials::Certificates,
     course: Course::Attack,
     attacked: &[],
     asked: &[],
@@ -115,7 +117,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "residential-both",
-        summary: "a home with a fixed and a mobile uplink; addresses of both networks are attacked",
+        summary: "a home with a fixed and a mobile uplink, each with a shared key; addresses of both networks are attacked",
+        credentials: Credentials::SharedKeys,
         attacked: &[OF_FIXED, OF_MOBILE],
         asked: &[
             asked("home", FIXED.pvd, &[OF_FIXED]),
@@ -129,7 +132,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "enterprise-direct-pa",
-        summary: "clients on hosts ask two providers themselves; addresses that one of them assigned are attacked",
+        summary: "clients on hosts look two providers' servers up at each one's name servers; addresses that one of them assigned are attacked",
+        known: Known::Resolved,
         attacked: &[OF_ISP2],
         asked: &[asked("c1", ISP2.pvd, &[OF_ISP2])],
         mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
@@ -137,7 +141,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "enterprise-direct-pi",
-        summary: "clients on hosts ask two providers themselves; addresses of the site's own are attacked over both",
+        summary: "clients on hosts look two providers' servers up at each one's name servers; addresses of the site's own are attacked over both",
+        known: Known::Resolved,
         has_own: true,
         attacked: &[Space::Own],
         asked: &[
@@ -228,8 +233,26 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "residential-discovery",
-        summary: "a home that learns its DOTS servers by DHCP and DNS, from name servers that lie about those of others",
-        known: Known::Discovered,
+        summary: "a home that learns its DOTS servers' names by DHCPv6 and resolves them, at name servers that lie about those of others",
+        known: Known::Named,
+        attacked: &[OF_MOBILE],
+        asked: &[asked("home", MOBILE.pvd, &[OF_MOBILE])],
+        mitigated: &[mitigated(MOBILE.dots_name, &[OF_MOBILE])],
+        ..RESIDENTIAL
+    },
+    Scenario {
+        name: "residential-dhcp",
+        summary: "a home that learns its addresses by Router Advertisements, its DOTS servers by DHCPv6 in one network and DHCPv4 in the other",
+        known: Known::Addressed,
+        attacked: &[OF_FIXED],
+        asked: &[asked("home", FIXED.pvd, &[OF_FIXED])],
+        mitigated: &[mitigated(FIXED.dots_name, &[OF_FIXED])],
+        ..RESIDENTIAL
+    },
+    Scenario {
+        name: "residential-dns",
+        summary: "a home that finds its DOTS servers by S-NAPTR and SRV records, at name servers that lie about those of others",
+        known: Known::Resolved,
         attacked: &[OF_MOBILE],
         asked: &[asked("home", MOBILE.pvd, &[OF_MOBILE])],
         mitigated: &[mitigated(MOBILE.dots_name, &[OF_MOBILE])],

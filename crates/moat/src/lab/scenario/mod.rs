@@ -6,7 +6,7 @@ mod network;
 use std::net::IpAddr;
 
 use super::error::Error;
-use super::plan::{Nets, OWN_NETS, VICTIM_NUMBER};
+use super::plan::{Nets, ON_UPLINK, OWN_NETS, VICTIM_NUMBER};
 
 pub(crate) use list::SCENARIOS;
 pub(crate) use network::{DotsClient, Place, Provider, Router, Upstream};
@@ -30,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) clients: &'static [DotsClient],
     /// How its clients know of DOTS servers.
     pub(crate) known: Known,
+    /// With what clients and providers' servers know each other.
+    pub(crate) credentials: Credentials,
     /// What happens besides.
     pub(crate) course: Course,
     /// Which addresses of the victim are attacked.
@@ -61,13 +63,56 @@ pub(crate) enum Course {
     },
 }
 
-/// How clients know of DOTS servers.
+/// How clients know of DOTS servers. Each name server tells the truth about its own provider's names, and lies about all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     /// From their configuration.
     Written,
-    /// Each from the DHCP server of its network, and the addresses from the name server there, which lies about names of others.
-    Discovered,
+    /// The DHCPv6 server of each network (dnsmasq) names its server, and a name server (dnsmasq) has its addresses.
+    Named,
+    /// A DHCPv6 server of the first network and a DHCPv4 server of the second (kea) give name and addresses. The router's own addresses come from advertisements (radvd).
+    Addressed,
+    /// A name server (bind) has NAPTR, SRV and address records. A router is told of it by DHCP (kea), in a network whose addresses
+    /// come from advertisements (radvd); on a host, which has one interface for all networks, it is written.
+    Resolved,
+}
+
+/// With what a client and a provider's server know each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// Certificates of the provider's own CA.
+    Certificates,
+    /// A key that both have.
+    SharedKeys,
+}
+
+impl Known {
+    /// Whether a provider has addresses advertised on the links to its customers.
+    pub(crate) fn is_advertised(self) -> bool {
+        matches!(self, Known::Addressed | Known::Resolved)
+    }
+
+    /// Whether clients ask name servers.
+    pub(crate) fn asks_names(self) -> bool {
+        matches!(self, Known::Named | Known::Resolved)
+    }
+
+    /// The programs that the networks need, and the Debian package of each.
+    pub(crate) fn programs(self) -> &'static [(&'static str, &'static str)] {
+        const DNSMASQ: (&str, &str) = ("dnsmasq", "dnsmasq-base");
+        const KEA: [(&str, &str); 2] = [
+            ("kea-dhcp4", "kea-dhcp4-server"),
+            ("kea-dhcp6", "kea-dhcp6-server"),
+        ];
+        const RADVD: (&str, &str) = ("radvd", "radvd");
+        const BIND: (&str, &str) = ("named", "bind9");
+        match self {
+            Known::Written => &[],
+            Known::Named => &[DNSMASQ],
+            Known::Addressed => &[KEA[0], KEA[1], RADVD],
+            Known::Resolved => &[KEA[0], KEA[1], RADVD, BIND],
+        }
+    }
 }
 
 /// Whose addresses.
@@ -216,27 +261,53 @@ impl Scenario {
         providers.map(|provider| provider.assigned).collect()
     }
 
+    /// The router's addresses on the link to a provider, which has assigned these networks.
+    pub(crate) fn on_uplink(&self, nets: Nets) -> [IpAddr; 2] {
+        let [v4, v6] = nets.hosts(ON_UPLINK);
+        if self.is_advertised_to_router() {
+            [v4, nets.v6.last_link().host(ON_UPLINK)]
+        } else {
+            [v4, v6]
+        }
+    }
+
+    /// Whether routers have their addresses on uplinks from advertisements.
+    pub(crate) fn is_advertised_to_router(&self) -> bool {
+        let on_router = |client: &DotsClient| client.place == Place::Router;
+        self.known.is_advertised() && self.clients.iter().any(on_router)
+    }
+
+    /// A client's addresses in networks that a provider has assigned.
+    pub(crate) fn client_addresses(&self, client: &DotsClient, nets: Nets) -> Vec<IpAddr> {
+        match client.place {
+            Place::Router => self.on_uplink(nets).into(),
+            Place::Host(number) => nets.hosts_of(client.versions, number),
+        }
+    }
+
+    /// The clients that ask the DOTS server of a provider over this attachment.
+    pub(crate) fn clients_of(
+        &self,
+        provider: &Provider,
+    ) -> impl Iterator<Item = &'static DotsClient> {
+        let server = Upstream::Server(provider.pvd);
+        let asks = move |client: &&DotsClient| client.upstreams.contains(&server);
+        self.clients.iter().filter(asks)
+    }
+
     /// Where the DOTS server of a provider may hear from.
     pub(crate) fn sources(&self, provider: &Provider) -> Vec<IpAddr> {
-        let asks = |client: &&DotsClient| {
-            let server = Upstream::Server(provider.pvd);
-            client.upstreams.contains(&server)
-        };
-        let clients = self.clients.iter().filter(asks);
         let nets = |client: &DotsClient| -> Vec<IpAddr> {
-            let number = client.place.number();
-            match client.place {
-                Place::Host(_) if self.has_own => OWN_NETS.hosts(number).into(),
-                _ => {
-                    let assigned = self.assigned(provider);
-                    assigned
-                        .iter()
-                        .flat_map(|nets| nets.hosts(number))
-                        .collect()
-                }
-            }
+            let nets = match client.place {
+                Place::Host(_) if self.has_own => vec![OWN_NETS],
+                _ => self.assigned(provider),
+            };
+            let addresses = nets
+                .iter()
+                .flat_map(|nets| self.client_addresses(client, *nets));
+            addresses.collect()
         };
-        let mut sources: Vec<_> = clients.flat_map(nets).collect();
+        let mut sources: Vec<_> = self.clients_of(provider).flat_map(nets).collect();
         sources.sort_unstable();
         sources.dedup();
         sources

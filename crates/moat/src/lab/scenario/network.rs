@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::lab::plan::{Net, Nets, ON_UPLINK, Version};
+use crate::lab::plan::{Net, Nets, Version};
 
 /// An attachment to a provider: an edge with a DOTS server, prefixes for the site, one provisioning domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) struct DotsClient {
     pub(crate) place: Place,
     /// With whom it has sessions.
     pub(crate) upstreams: &'static [Upstream],
-    /// Over what it reaches them.
+    /// Over what it reaches them; a host has addresses of these only.
     pub(crate) versions: &'static [Version],
     /// Whether it is told of attacks.
     pub(crate) is_alarmed: bool,
@@ -58,16 +58,6 @@ pub(crate) enum Place {
     Router,
     /// On a host of its own, with this number in the networks of the site.
     Host(u8),
-}
-
-impl Place {
-    /// Its number in what a provider assigned.
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Place::Router => ON_UPLINK,
-            Place::Host(number) => number,
-        }
-    }
 }
 
 /// With whom a client has a session.
@@ -89,13 +79,22 @@ impl Upstream {
 impl Provider {
     /// The DOTS server's addresses in these versions.
     pub(crate) fn server_addresses(&self, versions: &[Version]) -> Vec<IpAddr> {
-        let [v4, v6] = self.dots_server.map(|text| text.parse().ok());
-        let address = |version: &Version| match version {
-            Version::V4 => v4,
-            Version::V6 => v6,
-        };
-        versions.iter().filter_map(address).collect()
+        addresses(self.dots_server, versions)
     }
+
+    /// The edge's addresses on the site's link in these versions: a name server is there, too.
+    pub(crate) fn edge_addresses(&self, versions: &[Version]) -> Vec<IpAddr> {
+        addresses(self.edge, versions)
+    }
+}
+
+fn addresses(texts: [&str; 2], versions: &[Version]) -> Vec<IpAddr> {
+    let [v4, v6] = texts.map(|text| text.parse().ok());
+    let address = |version: &Version| match version {
+        Version::V4 => v4,
+        Version::V6 => v6,
+    };
+    versions.iter().filter_map(address).collect()
 }
 
 /// The fixed network.

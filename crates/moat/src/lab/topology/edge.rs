@@ -57,6 +57,7 @@ pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
     }
     format!(
         "table inet {table} {{
+            counter questions {{ }}
             counter signalling_right {{ }}
             counter signalling_wrong {{ }}
             counter wrong_source {{ }}
@@ -66,6 +67,7 @@ pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
             counter responses_passed {{ }}
             chain offered {{
                 type filter hook prerouting priority -400; policy accept;
+                iifname {link} udp dport 53 counter name questions
                 {offered}
                 iifname {{ {link}, {INTERNET} }} {DOTS} counter name signalling_wrong
             }}

@@ -14,6 +14,8 @@ mod transit;
 
 use std::collections::BTreeMap;
 
+pub(super) use site::ROUTER_LAN;
+
 use super::error::Error;
 use super::netns::Netns;
 use super::plan::Version;
@@ -42,10 +44,19 @@ const ROUTER_PARAMETERS: [(&str, &str); 2] = [
     ("net/ipv6/conf/all/forwarding", "1"),
 ];
 
+/// Set in routers whose addresses are advertised to them, although they are routers.
+const ADVERTISED_PARAMETERS: [(&str, &str); 1] = [("net/ipv6/conf/default/accept_ra", "2")];
+
+/// Set in hosts that have IPv4 only.
+const V4_PARAMETERS: [(&str, &str); 1] = [("net/ipv6/conf/default/disable_ipv6", "1")];
+
 /// What a namespace becomes.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     router: bool,
+    has_ipv6: bool,
+    /// Whether it takes addresses from advertisements.
+    advertised: bool,
     /// Whether its interfaces are ports of a switch.
     switch: bool,
     /// Lines of an `ip -4 -batch`: addresses, routes, rules.
@@ -54,6 +65,20 @@ pub(crate) struct Node {
     ip6: Vec<String>,
     /// A ruleset of `nft`, or empty.
     nft: String,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            router: false,
+            has_ipv6: true,
+            advertised: false,
+            switch: false,
+            ip4: Vec::new(),
+            ip6: Vec::new(),
+            nft: String::new(),
+        }
+    }
 }
 
 /// A pair of interfaces, each end named in its node.
@@ -153,6 +178,12 @@ impl Topology {
             netns.set_parameters(&HOST_PARAMETERS)?;
             if node.router {
                 netns.set_parameters(&ROUTER_PARAMETERS)?;
+            }
+            if node.advertised {
+                netns.set_parameters(&ADVERTISED_PARAMETERS)?;
+            }
+            if !node.has_ipv6 {
+                netns.set_parameters(&V4_PARAMETERS)?;
             }
             nodes.insert(name, netns);
         }

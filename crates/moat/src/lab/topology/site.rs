@@ -1,11 +1,11 @@
 //! The site: routers that choose the uplink by the source address (RFC 9284 §5.2, §5.3), a switch, and hosts.
 
 use super::{FIRST_TABLE, OWN_TABLE, Topology};
-use crate::lab::plan::{LAN, Nets, ON_LAN, ON_UPLINK, OWN_NETS, VERSIONS, VICTIM, VICTIM_NUMBER};
+use crate::lab::plan::{LAN, Nets, ON_LAN, OWN_NETS, VERSIONS, VICTIM, VICTIM_NUMBER, Version};
 use crate::lab::scenario::{Place, Provider, Router, Scenario};
 
 /// The routers' interface on the LAN.
-const ROUTER_LAN: &str = "lan0";
+pub(crate) const ROUTER_LAN: &str = "lan0";
 
 impl Topology {
     /// All of it.
@@ -14,10 +14,12 @@ impl Topology {
         for (number, router) in (ON_LAN..).zip(scenario.routers) {
             self.cpe(number, router, scenario);
         }
-        self.lan_host(VICTIM, VICTIM_NUMBER, &scenario.all_nets(), scenario);
+        let nets = scenario.all_nets();
+        self.lan_host(VICTIM, (VICTIM_NUMBER, &VERSIONS), &nets, scenario);
         for client in scenario.clients {
             if let Place::Host(number) = client.place {
-                self.lan_host(client.name, number, &scenario.client_nets(client), scenario);
+                let nets = scenario.client_nets(client);
+                self.lan_host(client.name, (number, client.versions), &nets, scenario);
             }
         }
     }
@@ -26,6 +28,7 @@ impl Topology {
     fn cpe(&mut self, number: u8, router: &Router, scenario: &Scenario) {
         let node = router.node;
         self.router(node);
+        self.node(node).advertised = scenario.is_advertised_to_router();
         self.link(node, ROUTER_LAN, LAN, node);
         for version in VERSIONS {
             // What is on the LAN is reached there, whatever the source.
@@ -37,9 +40,9 @@ impl Topology {
             let table = FIRST_TABLE + position.unwrap_or_default();
             for nets in scenario.assigned(provider) {
                 self.on_lan(node, ROUTER_LAN, ON_LAN, nets);
-                self.assigned(node, table, provider.uplink, nets);
+                self.assigned(node, table, provider.uplink, nets, scenario);
             }
-            self.uplink(node, table, provider, order == 0);
+            self.uplink(node, table, provider, order == 0, scenario);
             if scenario.has_own {
                 self.own_uplink(node, provider, order == 0);
             }
@@ -55,25 +58,50 @@ impl Topology {
     }
 
     /// Addresses of a provider: one is on the uplink, and what comes from any leaves by the table of that uplink.
-    fn assigned(&mut self, node: &'static str, table: usize, uplink: &str, nets: Nets) {
-        for version in VERSIONS {
+    fn assigned(
+        &mut self,
+        node: &'static str,
+        table: usize,
+        uplink: &str,
+        nets: Nets,
+        scenario: &Scenario,
+    ) {
+        for (version, address) in VERSIONS.into_iter().zip(scenario.on_uplink(nets)) {
+            if version == Version::V6 && scenario.is_advertised_to_router() {
+                // What it makes of an advertised prefix ends in this.
+                let token = Nets::TOKEN;
+                self.ip(node, version, format!("token set {token} dev {uplink}"));
+            } else {
+                self.address(node, version, &format!("{address} dev {uplink}"));
+            }
             let net = nets.of(version);
-            let address = format!("{} dev {uplink}", net.host(ON_UPLINK));
-            self.address(node, version, &address);
             let rule = format!("rule add from {net} lookup {table} priority {table}");
             self.ip(node, version, rule);
         }
     }
 
-    fn uplink(&mut self, node: &'static str, table: usize, provider: &Provider, is_first: bool) {
+    fn uplink(
+        &mut self,
+        node: &'static str,
+        table: usize,
+        provider: &Provider,
+        is_first: bool,
+        scenario: &Scenario,
+    ) {
         let uplink = provider.uplink;
-        for (version, edge) in VERSIONS.into_iter().zip(provider.edge) {
-            let source = provider.assigned.of(version).host(ON_UPLINK);
-            let default = format!("route add default via {edge} dev {uplink} src {source}");
+        let sources = scenario.on_uplink(provider.assigned);
+        for ((version, edge), source) in VERSIONS.into_iter().zip(provider.edge).zip(sources) {
+            // An address that is to be advertised is not there yet.
+            let source = if version == Version::V6 && scenario.is_advertised_to_router() {
+                String::new()
+            } else {
+                format!(" src {source}")
+            };
+            let default = format!("route add default via {edge} dev {uplink}{source}");
             self.ip(
                 node,
                 version,
-                format!("route add {edge} dev {uplink} src {source}"),
+                format!("route add {edge} dev {uplink}{source}"),
             );
             self.ip(node, version, format!("{default} table {table}"));
             if is_first {
@@ -96,12 +124,20 @@ impl Topology {
     }
 
     /// A host, whose packets go to the router that can forward them: that of the provider who assigned their source.
-    fn lan_host(&mut self, name: &'static str, number: u8, nets: &[Nets], scenario: &Scenario) {
+    fn lan_host(
+        &mut self,
+        name: &'static str,
+        (number, versions): (u8, &[Version]),
+        nets: &[Nets],
+        scenario: &Scenario,
+    ) {
         self.host(name);
+        self.node(name).has_ipv6 = versions.contains(&Version::V6);
         self.link(name, "eth0", LAN, name);
         for (order, nets) in nets.iter().enumerate() {
-            self.on_lan(name, "eth0", number, *nets);
-            for version in VERSIONS {
+            for &version in versions {
+                let address = nets.of(version).on_link(number);
+                self.address(name, version, &format!("{address} dev eth0"));
                 let net = nets.of(version);
                 let default = format!("route add default via {}", net.host(ON_LAN));
                 if order == 0 {

@@ -2,8 +2,8 @@
 
 use super::{FIRST_TABLE, Topology, edge};
 use crate::lab::plan::{
-    ATTACKER, ATTACKER_NETS, INTERNET, Nets, ON_UPLINK, OWN_NETS, SOURCES, VERSIONS, VISITOR,
-    VISITOR_NETS, Version,
+    ATTACKER, ATTACKER_NETS, INTERNET, Nets, OWN_NETS, SOURCES, VERSIONS, VISITOR, VISITOR_NETS,
+    Version,
 };
 use crate::lab::scenario::{Known, Provider, Router, Scenario};
 
@@ -107,14 +107,15 @@ impl Topology {
     fn access(&mut self, provider: &Provider, router: &Router, scenario: &Scenario) {
         let (edge, uplink) = (provider.node, provider.uplink);
         self.link(edge, uplink, router.node, uplink);
-        for (version, address) in VERSIONS.into_iter().zip(provider.edge) {
+        let site = scenario.on_uplink(provider.assigned);
+        let ends = provider.edge.into_iter().zip(site);
+        for (version, (address, site)) in VERSIONS.into_iter().zip(ends) {
             // A DHCP server wants to be in the network that it serves.
             let length = match version {
-                Version::V6 if scenario.known == Known::Discovered => "/64",
+                Version::V6 if scenario.known != Known::Written => "/64",
                 _ => "",
             };
             self.address(edge, version, &format!("{address}{length} dev {uplink}"));
-            let site = provider.assigned.of(version).host(ON_UPLINK);
             let via = format!("via {site} dev {uplink}");
             self.ip(edge, version, format!("route add {site} dev {uplink}"));
             for assigned in scenario.assigned(provider) {

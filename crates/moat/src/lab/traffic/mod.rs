@@ -1,4 +1,5 @@
-//! Traffic: the attacker's flood, the victim, and a legitimate visitor, as processes with real UDP sockets.
+//! Traffic: the attacker's flood, the victim, and a legitimate visitor, as processes with real UDP sockets; and who listens at a
+//! link to all that is none of it.
 //!
 //! ```text
 //!  flood   --attack-->   victim         (counts them)
@@ -9,8 +10,10 @@
 //! All of it goes to the same port of the victim, so that only the behaviour of a source tells an attack from a visit. Each role
 //! answers every line on its stdin with one line of JSON on its stdout, and ends with its stdin.
 
+mod capture;
 mod flood;
 mod packet;
+mod question;
 mod victim;
 mod visitor;
 
@@ -20,6 +23,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+pub(crate) use capture::{Captured, Wanted, to_hexadecimal};
 pub(crate) use flood::Sent;
 pub(crate) use packet::Flow;
 pub(crate) use victim::Received;
@@ -40,6 +44,8 @@ enum Role {
     Victim(victim::Args),
     /// Send requests and wait for responses
     Visitor(visitor::Args),
+    /// Keep what comes over a link
+    Capture(capture::Args),
 }
 
 /// Why a role had to end.
@@ -50,6 +56,14 @@ pub(crate) enum Error {
     Socket {
         /// Its local address.
         address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The packets of a link could not be had.
+    #[error("cannot capture at {interface}: {source}")]
+    Capture {
+        /// Its interface.
+        interface: String,
         /// What the system said.
         source: io::Error,
     },
@@ -64,6 +78,7 @@ pub(crate) fn main(args: &Args) -> Result<(), Error> {
         Role::Flood(args) => flood::main(args),
         Role::Victim(args) => victim::main(args),
         Role::Visitor(args) => visitor::main(args),
+        Role::Capture(args) => capture::main(args),
     }
 }
 

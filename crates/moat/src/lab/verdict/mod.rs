@@ -1,6 +1,7 @@
 //! Whether a run showed what its scenario demands.
 
 pub(super) mod requests;
+mod secrecy;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub(super) fn failures(scenario: &Scenario, report: &Report, flow_pps: f64) -> V
     let mut failures = Failures::default();
     failures.requests(scenario, report);
     failures.servers(scenario, report);
+    failures.secrecy(scenario, report);
     failures.time(report);
     for (provider, edge) in scenario.providers.iter().zip(&report.edges) {
         match flows(scenario, provider) {

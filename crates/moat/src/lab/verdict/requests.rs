@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Failures;
+use super::secrecy::is_of;
 use crate::lab::agents::customer;
 use crate::lab::report::{Report, Request};
-use crate::lab::scenario::{Asked, DotsClient, Known, Provider, Scenario, Space};
+use crate::lab::scenario::{Asked, DotsClient, Provider, Scenario, Space};
 
 impl Failures {
     /// Every client asked exactly those whom it must ask, for exactly their addresses, and accounts for the others.
@@ -116,18 +117,14 @@ impl Failures {
                 format!("{name}: {} sessions failed", server.sessions_failed)
             });
             self.customers(scenario, provider, &server.customers);
-            let own = provider.pvd;
-            let is_own = |name: &&String| {
-                name.strip_suffix(own)
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            };
+            let is_own = |name: &&String| is_of(provider.pvd, name);
             for name in server.names_asked.iter().filter(|name| !is_own(name)) {
                 self.unless(false, || {
                     format!("{}: its name server was asked for {name}", server.server)
                 });
             }
             self.unless(
-                scenario.known == Known::Written || !server.names_asked.is_empty(),
+                !scenario.known.asks_names() || !server.names_asked.is_empty(),
                 || format!("{}: its name server was asked for nothing", server.server),
             );
         }

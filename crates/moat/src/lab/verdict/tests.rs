@@ -1,8 +1,9 @@
 //! A good report has no failures, and each deviation is one.
 
 use super::*;
+use crate::lab::agents::customer;
 use crate::lab::plan::VICTIM_NUMBER;
-use crate::lab::report::{NotAsked, Request, Server};
+use crate::lab::report::{Capture, NotAsked, Request, Server};
 use crate::lab::scenario;
 
 /// Of each flow; four of them attack the fixed network.
@@ -43,10 +44,22 @@ fn good() -> (&'static Scenario, Report) {
         right_source: 9,
         wrong_source: 0,
     };
+    let capture = |provider: &Provider| Capture {
+        pvd: provider.pvd,
+        packets: 40,
+        lost: 0,
+        questions: vec![provider.dots_name.to_owned()],
+        question_packets: 2,
+        question_packets_counted: 2,
+        own_identity_packets: 1,
+        of_others: Vec::new(),
+    };
     let server = |provider: &Provider, accepted: u8| Server {
         server: provider.dots_name,
         mitigations: (0..accepted).map(|_| request(provider).targets).collect(),
-        customers: vec![crate::lab::agents::customer(provider)],
+        mitigated_for: (0..accepted).map(|_| customer(provider)).collect(),
+        cuids: vec![format!("cuid-of-{}", provider.node)],
+        customers: vec![customer(provider)],
         sessions_established: 1,
         sessions_failed: 0,
         accepted: accepted.into(),
@@ -69,6 +82,7 @@ fn good() -> (&'static Scenario, Report) {
         }],
         edges: vec![edge(fixed, FLOOD), edge(mobile, 0.0)],
         signalling: vec![signalling(fixed), signalling(mobile)],
+        captures: vec![capture(fixed), capture(mobile)],
         servers: vec![server(fixed, 1), server(mobile, 0)],
         events: Vec::new(),
         failures: Vec::new(),
@@ -86,7 +100,7 @@ fn a_run_in_which_all_is_as_it_must_be_has_no_failures() {
 #[test]
 fn each_deviation_is_a_failure_in_words() {
     type Spoil = fn(&mut Report);
-    let cases: [(Spoil, &str); 32] = [
+    let cases: [(Spoil, &str); 39] = [
         (|report| report.alarm_to_drop_ms = None, "did not stop"),
         (
             |report| report.alarm_to_drop_ms = Some(-1.0),
@@ -214,6 +228,34 @@ fn each_deviation_is_a_failure_in_words() {
         (
             |report| report.signalling[1].wrong_source = 2,
             "mobile.example: 2 signalling packets",
+        ),
+        (
+            |report| report.captures[1].lost = 1,
+            "mobile.example: 1 packets not captured",
+        ),
+        (
+            |report| report.captures[1].question_packets_counted = 3,
+            "mobile.example: 2 questions to name servers captured, 3 counted",
+        ),
+        (
+            |report| report.captures[1].questions[0] = "dots.fixed.example".to_owned(),
+            "mobile.example: a question for dots.fixed.example",
+        ),
+        (
+            |report| report.captures[1].own_identity_packets = 0,
+            "mobile.example: the identity of its own customer was not seen",
+        ),
+        (
+            |report| report.captures[1].of_others = vec!["fixed.example".to_owned()],
+            "mobile.example: fixed.example was seen",
+        ),
+        (
+            |report| report.servers[1].cuids = report.servers[0].cuids.clone(),
+            "dots.mobile.example: was asked under the cuid",
+        ),
+        (
+            |report| report.servers[1].mitigated_for = report.servers[0].mitigated_for.clone(),
+            "dots.mobile.example: mitigates for customer.fixed.example",
         ),
     ];
     for (spoil, expected) in cases {

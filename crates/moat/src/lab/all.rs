@@ -1,0 +1,125 @@
+//! All scenarios, two at a time: each has namespaces of its own, and waits for most of the time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use super::EXIT_INTERRUPTED;
+use super::error::Error;
+use super::scenario::Scenario;
+use crate::terminal::{complain, say};
+
+/// The most that run at a time. More would disturb each other's measurements on a small machine.
+const AT_A_TIME: usize = 2;
+
+/// How a run ended, and what it printed.
+pub(super) struct Ended {
+    pub(super) code: u8,
+    pub(super) printed: String,
+}
+
+/// What is still to be run, and what was not printed yet.
+struct Queue {
+    scenarios: Vec<&'static Scenario>,
+    next: Cell<usize>,
+    ended: RefCell<BTreeMap<usize, String>>,
+    printed: Cell<usize>,
+    worst: Cell<u8>,
+}
+
+/// Runs scenarios by `run`, prints what they printed in their order, and returns the highest of their exit codes. After an
+/// interruption or an error none is begun.
+pub(super) async fn run_all(
+    scenarios: Vec<&'static Scenario>,
+    run: impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
+) -> Result<u8, Error> {
+    let queue = Queue {
+        scenarios,
+        next: Cell::new(0),
+        ended: RefCell::default(),
+        printed: Cell::new(0),
+        worst: Cell::new(0),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores < AT_A_TIME {
+        queue.work(&run).await?;
+    } else {
+        let (one, other) = tokio::join!(queue.work(&run), queue.work(&run));
+        one.and(other)?;
+    }
+    Ok(queue.worst.get())
+}
+
+impl Queue {
+    async fn work(
+        &self,
+        run: &impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
+    ) -> Result<(), Error> {
+        loop {
+            let number = self.next.get();
+            let Some(scenario) = self.scenarios.get(number) else {
+                return Ok(());
+            };
+            self.next.set(number + 1);
+            let ended = run(scenario).await;
+            if ended
+                .as_ref()
+                .map_or(true, |one| one.code == EXIT_INTERRUPTED)
+            {
+                self.next.set(self.scenarios.len());
+            }
+            let Ended { code, printed } = ended?;
+            self.worst.set(self.worst.get().max(code));
+            self.ended.borrow_mut().insert(number, printed);
+            self.print();
+        }
+    }
+
+    fn print(&self) {
+        let mut ended = self.ended.borrow_mut();
+        while let Some(text) = ended.remove(&self.printed.get()) {
+            self.printed.set(self.printed.get() + 1);
+            if !text.is_empty() {
+                say!("{}", text.trim_end());
+            }
+        }
+    }
+}
+
+/// Tells a line of a run's progress so that one sees of which.
+pub(super) fn tell(scenario: &Scenario, line: &str) {
+    complain!("{:24} {line}", scenario.name);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::scenarios;
+    use super::*;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(future)
+    }
+
+    #[test]
+    fn the_highest_exit_code_is_that_of_all_and_an_interruption_begins_no_other() {
+        for (codes, worst, goes_on) in [
+            ([0, 1, 0, 0, 0], 1, true),
+            ([2, 0, 1, 0, 0], 2, true),
+            ([EXIT_INTERRUPTED, 0, 0, 0, 0], EXIT_INTERRUPTED, false),
+        ] {
+            let scenarios: Vec<_> = scenarios().iter().take(codes.len()).collect();
+            let begun = Cell::new(0);
+            let run = async |scenario: &'static Scenario| {
+                begun.set(begun.get() + 1);
+                tokio::task::yield_now().await;
+                let mut all = super::super::scenario::scenarios().iter();
+                let number = all.position(|one| one.name == scenario.name);
+                let printed = String::new();
+                let code = codes[number.unwrap()];
+                Ok(Ended { code, printed })
+            };
+            assert_eq!(block_on(run_all(scenarios, run)).unwrap(), worst);
+            assert_eq!(begun.get() == codes.len(), goes_on, "{codes:?}");
+        }
+    }
+}
