@@ -173,6 +173,26 @@ fn assert_signalling(report: &Value) {
     }
 }
 
+/// Each gateway that must have one has the one mitigation that was asked of it, and has rejected what is not its provider's.
+fn assert_gateways(reports: &[Value]) {
+    for (scenario, expected) in [
+        ("enterprise-gateway-pa", json!([[2, 0]])),
+        ("enterprise-gateway-pi", json!([[1, 0]])),
+        ("multi-cpe-pa-nofilter", json!([[1, 0], [0, 1]])),
+        ("multi-cpe-pa-filter", json!([[0, 0], [1, 0]])),
+        ("multi-cpe-pi", json!([[1, 0], [1, 0]])),
+        ("same-isp-gateways", json!([[1, 0], [0, 1]])),
+    ] {
+        let mut reports = reports.iter();
+        let report = reports.find(|one| one["scenario"] == scenario).unwrap();
+        let gateways = report["gateways"].as_array().unwrap().iter();
+        let counts: Vec<_> = gateways
+            .map(|one| json!([one["accepted"], one["refused"]]))
+            .collect();
+        assert_eq!(json!(counts), expected, "{report}");
+    }
+}
+
 /// At each provider's edge nothing was captured that belongs to another, its name server was asked for its own names only, and no
 /// packet came from a wrong source.
 fn assert_secrecy(report: &Value) {
@@ -192,7 +212,8 @@ fn assert_secrecy(report: &Value) {
 /// Every figure of RFC 9284, and each row of its Table 1, with provider-assigned and provider-independent addresses: who was asked
 /// and who was not, at the servers; what was dropped where; and no packet from a wrong source.
 ///
-/// Covers: M-001, M-003, M-004, M-005, M-006, M-007, M-008, M-009, M-010, M-011, M-014, M-016, M-017, M-023, M-024, M-025, M-027, M-028, M-029
+/// Covers: M-001, M-003, M-004, M-005, M-006, M-007, M-008, M-009, M-010, M-011, M-012, M-013, M-014, M-016, M-017, M-018, M-020, M-021, M-022, M-023, M-024, M-025, M-027, M-028, M-029
+/// Covers: Y-001, Y-004, Y-005, Y-006, Y-008, Y-010, Y-017, G-001, G-018
 #[test]
 fn all_scenarios_are_ok_and_say_who_was_asked_and_who_was_not() {
     let _one = one_at_a_time();
@@ -211,6 +232,7 @@ fn all_scenarios_are_ok_and_say_who_was_asked_and_who_was_not() {
         assert_signalling(report);
         assert_secrecy(report);
     }
+    assert_gateways(&reports);
     assert_residential(&reports[0]);
     assert_residential_both(&reports[1]);
     assert_eq!(copy.processes(), Vec::<String>::new());
@@ -248,6 +270,11 @@ fn a_fault_fails_the_verdict() {
             "residential",
             "MOAT mitigate 198.51.100.7 --control /run/moat-lab/home.sock",
             "dots.mobile.example: mitigates for 198.51.100.7/32",
+        ),
+        (
+            "enterprise-gateway-pa",
+            "MOAT mitigate 203.0.113.7 --control /run/moat-lab/c3.sock",
+            "dots.isp1.example: mitigates for 203.0.113.7/32",
         ),
         (
             "enterprise-direct-pa",

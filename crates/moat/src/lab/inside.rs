@@ -130,6 +130,9 @@ fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
     for client in scenario.clients {
         complain!("  {enter} ip netns exec {} bash", client.name);
     }
+    for gateway in scenario.gateways {
+        complain!("  {enter} ip netns exec {} bash", gateway.client.name);
+    }
     for provider in scenario.providers {
         complain!("  {enter} ip netns exec {} nft list ruleset", provider.node);
     }

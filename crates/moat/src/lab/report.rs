@@ -27,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) captures: Vec<Capture>,
     /// One entry for each DOTS server of a provider.
     pub(crate) servers: Vec<Server>,
+    /// One entry for each DOTS gateway, with what it is to the inside.
+    pub(crate) gateways: Vec<Server>,
     /// What happened besides the attack.
     pub(crate) events: Vec<String>,
     /// The checks that failed, in words.
@@ -299,6 +301,7 @@ mod tests {
                 refused: 0,
                 names_asked: Vec::new(),
             }],
+            gateways: Vec::new(),
             events: vec!["a link went down".to_owned()],
             failures: vec!["something".to_owned()],
         }

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use super::agents::{Agents, Held, Told};
 use super::captures::Captures;
 use super::error::Error;
-use super::events::Events;
 use super::measure::{Snapshot, Stopped};
 use super::monotonic_nanoseconds;
 use super::plan::{
@@ -22,8 +21,8 @@ use super::plan::{
     VISITOR_NETS,
 };
 use super::process::{self, Conversation};
-use super::report::{Capture, Report, Server};
-use super::scenario::Scenario;
+use super::report::{Report, Server};
+use super::scenario::{Provider, Scenario};
 use super::topology::{Network, Topology, edge};
 use super::traffic::{Pair, Received, Sent, Visits};
 use super::verdict;
@@ -83,6 +82,10 @@ impl Lab {
         agents.start_servers(&network, scenario)?;
         let captures = Captures::start(&network, scenario, folder)?;
         agents.start_provisioning(&network, scenario)?;
+        if !scenario.gateways.is_empty() {
+            progress("starting the DOTS gateways");
+            agents.start_gateways(&network, scenario)?;
+        }
         progress("starting the DOTS client at each place that has one");
         agents.start_clients(&network, scenario)?;
         progress("sessions are established; starting a visitor");
@@ -116,7 +119,7 @@ impl Lab {
         let before = self.over(BEFORE)?;
 
         let outage = self.begin_outage()?;
-        let earlier = self.held()?;
+        let (earlier, earlier_inside) = (self.held()?, self.held_inside()?);
         let targets = self.scenario.alarmed();
         let words: Vec<_> = targets.iter().map(ToString::to_string).collect();
         self.progress(&format!(
@@ -136,7 +139,7 @@ impl Lab {
         }
         sleep(SETTLE);
         let filtered = self.visit(AFTER)?;
-        let held = self.held()?;
+        let (held, held_inside) = (self.held()?, self.held_inside()?);
 
         self.progress("withdrawing what was asked");
         let withdrawn = self.withdraw(&told)?;
@@ -149,8 +152,31 @@ impl Lab {
             end: self.snapshots()?,
         };
         let servers = self.servers(&earlier, &held)?;
+        let gateways = self.gateways(&earlier_inside, &held_inside)?;
         let captures = self.captures(&servers, &windows)?;
-        Ok(self.report(told, stopped, &windows, servers, captures, course))
+        let mut report = Report {
+            scenario: self.scenario.name,
+            ok: false,
+            alarm_to_drop_ms: stopped.map(|stopped| stopped.first),
+            alarm_to_clear_ms: stopped.map(|stopped| stopped.last),
+            requests: Vec::new(),
+            not_asked: Vec::new(),
+            edges: self.by_provider(|number, provider| windows.edge(number, provider)),
+            signalling: self.by_provider(|number, provider| windows.signalling(number, provider)),
+            captures,
+            servers,
+            gateways,
+            events: course.happened,
+            failures: course.failures,
+        };
+        for told in told {
+            report.requests.extend(told.requests);
+            report.not_asked.extend(told.not_asked);
+        }
+        let failures = verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE));
+        report.failures.extend(failures);
+        report.ok = report.failures.is_empty();
+        Ok(report)
     }
 
     /// Tells all clients that are told of attacks, at the same time.
@@ -170,7 +196,17 @@ impl Lab {
 
     pub(super) fn held(&self) -> Result<Vec<Held>, Error> {
         let servers = self.scenario.servers().into_iter();
-        servers.map(|provider| self.agents.held(provider)).collect()
+        servers
+            .map(|provider| self.agents.held(provider.node))
+            .collect()
+    }
+
+    /// What each gateway has for the inside.
+    fn held_inside(&self) -> Result<Vec<Held>, Error> {
+        let gateways = self.scenario.gateways.iter();
+        gateways
+            .map(|gateway| self.agents.held(gateway.client.name))
+            .collect()
     }
 
     /// What each server says of itself at the end, with the mitigations that it had before, and what it accepted since earlier.
@@ -178,59 +214,26 @@ impl Lab {
         let servers = self.scenario.servers().into_iter().zip(self.held()?);
         let servers = servers.zip(earlier.iter().zip(before));
         let servers = servers.map(|((provider, end), (earlier, before))| Server {
-            server: provider.dots_name,
-            mitigations: before.mitigations.clone(),
-            mitigated_for: before.mitigated_for.clone(),
-            cuids: before.cuids.clone(),
-            customers: end.customers,
-            sessions_established: end.established,
-            sessions_failed: end.failed,
-            accepted: end.accepted.saturating_sub(earlier.accepted),
-            refused: end.refused,
             names_asked: self.agents.names_asked(provider),
+            ..server(provider.dots_name, end, earlier, before)
         });
         Ok(servers.collect())
     }
 
-    fn report(
-        &self,
-        told: Vec<Told>,
-        stopped: Option<Stopped>,
-        windows: &Windows,
-        servers: Vec<Server>,
-        captures: Vec<Capture>,
-        course: Events,
-    ) -> Report {
-        let providers = || self.scenario.providers.iter().enumerate();
-        let edges = providers()
-            .map(|(number, provider)| windows.edge(number, provider))
-            .collect();
-        let signalling = providers()
-            .map(|(number, provider)| windows.signalling(number, provider))
-            .collect();
-        let (mut requests, mut not_asked) = (Vec::new(), Vec::new());
-        for told in told {
-            requests.extend(told.requests);
-            not_asked.extend(told.not_asked);
-        }
-        let mut report = Report {
-            scenario: self.scenario.name,
-            ok: false,
-            alarm_to_drop_ms: stopped.map(|stopped| stopped.first),
-            alarm_to_clear_ms: stopped.map(|stopped| stopped.last),
-            requests,
-            not_asked,
-            edges,
-            signalling,
-            captures,
-            servers,
-            events: course.happened,
-            failures: course.failures,
-        };
-        let failures = verdict::failures(self.scenario, &report, f64::from(FLOOD_RATE));
-        report.failures.extend(failures);
-        report.ok = report.failures.is_empty();
-        report
+    /// The same of each gateway, for the inside.
+    fn gateways(&self, earlier: &[Held], before: &[Held]) -> Result<Vec<Server>, Error> {
+        let gateways = self.scenario.gateways.iter().zip(self.held_inside()?);
+        let gateways = gateways.zip(earlier.iter().zip(before));
+        let gateways = gateways.map(|((gateway, end), (earlier, before))| {
+            server(gateway.dots_name, end, earlier, before)
+        });
+        Ok(gateways.collect())
+    }
+
+    /// What is to be said of each attachment.
+    fn by_provider<T>(&self, what: impl Fn(usize, &'static Provider) -> T) -> Vec<T> {
+        let providers = self.scenario.providers.iter().enumerate();
+        providers.map(|(number, one)| what(number, one)).collect()
     }
 
     fn start_flood(&self) -> Result<Conversation, Error> {
@@ -319,6 +322,22 @@ impl Lab {
 
 fn progress(started: Instant, what: &str) {
     complain!("[{:4.1} s] {what}", started.elapsed().as_secs_f64());
+}
+
+/// What a server says of itself at the end, with what it had before.
+fn server(name: &'static str, end: Held, earlier: &Held, before: &Held) -> Server {
+    Server {
+        server: name,
+        mitigations: before.mitigations.clone(),
+        mitigated_for: before.mitigated_for.clone(),
+        cuids: before.cuids.clone(),
+        customers: end.customers,
+        sessions_established: end.established,
+        sessions_failed: end.failed,
+        accepted: end.accepted.saturating_sub(earlier.accepted),
+        refused: end.refused,
+        names_asked: Vec::new(),
+    }
 }
 
 /// From each source of `from` to each of these addresses, within a family.

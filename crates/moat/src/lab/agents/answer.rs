@@ -116,8 +116,10 @@ pub(super) fn standing(told: &Told, answer: &str) -> Result<Vec<Request>, Error>
 }
 
 #[derive(Deserialize)]
-struct ClientSessions {
-    sessions: Vec<ClientSession>,
+#[serde(untagged)]
+enum ClientSessions {
+    OfGateway { upstream: Vec<ClientSession> },
+    OfClient { sessions: Vec<ClientSession> },
 }
 
 #[derive(Deserialize)]
@@ -127,7 +129,8 @@ struct ClientSession {
 
 /// With how many servers a client has a session.
 pub(super) fn established(answer: &str) -> Result<usize, Error> {
-    let ClientSessions { sessions } = parse("moat sessions", answer)?;
+    let (ClientSessions::OfGateway { upstream: sessions } | ClientSessions::OfClient { sessions }) =
+        parse("moat sessions", answer)?;
     let established = sessions.iter().filter(|one| one.state == "established");
     Ok(established.count())
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Agents;
+use super::identity::customer_inside;
 use crate::lab::error::Error;
-use crate::lab::plan::{DOTS_PORT, Nets, OWN_NETS, VERSIONS};
-use crate::lab::scenario::{DotsClient, Known, Place, Provider, Scenario, Upstream};
+use crate::lab::plan::{DOTS_PORT, Nets, OWN_NETS, VERSIONS, Version};
+use crate::lab::scenario::{DotsClient, Gateway, Known, Place, Provider, Scenario, Upstream};
 
 impl Agents {
     /// Writes a certification authority for each provider, and the credentials and configuration of each agent.
@@ -18,25 +19,92 @@ impl Agents {
             let config = self.server_config(scenario, provider);
             self.write(&format!("{}.toml", provider.node), &config)?;
         }
+        for gateway in scenario.gateways {
+            self.issue_inside(scenario, gateway)?;
+            let outside = self.networks(scenario, &gateway.client)?;
+            let config = self.gateway_config(scenario, gateway) + &outside;
+            self.write(&format!("{}.toml", gateway.client.name), &config)?;
+        }
         for client in scenario.clients {
-            let mut config = format!(
-                "state = {:?}\ncontrol = {:?}\n",
-                self.file(&format!("{}.db", client.name)),
-                self.control(client.name)
-            );
-            if scenario.has_own {
-                config += &format!("provider_independent = {:?}\n", own());
-            }
-            for upstream in client.upstreams {
-                let Upstream::Server(pvd) = upstream;
-                if let Some(provider) = scenario.provider(pvd) {
-                    self.issue(scenario, client, provider)?;
-                    config += &self.client_config(scenario, client, provider);
-                }
-            }
+            let config = self.daemon_keys(scenario, client) + &self.networks(scenario, client)?;
             self.write(&format!("{}.toml", client.name), &config)?;
         }
         Ok(())
+    }
+
+    /// The top of a client's file, or of a gateway's.
+    fn daemon_keys(&self, scenario: &Scenario, client: &DotsClient) -> String {
+        let mut keys = format!(
+            "state = {:?}\ncontrol = {:?}\n",
+            self.file(&format!("{}.db", client.name)),
+            self.control(client.name)
+        );
+        if scenario.has_own {
+            keys += &format!("provider_independent = {:?}\n", own());
+        }
+        keys
+    }
+
+    /// Every `[[pvd]]` of a client's file, or of a gateway's.
+    fn networks(&self, scenario: &Scenario, client: &DotsClient) -> Result<String, Error> {
+        let mut config = String::new();
+        for upstream in client.upstreams {
+            let pvd = upstream.pvd();
+            if let Some(provider) = scenario.provider(pvd) {
+                self.issue(scenario, client, provider)?;
+                config += &self.client_config(scenario, client, provider);
+            }
+            if let Some(gateway) = scenario.gateway(pvd) {
+                let has_filter = matches!(upstream, Upstream::GatewayFor(_));
+                config += &self.inside_config(scenario, client, gateway, has_filter);
+            }
+        }
+        Ok(config)
+    }
+
+    /// What a gateway is to the inside. Which prefixes are whose provider's, its upstream side alone knows.
+    fn gateway_config(&self, scenario: &Scenario, gateway: &Gateway) -> String {
+        let listen = scenario.inside_addresses(gateway);
+        let listen = listen.map(|one| std::net::SocketAddr::new(one, DOTS_PORT).to_string());
+        let prefixes = prefixes(scenario.all_nets());
+        let mut config = format!(
+            "{}listen = {listen:?}\nrelay = {:?}\n{}",
+            self.daemon_keys(scenario, &gateway.client),
+            gateway.client.name,
+            self.gateway_keys(gateway),
+        );
+        for client in scenario.clients_inside(gateway) {
+            let name = customer_inside(gateway, client);
+            config += &format!("\n[[customer]]\nname = {name:?}\nprefixes = {prefixes:?}\n");
+        }
+        config
+    }
+
+    /// The `[[pvd]]` of a gateway in the file of a client inside, with the prefixes of the gateway's providers or without.
+    fn inside_config(
+        &self,
+        scenario: &Scenario,
+        client: &DotsClient,
+        gateway: &Gateway,
+        has_filter: bool,
+    ) -> String {
+        let mut config = format!("\n[[pvd]]\nid = {:?}\ngateway = true\n", gateway.pvd);
+        if has_filter {
+            let providers = scenario.providers_of(&gateway.client).into_iter();
+            let assigned = providers.map(|provider| provider.assigned).collect();
+            config += &format!("prefixes = {:?}\n", prefixes(assigned));
+        }
+        let [v4, v6] = scenario.inside_addresses(gateway);
+        // IPv6 first, as RFC 8305 has it.
+        let addresses = [(Version::V6, v6), (Version::V4, v4)].into_iter();
+        let addresses = addresses.filter(|(version, _)| client.versions.contains(version));
+        let addresses = texts(addresses.map(|(_, address)| address));
+        config
+            + &format!(
+                "[[pvd.dots]]\nname = {:?}\naddresses = {addresses:?}\n{}",
+                gateway.dots_name,
+                self.inside_keys(client, gateway)
+            )
     }
 
     fn server_config(&self, scenario: &Scenario, provider: &Provider) -> String {
@@ -161,7 +229,13 @@ fn texts(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<String> {
 
 /// What a provider calls the site: its certificates carry that name, and no other provider's do.
 pub(crate) fn customer(provider: &Provider) -> String {
-    format!("customer.{}", provider.pvd)
+    format!("customer.{}", provider.organisation.unwrap_or(provider.pvd))
+}
+
+fn prefixes(nets: Vec<Nets>) -> Vec<String> {
+    let nets = nets.into_iter();
+    nets.flat_map(|nets| VERSIONS.map(|version| nets.of(version).to_string()))
+        .collect()
 }
 
 /// The site's own prefixes.

@@ -8,7 +8,7 @@ use openssl::x509::X509;
 use super::{Agents, customer};
 use crate::lab::error::Error;
 use crate::lab::process;
-use crate::lab::scenario::{Credentials, DotsClient, Provider, Scenario};
+use crate::lab::scenario::{Credentials, DotsClient, Gateway, Provider, Scenario};
 
 impl Agents {
     /// Gives a client credentials from a provider, which nobody else trusts, in files named after the client.
@@ -47,6 +47,30 @@ impl Agents {
             }
             Credentials::SharedKeys => self.pki(&["psk", &customer(provider)], &pki),
         }
+    }
+
+    /// Makes what a gateway needs to know itself, and a client of the site to be known to it.
+    pub(super) fn issue_inside(&self, scenario: &Scenario, gateway: &Gateway) -> Result<(), Error> {
+        let pki = self.file(&inside(gateway));
+        std::fs::create_dir(&pki).map_err(Error::io(format!("make {}", pki.display())))?;
+        self.pki(&["init", "--name", gateway.pvd], &pki)?;
+        self.pki(&["issue", "--server", gateway.dots_name], &pki)?;
+        for client in scenario.clients_inside(gateway) {
+            let customer = customer_inside(gateway, client);
+            self.pki(&["issue", "--client", &customer], &pki)?;
+        }
+        Ok(())
+    }
+
+    /// The keys of a gateway's file that name what it is to the inside.
+    pub(super) fn gateway_keys(&self, gateway: &Gateway) -> String {
+        certificate_keys(&self.file(&inside(gateway)), gateway.dots_name)
+    }
+
+    /// The keys of a client's file that name its credentials for a gateway.
+    pub(super) fn inside_keys(&self, client: &DotsClient, gateway: &Gateway) -> String {
+        let customer = customer_inside(gateway, client);
+        certificate_keys(&self.file(&inside(gateway)), &customer)
     }
 
     fn pki(&self, arguments: &[&str], folder: &Path) -> Result<(), Error> {
@@ -101,6 +125,16 @@ impl Agents {
         }
         Ok(keys)
     }
+}
+
+/// The folder of what a gateway issued.
+fn inside(gateway: &Gateway) -> String {
+    format!("{}-inside", gateway.client.name)
+}
+
+/// What a gateway calls a client of the site.
+pub(crate) fn customer_inside(gateway: &Gateway, client: &DotsClient) -> String {
+    format!("{}.{}", client.name, gateway.pvd)
 }
 
 /// The files of a certificate and its key.

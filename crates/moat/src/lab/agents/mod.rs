@@ -20,6 +20,7 @@ use super::topology::Network;
 
 pub(crate) use answer::{Held, Told};
 pub(crate) use files::customer;
+pub(crate) use identity::customer_inside;
 
 /// Longest time a daemon may need to start, and the clients for their sessions.
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -85,6 +86,21 @@ impl Agents {
         ready.ok_or_else(|| self.timeout("the start of the servers", START_LIMIT))
     }
 
+    /// Starts the gateways and waits until each has a session with each of its servers.
+    pub(crate) fn start_gateways(
+        &mut self,
+        network: &Network,
+        scenario: &Scenario,
+    ) -> Result<(), Error> {
+        for gateway in scenario.gateways {
+            let node = gateway.client.name;
+            let name = format!("the gateway {node}");
+            let started = self.start(network.node(node)?, &name, "gateway", node)?;
+            self.clients.push(started);
+        }
+        self.wait_for_all(scenario.gateways.iter().map(|gateway| &gateway.client))
+    }
+
     /// Starts the clients and waits until each has a session with each of its servers.
     pub(crate) fn start_clients(
         &mut self,
@@ -107,7 +123,14 @@ impl Agents {
 
     /// Waits until each client has a session with each of its servers.
     pub(crate) fn wait_for_sessions(&self, scenario: &Scenario) -> Result<(), Error> {
-        for client in scenario.clients {
+        self.wait_for_all(scenario.clients)
+    }
+
+    fn wait_for_all<'a>(
+        &self,
+        clients: impl IntoIterator<Item = &'a DotsClient>,
+    ) -> Result<(), Error> {
+        for client in clients {
             let ready = process::wait_for(START_LIMIT, || {
                 let Ok(answer) = self.ask(client.name, &["sessions"]) else {
                     return Ok(None);
@@ -175,10 +198,10 @@ impl Agents {
         Ok(())
     }
 
-    /// What a DOTS server has, and what it has counted.
-    pub(crate) fn held(&self, provider: &Provider) -> Result<Held, Error> {
-        let status = self.ask(provider.node, &["status"])?;
-        let sessions = self.ask(provider.node, &["sessions"])?;
+    /// What a DOTS server, or a gateway for the inside, has, and what it has counted. It is called by the name of its namespace.
+    pub(crate) fn held(&self, node: &str) -> Result<Held, Error> {
+        let status = self.ask(node, &["status"])?;
+        let sessions = self.ask(node, &["sessions"])?;
         answer::held(&status, &sessions)
     }
 

@@ -1,109 +1,15 @@
-//! All scenarios. Sections and figures are those of RFC 9284.
+//! All scenarios. Sections, figures and the table are those of RFC 9284.
 
-use super::network::{DotsClient, EAST, FIXED, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST};
-use super::{Asked, Course, Credentials, Known, Mitigated, Scenario, Space};
-use crate::lab::plan::{Net, Nets, VERSIONS, Version};
-
-const OF_FIXED: Space = Space::Assigned(FIXED.pvd);
-const OF_MOBILE: Space = Space::Assigned(MOBILE.pvd);
-const OF_ISP1: Space = Space::Assigned(ISP1.pvd);
-const OF_ISP2: Space = Space::Assigned(ISP2.pvd);
-const OF_WEST: Space = Space::Assigned(WEST.pvd);
-
-const TO_ISP1: Upstream = Upstream::Server(ISP1.pvd);
-const TO_ISP2: Upstream = Upstream::Server(ISP2.pvd);
-
-const HOME: Router = Router {
-    node: "home",
-    uplinks: &[FIXED.pvd, MOBILE.pvd],
+use super::network::{
+    DotsClient, EAST, FIXED, Gateway, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST,
 };
-
-/// The client on a home's router.
-const AT_HOME: DotsClient = DotsClient {
-    name: HOME.node,
-    place: Place::Router,
-    upstreams: &[Upstream::Server(FIXED.pvd), Upstream::Server(MOBILE.pvd)],
-    versions: &VERSIONS,
-    is_alarmed: true,
+use super::site::{
+    C1, C2, C3, DIRECT, G, G1, G2, GATEWAY, GATEWAYS, OF_FIXED, OF_ISP1, OF_ISP2, OF_MOBILE,
+    OF_WEST, ONE_PROVIDER, RESIDENTIAL, ROUTERS, TO_G, TO_ISP1, TO_ISP2, asked, mitigated,
+    on_hosts, on_router, rejected,
 };
-
-/// A home as in Figure 5: `name`, `summary`, `attacked`, `asked` and `mitigated` are still to be filled in.
-const RESIDENTIAL: Scenario = Scenario {
-    name: "",
-    figure: "Figure 5",
-    summary: "",
-    providers: &[FIXED, MOBILE],
-    routers: &[HOME],
-    has_own: false,
-    clients: &[AT_HOME],
-    known: Known::Written,
-    credentials: Credentials::Certificates,
-    course: Course::Attack,
-    attacked: &[],
-    asked: &[],
-    mitigated: &[],
-};
-
-const CPE: Router = Router {
-    node: "cpe",
-    uplinks: &[ISP1.pvd, ISP2.pvd],
-};
-
-/// The client on the first of the hosts of Figure 7, which gets the alarms.
-const C1: DotsClient = DotsClient {
-    name: "c1",
-    place: Place::Host(11),
-    upstreams: &[TO_ISP1, TO_ISP2],
-    versions: &VERSIONS,
-    is_alarmed: true,
-};
-
-/// The second, which has IPv4 only.
-const C2: DotsClient = DotsClient {
-    name: "c2",
-    place: Place::Host(12),
-    versions: &[Version::V4],
-    is_alarmed: false,
-    ..C1
-};
-
-/// The third, which has IPv6 only.
-const C3: DotsClient = DotsClient {
-    name: "c3",
-    place: Place::Host(13),
-    versions: &[Version::V6],
-    is_alarmed: false,
-    ..C1
-};
-
-/// An enterprise as in Figure 7: `name`, `summary`, `attacked`, `asked` and `mitigated` are still to be filled in.
-const DIRECT: Scenario = Scenario {
-    name: "",
-    figure: "Figure 7",
-    summary: "",
-    providers: &[ISP1, ISP2],
-    routers: &[CPE],
-    has_own: false,
-    clients: &[C1, C2, C3],
-    known: Known::Written,
-    credentials: Credentials::Certificates,
-    course: Course::Attack,
-    attacked: &[],
-    asked: &[],
-    mitigated: &[],
-};
-
-const fn asked(client: &'static str, pvd: &'static str, spaces: &'static [Space]) -> Asked {
-    Asked {
-        client,
-        pvd,
-        spaces,
-    }
-}
-
-const fn mitigated(server: &'static str, spaces: &'static [Space]) -> Mitigated {
-    Mitigated { server, spaces }
-}
+use super::{Course, Credentials, Known, Scenario, Space};
+use crate::lab::plan::{Net, Nets, VERSIONS};
 
 /// In the order to show and to run them.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -176,6 +82,110 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..DIRECT
     },
     Scenario {
+        name: "enterprise-cpe",
+        figure: "Table 1, row 2",
+        summary: "the client is on the router of a site with two providers; addresses that one of them assigned are attacked",
+        clients: &[on_router("cpe", &[TO_ISP1, TO_ISP2])],
+        attacked: &[OF_ISP2],
+        asked: &[asked("cpe", ISP2.pvd, &[OF_ISP2])],
+        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
+        ..DIRECT
+    },
+    Scenario {
+        name: "enterprise-gateway-pa",
+        summary: "two clients ask the gateway of the site's router, which asks the provider that assigned what is attacked, once",
+        clients: &[
+            DotsClient {
+                upstreams: TO_G,
+                ..C1
+            },
+            DotsClient {
+                upstreams: TO_G,
+                is_alarmed: true,
+                ..C2
+            },
+            DotsClient {
+                upstreams: TO_G,
+                ..C3
+            },
+        ],
+        attacked: &[OF_ISP2],
+        asked: &[
+            asked("c1", G.pvd, &[OF_ISP2]),
+            asked("c2", G.pvd, &[OF_ISP2]),
+        ],
+        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
+        ..GATEWAY
+    },
+    Scenario {
+        name: "enterprise-gateway-pi",
+        summary: "a client asks the gateway of the site's router, which asks both providers for addresses of the site's own",
+        has_own: true,
+        attacked: &[Space::Own],
+        asked: &[asked("c1", G.pvd, &[Space::Own])],
+        mitigated: &[
+            mitigated(ISP1.dots_name, &[Space::Own]),
+            mitigated(ISP2.dots_name, &[Space::Own]),
+        ],
+        ..GATEWAY
+    },
+    Scenario {
+        name: "multi-cpe-direct",
+        figure: "Figure 7 in Section 5.3",
+        summary: "clients on hosts ask two providers themselves, each by its own router; addresses of one are attacked",
+        routers: ROUTERS,
+        attacked: &[OF_ISP2],
+        asked: &[asked("c1", ISP2.pvd, &[OF_ISP2])],
+        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
+        ..DIRECT
+    },
+    Scenario {
+        name: "multi-cpe-clients",
+        figure: "Table 1, row 3",
+        summary: "a client on each of two routers; both are told of an attack, and one has a server for it",
+        routers: ROUTERS,
+        clients: &[on_router("rtr1", &[TO_ISP1]), on_router("rtr2", &[TO_ISP2])],
+        attacked: &[OF_ISP1],
+        asked: &[asked("rtr1", ISP1.pvd, &[OF_ISP1])],
+        mitigated: &[mitigated(ISP1.dots_name, &[OF_ISP1])],
+        ..DIRECT
+    },
+    Scenario {
+        name: "multi-cpe-pa-nofilter",
+        summary: "a client that does not know whose addresses are attacked asks the gateways of two routers; one of them rejects",
+        attacked: &[OF_ISP1],
+        asked: &[
+            asked("c1", G1.pvd, &[OF_ISP1]),
+            rejected("c1", G2.pvd, &[OF_ISP1]),
+        ],
+        mitigated: &[mitigated(ISP1.dots_name, &[OF_ISP1])],
+        ..GATEWAYS
+    },
+    Scenario {
+        name: "multi-cpe-pa-filter",
+        summary: "a client that knows which gateway is for which prefixes asks the one for those that are attacked",
+        clients: &on_hosts(&[Upstream::GatewayFor(G1.pvd), Upstream::GatewayFor(G2.pvd)]),
+        attacked: &[OF_ISP2],
+        asked: &[asked("c1", G2.pvd, &[OF_ISP2])],
+        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
+        ..GATEWAYS
+    },
+    Scenario {
+        name: "multi-cpe-pi",
+        summary: "a client asks the gateways of two routers for addresses of the site's own, and each asks its provider",
+        has_own: true,
+        attacked: &[Space::Own],
+        asked: &[
+            asked("c1", G1.pvd, &[Space::Own]),
+            asked("c1", G2.pvd, &[Space::Own]),
+        ],
+        mitigated: &[
+            mitigated(ISP1.dots_name, &[Space::Own]),
+            mitigated(ISP2.dots_name, &[Space::Own]),
+        ],
+        ..GATEWAYS
+    },
+    Scenario {
         name: "same-isp-one-server",
         figure: "Section 5.4",
         summary: "two attachments to one provider with one DOTS server, which is asked once",
@@ -195,6 +205,46 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         asked: &[asked("cpe", WEST.pvd, &[OF_WEST])],
         mitigated: &[mitigated(WEST.dots_name, &[OF_WEST])],
         ..DIRECT
+    },
+    Scenario {
+        name: "same-isp-hosts",
+        figure: "Table 1, row 4",
+        summary: "a client on a host has two attachments to one provider, and asks it over the one that is attacked",
+        clients: &on_hosts(&[Upstream::Server(WEST.pvd), Upstream::Server(EAST.pvd)]),
+        asked: &[asked("c1", WEST.pvd, &[OF_WEST])],
+        ..ONE_PROVIDER
+    },
+    Scenario {
+        name: "same-isp-clients",
+        figure: "Table 1, row 4",
+        summary: "a client on each of two routers with attachments to one provider; the one that is attacked asks it",
+        clients: &[
+            on_router("rtr1", &[Upstream::Server(WEST.pvd)]),
+            on_router("rtr2", &[Upstream::Server(EAST.pvd)]),
+        ],
+        asked: &[asked("rtr1", WEST.pvd, &[OF_WEST])],
+        ..ONE_PROVIDER
+    },
+    Scenario {
+        name: "same-isp-gateways",
+        figure: "Table 1, row 4",
+        summary: "a gateway on each of two routers with attachments to one provider; the one that is not attacked rejects",
+        gateways: &[
+            Gateway {
+                client: on_router("rtr1", &[Upstream::Server(WEST.pvd)]),
+                ..G1
+            },
+            Gateway {
+                client: on_router("rtr2", &[Upstream::Server(EAST.pvd)]),
+                ..G2
+            },
+        ],
+        clients: GATEWAYS.clients,
+        asked: &[
+            asked("c1", G1.pvd, &[OF_WEST]),
+            rejected("c1", G2.pvd, &[OF_WEST]),
+        ],
+        ..ONE_PROVIDER
     },
     Scenario {
         name: "failover",

@@ -1,15 +1,17 @@
 //! The scenarios, as data: who is there, who is attacked, who must be asked, and who must not.
 
+mod addresses;
 mod list;
 mod network;
+mod site;
 
 use std::net::IpAddr;
 
 use super::error::Error;
-use super::plan::{Nets, ON_UPLINK, OWN_NETS, VICTIM_NUMBER};
+use super::plan::Nets;
 
 pub(crate) use list::SCENARIOS;
-pub(crate) use network::{DotsClient, Place, Provider, Router, Upstream};
+pub(crate) use network::{DotsClient, Gateway, Place, Provider, Router, Upstream};
 
 /// What happens and what must come of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) struct Scenario {
     pub(crate) providers: &'static [Provider],
     /// Its routers.
     pub(crate) routers: &'static [Router],
+    /// Its DOTS gateways.
+    pub(crate) gateways: &'static [Gateway],
     /// Whether it has addresses of its own, beside what its providers assign.
     pub(crate) has_own: bool,
     /// Its DOTS clients.
@@ -133,6 +137,8 @@ pub(crate) struct Asked {
     pub(crate) pvd: &'static str,
     /// For the victim's addresses in these spaces.
     pub(crate) spaces: &'static [Space],
+    /// Whether it must be accepted; a gateway rejects what is not its provider's (RFC 9284 §5.3).
+    pub(crate) is_accepted: bool,
 }
 
 /// A mitigation that a DOTS server must have while the attack goes on.
@@ -183,6 +189,36 @@ impl Scenario {
         routers.find(|router| router.uplinks.contains(&provider.pvd))
     }
 
+    /// The gateway with this PvD ID.
+    pub(crate) fn gateway(&self, pvd: &str) -> Option<&'static Gateway> {
+        self.gateways.iter().find(|gateway| gateway.pvd == pvd)
+    }
+
+    /// What the server, or gateway, of a PvD is called.
+    pub(crate) fn dots_name(&self, pvd: &str) -> Option<&'static str> {
+        let server = self.provider(pvd).map(|provider| provider.dots_name);
+        server.or_else(|| self.gateway(pvd).map(|gateway| gateway.dots_name))
+    }
+
+    /// Everybody who is a client: those that are nothing else, and gateways.
+    pub(crate) fn askers(&self) -> impl Iterator<Item = &'static DotsClient> {
+        let gateways = self.gateways.iter().map(|gateway| &gateway.client);
+        self.clients.iter().chain(gateways)
+    }
+
+    /// The providers that a client has to do with, by itself or through a gateway.
+    pub(crate) fn providers_of(&self, client: &DotsClient) -> Vec<&'static Provider> {
+        let asks = |client: &DotsClient, provider: &Provider| {
+            client.upstreams.contains(&Upstream::Server(provider.pvd))
+        };
+        let through = |upstream: &Upstream| self.gateway(upstream.pvd());
+        let uses = |provider: &&Provider| {
+            let mut gateways = client.upstreams.iter().filter_map(through);
+            asks(client, provider) || gateways.any(|gateway| asks(&gateway.client, provider))
+        };
+        self.providers.iter().filter(uses).collect()
+    }
+
     /// One attachment for each of its DOTS servers: two attachments to one provider may share one.
     pub(crate) fn servers(&self) -> Vec<&'static Provider> {
         let mut servers: Vec<&Provider> = Vec::new();
@@ -208,81 +244,9 @@ impl Scenario {
         }
     }
 
-    /// All that a provider has assigned for an attachment: what it assigns at the end first.
-    pub(crate) fn assigned(&self, provider: &Provider) -> Vec<Nets> {
-        let mut all = vec![provider.assigned];
-        match self.course {
-            Course::Renumber { pvd, old } if pvd == provider.pvd => all.push(old),
-            _ => (),
-        }
-        all
-    }
-
     /// Whether what it assigned is announced to its clients, so that it can change.
     pub(crate) fn is_renumbered(&self, provider: &Provider) -> bool {
         self.assigned(provider).len() > 1
-    }
-
-    /// All networks in which the victim has addresses at some time.
-    pub(crate) fn all_nets(&self) -> Vec<Nets> {
-        let assigned = self.providers.iter().flat_map(|one| self.assigned(one));
-        assigned.chain(self.has_own.then_some(OWN_NETS)).collect()
-    }
-
-    /// The networks of a space; `None` for that of a provider who is not here.
-    pub(crate) fn nets(&self, space: Space) -> Option<Nets> {
-        match space {
-            Space::Assigned(pvd) => self.provider(pvd).map(|provider| provider.assigned),
-            Space::Own => Some(OWN_NETS),
-        }
-    }
-
-    /// The victim's addresses in these spaces.
-    pub(crate) fn victims(&self, spaces: &[Space]) -> Vec<IpAddr> {
-        spaces
-            .iter()
-            .filter_map(|space| self.nets(*space))
-            .flat_map(|nets| nets.hosts(VICTIM_NUMBER))
-            .collect()
-    }
-
-    /// Where the numbers of a client's host are taken from: the site's own addresses if it has some, else those of the providers
-    /// that it has to do with.
-    pub(crate) fn client_nets(&self, client: &DotsClient) -> Vec<Nets> {
-        if self.has_own {
-            return vec![OWN_NETS];
-        }
-        let uses = |provider: &&Provider| {
-            client.upstreams.iter().any(|upstream| match upstream {
-                Upstream::Server(pvd) => *pvd == provider.pvd,
-            })
-        };
-        let providers = self.providers.iter().filter(uses);
-        providers.map(|provider| provider.assigned).collect()
-    }
-
-    /// The router's addresses on the link to a provider, which has assigned these networks.
-    pub(crate) fn on_uplink(&self, nets: Nets) -> [IpAddr; 2] {
-        let [v4, v6] = nets.hosts(ON_UPLINK);
-        if self.is_advertised_to_router() {
-            [v4, nets.v6.last_link().host(ON_UPLINK)]
-        } else {
-            [v4, v6]
-        }
-    }
-
-    /// Whether routers have their addresses on uplinks from advertisements.
-    pub(crate) fn is_advertised_to_router(&self) -> bool {
-        let on_router = |client: &DotsClient| client.place == Place::Router;
-        self.known.is_advertised() && self.clients.iter().any(on_router)
-    }
-
-    /// A client's addresses in networks that a provider has assigned.
-    pub(crate) fn client_addresses(&self, client: &DotsClient, nets: Nets) -> Vec<IpAddr> {
-        match client.place {
-            Place::Router => self.on_uplink(nets).into(),
-            Place::Host(number) => nets.hosts_of(client.versions, number),
-        }
     }
 
     /// The clients that ask the DOTS server of a provider over this attachment.
@@ -292,25 +256,17 @@ impl Scenario {
     ) -> impl Iterator<Item = &'static DotsClient> {
         let server = Upstream::Server(provider.pvd);
         let asks = move |client: &&DotsClient| client.upstreams.contains(&server);
-        self.clients.iter().filter(asks)
+        self.askers().filter(asks)
     }
 
-    /// Where the DOTS server of a provider may hear from.
-    pub(crate) fn sources(&self, provider: &Provider) -> Vec<IpAddr> {
-        let nets = |client: &DotsClient| -> Vec<IpAddr> {
-            let nets = match client.place {
-                Place::Host(_) if self.has_own => vec![OWN_NETS],
-                _ => self.assigned(provider),
-            };
-            let addresses = nets
-                .iter()
-                .flat_map(|nets| self.client_addresses(client, *nets));
-            addresses.collect()
-        };
-        let mut sources: Vec<_> = self.clients_of(provider).flat_map(nets).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        sources
+    /// The clients that ask a gateway.
+    pub(crate) fn clients_inside(
+        &self,
+        gateway: &Gateway,
+    ) -> impl Iterator<Item = &'static DotsClient> {
+        let pvd = gateway.pvd;
+        let asks = move |client: &&DotsClient| client.upstreams.iter().any(|one| one.pvd() == pvd);
+        self.clients.iter().filter(asks)
     }
 }
 
@@ -328,6 +284,13 @@ mod tests {
             for provider in scenario.providers {
                 assert!(scenario.router_to(provider).is_some(), "{name}");
             }
+            for gateway in scenario.gateways {
+                let mut routers = scenario.routers.iter();
+                let router = routers.find(|router| router.node == gateway.client.name);
+                let uplinks = router.unwrap().uplinks.iter();
+                let upstreams: Vec<_> = uplinks.map(|pvd| Upstream::Server(pvd)).collect();
+                assert_eq!(gateway.client.upstreams, upstreams, "{name}");
+            }
             let mitigated = scenario.mitigated.iter().map(|entry| entry.spaces);
             let asked = scenario.asked.iter().map(|entry| entry.spaces);
             for space in mitigated.chain(asked).chain([scenario.attacked]).flatten() {
@@ -338,6 +301,7 @@ mod tests {
                 let client = clients.find(|one| one.name == *client).unwrap();
                 let known = client.upstreams.iter().any(|one| one.pvd() == *pvd);
                 assert!(known, "{name}: {} asks {pvd}", client.name);
+                assert!(scenario.dots_name(pvd).is_some(), "{name}: {pvd}");
             }
             for Mitigated { server, .. } in scenario.mitigated {
                 let mut servers = scenario.servers().into_iter();

@@ -51,6 +51,17 @@ pub(crate) struct DotsClient {
     pub(crate) is_alarmed: bool,
 }
 
+/// A DOTS gateway of the site, on one of its routers: for the inside a server, for the outside the client of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    /// PvD ID, as clients of the site know it.
+    pub(crate) pvd: &'static str,
+    /// Its reference identifier as a DOTS server.
+    pub(crate) dots_name: &'static str,
+    /// What it is to the outside; its name is that of the router.
+    pub(crate) client: DotsClient,
+}
+
 /// Where a DOTS client is (RFC 9284, Table 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -65,13 +76,17 @@ pub(crate) enum Place {
 pub(crate) enum Upstream {
     /// The DOTS server of the attachment with this PvD ID.
     Server(&'static str),
+    /// The gateway with this PvD ID, whose provider's prefixes the client does not know.
+    Gateway(&'static str),
+    /// The gateway with this PvD ID, for the prefixes of its providers only.
+    GatewayFor(&'static str),
 }
 
 impl Upstream {
     /// The PvD, as the client names it.
     pub(crate) fn pvd(self) -> &'static str {
         match self {
-            Upstream::Server(pvd) => pvd,
+            Upstream::Server(pvd) | Upstream::Gateway(pvd) | Upstream::GatewayFor(pvd) => pvd,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whether a run showed what its scenario demands.
 
+mod gateways;
 pub(super) mod requests;
 mod secrecy;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(super) fn failures(scenario: &Scenario, report: &Report, flow_pps: f64) -> V
     let mut failures = Failures::default();
     failures.requests(scenario, report);
     failures.servers(scenario, report);
+    failures.gateways(scenario, report);
     failures.secrecy(scenario, report);
     failures.time(report);
     for (provider, edge) in scenario.providers.iter().zip(&report.edges) {

@@ -38,6 +38,7 @@ impl Failures {
             client,
             pvd,
             spaces,
+            is_accepted,
         } = *asked;
         let requests = report.requests.iter();
         let requests: Vec<_> = requests
@@ -55,10 +56,13 @@ impl Failures {
             format!("{pvd}: said not to be asked by {client}")
         });
         let expected = expected(scenario, spaces);
-        let server = scenario.provider(pvd).map(|provider| provider.dots_name);
+        let server = scenario.dots_name(pvd);
         for request in requests {
-            self.unless(request.accepted, || {
+            self.unless(request.accepted || !is_accepted, || {
                 format!("{pvd}: the request was not accepted ({})", request.status)
+            });
+            self.unless(is_accepted || !request.accepted, || {
+                format!("{pvd}: a request was accepted that must be rejected")
             });
             self.unless(Some(request.server.as_str()) == server, || {
                 format!("{pvd}: the request went to {}", request.server)
@@ -171,7 +175,7 @@ fn expected(scenario: &Scenario, spaces: &[Space]) -> BTreeSet<IpAddr> {
 }
 
 /// Whether both hold the same, in any order.
-fn same<T: Ord>(mut one: Vec<T>, mut other: Vec<T>) -> bool {
+pub(super) fn same<T: Ord>(mut one: Vec<T>, mut other: Vec<T>) -> bool {
     one.sort_unstable();
     other.sort_unstable();
     one == other

@@ -84,6 +84,7 @@ fn good() -> (&'static Scenario, Report) {
         signalling: vec![signalling(fixed), signalling(mobile)],
         captures: vec![capture(fixed), capture(mobile)],
         servers: vec![server(fixed, 1), server(mobile, 0)],
+        gateways: Vec::new(),
         events: Vec::new(),
         failures: Vec::new(),
     };
