@@ -1,5 +1,5 @@
 //! What came to each provider's edge from its customer, and what of it must not have been there: anything that belongs to
-//! another provider (RFC 9284 §5.1, §6).
+//! another provider (RFC 9284 §5.1, §6), or to the inside of the site.
 
 use std::path::Path;
 
@@ -70,6 +70,10 @@ impl Lab {
                 for cuid in &server.cuids {
                     want(format!("cuid {cuid} of {pvd}"), cuid.as_bytes());
                 }
+            }
+            // What is inside a site is nobody's business outside (RFC 9132 §11).
+            for gateway in scenario.gateways {
+                want(gateway.pvd.to_owned(), gateway.pvd.as_bytes());
             }
             let question = serde_json::to_string(&wanted).unwrap_or_default();
             let captured: Captured = listener.ask(&question)?;

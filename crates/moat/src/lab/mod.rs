@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `fixed` and `mobile` are the edges of two providers, each with a DOTS server and the packet filter that drops; `home` is the
-//! customer's router and runs the DOTS client. A run floods the victim, asks for help once, and measures who was asked, what was
+//! customer's router and runs the DOTS client. Other sites have two routers, gateways on them, and clients on hosts. A run floods the victim, asks for help once, and measures who was asked, what was
 //! dropped where, and whether a legitimate visitor noticed.
 //!
 //! Everything lives in namespaces (user, mount, network, process) that end with the run, whatever ends it: see [`enclosure`].

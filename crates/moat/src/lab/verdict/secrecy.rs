@@ -53,7 +53,7 @@ impl Failures {
         );
         for other in &capture.of_others {
             self.unless(false, || {
-                format!("{pvd}: {other} was seen on its link, which is another provider's")
+                format!("{pvd}: {other} was seen on its link, where it does not belong")
             });
         }
     }
