@@ -1,5 +1,5 @@
-//! `moat bench signal`, whole but short: that it runs, what it says, and what is left afterwards, which is nothing. What the numbers
-//! are is nobody's business here.
+//! `moat bench signal` and `moat bench decision`, whole but short: that they run, what they say, and what is left afterwards, which is
+//! nothing. What the numbers are is nobody's business here.
 //!
 //! On a machine that refuses namespaces these tests print `SKIPPED` and why.
 #![allow(clippy::unwrap_used)] // test helpers may panic
@@ -114,4 +114,94 @@ fn an_interrupted_run_leaves_nothing() {
     // 130, or 2 where the signal has met a program that it was just starting.
     assert_ne!(run.wait().unwrap().code(), Some(0));
     assert_nothing_is_left(&folder);
+}
+
+fn decision(more: &[&str]) -> std::process::Output {
+    let mut command = Command::new(MOAT);
+    command.args(["bench", "decision", "--seconds", "0.1"]);
+    command.args(["--prefixes", "200", "--pvds", "4", "--requests", "20"]);
+    command.args(more).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+/// Whether each element ends where it has to, and nothing is left open.
+fn is_well_formed(text: &str) -> bool {
+    let mut open = Vec::new();
+    for tag in text.split('<').skip(1) {
+        let Some((tag, _)) = tag.split_once('>') else {
+            return false;
+        };
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        match name.strip_prefix('/') {
+            Some(name) if open.pop() != Some(name) => return false,
+            None if !tag.ends_with('/') => open.push(name),
+            _ => {}
+        }
+    }
+    open.is_empty() && !text.contains("NaN") && !text.contains("inf")
+}
+
+/// Covers: M-005
+#[test]
+fn the_cost_of_decisions_is_measured_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawing = folder.path().join("decision.svg");
+    let output = decision(&["--json", "--plot", &drawing.display().to_string()]);
+    assert!(output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let column = |rows: &Value, name: &str| -> Vec<Value> {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row[name].clone()).collect()
+    };
+    assert_eq!(column(&report["lookups"], "prefixes"), [10, 100, 200]);
+    for name in ["moat", "division", "prefix_trie", "tree", "scan"] {
+        let name = format!("{name}_nanoseconds");
+        assert!(
+            column(&report["lookups"], &name).iter().all(positive),
+            "{report}"
+        );
+    }
+    for (what, by, sizes) in [
+        (
+            "decisions",
+            "by_prefixes",
+            &["prefixes", "assigned_nanoseconds"],
+        ),
+        ("decisions", "by_pvds", &["pvds", "independent_nanoseconds"]),
+        ("changes", "by_prefixes", &["prefixes", "index_nanoseconds"]),
+        ("changes", "by_pvds", &["pvds", "client_nanoseconds"]),
+        (
+            "changes",
+            "by_requests",
+            &["requests", "client_nanoseconds"],
+        ),
+    ] {
+        let rows = &report[what][by];
+        for name in sizes {
+            assert!(column(rows, name).iter().all(positive), "{rows}");
+        }
+    }
+    assert_eq!(
+        column(&report["changes"]["by_requests"], "requests"),
+        [1, 10, 20]
+    );
+
+    let drawing = std::fs::read_to_string(drawing).unwrap();
+    assert!(is_well_formed(&drawing), "{drawing}");
+    assert_eq!(drawing.matches("<polyline").count(), 5 + 5 * 2);
+}
+
+#[test]
+fn decisions_are_shown_as_tables_and_a_drawing_that_cannot_be_written_is_an_error() {
+    let output = decision(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && text.contains("prefix-trie"),
+        "{text}"
+    );
+    let output = decision(&["--plot", "/proc/none/decision.svg"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("/proc/none/decision.svg"), "{text}");
 }

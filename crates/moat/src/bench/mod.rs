@@ -1,4 +1,5 @@
 //! `moat bench signal`: what the signal channel costs, beside a plain UDP echo, libcoap's server and the bare OpenSSL library.
+//! `moat bench decision` ([`decision`]) needs none of what follows.
 //!
 //! ```text
 //!  moat bench signal            outside: makes namespaces and a work folder, removes them on every way out
@@ -14,6 +15,7 @@
 
 mod clocks;
 mod cores;
+mod decision;
 mod driver;
 mod enclosure;
 mod error;
@@ -36,7 +38,8 @@ mod table;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-pub(crate) use enclosure::run;
+pub(crate) use decision::{DecisionArgs, run as run_decision};
+pub(crate) use enclosure::run as run_signal;
 pub(crate) use helper::{HelperCommand, helper};
 pub(crate) use inside::{InsideArgs, inside};
 

@@ -123,6 +123,8 @@ pub(super) enum LabCommand {
 pub(super) enum BenchCommand {
     /// The signal channel: round trips, handshakes, durable requests, memory, floods of ClientHellos
     Signal(bench::SignalArgs),
+    /// The decision whom to ask: prefixes, networks and standing requests as they grow
+    Decision(bench::DecisionArgs),
 }
 
 #[derive(Debug, Args)]

@@ -40,9 +40,10 @@ pub(crate) fn main() -> ExitCode {
             keep: args.keep,
         })
         .unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json.json)),
-        Command::Bench(BenchCommand::Signal(args)) => {
-            bench::run(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, wants_json()))
-        }
+        Command::Bench(BenchCommand::Signal(args)) => bench::run_signal(&args)
+            .unwrap_or_else(|error| failed(&error, EXIT_WRONG, wants_json())),
+        Command::Bench(BenchCommand::Decision(args)) => bench::run_decision(&args)
+            .unwrap_or_else(|error| failed(&error, EXIT_WRONG, wants_json())),
         Command::BenchInside(args) => {
             bench::inside(&args).unwrap_or_else(|error| failed(&error, EXIT_WRONG, args.json))
         }
