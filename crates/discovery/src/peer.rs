@@ -73,6 +73,14 @@ pub(crate) fn usable_ipv4(addresses: impl Iterator<Item = Ipv4Addr>) -> Vec<IpAd
     usable(addresses.map(IpAddr::V4))
 }
 
+/// The addresses of A or AAAA records that an agent can be at. An IPv4-mapped one belongs to no network.
+pub(crate) fn usable_records(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    usable(addresses.filter(|address| match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => address.to_ipv4_mapped().is_none(),
+    }))
+}
+
 /// Without multicast and loopback, which RFC 8973 §5 has dropped in silence, and without addresses that are nobody's.
 fn usable(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     let mut kept = Vec::new();

@@ -417,6 +417,12 @@ impl Procedure {
         };
         if self.in_use.is_none() || !self.is_silence(failure) {
             self.in_use = None;
+            // Their own servers were not asked for (RFC 8973 §8.2 makes the domain the identifier), and that may be why.
+            let domains = self.domains().into_iter();
+            let left_out = domains.filter_map(|domain| HostName::try_from(domain).ok());
+            let left_out = left_out.filter(|domain| !self.settings.trusted.accept(domain));
+            let left_out = left_out.map(|name| Output::Refused(ReferenceIdentifier::Name(name)));
+            self.outputs.extend(left_out);
             self.outputs.push_back(Output::Nothing);
         }
     }

@@ -16,6 +16,7 @@ use super::naptr::{ApplicationProtocol, ApplicationService, Flag, Naptr};
 use super::srv::{self, Srv};
 use super::{Answer, Failure, Query, Record, RecordKind, dns_sd};
 use crate::name::{DomainName, HostName};
+use crate::peer;
 
 /// How many questions one walk asks.
 pub const MOST_QUERIES: usize = 32;
@@ -301,6 +302,8 @@ impl Resolution {
                     Record::Address(address) => Some(address),
                     _ => None,
                 });
+                // The DNS is believed no more than DHCP.
+                let addresses = peer::usable_records(addresses).into_iter();
                 self.found.extend(addresses.map(|address| {
                     let candidate = Candidate {
                         protocol: *protocol,

@@ -293,6 +293,12 @@ fn names_that_are_not_on_the_list_are_refused() {
     // The domain itself is not below itself; its instances are.
     assert_eq!(finding.how, Learned::DnsSd);
 
+    // Where nothing is found, a domain that was left out is named.
+    let nothing = Some(Zones::new(300));
+    let mut network = Network::new(Some(vec![domain()]), nothing, settings.clone());
+    let events = network.run(Duration::from_secs(30));
+    assert_eq!(events, [refused("fixed.example"), Output::Nothing]);
+
     let anonymous = Some(vec![at(&["2001:db8::666"])]);
     let mut network = Network::new(anonymous, Some(zones()), settings);
     let address = ReferenceIdentifier::Address("2001:db8::666".parse().unwrap());

@@ -170,6 +170,20 @@ fn instances_are_found_with_the_host_as_reference_if_it_is_in_the_domain() {
     assert_eq!(lines(&outcome), expected);
 }
 
+/// Covers: Y-005. RFC 8973 §5 has it of DHCP; whoever writes the DNS is trusted no further.
+#[test]
+fn addresses_that_no_agent_of_a_network_has_are_dropped() {
+    let mut zones = Zones::new(300);
+    zones.naptr("example.net 1 1 \"a\" DOTS:signal.udp a.example.net");
+    for address in ["::1", "::", "ff02::1", "::ffff:192.0.2.1", "2001:db8::a"] {
+        zones.address("a.example.net", address);
+    }
+    let resolution = of_domain("example.net", ApplicationService::Dots, &SIGNAL);
+    let (outcome, _) = walk(&zones, resolution);
+    let expected = ["signal.udp 2001:db8::a 4646 example.net"];
+    assert_eq!(lines(&outcome), expected);
+}
+
 #[test]
 fn loops_and_endless_branches_end() {
     let mut zones = Zones::new(300);
