@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 /// One moment on both clocks.
 ///
 /// Everything that must not jump (lifetimes, repetitions, heartbeats) runs on `monotonic`. The
-/// wall clock only labels what leaves the process: `mitigation-start` on the wire and the expiry
-/// in the store, which must be understood after a restart.
+/// wall clock labels what leaves the process: `mitigation-start` on the wire and the expiry in the
+/// store. By that a restart decides what is kept, so who stores it follows a clock that is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The clock that never goes back.
@@ -15,7 +15,17 @@ pub struct Now {
     pub unix: u64,
 }
 
+/// By how many seconds the wall clock may differ from the other one before it counts as set.
+const DRIFT: u64 = 5;
+
 impl Now {
+    /// Whether the wall clock was set since `then`.
+    pub fn is_set_since(&self, then: Self) -> bool {
+        let elapsed = self.monotonic.saturating_duration_since(then.monotonic);
+        let expected = then.unix.saturating_add(elapsed.as_secs());
+        self.unix.abs_diff(expected) >= DRIFT
+    }
+
     /// The instant at which the wall clock will show `unix`; now, if that is past.
     pub fn instant_of(&self, unix: u64) -> Instant {
         self.monotonic + Duration::from_secs(unix.saturating_sub(self.unix))

@@ -108,7 +108,7 @@ impl Server {
             }
         }
         let mut scope = self.scope_of(identity, &asked)?;
-        if !self.fill_in(now, identity, &mut scope)? {
+        if !self.fill_in(now, identity, mid, &mut scope)? {
             self.check_waiting(now, identity, mid, &scope)?;
             return Ok(Answer::Wait(Box::new(Pending {
                 identity: identity.clone(),

@@ -179,6 +179,21 @@ impl Server {
         self.reconsider_in_order(now, deactivated);
     }
 
+    /// After a restart: what stands beside others is told so again.
+    pub(super) fn recall_conflicts(&mut self) {
+        let forgotten = self.mitigations.iter().filter(|each| {
+            matches!(each.record.standing, Standing::Active { .. }) && each.conflict.is_none()
+        });
+        for key in distinct(forgotten) {
+            let nets = self.mitigations.get(&key).map(Mitigation::nets);
+            let nets = nets.unwrap_or_default();
+            let rivals = distinct(self.rivals(&key, &nets).take(MOST_TOLD));
+            if let Some(last) = rivals.last() {
+                self.set_conflict(&key, last, ConflictStatus::RequestActive);
+            }
+        }
+    }
+
     /// `keys` are in the order in which they were accepted.
     fn reconsider_in_order(&mut self, now: Now, mut keys: Vec<MitigationKey>) {
         if self.policy.on_conflict == ConflictPolicy::Last {

@@ -74,6 +74,27 @@ impl Server {
         self.mitigations.insert(mitigation);
     }
 
+    /// When the wall clock was set, what is stored ends by the new one: what was promised for an hour lasts an hour, over a
+    /// restart, too, on a device that learns the time after its start.
+    pub(super) fn follow_clock(&mut self, now: Now) {
+        if !now.is_set_since(self.clock) {
+            return;
+        }
+        self.clock = now;
+        let ends = self.mitigations.iter().filter_map(|mitigation| {
+            let at = mitigation.expires?;
+            Some((mitigation.record.key.clone(), at))
+        });
+        for (key, at) in ends.collect::<Vec<_>>() {
+            let unix = now.unix.saturating_add(now.seconds_until(at).into());
+            let expiry = Expiry {
+                instant: Some(at),
+                unix: Some(unix),
+            };
+            self.reschedule(&key, expiry);
+        }
+    }
+
     /// Takes up a new mitigation, which goes on for `terminating` after its withdrawal.
     pub(super) fn admit(&mut self, now: Now, record: MitigationRecord, terminating: Duration) {
         self.act(Action::Persist(Change::Put(record.clone())));

@@ -90,6 +90,8 @@ pub struct Snapshot {
 pub struct Server {
     customers: Customers,
     policy: Policy,
+    /// By which clock the ends in the store are.
+    clock: Now,
     clients: BTreeMap<SessionId, Client>,
     /// The sessions of each customer that has some, in the order in which they came up.
     sessions_of_customer: BTreeMap<String, BTreeSet<(Instant, SessionId)>>,
@@ -114,6 +116,7 @@ impl Server {
         let mut server = Self {
             customers,
             policy,
+            clock: now,
             clients: BTreeMap::new(),
             sessions_of_customer: BTreeMap::new(),
             absences: Absences::default(),
@@ -133,11 +136,13 @@ impl Server {
         }
         server.follow_names(now);
         server.reconsider_deactivated(now);
+        server.recall_conflicts();
         server
     }
 
     /// Takes one input; what follows from it waits in [`Server::poll_action`].
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.follow_clock(now);
         match input {
             Input::Established(session, peer) => self.on_established(now, session, &peer),
             Input::Request {

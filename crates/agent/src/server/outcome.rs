@@ -89,8 +89,8 @@ pub enum Outcome {
         /// The first prefix that its customer does not own; `None`: there is no such customer.
         prefix: Option<TargetPrefix>,
     },
-    /// A name of a mitigation was resolved to an address that its customer does not own; that
-    /// address is left out (RFC 9132 §4.4.1.1).
+    /// A name of a mitigation was resolved to an address that its customer does not own. That
+    /// address is left out, or a new request is refused (RFC 9132 §4.4.1.1).
     AddressNotOwned {
         /// Of which mitigation.
         key: MitigationKey,
@@ -99,10 +99,12 @@ pub enum Outcome {
         /// The first such address.
         address: IpAddr,
     },
-    /// A name of a mitigation could not be resolved again; what it stood for stays in force.
+    /// A name could not be resolved; what it stood for in mitigations stays in force.
     NotResolved {
         /// The name.
         name: DomainName,
+        /// The customer of the first mitigation that uses it, or of the first request.
+        customer: String,
         /// Why.
         error: ResolutionError,
     },
@@ -153,11 +155,11 @@ impl Outcome {
             | Self::AddressNotOwned { key, .. }
             | Self::Moved { key, .. }
             | Self::Ignored { key } => Some(&key.customer),
-            Self::TooManySessions { customer, .. } | Self::Redirected { customer, .. } => {
-                Some(customer)
-            }
+            Self::TooManySessions { customer, .. }
+            | Self::NotResolved { customer, .. }
+            | Self::Redirected { customer, .. } => Some(customer),
             Self::Refused { customer, .. } => customer.as_deref(),
-            Self::NoCustomer { .. } | Self::NotResolved { .. } => None,
+            Self::NoCustomer { .. } => None,
         }
     }
 }

@@ -59,13 +59,6 @@ pub enum ResolutionError {
     Unavailable(String),
 }
 
-impl ResolutionError {
-    /// Whether asking again later may help.
-    pub(super) fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
-}
-
 /// One name that a mitigation or a waiting request names.
 #[derive(Debug, Default)]
 struct Name {
@@ -217,11 +210,17 @@ impl Server {
             Err(error) => {
                 let again = now.monotonic + Duration::from_secs(TTL_RANGE.0.into());
                 self.resolutions.set_due(name, Some(again));
-                self.refuse_waiting(name, &error);
-                if !users.is_empty() {
-                    let name = name.clone();
-                    self.act(Action::Decided(Outcome::NotResolved { name, error }));
+                let waiting = self.resolutions.waiting.customer_of(name);
+                let customer = users.first().map(|key| key.customer.as_str());
+                let customer = customer.or(waiting).map(str::to_owned);
+                if let Some(customer) = customer {
+                    self.act(Action::Decided(Outcome::NotResolved {
+                        name: name.clone(),
+                        customer,
+                        error: error.clone(),
+                    }));
                 }
+                self.refuse_waiting(name, &error);
             }
         }
         self.resolutions.drop_if_unused(name);
@@ -348,6 +347,7 @@ impl Server {
             self.reconsider(now, &before_nets);
             self.reconsider_one(now, key);
         }
+        self.meet_own(now, key);
         if matches!(standing, Standing::Active { .. }) {
             self.contend(now, key);
         }

@@ -1,8 +1,9 @@
-//! The sessions of a server by the address of their peer.
+//! The sessions of a server by the addresses between which they run: one port of a NAT may be two peers' to two addresses
+//! of ours.
 //!
 //! ```text
-//! address: established <-- datagram --> newcomer, in its handshake
-//!              \--- closed, once the newcomer is established
+//! addresses: established <-- datagram --> newcomer, in its handshake
+//!                \--- closed, once the newcomer is established
 //! ```
 //!
 //! A newcomer may be a peer that started anew, or a replayed ClientHello (RFC 6347 §4.2.8): only
@@ -21,7 +22,7 @@ use super::session_limits::{SessionLimits, Shares, TooManySessions, is_same_sour
 use crate::session::{Event, Output, SessionParameters, SignalSession};
 
 /// Between which addresses a session runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flow {
     /// The peer.
     pub remote: SocketAddr,
@@ -66,7 +67,7 @@ pub struct Sessions<S> {
     next: SessionId,
     step: u64,
     by_id: BTreeMap<SessionId, Held<S>>,
-    by_remote: BTreeMap<SocketAddr, AtAddress>,
+    by_flow: BTreeMap<Flow, OfFlow>,
     /// In the order in which they began.
     handshakes: BTreeSet<SessionId>,
     shares: Shares,
@@ -86,9 +87,9 @@ struct Held<S> {
     timeout: Option<Instant>,
 }
 
-/// The sessions of one address.
+/// The sessions between two addresses.
 #[derive(Debug, Default)]
-struct AtAddress {
+struct OfFlow {
     established: Option<SessionId>,
     newcomer: Option<SessionId>,
 }
@@ -108,7 +109,7 @@ impl<S: dtls::Session> Sessions<S> {
             next: SessionId(shard),
             step: shards.max(1),
             by_id: BTreeMap::new(),
-            by_remote: BTreeMap::new(),
+            by_flow: BTreeMap::new(),
             handshakes: BTreeSet::new(),
             shares: Shares::default(),
             by_timeout: BTreeSet::new(),
@@ -148,7 +149,7 @@ impl<S: dtls::Session> Sessions<S> {
         secured: S,
         opening: &[u8],
     ) -> Result<SessionId, TooManySessions> {
-        let before = self.by_remote.get(&flow.remote);
+        let before = self.by_flow.get(&flow);
         let before = before.and_then(|here| here.newcomer);
         let of_source = self.shares.giving_way(flow.remote.ip(), &self.limits);
         let is_full = self.handshakes.len() >= self.limits.handshakes;
@@ -169,7 +170,7 @@ impl<S: dtls::Session> Sessions<S> {
             timeout: None,
         };
         self.by_id.insert(id, held);
-        self.by_remote.entry(flow.remote).or_default().newcomer = Some(id);
+        self.by_flow.entry(flow).or_default().newcomer = Some(id);
         self.handshakes.insert(id);
         self.shares.change(flow.remote.ip(), |share| {
             share.sessions += 1;
@@ -179,10 +180,10 @@ impl<S: dtls::Session> Sessions<S> {
         Ok(id)
     }
 
-    /// Whether the message `opening` of this address is no repetition of one that a handshake
+    /// Whether the message `opening` between these addresses is no repetition of one that a handshake
     /// began with.
-    pub fn is_new_opening(&self, remote: SocketAddr, opening: &[u8]) -> bool {
-        let newcomer = self.by_remote.get(&remote).and_then(|here| here.newcomer);
+    pub fn is_new_opening(&self, flow: Flow, opening: &[u8]) -> bool {
+        let newcomer = self.by_flow.get(&flow).and_then(|here| here.newcomer);
         let held = newcomer.and_then(|id| self.by_id.get(&id));
         held.is_none_or(|held| held.opening.as_deref() != Some(opening))
     }
@@ -201,10 +202,10 @@ impl<S: dtls::Session> Sessions<S> {
             .is_some_and(|held| held.session.is_established())
     }
 
-    /// A datagram came from an address. Each of its sessions drops what is not its own. False: the
-    /// address has none, not even in its handshake.
-    pub fn handle_datagram(&mut self, now: Instant, remote: SocketAddr, datagram: &[u8]) -> bool {
-        let Some(here) = self.by_remote.get(&remote) else {
+    /// A datagram came. Each session between its addresses drops what is not its own. False: there is
+    /// none, not even in its handshake.
+    pub fn handle_datagram(&mut self, now: Instant, flow: Flow, datagram: &[u8]) -> bool {
+        let Some(here) = self.by_flow.get(&flow) else {
             return false;
         };
         for id in [here.established, here.newcomer].into_iter().flatten() {
@@ -304,7 +305,7 @@ impl<S: dtls::Session> Sessions<S> {
     fn settle(&mut self, id: SessionId) {
         while let Some((flow, output)) = self.poll_session(id) {
             match &output {
-                Output::Event(Event::Established(_)) => self.on_established(id, flow.remote),
+                Output::Event(Event::Established(_)) => self.on_established(id, flow),
                 Output::Event(Event::Closed(_)) => drop(self.drop_session(id)),
                 Output::Event(_) | Output::Transmit(_) => {}
             }
@@ -336,15 +337,15 @@ impl<S: dtls::Session> Sessions<S> {
     }
 
     /// The handshake of a session is done: it takes the place of the one before it.
-    fn on_established(&mut self, id: SessionId, remote: SocketAddr) {
+    fn on_established(&mut self, id: SessionId, flow: Flow) {
         if let Some(held) = self.by_id.get_mut(&id) {
             held.opening = None;
         }
         self.handshakes.remove(&id);
-        self.shares.change(remote.ip(), |share| {
+        self.shares.change(flow.remote.ip(), |share| {
             share.handshakes.remove(&id);
         });
-        let here = self.by_remote.entry(remote).or_default();
+        let here = self.by_flow.entry(flow).or_default();
         here.newcomer = None;
         if let Some(before) = here.established.replace(id) {
             self.supersede(before);
@@ -373,13 +374,12 @@ impl<S: dtls::Session> Sessions<S> {
             self.by_timeout.remove(&(at, id));
         }
         self.handshakes.remove(&id);
-        let remote = held.flow.remote;
-        self.shares.change(remote.ip(), |share| {
+        self.shares.change(held.flow.remote.ip(), |share| {
             share.sessions -= 1;
             share.handshakes.remove(&id);
         });
-        if let Entry::Occupied(mut here) = self.by_remote.entry(remote) {
-            let AtAddress {
+        if let Entry::Occupied(mut here) = self.by_flow.entry(held.flow) {
+            let OfFlow {
                 established,
                 newcomer,
             } = here.get_mut();

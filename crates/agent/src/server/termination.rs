@@ -104,6 +104,45 @@ impl Server {
         }
     }
 
+    /// What a mitigation protects has moved, perhaps to where others of its client are: of those alike the one with the highest
+    /// `mid` stays (RFC 9132 §4.4.1.3), and preconfigured and immediate ones stand to each other as if this were new.
+    pub(super) fn meet_own(&mut self, now: Now, key: &MitigationKey) {
+        let Some(mitigation) = self.mitigations.get(key) else {
+            return;
+        };
+        if mitigation.is_terminating() {
+            return;
+        }
+        let is_immediate = mitigation.record.request.trigger_mitigation;
+        let standing = mitigation.record.standing;
+        let (asked, scope) = (&mitigation.record.request.target, &mitigation.record.scope);
+        let client = mitigation.client();
+        let own = |trigger_mitigation| {
+            let table = &self.mitigations;
+            let mids = table.own_overlapping(key, trigger_mitigation, asked, scope);
+            let keys = mids.into_iter().map(|mid| client.key(mid));
+            keys.filter(|other| other != key).collect::<Vec<_>>()
+        };
+        let alike = own(is_immediate);
+        let preconfigured = if is_immediate { own(false) } else { Vec::new() };
+        let is_newer = |other: &MitigationKey| {
+            let other = self.mitigations.get(other);
+            other.is_some_and(|other| other.record.key.mid > key.mid && !other.is_terminating())
+        };
+        if alike.iter().any(is_newer) {
+            return self.end(now, key, Status::AttackMitigationTerminated);
+        }
+        for older in alike {
+            self.end(now, &older, Status::AttackMitigationTerminated);
+        }
+        for other in preconfigured {
+            self.yield_to_immediate(now, &other);
+        }
+        if !is_immediate && standing.is_in_force() {
+            self.withdraw_immediate(now, key);
+        }
+    }
+
     /// How long a new mitigation that takes the place of these is to go on after its withdrawal.
     pub(super) fn terminating_after<'a>(
         &self,

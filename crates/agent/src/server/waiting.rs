@@ -9,6 +9,7 @@ use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use dots::target::{DomainName, TargetPrefix};
 
+use super::outcome::Outcome;
 use super::record::Identity;
 use super::request::{Answer, bad_request};
 use super::resolution::ResolutionError;
@@ -56,6 +57,13 @@ impl Waiting {
             .any(|entry| entry.scope.names.contains_key(name))
     }
 
+    /// The customer of the first request that waits for a name.
+    pub(super) fn customer_of(&self, name: &DomainName) -> Option<&str> {
+        let mut entries = self.0.iter();
+        let (id, _) = entries.find(|(_, entry)| entry.scope.names.contains_key(name))?;
+        Some(&id.0.customer)
+    }
+
     fn count_of(&self, customer: &str) -> usize {
         let identities = self.0.keys().map(|(identity, _)| identity);
         identities
@@ -73,32 +81,43 @@ impl Server {
     /// Resolved names in the scope of a request, as far as they are known; or why they cannot be
     /// what it asks for. False: it has to wait.
     pub(super) fn fill_in(
-        &self,
+        &mut self,
         now: Now,
         identity: &Identity,
+        mid: Mid,
         scope: &mut Scope,
     ) -> Result<bool, Response> {
         let customer = self.customers.get(&identity.customer);
         let mut is_complete = true;
+        let mut stranger = None;
         for (name, prefixes) in &mut scope.names {
             let Some(addresses) = self.resolutions.fresh(now.monotonic, name) else {
                 is_complete = false;
                 continue;
             };
-            let owned = addresses.iter().map(|address| {
-                let prefix = TargetPrefix::try_from(*address).ok();
-                let is_owned = |prefix: &TargetPrefix| {
-                    customer.is_some_and(|owner| owner.first_unowned([prefix]).is_none())
-                };
-                prefix
-                    .filter(is_owned)
-                    .ok_or_else(|| not_owned(name, *address, identity))
-            });
-            *prefixes = owned.collect::<Result<_, _>>()?;
+            let owned = |address: &IpAddr| {
+                let prefix = TargetPrefix::try_from(*address).ok()?;
+                let unowned = customer?.first_unowned([&prefix]).is_some();
+                (!unowned).then_some(prefix)
+            };
+            if let Some(address) = addresses.iter().find(|address| owned(address).is_none()) {
+                stranger = Some((name.clone(), *address));
+                break;
+            }
+            *prefixes = addresses.iter().filter_map(owned).collect();
             prefixes.sort_unstable();
             prefixes.dedup();
         }
-        Ok(is_complete)
+        let Some((name, address)) = stranger else {
+            return Ok(is_complete);
+        };
+        let refusal = nothing_owned(&name, &identity.customer);
+        self.act(Action::Decided(Outcome::AddressNotOwned {
+            key: identity.key(mid),
+            name,
+            address,
+        }));
+        Err(refusal)
     }
 
     /// Whether one more request may wait, and have its names looked up.
@@ -198,10 +217,13 @@ impl Server {
     pub(super) fn refuse_waiting(&mut self, name: &DomainName, error: &ResolutionError) {
         let waiting = &self.resolutions.waiting;
         for id in waiting.find(|entry| entry.scope.names.contains_key(name)) {
-            let reason = format!("{name} cannot be resolved: {error}");
-            let refusal = match error.is_temporary() {
-                true => try_again(&reason),
-                false => bad_request(&reason),
+            // The resolver's words are for the log.
+            let refusal = match error {
+                ResolutionError::NoAddress => nothing_owned(name, &id.0.customer),
+                ResolutionError::NoResolver => bad_request("names cannot be resolved here"),
+                ResolutionError::Unavailable(_) => {
+                    try_again(&format!("{name} cannot be resolved at present"))
+                }
             };
             self.refuse_one(&id, refusal);
         }
@@ -252,9 +274,10 @@ fn try_again(reason: &str) -> Response {
     response
 }
 
-fn not_owned(name: &DomainName, address: IpAddr, identity: &Identity) -> Response {
+/// One sentence for a name without an address and for one with another's: who asks learns nothing of names that the resolver
+/// knows and he does not.
+fn nothing_owned(name: &DomainName, customer: &str) -> Response {
     bad_request(&format!(
-        "{name} is {address}, which is not within the prefixes of customer {}",
-        identity.customer
+        "{name} does not stand for addresses within the prefixes of customer {customer} alone"
     ))
 }

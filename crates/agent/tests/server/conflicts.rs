@@ -76,6 +76,16 @@ fn when_both_stand_both_clients_are_told() {
     }
     let told = notified(&mut rig);
     assert!(told.last().is_some_and(|last| last.conflict.is_some()));
+    // A restart does not end it.
+    rig.restart();
+    rig.establish(HOME, "home", 1);
+    rig.establish(BRANCH, "branch", 2);
+    for (session, path) in [(BRANCH, OLDER), (HOME, NEWER)] {
+        let conflict = status(&mut rig, session, path).conflict;
+        let conflict = conflict.expect("a conflict");
+        assert_only_what_is_common(&conflict);
+        assert_eq!(conflict.status, Some(ConflictStatus::RequestActive));
+    }
     // Once it is over, so is the conflict.
     rig.expect(HOME, Ask::delete(NEWER), Code::DELETED);
     assert_eq!(status(&mut rig, BRANCH, OLDER).conflict, None);

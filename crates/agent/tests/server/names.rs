@@ -109,6 +109,18 @@ fn an_address_that_the_customer_does_not_own_fails_the_request() {
         let answer = rig.resolve(WWW, found(addresses, 60)).expect("an answer");
         assert_eq!(answer.code, Code::BAD_REQUEST);
         assert!(text_of(&answer).contains(WWW));
+        // What else the resolver knows is for the log: it may know names that the customer does not.
+        for address in addresses {
+            assert!(!text_of(&answer).contains(address), "{}", text_of(&answer));
+        }
+        let mut without = Rig::new();
+        without.ask_and_wait(HOME, named(PATH, &[WWW]));
+        let nothing = without.resolve(WWW, Err(ResolutionError::NoAddress));
+        assert_eq!(text_of(&nothing.expect("an answer")), text_of(&answer));
+        assert!(rig.outcomes.iter().any(|outcome| matches!(
+            outcome,
+            Outcome::AddressNotOwned { key, .. } if key.customer == "home"
+        )));
         assert!(rig.stored.is_empty());
         // Nothing is left to resolve.
         rig.advance(seconds(4000));
@@ -261,10 +273,10 @@ fn while_a_name_cannot_be_resolved_what_it_stood_for_stays_in_force() {
     rig.advance(seconds(60));
     rig.resolve(WWW, Err(ResolutionError::NoAddress));
     assert_eq!(rig.protected(), [target(&["203.0.113.7/32"])]);
-    assert!(matches!(
-        rig.outcomes.last(),
-        Some(Outcome::NotResolved { .. })
-    ));
+    let last = rig.outcomes.last().expect("an outcome");
+    assert!(matches!(last, Outcome::NotResolved { .. }));
+    // The line counts among those of the customer.
+    assert_eq!(last.customer(), Some("home"));
     // It is tried again, also when the resolver took longer than anybody waits.
     rig.advance(seconds(30));
     assert_eq!(rig.asked_names, [WWW]);

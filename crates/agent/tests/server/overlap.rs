@@ -1,10 +1,11 @@
 //! Requests that overlap and identifiers that collide (RFC 9132 §4.4.1.3).
 
-use agent::server::SessionId;
+use agent::server::{Input, SessionId};
 use coap::Code;
 use dots::mitigation::{ConflictCause, ConflictInformation, ConflictStatus};
 
-use super::rig::{Ask, BRANCH, HOME, Rig, body, granted, parked_body, refusal, report};
+use super::names::{WWW, found, named};
+use super::rig::{Ask, BRANCH, HOME, Rig, body, granted, parked_body, refusal, report, target};
 use crate::world::seconds;
 
 /// Covers: S-029, S-030
@@ -322,4 +323,46 @@ fn a_list_that_names_the_same_addresses_again_and_again_is_its_outermost_prefixe
         .map(|key| (key.cuid.as_str(), key.mid.0))
         .collect();
     assert_eq!(left, [("one", 2), ("three", 1)]);
+}
+
+/// Covers: S-029. Requests overlap for the first time when a name moves.
+#[test]
+fn when_a_name_moves_onto_another_request_of_its_client_the_lower_mid_goes() {
+    for (mid_of_name, mid_of_prefix) in [(2, 1), (1, 2)] {
+        let mut rig = Rig::new();
+        let of_name = format!("mitigate/cuid=one/mid={mid_of_name}");
+        rig.ask_and_wait(HOME, named(&of_name, &[WWW]));
+        rig.resolve(WWW, found(&["203.0.113.8"], 60));
+        let prefix = Ask::mitigate(mid_of_prefix, &["203.0.113.7/32"], 7200);
+        rig.expect(HOME, prefix, Code::CREATED);
+        rig.advance(seconds(60));
+        rig.resolve(WWW, found(&["203.0.113.7"], 60));
+        assert_eq!(rig.mids(), [2]);
+        assert_eq!(
+            rig.enforced.values().collect::<Vec<_>>(),
+            [&target(&["203.0.113.7/32"])]
+        );
+    }
+}
+
+/// Covers: S-024, S-029
+#[test]
+fn when_the_name_of_an_immediate_request_moves_onto_a_preconfigured_one_that_one_gives_way() {
+    let mut rig = Rig::new();
+    let parked = Ask::put(
+        "mitigate/cuid=one/mid=1",
+        parked_body(&["203.0.113.7/32"], 7200),
+    );
+    rig.expect(HOME, parked, Code::CREATED);
+    rig.input(Input::SessionLost(HOME));
+    assert_eq!(rig.enforced.len(), 1);
+    rig.establish(HOME, "home", 1);
+    rig.ask_and_wait(HOME, named("mitigate/cuid=one/mid=2", &[WWW]));
+    rig.resolve(WWW, found(&["203.0.113.8"], 60));
+    assert_eq!(rig.enforced.len(), 2);
+    rig.advance(seconds(60));
+    rig.resolve(WWW, found(&["203.0.113.7"], 60));
+    assert_eq!(rig.mids(), [1, 2]);
+    let enforced: Vec<_> = rig.enforced.keys().map(|key| key.mid.0).collect();
+    assert_eq!(enforced, [2]);
 }

@@ -1,11 +1,11 @@
 //! What a server that starts again makes of its store (ARCHITECTURE.md: persist before you promise).
 
-use agent::server::{Customer, Customers, Outcome};
+use agent::server::{Customer, Customers, Input, Outcome};
 use coap::Code;
 use dots::mitigation::Status;
 
 use super::rig::{Ask, HOME, Rig, parked_body, report};
-use crate::world::seconds;
+use crate::world::{EPOCH, seconds};
 
 const PATH: &str = "mitigate/cuid=one/mid=1";
 
@@ -88,6 +88,30 @@ fn a_refresh_after_the_wall_clock_was_set_is_stored_by_the_new_clock() {
     rig.restart();
     rig.establish(HOME, "home", 1);
     assert_eq!(remaining(&mut rig), 600);
+}
+
+/// Covers: S-023. A device without a battery begins in 1970, and promises before it learns the time.
+#[test]
+fn what_was_promised_before_the_clock_was_set_is_in_force_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.wall_offset = -EPOCH.cast_signed();
+    let ask = Ask::mitigate(1, &["203.0.113.7/32"], 600);
+    rig.expect(HOME, ask, Code::CREATED);
+    rig.advance(seconds(100));
+    rig.wall_offset = 0;
+    rig.enforce();
+    rig.restart();
+    assert_eq!(rig.enforced.len(), 1);
+    rig.establish(HOME, "home", 1);
+    assert_eq!(remaining(&mut rig), 500);
+    // What was promised by a clock that was ahead lasts no longer for that.
+    rig.wall_offset = -3600;
+    rig.input(Input::Timeout);
+    rig.restart();
+    rig.advance(seconds(499));
+    assert_eq!(rig.enforced.len(), 1);
+    rig.advance(seconds(1));
+    assert!(rig.enforced.is_empty() && rig.stored.is_empty());
 }
 
 /// Covers: S-024, X-010

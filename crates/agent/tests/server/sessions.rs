@@ -33,23 +33,27 @@ fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+/// To the only address of the server.
+fn flow(remote: &str) -> Flow {
+    Flow {
+        remote: address(remote),
+        local: None,
+    }
+}
+
 fn insert(
     sessions: &mut Sessions<ClearSession>,
     now: Instant,
     remote: &str,
 ) -> Result<SessionId, TooManySessions> {
-    let flow = Flow {
-        remote: address(remote),
-        local: None,
-    };
     let secured = ClearSession::new(now, world::peer("home", 1));
-    sessions.insert(now, flow, secured, OPENING)
+    sessions.insert(now, flow(remote), secured, OPENING)
 }
 
 /// Adds a session and finishes its handshake.
 fn establish(sessions: &mut Sessions<ClearSession>, now: Instant, remote: &str) -> SessionId {
     let id = insert(sessions, now, remote).unwrap();
-    sessions.handle_datagram(now, address(remote), &[WELCOME]);
+    sessions.handle_datagram(now, flow(remote), &[WELCOME]);
     assert!(sessions.is_established(id));
     id
 }
@@ -127,7 +131,7 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
         insert(&mut table, now, other).unwrap();
         assert_eq!(table.len(), 3);
         // One that is done is no handshake any more.
-        table.handle_datagram(now, address(same), &[WELCOME]);
+        table.handle_datagram(now, flow(same), &[WELCOME]);
         events(&mut table);
         let from_port = |port| SocketAddr::new(address(first).ip(), port).to_string();
         insert(&mut table, now, &from_port(3)).unwrap();
@@ -135,7 +139,7 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_prefix_of_64_bits() {
             events(&mut table).is_empty(),
             "both handshakes of {first} go on"
         );
-        table.handle_datagram(now, address(first), &[WELCOME]);
+        table.handle_datagram(now, flow(first), &[WELCOME]);
         let refused = insert(&mut table, now, &from_port(4)).unwrap_err();
         assert_eq!(refused.limit, 3, "sessions of {first}");
     }
@@ -155,7 +159,7 @@ fn of_too_many_handshakes_of_a_source_its_oldest_gives_way() {
         matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Superseded))] if *id == silent),
         "{told:?}"
     );
-    table.handle_datagram(now, address("192.0.2.1:3"), &[WELCOME]);
+    table.handle_datagram(now, flow("192.0.2.1:3"), &[WELCOME]);
     assert!(table.is_established(client) && !table.is_established(other));
     // Who came later, and somebody else, are where they were.
     assert_eq!(table.len(), 3);
@@ -176,7 +180,7 @@ fn of_too_many_handshakes_the_oldest_gives_way() {
         matches!(told.as_slice(), [(id, Event::Closed(CloseReason::Superseded))] if *id == oldest)
     );
     assert!(table.is_established(established));
-    assert!(!table.handle_datagram(now, address("192.0.2.2:1"), &[WELCOME]));
+    assert!(!table.handle_datagram(now, flow("192.0.2.2:1"), &[WELCOME]));
     assert_eq!(table.len(), 4);
 }
 
@@ -196,7 +200,7 @@ fn a_newcomer_takes_the_place_of_a_session_only_when_it_is_established() {
 
     let now = now + HANDSHAKE;
     let new = insert(&mut table, now, remote).unwrap();
-    table.handle_datagram(now, address(remote), &[WELCOME]);
+    table.handle_datagram(now, flow(remote), &[WELCOME]);
     let mut told = events(&mut table);
     assert_eq!(told.len(), 2);
     assert!(matches!(&told[1], (id, Event::Established(_)) if *id == new));
@@ -208,8 +212,8 @@ fn a_newcomer_takes_the_place_of_a_session_only_when_it_is_established() {
     // What is still on its way for the old one does nothing.
     table.close(now, old);
     assert_eq!((table.len(), events(&mut table).len()), (1, 0));
-    assert!(table.handle_datagram(now, address(remote), &[BYE]));
-    assert!(table.is_empty() && !table.handle_datagram(now, address(remote), &[BYE]));
+    assert!(table.handle_datagram(now, flow(remote), &[BYE]));
+    assert!(table.is_empty() && !table.handle_datagram(now, flow(remote), &[BYE]));
 }
 
 ///
@@ -223,7 +227,7 @@ fn the_peer_of_a_session_is_heard_while_a_newcomer_is_at_its_address() {
     let told = events(&mut table);
     assert!(matches!(told.last(), Some((id, Event::Closed(_))) if *id == first));
     assert_eq!(table.len(), 2);
-    table.handle_datagram(now, address(remote), &[BYE]);
+    table.handle_datagram(now, flow(remote), &[BYE]);
     let told: Vec<_> = events(&mut table).into_iter().map(|(id, _)| id).collect();
     assert_eq!(told, [old, second], "both heard it");
 }
@@ -252,13 +256,13 @@ fn what_leaves_says_of_which_session_it_is() {
 fn the_opening_of_a_handshake_is_known_until_it_is_done() {
     let (now, mut table) = sessions();
     let remote = "192.0.2.1:1";
-    assert!(table.is_new_opening(address(remote), OPENING));
+    assert!(table.is_new_opening(flow(remote), OPENING));
     insert(&mut table, now, remote).unwrap();
-    assert!(!table.is_new_opening(address(remote), OPENING));
-    assert!(table.is_new_opening(address(remote), b"another"));
-    assert!(table.is_new_opening(address("192.0.2.1:2"), OPENING));
-    table.handle_datagram(now, address(remote), &[WELCOME]);
-    assert!(table.is_new_opening(address(remote), OPENING));
+    assert!(!table.is_new_opening(flow(remote), OPENING));
+    assert!(table.is_new_opening(flow(remote), b"another"));
+    assert!(table.is_new_opening(flow("192.0.2.1:2"), OPENING));
+    table.handle_datagram(now, flow(remote), &[WELCOME]);
+    assert!(table.is_new_opening(flow(remote), OPENING));
 }
 
 #[test]
@@ -266,10 +270,10 @@ fn a_session_that_is_over_is_gone_with_its_timers() {
     let (now, mut table) = sessions();
     establish(&mut table, now, "192.0.2.1:1");
     assert!(table.poll_timeout().is_some());
-    table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]);
+    table.handle_datagram(now, flow("192.0.2.1:1"), &[BYE]);
     assert!(table.is_empty());
     assert_eq!(table.poll_timeout(), None);
-    assert!(!table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]));
+    assert!(!table.handle_datagram(now, flow("192.0.2.1:1"), &[BYE]));
     let told = events(&mut table);
     let last = &told.last().unwrap().1;
     assert!(matches!(last, Event::Closed(CloseReason::PeerClosed)));
@@ -281,11 +285,11 @@ fn messages_that_are_no_coap_are_counted() {
     let (now, mut table) = sessions();
     for remote in ["192.0.2.1:1", "192.0.2.2:1"] {
         establish(&mut table, now, remote);
-        table.handle_datagram(now, address(remote), &[DATA, 0xff]);
+        table.handle_datagram(now, flow(remote), &[DATA, 0xff]);
     }
-    table.handle_datagram(now, address("192.0.2.1:1"), &[DATA, 0x40, 1]);
+    table.handle_datagram(now, flow("192.0.2.1:1"), &[DATA, 0x40, 1]);
     assert_eq!(table.message_faults().malformed, 3);
-    table.handle_datagram(now, address("192.0.2.1:1"), &[BYE]);
+    table.handle_datagram(now, flow("192.0.2.1:1"), &[BYE]);
     assert_eq!((table.len(), table.message_faults().malformed), (1, 3));
 }
 
@@ -322,4 +326,27 @@ fn the_identifiers_of_one_shard_are_no_others() {
         .map(|port| establish(&mut table, now, &format!("192.0.2.1:{port}")).0)
         .collect();
     assert_eq!(ids, [1, 5, 9]);
+}
+
+/// A NAT takes one of its ports for two peers that speak to two addresses of the server.
+#[test]
+fn peers_behind_one_port_that_speak_to_different_addresses_do_not_end_each_others_sessions() {
+    let (now, mut table) = sessions();
+    let flows = ["198.51.100.1", "198.51.100.2"].map(|local| Flow {
+        remote: address("192.0.2.1:1"),
+        local: local.parse().ok(),
+    });
+    for flow in flows {
+        let secured = ClearSession::new(now, world::peer("home", 1));
+        table.insert(now, flow, secured, OPENING).unwrap();
+    }
+    for flow in flows {
+        assert!(!table.is_new_opening(flow, OPENING));
+        assert!(table.handle_datagram(now, flow, &[WELCOME]));
+    }
+    let ended = events(&mut table)
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Closed(_)))
+        .count();
+    assert_eq!((table.len(), ended), (2, 0));
 }

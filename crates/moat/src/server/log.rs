@@ -87,9 +87,11 @@ pub(super) fn decided(outcome: &Outcome) {
             %address,
             "a name of a mitigation stands for an address that its customer does not own"
         ),
-        Outcome::NotResolved { name, error } => {
-            tracing::warn!(%name, %error, "a name of a mitigation cannot be resolved again");
-        }
+        Outcome::NotResolved {
+            name,
+            customer,
+            error,
+        } => tracing::warn!(customer, %name, %error, "a name cannot be resolved"),
         Outcome::Moved { key, name } => tracing::info!(
             customer = key.customer,
             cuid = ?key.cuid.as_str(),

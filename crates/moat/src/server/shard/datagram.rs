@@ -124,14 +124,13 @@ impl DatagramShard {
         flow: Flow,
         datagram: &[u8],
     ) {
-        let remote = flow.remote;
         // A peer that restarted begins anew from the address of its old session, which stays
         // until the newcomer is established: it may be a replay (RFC 6347 §4.2.8).
         let opening = datagram.get(RECORD_HEADER..).unwrap_or_default();
         let sessions = &mut self.shard.sessions;
         let begins =
-            dtls::is_initial_client_hello(datagram) && sessions.is_new_opening(remote, opening);
-        if !begins && sessions.handle_datagram(now, remote, datagram) {
+            dtls::is_initial_client_hello(datagram) && sessions.is_new_opening(flow, opening);
+        if !begins && sessions.handle_datagram(now, flow, datagram) {
             return;
         }
         match self.acceptor.handle_datagram(now, flow.remote, datagram) {

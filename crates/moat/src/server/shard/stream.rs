@@ -114,7 +114,7 @@ impl StreamShard {
         };
         let flow = Flow {
             remote,
-            local: None,
+            local: stream.local_addr().ok().map(|address| address.ip()),
         };
         match self.shard.sessions.insert(now, flow, session, &[]) {
             Ok(id) => {
@@ -153,8 +153,9 @@ impl StreamShard {
         };
         if let Err(error) = connection.send(chunk) {
             tracing::debug!(remote = %flow.remote, %error, "a session is given up");
+            // It is broken and not closed: its client, perhaps under attack, has not said that it goes.
             let now = clock::now().monotonic;
-            self.shard.sessions.close(now, id);
+            self.shard.sessions.handle_chunk(now, id, &[]);
         }
     }
 }
