@@ -148,6 +148,11 @@ impl Mitigator for Nftables {
                 Err(MitigatorError::Rejected { .. } | MitigatorError::Missing { .. }) => {
                     return self.rebuild(filters).map(drop);
                 }
+                // The kernel has refused the whole before it looked at any of it.
+                Err(error @ MitigatorError::TooLarge { .. }) => {
+                    self.synchronised = true;
+                    return Err(error);
+                }
                 result => result?,
             }
         }

@@ -6,7 +6,8 @@
 //! ```
 //! All filters together never have more than there are. The share of a filter stays what it is
 //! while it lives, because the kernel changes the size of no set. Who asks for a thousand filters
-//! gets smaller and smaller shares, and leaves enough for the next.
+//! gets smaller and smaller shares, and whoever comes after him gets these, too: shares go by
+//! arrival, since a filter does not say whose it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

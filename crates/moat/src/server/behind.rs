@@ -1,13 +1,12 @@
 //! Who stops the traffic behind a server: a mitigator, or servers upstream.
 
-use std::sync::mpsc::Sender;
-
 use agent::server::{Change, MitigationKey, Outcome};
 use dots::mitigation::AttackStatus;
 use tokio::sync::mpsc;
 
 use super::Error;
 use super::message::Scope;
+use super::scopes::Scopes;
 
 /// What a gateway's client is told once it is durable.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) enum Behind {
     /// A filter of this machine.
-    Mitigator(Sender<Vec<Scope>>),
+    Mitigator(Scopes),
     /// Servers upstream, which a gateway's client asks. When it is behind, the authority waits.
     Upstream(mpsc::Sender<Committed>),
 }
@@ -40,7 +39,7 @@ impl Behind {
     ) -> Result<(), Error> {
         match self {
             Self::Mitigator(filter) => {
-                if !scopes.is_empty() && filter.send(scopes).is_err() {
+                if !scopes.is_empty() && filter.tell(scopes).is_err() {
                     return Err(Error::Broken("the thread that keeps the filter has ended"));
                 }
             }

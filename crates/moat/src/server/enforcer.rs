@@ -1,11 +1,19 @@
 //! Carries scopes to the mitigator, on a thread of its own because `nft` takes its time.
+//!
+//! ```text
+//! scopes --> wanted, outstanding --apply--> in force --Enforced--> authority
+//!                 |     ^
+//!                 |     \-- one customer's part that is refused alone: after 5 s, 10 s ... 10 min
+//!                 \-- refused: customer by customer, the smallest part first
+//! ```
+//! What is in force is put in order by itself, and never together with what was refused: whatever one customer asks for, the
+//! others get theirs.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use agent::server::{Enforcement, Input, Server};
 use dots::target::Target;
@@ -13,38 +21,32 @@ use mitigator::{Dropped, Filter, FilterChange, FilterId, Mitigator, MitigatorErr
 
 use super::inputs::Inputs;
 use super::message::{Scope, ToAuthority};
+use super::scopes::{Ended, Untaken};
 use crate::clock;
 
 /// How often the mitigator is asked what it dropped, or brought in order again after a failure.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// The longest time for which a customer is left out whose part was refused alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
 /// How often the filter is brought in order at the start before that is given up, and the pause between.
 const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The changes of one customer, or of all.
+/// What is outstanding of one customer; of none: what is to go.
 #[derive(Debug, Default)]
 struct Part {
-    /// What is to come into force.
-    enforced: Vec<Enforcement>,
-    changes: Vec<FilterChange>,
+    filters: Vec<FilterId>,
     /// How much there is to do.
     prefixes: usize,
 }
 
-/// Why the mitigator did not follow, and what is not in force therefore.
-type Unfollowed = (MitigatorError, Vec<Enforcement>);
-
-impl Part {
-    fn of_all(parts: &[Self]) -> Self {
-        let enforced = parts.iter().flat_map(|part| part.enforced.iter().cloned());
-        let changes = parts.iter().flat_map(|part| part.changes.iter().cloned());
-        Self {
-            enforced: enforced.collect(),
-            changes: changes.collect(),
-            prefixes: parts.iter().map(|part| part.prefixes).sum(),
-        }
-    }
+/// A customer is left out.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    until: Instant,
+    pause: Duration,
 }
 
 /// Keeps the mitigator at what is promised.
@@ -53,7 +55,13 @@ pub(super) struct Enforcer<M> {
     mitigator: M,
     inputs: Inputs,
     wanted: BTreeMap<FilterId, (Enforcement, Filter)>,
-    /// The mitigator could not follow; it is brought in order at the next chance.
+    /// What the mitigator has taken, as it took it.
+    in_force: BTreeMap<FilterId, Filter>,
+    /// What is wanted and not in force as it is wanted, or in force and not wanted.
+    outstanding: BTreeSet<FilterId>,
+    /// Customers for whom the mitigator did not do what it did for others.
+    refused: BTreeMap<String, Refused>,
+    /// What the mitigator holds is not known; it is brought in order at the next chance.
     in_disorder: bool,
     interval: Duration,
 }
@@ -64,6 +72,9 @@ impl<M: Mitigator> Enforcer<M> {
             mitigator,
             inputs,
             wanted: BTreeMap::new(),
+            in_force: BTreeMap::new(),
+            outstanding: BTreeSet::new(),
+            refused: BTreeMap::new(),
             in_disorder: false,
             interval: INTERVAL,
         }
@@ -75,7 +86,9 @@ impl<M: Mitigator> Enforcer<M> {
     /// When it cannot: the server must not start, since it could not keep what it promised.
     pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
         for (enforcement, target) in server.enforced_scopes() {
-            self.want(enforcement, &target);
+            if let Some(id) = self.want(enforcement, &target) {
+                self.take(&id);
+            }
         }
         // A server that was killed may have left an nft behind that is still at work on the table.
         for _ in 1..ATTEMPTS {
@@ -88,130 +101,207 @@ impl<M: Mitigator> Enforcer<M> {
         self.repair()
     }
 
-    /// Runs until the authority is gone.
-    pub(super) fn run(mut self, scopes: &Receiver<Vec<Scope>>) {
+    /// Runs until nobody can send scopes any more.
+    pub(super) fn run(mut self, scopes: &Untaken) {
         let mut due = clock::now().monotonic + self.interval;
         loop {
             let wait = due.saturating_duration_since(clock::now().monotonic);
-            match scopes.recv_timeout(wait) {
-                Ok(batch) => {
-                    let rest = scopes.try_iter().flatten();
-                    self.apply(batch.into_iter().chain(rest).collect());
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            match scopes.take(wait) {
+                Ok(scopes) if scopes.is_empty() => {}
+                Ok(scopes) => self.apply(clock::now().monotonic, scopes),
+                Err(Ended) => return,
             }
             // However busy it is: who is attacked wants to know what is dropped.
             if clock::now().monotonic >= due {
-                self.look_after();
+                self.look_after(clock::now().monotonic);
                 due = clock::now().monotonic + self.interval;
             }
         }
     }
 
-    /// Reads the counters, or brings everything in order again.
-    fn look_after(&mut self) {
+    /// Reads the counters, and does what is still to be done.
+    fn look_after(&mut self, now: Instant) {
         if !self.in_disorder {
             self.report_dropped();
         }
-        if self.in_disorder
-            && let Err(error) = self.repair()
-        {
-            tracing::error!(%error, "the filter still does not follow");
-        }
+        self.catch_up(now);
     }
 
-    fn apply(&mut self, scopes: Vec<Scope>) {
-        let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    fn apply(&mut self, now: Instant, scopes: Vec<Scope>) {
+        let mut asked = Vec::new();
         for scope in scopes {
-            let (Scope::Enforce(enforcement, _) | Scope::Withdraw(enforcement)) = &scope;
-            let part = parts.entry(enforcement.key.customer.clone()).or_default();
             match scope {
                 Scope::Enforce(enforcement, target) => {
-                    part.enforced.push(enforcement.clone());
-                    if let Some(filter) = self.want(enforcement, &target) {
-                        part.prefixes += filter.prefixes.len();
-                        part.changes.push(FilterChange::Enforce(filter));
-                    }
+                    let id = self.want(enforcement.clone(), &target);
+                    asked.extend(id.map(|id| (id, enforcement)));
                 }
                 Scope::Withdraw(enforcement) => {
-                    part.enforced.retain(|other| *other != enforcement);
+                    asked.retain(|(_, other)| *other != enforcement);
                     if let Some(id) = filter_id(&enforcement) {
-                        let before = self.wanted.remove(&id);
-                        part.prefixes += before.map_or(0, |(_, filter)| filter.prefixes.len());
-                        part.changes.push(FilterChange::Withdraw(id));
+                        self.wanted.remove(&id);
+                        self.in_force.remove(&id);
+                        self.outstanding.insert(id);
                     }
                 }
             }
         }
-        let parts: Vec<Part> = parts.into_values().collect();
-        let whole = Part::of_all(&parts);
-        // What failed before is not among these changes, so everything is brought in order.
-        let followed = if self.in_disorder {
-            self.repair().map_err(|error| (error, whole.enforced))
-        } else {
-            match self.follow(whole) {
-                Err((MitigatorError::TimedOut { .. }, _)) if parts.len() > 1 => {
-                    self.follow_one_by_one(parts)
-                }
-                followed => followed,
-            }
-        };
-        if let Err((error, those)) = followed {
+        self.catch_up(now);
+        // What was in force before still is.
+        let still = asked
+            .into_iter()
+            .filter(|(id, _)| self.outstanding.contains(id));
+        let still: Vec<_> = still.map(|(_, enforcement)| enforcement).collect();
+        if !still.is_empty() {
+            self.tell(Input::NotEnforced(still));
+        }
+    }
+
+    /// Does what is outstanding: all together, then, if that is refused, one customer's part after the other.
+    fn catch_up(&mut self, now: Instant) {
+        if self.in_disorder
+            && let Err(error) = self.repair().or_else(|error| self.begin_anew(error))
+        {
             tracing::error!(%error, "the filter does not follow; it is tried again");
-            self.in_disorder = true;
-            // What was in force before still is.
-            if !those.is_empty() {
-                self.tell(Input::NotEnforced(those));
+            return;
+        }
+        let (mut parts, suspects) = self.parts(now);
+        let whole = parts.iter().flat_map(|(_, part)| part.filters.clone());
+        let whole: Vec<FilterId> = whole.collect();
+        match self.follow(&whole) {
+            Ok(()) => parts.clear(),
+            Err(error) if is_divisible(&error) && parts.len() > 1 => {
+                tracing::warn!(%error, "the filter does not follow; customers take turns");
+            }
+            Err(error) => {
+                match parts.as_slice() {
+                    [(Some(customer), _)] if is_divisible(&error) && self.is_beside(customer) => {
+                        self.note(now, customer, Some(&error));
+                    }
+                    _ => {
+                        tracing::error!(%error, "the filter does not follow; it is tried again");
+                    }
+                }
+                return;
+            }
+        }
+        parts.sort_by_key(|(_, part)| part.prefixes);
+        for (customer, part) in parts.into_iter().chain(suspects) {
+            let followed = self.follow(&part.filters);
+            if let Some(customer) = &customer {
+                self.note(now, customer, followed.as_ref().err());
+            }
+            // What takes that long is not tried for several in a row: others have something to be done, too.
+            if matches!(followed, Err(error) if !is_at_once(&error)) {
+                return;
             }
         }
     }
 
-    /// What one customer asks for, nft could not do in time: the smallest first, and whatever comes
-    /// after the first that takes too long again has to wait.
-    fn follow_one_by_one(&mut self, mut parts: Vec<Part>) -> Result<(), Unfollowed> {
-        parts.sort_by_key(|part| part.prefixes);
-        let mut parts = parts.into_iter();
-        while let Some(part) = parts.next() {
-            if let Err((error, mut those)) = self.follow(part) {
-                those.extend(parts.flat_map(|part| part.enforced));
-                return Err((error, those));
-            }
+    /// Whether other customers have something in force, so that the mitigator is of use.
+    fn is_beside(&self, customer: &str) -> bool {
+        let in_force = self.in_force.keys().filter_map(|id| self.wanted.get(id));
+        in_force
+            .into_iter()
+            .any(|(each, _)| each.key.customer != customer)
+    }
+
+    /// What is outstanding by customer, and apart from it what was refused before and may be tried again.
+    #[expect(clippy::type_complexity, reason = "two lists of the same")]
+    fn parts(&self, now: Instant) -> (Vec<(Option<String>, Part)>, Vec<(Option<String>, Part)>) {
+        let mut parts: BTreeMap<Option<String>, Part> = BTreeMap::new();
+        for id in &self.outstanding {
+            let wanted = self.wanted.get(id);
+            let customer = wanted.map(|(enforcement, _)| enforcement.key.customer.clone());
+            let part = parts.entry(customer).or_default();
+            part.prefixes += wanted.map_or(0, |(_, filter)| filter.prefixes.len());
+            part.filters.push(id.clone());
+        }
+        let refused = |customer: &Option<String>| self.refused.get(customer.as_ref()?);
+        parts.retain(|customer, _| refused(customer).is_none_or(|refused| refused.until <= now));
+        let parts = parts.into_iter();
+        parts.partition(|(customer, _)| refused(customer).is_none())
+    }
+
+    /// Notes whether the mitigator has done a customer's part when that was all that was asked of it.
+    fn note(&mut self, now: Instant, customer: &str, error: Option<&MitigatorError>) {
+        let Some(error) = error else {
+            self.refused.remove(customer);
+            return;
+        };
+        let before = self.refused.get(customer).map(|refused| refused.pause);
+        let pause = before.map_or(INTERVAL, |pause| (pause * 2).min(LONGEST_PAUSE));
+        tracing::error!(customer, %error, ?pause, "the filter does not take what this customer asks for");
+        let until = now + pause;
+        let refused = Refused { until, pause };
+        self.refused.insert(customer.to_owned(), refused);
+    }
+
+    fn follow(&mut self, filters: &[FilterId]) -> Result<(), MitigatorError> {
+        if filters.is_empty() {
+            return Ok(());
+        }
+        let change = |id: &FilterId| match self.wanted.get(id) {
+            Some((_, filter)) => FilterChange::Enforce(filter.clone()),
+            None => FilterChange::Withdraw(id.clone()),
+        };
+        let changes: Vec<FilterChange> = filters.iter().map(change).collect();
+        if let Err(error) = self.mitigator.apply(&changes) {
+            // One that is too large has changed nothing, and all together would be larger.
+            self.in_disorder |= !matches!(error, MitigatorError::TooLarge { .. });
+            return Err(error);
+        }
+        let enforced = filters.iter().filter_map(|id| self.take(id));
+        let enforced: Vec<Enforcement> = enforced.collect();
+        if !enforced.is_empty() {
+            self.tell(Input::Enforced(enforced));
         }
         Ok(())
     }
 
-    fn follow(&mut self, part: Part) -> Result<(), Unfollowed> {
-        match self.mitigator.apply(&part.changes) {
-            Ok(()) => {
-                self.tell(Input::Enforced(part.enforced));
-                Ok(())
-            }
-            Err(error) => Err((error, part.enforced)),
-        }
+    /// The mitigator holds this filter as it is wanted now.
+    fn take(&mut self, id: &FilterId) -> Option<Enforcement> {
+        self.outstanding.remove(id);
+        let (enforcement, filter) = self.wanted.get(id)?;
+        self.in_force.insert(id.clone(), filter.clone());
+        Some(enforcement.clone())
     }
 
+    /// Brings the mitigator to what is in force, whatever it did meanwhile.
     fn repair(&mut self) -> Result<(), MitigatorError> {
-        let filters: Vec<Filter> = self
-            .wanted
-            .values()
-            .map(|(_, filter)| filter.clone())
-            .collect();
+        let filters: Vec<Filter> = self.in_force.values().cloned().collect();
         let found = self.mitigator.reconcile(&filters)?;
         self.in_disorder = false;
+        self.outstanding.retain(|id| self.wanted.contains_key(id));
         tracing::info!(
             added = found.added.len(),
             removed = found.removed.len(),
             kept = found.kept.len(),
             "the filter holds what was promised"
         );
-        let those = self.wanted.values().map(|(each, _)| each.clone());
-        self.tell(Input::Enforced(those.collect()));
+        let those = self.in_force.keys().filter_map(|id| self.wanted.get(id));
+        let those: Vec<Enforcement> = those.map(|(each, _)| each.clone()).collect();
+        if !those.is_empty() {
+            self.tell(Input::Enforced(those));
+        }
+        Ok(())
+    }
+
+    /// What is in force is too large to be made anew at once: it is outstanding, and goes customer by customer.
+    fn begin_anew(&mut self, error: MitigatorError) -> Result<(), MitigatorError> {
+        if !matches!(error, MitigatorError::TooLarge { .. }) || self.in_force.is_empty() {
+            return Err(error);
+        }
+        tracing::error!(%error, "the filter is made anew");
+        self.mitigator.reconcile(&[])?;
+        self.in_disorder = false;
+        self.outstanding
+            .extend(std::mem::take(&mut self.in_force).into_keys());
+        self.outstanding.retain(|id| self.wanted.contains_key(id));
         Ok(())
     }
 
     fn report_dropped(&mut self) {
-        if self.wanted.is_empty() {
+        if self.in_force.is_empty() {
             return;
         }
         match self.mitigator.counters() {
@@ -236,10 +326,11 @@ impl<M: Mitigator> Enforcer<M> {
     /// Filters that somebody else has removed, as `nft flush ruleset` does, are not in force.
     fn miss(&mut self, counters: &BTreeMap<FilterId, Dropped>) {
         let missing: Vec<Enforcement> = self
-            .wanted
-            .iter()
-            .filter(|(id, _)| !counters.contains_key(*id))
-            .map(|(_, (enforcement, _))| enforcement.clone())
+            .in_force
+            .keys()
+            .filter(|id| !counters.contains_key(*id))
+            .filter_map(|id| self.wanted.get(id))
+            .map(|(enforcement, _)| enforcement.clone())
             .collect();
         if !missing.is_empty() {
             tracing::error!(
@@ -251,7 +342,7 @@ impl<M: Mitigator> Enforcer<M> {
         }
     }
 
-    fn want(&mut self, enforcement: Enforcement, target: &Target) -> Option<Filter> {
+    fn want(&mut self, enforcement: Enforcement, target: &Target) -> Option<FilterId> {
         let id = filter_id(&enforcement)?;
         let filter = Filter {
             id: id.clone(),
@@ -259,13 +350,29 @@ impl<M: Mitigator> Enforcer<M> {
             port_ranges: target.port_ranges.clone(),
             protocols: target.protocols.clone(),
         };
-        self.wanted.insert(id, (enforcement, filter.clone()));
-        Some(filter)
+        self.wanted.insert(id.clone(), (enforcement, filter));
+        self.outstanding.insert(id.clone());
+        Some(id)
     }
 
     fn tell(&self, input: Input) {
         self.inputs.send(ToAuthority::Input(input));
     }
+}
+
+/// Whether less at a time may do.
+fn is_divisible(error: &MitigatorError) -> bool {
+    matches!(
+        error,
+        MitigatorError::TimedOut { .. }
+            | MitigatorError::TooLarge { .. }
+            | MitigatorError::Rejected { .. }
+    )
+}
+
+/// Whether the mitigator has said so, and not been waited for in vain.
+fn is_at_once(error: &MitigatorError) -> bool {
+    is_divisible(error) && !matches!(error, MitigatorError::TimedOut { .. })
 }
 
 /// The name of a filter: the same after a restart, and no text of a peer. A mitigation with the key of

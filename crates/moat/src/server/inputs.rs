@@ -17,7 +17,7 @@ use agent::server::Input;
 use super::message::ToAuthority;
 
 /// Requests that wait for the authority. Everything else is bounded by what causes it: sessions by
-/// their limits, filters by the mitigations, commands by the callers.
+/// their limits, filters by the mitigations (`scopes`), commands by the callers.
 const MAX_REQUESTS: usize = 8192;
 /// Those of one customer.
 const MAX_REQUESTS_OF_CUSTOMER: usize = 2048;

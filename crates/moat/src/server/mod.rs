@@ -25,6 +25,7 @@ mod log_limit;
 mod message;
 mod names;
 mod running;
+mod scopes;
 mod shard;
 
 use std::net::SocketAddr;
@@ -193,10 +194,11 @@ fn start_enforcer(
 ) -> Result<Behind, Error> {
     let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
     enforcer.reconcile(server)?;
-    let (scopes, changes) = std::sync::mpsc::channel();
+    let enforced = server.enforced_scopes();
+    let (scopes, untaken) = scopes::queue(enforced.map(|(enforcement, _)| enforcement));
     thread::Builder::new()
         .name("enforcer".to_owned())
-        .spawn(move || enforcer.run(&changes))
+        .spawn(move || enforcer.run(&untaken))
         .map_err(system("start a thread"))?;
     Ok(Behind::Mitigator(scopes))
 }

@@ -8,6 +8,7 @@ use mitigator::Reconciled;
 
 use super::*;
 use crate::server::inputs::{Waiting, queue};
+use crate::server::scopes;
 
 /// Does what it is told, or says that it took too long.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ struct Filters {
     hangs: Arc<Mutex<bool>>,
     /// Changes of this filter take too long.
     too_slow: Option<FilterId>,
+    /// More filters at a time are too many.
+    limit: Option<usize>,
     counters: Arc<Mutex<BTreeMap<FilterId, Dropped>>>,
 }
 
@@ -31,6 +34,12 @@ impl Filters {
     }
 }
 
+fn too_large() -> MitigatorError {
+    MitigatorError::TooLarge {
+        stderr: "No buffer space available".to_owned(),
+    }
+}
+
 fn timed_out() -> MitigatorError {
     MitigatorError::TimedOut {
         program: "nft".into(),
@@ -41,13 +50,25 @@ fn timed_out() -> MitigatorError {
 impl Mitigator for Filters {
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError> {
         let is_slow = |change: &FilterChange| matches!(change, FilterChange::Enforce(filter) if self.too_slow.as_ref() == Some(&filter.id));
+        if self.limit.is_some_and(|limit| changes.len() > limit) {
+            return Err(too_large());
+        }
         match changes.iter().any(is_slow) {
             true => Err(timed_out()),
             false => self.answer(),
         }
     }
 
-    fn reconcile(&mut self, _: &[Filter]) -> Result<Reconciled, MitigatorError> {
+    fn reconcile(&mut self, wanted: &[Filter]) -> Result<Reconciled, MitigatorError> {
+        if wanted
+            .iter()
+            .any(|filter| self.too_slow.as_ref() == Some(&filter.id))
+        {
+            return Err(timed_out());
+        }
+        if self.limit.is_some_and(|limit| wanted.len() > limit) {
+            return Err(too_large());
+        }
         self.answer().map(|()| Reconciled::default())
     }
 
@@ -82,28 +103,29 @@ fn told(waiting: &Waiting) -> Vec<(bool, Vec<u32>)> {
             ToAuthority::Input(Input::Dropped(_)) => (true, Vec::new()),
             other => panic!("{other:?}"),
         })
-        .map(|(enforced, those)| (enforced, those.iter().map(|each| each.key.mid.0).collect()))
+        .map(|(enforced, those)| {
+            let mut mids: Vec<u32> = those.iter().map(|each| each.key.mid.0).collect();
+            mids.sort_unstable();
+            (enforced, mids)
+        })
         .collect()
 }
 
 #[test]
 fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
     let (filters, (inputs, waiting)) = (Filters::default(), queue());
+    let start = clock::now().monotonic;
     let mut enforcer = Enforcer::new(filters.clone(), inputs);
-    enforcer.apply(enforce(1));
+    enforcer.apply(start, enforce(1));
     assert_eq!(told(&waiting), [(true, vec![1])]);
     filters.hang(true);
-    enforcer.apply(enforce(2));
-    enforcer.apply(enforce(3));
-    enforcer.apply(vec![Scope::Withdraw(first(1))]);
+    enforcer.apply(start, enforce(2));
+    enforcer.apply(start, enforce(3));
+    enforcer.apply(start, vec![Scope::Withdraw(first(1))]);
     assert_eq!(told(&waiting), [(false, vec![2]), (false, vec![3])]);
     filters.hang(false);
-    enforcer.apply(enforce(4));
-    let mut last = told(&waiting);
-    for (_, mids) in &mut last {
-        mids.sort_unstable();
-    }
-    assert_eq!(last, [(true, vec![2, 3, 4])]);
+    enforcer.apply(start, enforce(4));
+    assert_eq!(told(&waiting), [(true, vec![2, 3, 4])]);
 }
 
 ///
@@ -123,25 +145,78 @@ fn what_one_customer_asks_for_and_takes_too_long_keeps_no_other_waiting() {
         too_slow: filter_id(&of("branch", 1)),
         ..Filters::default()
     };
+    let start = clock::now().monotonic;
     let mut enforcer = Enforcer::new(filters, inputs);
-    enforcer.apply(vec![
-        Scope::Enforce(of("branch", 1), prefixes(2)),
-        Scope::Enforce(of("branch", 2), prefixes(2)),
-        Scope::Enforce(of("annex", 3), prefixes(5)),
-        Scope::Enforce(of("home", 4), prefixes(1)),
-    ]);
+    enforcer.apply(
+        start,
+        vec![
+            Scope::Enforce(of("branch", 1), prefixes(2)),
+            Scope::Enforce(of("branch", 2), prefixes(2)),
+            Scope::Enforce(of("annex", 3), prefixes(5)),
+            Scope::Enforce(of("home", 4), prefixes(1)),
+        ],
+    );
     assert_eq!(told(&waiting), [(true, vec![4]), (false, vec![1, 2, 3])]);
-    // All is brought in order at once when there is time for it.
-    enforcer.look_after();
-    assert_eq!(told(&waiting).len(), 1);
+    // Nor later, as long as that goes on: what is in force is put in order without it.
+    enforcer.apply(start, vec![Scope::Enforce(of("home", 5), prefixes(1))]);
+    let last = told(&waiting);
+    assert!(last.contains(&(true, vec![4])), "{last:?}");
+    assert!(
+        last.iter()
+            .any(|(enforced, mids)| *enforced && mids.contains(&5) && mids.contains(&3))
+    );
+    for minutes in 1..200 {
+        enforcer.look_after(start + Duration::from_secs(60 * minutes));
+    }
+    drop(told(&waiting));
+    let later = start + Duration::from_secs(60 * 200);
+    enforcer.apply(later, vec![Scope::Enforce(of("annex", 6), prefixes(1))]);
+    assert!(told(&waiting).contains(&(true, vec![6])));
+    // Once the mitigator can do it, it is done.
+    enforcer.mitigator.too_slow = None;
+    enforcer.look_after(later + LONGEST_PAUSE);
+    assert!(told(&waiting).contains(&(true, vec![1, 2])));
+}
+
+///
+#[test]
+fn what_is_too_large_for_one_transaction_comes_into_force_customer_by_customer() {
+    let (inputs, waiting) = queue();
+    let filters = Filters {
+        limit: Some(2),
+        ..Filters::default()
+    };
+    let mut enforcer = Enforcer::new(filters, inputs);
+    let of = |customer: &str, mid| {
+        let mut enforcement = first(mid);
+        customer.clone_into(&mut enforcement.key.customer);
+        Scope::Enforce(enforcement, Target::default())
+    };
+    let start = clock::now().monotonic;
+    enforcer.apply(
+        start,
+        vec![of("annex", 1), of("branch", 2), of("branch", 3)],
+    );
+    assert_eq!(told(&waiting), [(true, vec![1]), (true, vec![2, 3])]);
+    // Nobody else is told that he has to wait when one asks for too much.
+    let much = (10..13).map(|mid| of("home", mid));
+    enforcer.apply(start, much.chain([of("annex", 4)]).collect());
+    assert_eq!(told(&waiting), [(true, vec![4]), (false, vec![10, 11, 12])]);
+    // Somebody has removed all, and all together do not fit.
+    enforcer.look_after(start);
+    let last = told(&waiting);
+    for mids in [vec![1, 4], vec![2, 3]] {
+        assert!(last.contains(&(true, mids)), "{last:?}");
+    }
 }
 
 #[test]
 fn filters_that_somebody_else_removed_are_missed_and_put_back() {
     let (filters, (inputs, waiting)) = (Filters::default(), queue());
+    let start = clock::now().monotonic;
     let mut enforcer = Enforcer::new(filters, inputs);
-    enforcer.apply(enforce(1));
-    enforcer.look_after();
+    enforcer.apply(start, enforce(1));
+    enforcer.look_after(start);
     let told = told(&waiting);
     let expected = [
         (true, vec![1]),
@@ -156,8 +231,9 @@ fn filters_that_somebody_else_removed_are_missed_and_put_back() {
 #[test]
 fn the_filter_of_a_new_mitigation_counts_for_itself_whatever_its_number() {
     let (filters, (inputs, waiting)) = (Filters::default(), queue());
+    let start = clock::now().monotonic;
     let mut enforcer = Enforcer::new(filters.clone(), inputs);
-    enforcer.apply(enforce(1));
+    enforcer.apply(start, enforce(1));
     let second = Enforcement {
         accepted: 2,
         ..first(1)
@@ -166,7 +242,7 @@ fn the_filter_of_a_new_mitigation_counts_for_itself_whatever_its_number() {
         Scope::Withdraw(first(1)),
         Scope::Enforce(second.clone(), Target::default()),
     ];
-    enforcer.apply(replacement);
+    enforcer.apply(start, replacement);
     let id = |enforcement: &Enforcement| filter_id(enforcement).unwrap();
     let before = Dropped {
         packets: 7,
@@ -196,8 +272,8 @@ fn counters_are_read_however_often_filters_change() {
     filters.counters.lock().unwrap().insert(id, dropped);
     let mut enforcer = Enforcer::new(filters, inputs);
     enforcer.interval = Duration::from_millis(20);
-    let (scopes, changes) = std::sync::mpsc::channel();
-    let running = std::thread::spawn(move || enforcer.run(&changes));
+    let (scopes, untaken) = scopes::queue([]);
+    let running = std::thread::spawn(move || enforcer.run(&untaken));
     let is_counted = |message: ToAuthority| {
         matches!(message, ToAuthority::Input(Input::Dropped(dropped))
             if dropped.get(&first(1)) == Some(&(7, 700)))
@@ -205,7 +281,7 @@ fn counters_are_read_however_often_filters_change() {
     // There is always something to do.
     let mut counted = false;
     for _ in 0..10_000 {
-        scopes.send(enforce(1)).unwrap();
+        scopes.tell(enforce(1)).unwrap();
         std::thread::sleep(Duration::from_millis(1));
         counted = std::iter::from_fn(|| waiting.take()).any(is_counted);
         if counted {
