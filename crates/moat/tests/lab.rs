@@ -445,6 +445,22 @@ fn whatever_ends_a_run_nothing_is_left() {
 }
 
 #[test]
+fn an_interruption_ends_all_scenarios_that_are_running_and_begins_no_other() {
+    let _one = one_at_a_time();
+    let copy = Copy::new();
+    let before = Traces::now();
+    let mut run = Started::of(&copy.path(), "all", &["--json"]);
+    if run.read_until("the attack starts").is_none() {
+        return;
+    }
+    assert_ne!(copy.processes(), Vec::<String>::new());
+    run.signal(Signal::INT);
+    assert_eq!(run.end(), Some(130));
+    assert_eq!(copy.processes(), Vec::<String>::new());
+    assert_eq!(Traces::now(), before);
+}
+
+#[test]
 fn a_kept_network_can_be_looked_into_until_enter() {
     let _one = one_at_a_time();
     let copy = Copy::new();
