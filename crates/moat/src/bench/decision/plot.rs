@@ -17,9 +17,13 @@ pub(super) fn draw(report: &Report) -> Drawing {
         prefixes,
         requests,
     } = USUAL;
+    let build = match report.setup.optimised {
+        true => "",
+        false => ", built without optimisation",
+    };
     Drawing {
         title: format!(
-            "moat {}: what it costs to decide, and that networks change",
+            "moat {}{build}: what it costs to decide, and that networks change",
             report.setup.version
         ),
         rows: vec![
