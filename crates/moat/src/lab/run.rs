@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::agents::{Agents, Held, Told};
 use super::captures::Captures;
 use super::error::Error;
-use super::measure::{Snapshot, Stopped};
+use super::measure::{Snapshot, Stopped, loss_percent};
 use super::monotonic_nanoseconds;
 use super::plan::{
     ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VICTIM_NUMBER, VISITOR,
@@ -136,6 +136,7 @@ impl Lab {
         });
         if let Some(outage) = outage {
             self.fail_over(&outage, &mut told, &mut course)?;
+            self.wait_for_visitor()?;
         }
         sleep(SETTLE);
         let filtered = self.visit(AFTER)?;
@@ -303,6 +304,19 @@ impl Lab {
             visits: self.visitor.ask("close")?,
             ..window
         })
+    }
+
+    /// Waits until the visitor is answered on every path: neighbours are resolved anew behind a link that was down. What does
+    /// not come back is for the measurement to show.
+    fn wait_for_visitor(&mut self) -> Result<(), Error> {
+        let begin = Instant::now();
+        while begin.elapsed() < REACTION_LIMIT {
+            let window = self.visit(SETTLE)?;
+            if loss_percent(&window.visits) == 0.0 {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn snapshots(&self) -> Result<Vec<Snapshot>, Error> {
