@@ -217,6 +217,9 @@ impl Home {
                 let key = record.association.clone();
                 self.store.associations.insert(key, record);
             }
+            Action::Persist(Change::DeleteAssociation(id)) => {
+                self.store.associations.remove(&id);
+            }
             Action::Persist(Change::PutWanted(record)) => {
                 self.store.wanted.insert(record.id, record);
             }

@@ -116,18 +116,14 @@ impl Provider {
     }
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &Datagram) {
-        let remote = datagram.source;
-        if self
-            .sessions
-            .handle_datagram(now, remote, &datagram.payload)
-        {
+        let flow = Flow {
+            remote: datagram.source,
+            local: None,
+        };
+        if self.sessions.handle_datagram(now, flow, &datagram.payload) {
             return;
         }
         if let Some(name) = PlaintextSession::caller(&datagram.payload) {
-            let flow = Flow {
-                remote,
-                local: None,
-            };
             let secured = PlaintextSession::server(peer(name));
             // At its limit the server drops the datagram.
             let _refused = self.sessions.insert(now, flow, secured, &datagram.payload);

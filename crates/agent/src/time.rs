@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+/// The longest time that a label of the wall clock is believed: a damaged store may say anything, and an
+/// instant has an end.
+const FARTHEST: Duration = Duration::from_secs(1 << 40);
+
 /// One moment on both clocks.
 ///
 /// Everything that must not jump (lifetimes, repetitions, heartbeats) runs on `monotonic`. The
@@ -26,9 +30,11 @@ impl Now {
         self.unix.abs_diff(expected) >= DRIFT
     }
 
-    /// The instant at which the wall clock will show `unix`; now, if that is past.
+    /// The instant at which the wall clock will show `unix`; now, if that is past, and at most
+    /// 2^40 seconds from now.
     pub fn instant_of(&self, unix: u64) -> Instant {
-        self.monotonic + Duration::from_secs(unix.saturating_sub(self.unix))
+        let left = Duration::from_secs(unix.saturating_sub(self.unix));
+        self.monotonic + left.min(FARTHEST)
     }
 
     /// Whole seconds from now until `at`, rounded up; 0 if that is past.

@@ -17,9 +17,9 @@ pub(crate) fn of_server(heartbeat: Option<Heartbeat>) -> SessionParameters {
     }
 }
 
-/// A client's: it takes what the server has, and asks for other heartbeats where some are
-/// configured.
-pub(crate) fn of_client(heartbeat: Option<Heartbeat>) -> SessionParameters {
+/// A client's, with so many requests: it takes what the server has, and asks for other heartbeats where
+/// some are configured.
+pub(crate) fn of_client(heartbeat: Option<Heartbeat>, requests: usize) -> SessionParameters {
     let set = set(heartbeat);
     let requested = RequestedSet {
         heartbeat_interval: Some(set.heartbeat_interval),
@@ -34,6 +34,7 @@ pub(crate) fn of_client(heartbeat: Option<Heartbeat>) -> SessionParameters {
         negotiation: Negotiation::Client(wish),
         ..SessionParameters::default()
     }
+    .with_requests(requests)
 }
 
 fn configuration(heartbeat: Option<Heartbeat>) -> SessionConfiguration {

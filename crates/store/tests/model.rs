@@ -101,6 +101,7 @@ fn client_change() -> impl Strategy<Value = client::Change> {
         (number(), any::<bool>(), time()).prop_map(|(id, is_seen, wanted_until)| {
             client::Change::PutWanted(wanted(id, is_seen, wanted_until))
         }),
+        association_name().prop_map(client::Change::DeleteAssociation),
         number().prop_map(|id| client::Change::DeleteWanted(RequestId(id))),
         (number(), association_name(), mid()).prop_map(|(id, name, mid)| {
             client::Change::DeleteRequest(RequestId(id), name, Mid(mid))
@@ -155,6 +156,9 @@ proptest! {
                 match change {
                     client::Change::PutAssociation(record) => {
                         associations.insert(record.association.clone(), record);
+                    }
+                    client::Change::DeleteAssociation(id) => {
+                        associations.remove(&id);
                     }
                     client::Change::PutWanted(record) => {
                         all_wanted.insert(record.id, record);

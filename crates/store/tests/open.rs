@@ -113,7 +113,7 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 10,
+                supported: 11,
                 ..
             }
         ),
@@ -296,5 +296,19 @@ fn an_impossible_value_is_named() -> Outcome {
         drop(store);
         fs::remove_file(&path)?;
     }
+    Ok(())
+}
+
+/// Whatever times and numbers the file holds, a client starts with them.
+#[test]
+fn times_and_numbers_beyond_all_clocks_stop_nobody() -> Outcome {
+    let now = agent::Now {
+        monotonic: std::time::Instant::now(),
+        unix: 1_900_000_000,
+    };
+    for unix in [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1] {
+        assert!(now.instant_of(unix) > now.monotonic);
+    }
+    assert_eq!(now.instant_of(1), now.monotonic);
     Ok(())
 }

@@ -60,6 +60,7 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     huge.granted = true;
     huge.expires_unix = Some(u64::MAX);
     huge.moved_to = Some("y".to_owned());
+    huge.not_before_unix = Some(u64::MAX);
     huge.target = Target {
         prefixes: vec!["203.0.113.0/24".parse()?, "2001:db8::/32".parse()?],
         fqdns: vec!["www.example".parse()?],
@@ -372,5 +373,22 @@ fn nothing_is_committed_to_a_file_that_was_removed_or_replaced() -> Outcome {
             fs::remove_file(left?.path())?;
         }
     }
+    Ok(())
+}
+
+/// Covers: S-076, M-005. What is wanted is asked for in several messages, and kept as a whole.
+#[test]
+fn a_target_that_one_request_has_no_room_for_is_kept() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("state.db");
+    let mut store = SqliteStore::open(&path)?;
+    let mut large = wanted(1, true, None);
+    let hosts = (0..1000).map(|host| format!("2001:db8::{host:x}/128").parse());
+    large.attack.target.prefixes = hosts.collect::<Result<_, _>>()?;
+    let change = client::Change::PutWanted(large.clone());
+    ClientStore::commit(&mut store, AT, &[change])?;
+    drop(store);
+    let mut store = SqliteStore::open(&path)?;
+    assert_eq!(ClientStore::load(&mut store)?.wanted, [large]);
     Ok(())
 }

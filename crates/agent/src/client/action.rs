@@ -51,6 +51,8 @@ pub enum Action {
 pub enum Change {
     /// What is known about a server.
     PutAssociation(AssociationRecord),
+    /// A server that is named no more is forgotten.
+    DeleteAssociation(AssociationId),
     /// A part of a request is wanted, or is being withdrawn.
     PutRequest(RequestRecord),
     /// Something is wanted, whoever is asked for it, or for another time than before.
@@ -122,6 +124,8 @@ pub struct RequestRecord {
     pub expires_unix: Option<u64>,
     /// The name of the server of the same PvD that is asked instead.
     pub moved_to: Option<String>,
+    /// When the server may be asked again, as it said, in seconds since 1970.
+    pub not_before_unix: Option<u64>,
 }
 
 /// What happened, for the log.

@@ -15,6 +15,7 @@ use super::association::{Association, Effect};
 use super::exchange::{self, LONGEST_PAUSE, PutAnswer, SHORTEST_PAUSE};
 use super::part::{Part, Want};
 use super::parts;
+use super::route::Destination;
 use super::state::{End, Pause, State};
 use crate::time::Now;
 
@@ -68,13 +69,20 @@ impl<S: dtls::Session> Association<S> {
         }
         let before = (self.filters_content, self.alternate_name());
         match signal {
-            Some(signal) => self.on_redirect(now, (origin, mid), &signal, response),
-            None => self.take_answer(now, (mid, want), goes_on, response),
+            Some(signal) => {
+                self.on_redirect(now, (origin, mid), &signal, response);
+                if (want, origin) == (Want::Delete, Destination::Provisioned) {
+                    let asked = self.destination_of(mid);
+                    let of_it = |part: &mut Part| part.sent_on(now, asked);
+                    self.parts.change([mid], of_it);
+                }
+            }
+            None => self.take_answer(now, origin, (mid, want), goes_on, response),
         }
         // Whatever the answer means: what it did not change is not asked again at once.
         let part = self.parts.get(mid);
+        let part = part.filter(|part| part.is_said(origin, self.destination_of(mid)));
         let is_same = part.is_some_and(|part| part.wants(now).any(|each| each == want))
-            && self.destination_of(mid) == origin
             && before == (self.filters_content, self.alternate_name());
         if !goes_on && is_same {
             self.put_off(now, (mid, want));
@@ -84,10 +92,12 @@ impl<S: dtls::Session> Association<S> {
     fn take_answer(
         &mut self,
         now: Now,
+        origin: Destination,
         (mid, want): (Mid, Want),
         goes_on: bool,
         response: &Response,
     ) {
+        let asked = self.destination_of(mid);
         match want {
             Want::Put => self.on_put_answer(now, mid, response),
             Want::Observe => self.on_status(now, mid, goes_on, response),
@@ -95,7 +105,7 @@ impl<S: dtls::Session> Association<S> {
             Want::Delete => {
                 if let Some(mut part) = self.parts.get_mut(mid) {
                     if response.code.is_success() || response.code == Code::NOT_FOUND {
-                        part.deleted(now);
+                        part.deleted_at(now, origin, asked);
                     } else {
                         let pause = exchange::max_age(response);
                         part.postpone(now, pause, exchange::pause_after(response));
@@ -190,7 +200,10 @@ impl<S: dtls::Session> Association<S> {
             let is_other = part.wish.request != newer.request;
             part.mid < granted && is_same_kind && is_other
         };
+        // An alternate server has deleted nothing at the provisioned one.
+        let there = self.destination_of(granted);
         let replaced = self.parts.overlapping(&newer.target).filter(is_replaced);
+        let replaced = replaced.filter(|part| self.destination_of(part.mid) == there);
         let replaced = parts::mids(replaced);
         let by = newer.request;
         self.parts

@@ -1,7 +1,7 @@
 //! The client's side of one DOTS server: what is asked of it, and the sessions that carry that.
 //!
 //! The parts say what they want ([`super::part`]), the sessions are kept up ([`super::sessions`]),
-//! and [`Association::settle`] brings both together ([`super::asking`]) after every event.
+//! and [`Association::settle`] brings both together ([`super::sending`]) after every event.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub(super) struct Association<S: dtls::Session> {
     pub(super) is_closed: bool,
     /// Its server is named no more: until when it goes on, only to withdraw.
     pub(super) leaving: Option<Instant>,
+    /// What it was not told by then.
+    pub(super) untold: Vec<Part>,
     pub(super) effects: VecDeque<Effect>,
     pub(super) seeds: fastrand::Rng,
 }
@@ -107,6 +109,7 @@ impl<S: dtls::Session> Association<S> {
             filters_content: true,
             is_closed: false,
             leaving: None,
+            untold: Vec::new(),
             effects: VecDeque::new(),
             seeds: fastrand::Rng::with_seed(seed),
         }
@@ -248,7 +251,12 @@ impl<S: dtls::Session> Association<S> {
     fn unanswered_at(&self, destination: Destination) -> Option<Instant> {
         self.newest(destination)?;
         let mut waiting = self.parts.awaiting();
-        let is_here = |mid| self.destination_of(mid) == destination;
+        let awaited = |mid| {
+            let asked = self.destination_of(mid);
+            let part = self.parts.get(mid);
+            part.map_or(asked, |part| part.awaited(asked))
+        };
+        let is_here = |mid| awaited(mid) == destination;
         let (waiting, _) = waiting.find(|(_, mid)| is_here(*mid))?;
         Some(waiting + UNANSWERED_REQUEST)
     }

@@ -110,7 +110,7 @@ impl<S: dtls::Session> Associations<S> {
         }
     }
 
-    fn stir(&mut self, pvd: &PvdId) {
+    pub(super) fn stir(&mut self, pvd: &PvdId) {
         self.stirred.insert(pvd.clone());
         if let Some((pvd, at)) = self.deadlines.remove_entry(pvd) {
             self.by_deadline.remove(&(at, pvd));

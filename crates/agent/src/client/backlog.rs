@@ -16,7 +16,7 @@ use super::part::{Part, Want};
 use crate::time::Now;
 
 /// Questions after a status that wait for an answer on one session at a time: fewer than requests may
-/// wait, so that one for help always finds room.
+/// wait, so that they leave room for one for help.
 const LOOKS: usize = 8;
 
 /// Something to be said. Who asks for help does not wait for those who ask how it goes, and of these

@@ -34,9 +34,9 @@ use crate::time::Now;
 const FAREWELL: Duration = Duration::from_secs(30);
 
 /// Servers as they look to a request that some of them have: these are not changed without need.
-struct Steady<'a, C: Connector> {
-    client: &'a Client<C>,
-    request: RequestId,
+pub(super) struct Steady<'a, C: Connector> {
+    pub(super) client: &'a Client<C>,
+    pub(super) request: RequestId,
 }
 
 impl<C: Connector> Steady<'_, C> {
@@ -110,6 +110,10 @@ impl<C: Connector> Client<C> {
                 association.leave(now);
             }
         }
+        for id in &named {
+            self.take_absent(now, id);
+        }
+        self.expire_absent(now);
     }
 
     /// Brings what servers are asked for to what is decided now.
@@ -132,7 +136,7 @@ impl<C: Connector> Client<C> {
         }
     }
 
-    fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
+    pub(super) fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
         let Some(wanted) = self.requests.get(id) else {
             return;
         };
@@ -163,7 +167,8 @@ impl<C: Connector> Client<C> {
             // What the server has refused or ended, or a newer request has replaced, is not asked again
             // because something else has changed.
             let known = association.parts_of(id);
-            let known = known.filter(|part| !part.is_unasked() && !part.is_moved());
+            let known =
+                known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.is_withdrawn());
             let pieces: Vec<&Wish> = known.map(|part| &part.wish).collect();
             let is_as_decided = match asked {
                 None => pieces.is_empty(),
@@ -264,7 +269,8 @@ impl<S: dtls::Session> Association<S> {
         }
     }
 
-    /// Ends what is left of an association that is being left, once nobody hears it.
+    /// Ends what is left of an association that is being left, once nobody hears it. What the server was not
+    /// told it is told when it is named again.
     pub(super) fn settle_leaving(&mut self, now: Now) {
         let Some(until) = self.leaving.filter(|_| !self.is_closed) else {
             return;
@@ -272,6 +278,8 @@ impl<S: dtls::Session> Association<S> {
         let is_heard = self.sessions.iter().any(|live| live.is_up());
         let has_said_all = self.parts.are_over();
         if has_said_all || !is_heard || until <= now.monotonic {
+            let untold = self.parts.iter().filter(|part| part.is_withdrawn());
+            self.untold.extend(untold.cloned());
             let all = parts::mids(self.parts.iter());
             self.parts.change(all, |part| part.end(End::NotAsked));
             self.close(now);
@@ -298,9 +306,10 @@ impl<S: dtls::Session> Association<S> {
         target.prefixes.extract_if(.., is_newers).collect()
     }
 
-    /// Forgets what a request was asked for here before.
+    /// Forgets what a request was asked for here before, once the server has been told.
     fn forget_unasked(&mut self, id: RequestId) {
-        for mid in parts::mids(self.parts.of(id).filter(|part| part.is_unasked())) {
+        let unasked = |part: &&Part| part.is_unasked() && part.is_over();
+        for mid in parts::mids(self.parts.of(id).filter(unasked)) {
             self.parts.remove(mid);
         }
     }

@@ -9,10 +9,12 @@
 //!
 //! Every server of every PvD has an association, and none waits for another (RFC 9284 §5.1).
 
+mod absent;
 mod action;
 mod asking;
 mod association;
 mod associations;
+mod attachments;
 mod backlog;
 mod closing;
 mod exchange;
@@ -47,6 +49,7 @@ use dots::identifiers::Cuid;
 use dtls::Transport;
 use pvd::PvdSet;
 
+use self::absent::Absent;
 pub use self::action::{
     Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord, Snapshot,
     WantedRecord,
@@ -121,6 +124,7 @@ pub struct Client<C: Connector> {
     associations: Associations<C::Session>,
     /// Of servers that there was an association with.
     known: BTreeMap<AssociationId, AssociationRecord>,
+    absent: Absent,
     requests: RequestTable,
     next_request: RequestId,
     next_path: PathId,
@@ -130,10 +134,14 @@ pub struct Client<C: Connector> {
 }
 
 impl<C: Connector> SessionStates for Client<C> {
+    /// A session that may be lost counts while no server of the PvD has a better one.
     fn is_established(&self, association: &AssociationId) -> bool {
-        self.associations
-            .get(association)
-            .is_some_and(Association::is_established)
+        let Some(asked) = self.associations.get(association) else {
+            return false;
+        };
+        let mut in_pvd = self.associations.of(&association.pvd);
+        let mut is_best = || !in_pvd.any(Association::is_reached);
+        asked.is_reached() || asked.is_established() && is_best()
     }
 }
 
@@ -154,6 +162,7 @@ impl<C: Connector> Client<C> {
             connector,
             associations: Associations::default(),
             known: known.collect(),
+            absent: Absent::default(),
             requests: RequestTable::default(),
             next_request: RequestId(1),
             next_path: PathId::default(),
@@ -172,12 +181,14 @@ impl<C: Connector> Client<C> {
         for record in snapshot.requests {
             client.restore(now, record);
         }
+        client.expire_absent(now);
+        client.forget_known();
         client.decide_again(now);
         client
     }
 
     fn keep_number(&mut self, id: RequestId) {
-        self.next_request = self.next_request.max(RequestId(id.0 + 1));
+        self.next_request = self.next_request.max(RequestId(id.0.saturating_add(1)));
     }
 
     fn restore(&mut self, now: Now, record: RequestRecord) {
@@ -196,18 +207,11 @@ impl<C: Connector> Client<C> {
         if let Some(wanted) = self.requests.get_mut(record.id) {
             wanted.include(&mut wish);
         }
-        let Some(association) = self.associations.get_mut(&record.association) else {
-            // Its PvD is not configured any more: the server lets it expire.
-            let gone = Change::DeleteRequest(record.id, record.association, record.mid);
-            self.actions.push_back(Action::Persist(gone));
-            return;
-        };
-        association.restore(Part::restored(now, wish, &record));
-    }
-
-    /// What opens sessions, to be given other credentials.
-    pub fn connector_mut(&mut self) -> &mut C {
-        &mut self.connector
+        let part = Part::restored(now, wish, &record);
+        match self.associations.get_mut(&record.association) {
+            Some(association) => association.restore(part),
+            None => self.keep_absent(record.association, part),
+        }
     }
 
     /// The PvDs the client lives in.

@@ -33,6 +33,12 @@ impl<S: dtls::Session> Association<S> {
         self.reaches_at(self.destination_of(mid))
     }
 
+    /// Whether a server that is asked answers.
+    pub(super) fn is_reached(&self) -> bool {
+        let mut asked = Destination::ALL.into_iter();
+        asked.any(|it| self.is_wanted(it) && self.reaches_at(it))
+    }
+
     fn reaches_at(&self, destination: Destination) -> bool {
         let sound = |live: &Live<S>| live.is_up() && live.trouble().is_none();
         let mut with = self
@@ -43,7 +49,7 @@ impl<S: dtls::Session> Association<S> {
     }
 
     /// The parts without a session, and from when on each may be asked for elsewhere.
-    fn stranded(&self) -> impl Iterator<Item = (Instant, &Part)> {
+    pub(super) fn stranded(&self) -> impl Iterator<Item = (Instant, &Part)> {
         let mut wanted = Destination::ALL.into_iter();
         let is_cut_off = |it| self.is_wanted(it) && !self.reaches_at(it);
         let is_stranding = wanted.any(is_cut_off);

@@ -14,6 +14,7 @@
 //! that is up until an answer comes ([`Part::wants`]).
 
 mod answers;
+mod behind;
 mod held;
 mod leaving;
 mod setback;
@@ -29,6 +30,7 @@ use dots::mitigation::{
 };
 use dots::target::Target;
 
+use self::behind::Behind;
 use self::held::Held;
 pub(super) use self::held::Stored;
 pub(super) use self::leaving::Leaving;
@@ -113,6 +115,10 @@ pub(super) struct Part {
     /// Until when it is watched that the server does not take up again what is over.
     watched: Option<Instant>,
     held: Held,
+    /// What the provisioned server has of it, while an alternate one is asked.
+    behind: Option<Behind>,
+    /// Whether the alternate server has heard that it is withdrawn, and the provisioned one has not.
+    is_alternate_told: bool,
 }
 
 impl Part {
@@ -141,6 +147,8 @@ impl Part {
             has_late_copies: false,
             watched: None,
             held: Held::Nothing,
+            behind: None,
+            is_alternate_told: false,
         }
     }
 
@@ -188,7 +196,7 @@ impl Part {
     pub(super) fn put_off_until(&self) -> Option<Instant> {
         match (&self.state, &self.pause) {
             (State::Deactivated { retry } | State::Postponed { retry, .. }, _) => Some(*retry),
-            (State::Asking, Some((until, Pause::Busy))) => Some(*until),
+            (State::Asking, Some((until, Pause::Busy | Pause::Told))) => Some(*until),
             _ => None,
         }
     }

@@ -115,11 +115,6 @@ impl Parts {
         Some(part)
     }
 
-    /// Something around a part has changed: it is to be looked at again.
-    pub(super) fn touch(&mut self, mid: Mid) {
-        drop(self.get_mut(mid));
-    }
-
     /// When the next part changes by itself.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         self.indexes.timers.first().map(|(at, _)| *at)
@@ -164,6 +159,11 @@ impl Parts {
     /// Whether nothing is going on, and the server has said so.
     pub(super) fn are_at_rest(&self) -> bool {
         self.indexes.restless.is_empty()
+    }
+
+    /// Whether the provisioned server is to be told of a withdrawal, whoever is asked instead.
+    pub(super) fn are_left_behind(&self) -> bool {
+        !self.indexes.left_behind.is_empty()
     }
 
     pub(super) fn are_over(&self) -> bool {

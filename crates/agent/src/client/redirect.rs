@@ -137,7 +137,7 @@ impl<S: dtls::Session> Association<S> {
             (None, Destination::Alternate) => false,
             (None, Destination::Provisioned) => true,
             (Some(alternate), Destination::Provisioned) => {
-                matches!(alternate.term, Term::Only(_))
+                matches!(alternate.term, Term::Only(_)) || self.parts.are_left_behind()
             }
             (Some(_), Destination::Alternate) => true,
         }
@@ -159,7 +159,7 @@ impl<S: dtls::Session> Association<S> {
         {
             if let Term::Only(mids) = &mut alternate.term {
                 mids.insert(mid);
-                self.parts.touch(mid);
+                self.parts.change([mid], Part::leave_behind);
             }
             return;
         }
@@ -181,6 +181,13 @@ impl<S: dtls::Session> Association<S> {
             FOREVER => Term::UntilNext,
             seconds => Term::Until(now.monotonic + Duration::from_secs(seconds.into())),
         };
+        if origin == Destination::Provisioned {
+            let gone = match &term {
+                Term::Only(mids) => mids.iter().copied().collect(),
+                Term::UntilNext | Term::Until(_) => parts::mids(self.parts.iter()),
+            };
+            self.parts.change(gone, Part::leave_behind);
+        }
         self.retire_alternate(now);
         let followed = Redirection::Followed { to: name.clone() };
         self.effects.push_back(Effect::Redirect(followed));
@@ -278,6 +285,8 @@ impl<S: dtls::Session> Association<S> {
                 from: alternate.route.name,
                 reason: reason.to_owned(),
             }));
+            let all = parts::mids(self.parts.iter());
+            self.parts.change(all, Part::come_back);
             self.look_again();
         }
     }

@@ -24,7 +24,7 @@ pub struct RequestReport {
     /// What became of it at each server that was asked. A server that had to be asked in several
     /// messages has several parts, each with its own mid.
     pub parts: Vec<PartReport>,
-    /// Who was not asked and what nobody protects. Empty after a restart of the client.
+    /// Who was not asked and what nobody protects, as it was last decided.
     pub selection: Selection,
 }
 
@@ -226,7 +226,8 @@ impl<S: dtls::Session> Association<S> {
 
     fn state(&self, up: Option<&Live<S>>) -> SessionState {
         let up = up.and_then(|live| Some((live.candidate.address, live.established?)));
-        match (up, self.sessions.first()) {
+        let mut begun = self.sessions.iter().filter(|live| !live.is_retired);
+        match (up, begun.next()) {
             (Some((remote, since)), _) => SessionState::Established { remote, since },
             (None, Some(live)) => SessionState::Connecting {
                 remote: live.candidate.address,

@@ -28,7 +28,8 @@ impl<C: Connector> Client<C> {
     }
 
     /// Asks the right servers to protect what is attacked: at once, or without `trigger_mitigation` when
-    /// the session with them is lost (RFC 9132 §4.4.1.1). The same again prolongs the request.
+    /// the session with them is lost (RFC 9132 §4.4.1.1). The same again
+    /// sets when the request ends anew, be it sooner.
     ///
     /// # Errors
     /// [`Refusal`], when nobody can be asked or too much was asked already.
@@ -87,7 +88,7 @@ impl<C: Connector> Client<C> {
             }
         }
         self.make_room(now)?;
-        self.next_request = RequestId(id.0 + 1);
+        self.next_request = RequestId(id.0.saturating_add(1));
         for (name, wishes) in wishes {
             if let Some(association) = self.associations.get_mut(&name) {
                 for wish in wishes {
@@ -112,6 +113,7 @@ impl<C: Connector> Client<C> {
             wanted.is_withdrawn = true;
         }
         self.change_parts(id, |part| part.withdraw(now));
+        self.withdraw_absent(now, id);
         self.settle(now);
         Ok(())
     }

@@ -22,9 +22,9 @@ impl<S: dtls::Session> Association<S> {
         for live in self.sessions.iter_mut().filter(|live| live.is_up()) {
             live.backlog.touch(changed.iter().copied());
             for mid in live.backlog.take_changed() {
-                let serves =
-                    redirect::destination(self.alternate.as_ref(), mid) == live.destination;
-                let part = self.parts.get(mid).filter(|_| serves);
+                let asked = redirect::destination(self.alternate.as_ref(), mid);
+                let part = self.parts.get(mid);
+                let part = part.filter(|part| part.is_said(live.destination, asked));
                 // A request that nobody waits for any more is not repeated.
                 for (token, want) in live.backlog.look(now, mid, part) {
                     live.session.cancel(&token);

@@ -11,11 +11,17 @@ use super::{Action, Change, Client, Connector, Note};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
+/// Servers without an association that are remembered: those with the lowest numbers give way, which are
+/// the oldest, for numbers begin with the time.
+const KNOWN: usize = 256;
+
 impl<C: Connector> Client<C> {
     pub(super) fn settle(&mut self, now: Now) {
-        let pvds = self.associations.stirred().clone();
+        let mut pvds = self.associations.stirred().clone();
         self.settle_associations(now, &pvds);
-        if self.move_parts(now, &pvds) {
+        let moved = self.move_parts(now, &pvds) | self.change_attachments(now, &pvds);
+        pvds.clone_from(self.associations.stirred());
+        if moved {
             self.settle_associations(now, &pvds);
         }
         self.pass_on(now, &pvds);
@@ -54,6 +60,11 @@ impl<C: Connector> Client<C> {
                 .extend(changes.into_iter().map(Action::Persist));
             self.actions.extend(notes.into_iter().map(Action::Noted));
             self.requests.touch(association.parts.take_changed());
+            for part in std::mem::take(&mut association.untold) {
+                let record = part.record(now, id).map(Change::PutRequest);
+                self.actions.extend(record.map(Action::Persist));
+                self.keep_absent(id.clone(), part);
+            }
         }
         self.remember_wanted(now);
         self.drop_gone(&ids);
@@ -74,13 +85,30 @@ impl<C: Connector> Client<C> {
                 self.known.insert(id.clone(), association.record());
             }
         }
+        self.forget_known();
+    }
+
+    /// A network may name ever new servers. What begins at a forgotten one begins above the numbers that
+    /// were used there (see [`super::mids::first`]).
+    pub(super) fn forget_known(&mut self) {
+        while self.known.len() > KNOWN {
+            let oldest = self.known.values().min_by_key(|it| it.reserved_mid);
+            let Some(oldest) = oldest.map(|record| record.association.clone()) else {
+                return;
+            };
+            self.known.remove(&oldest);
+            let forgotten = Change::DeleteAssociation(oldest);
+            self.actions.push_back(Action::Persist(forgotten));
+        }
     }
 
     /// When the associations of a PvD change by themselves.
     pub(super) fn deadline(&self, pvd: &PvdId) -> Option<Instant> {
         let associations = self.associations.of(pvd);
         let own = associations.filter_map(Association::poll_timeout);
-        own.chain(self.next_move(pvd)).min()
+        own.chain(self.next_move(pvd))
+            .chain(self.next_change(pvd))
+            .min()
     }
 }
 

@@ -4,8 +4,6 @@
 //! for a replacement of the earlier (RFC 9132 §4.4.1.3). So only the prefixes are divided; ports and
 //! protocols hold for each piece, and names go with the first.
 
-use std::collections::BTreeSet;
-
 use coap::{Message, MessageId, MessageType, Token};
 use dots::identifiers::{Cuid, Mid};
 use dots::target::{Target, TargetPrefix};
@@ -13,6 +11,7 @@ use dots::target::{Target, TargetPrefix};
 use super::Refusal;
 use super::exchange::{self, Look};
 use super::part::{Part, Want, Wish};
+use crate::prefix_index::outermost;
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
@@ -41,7 +40,10 @@ pub(super) fn divide(
         targets.push(wish.target.clone());
     } else {
         let target = Target {
-            prefixes: outermost(&wish.target.prefixes).into_iter().collect(),
+            prefixes: outermost(&wish.target.prefixes)
+                .into_iter()
+                .filter_map(|net| TargetPrefix::try_from(net).ok())
+                .collect(),
             ..wish.target.clone()
         };
         halve(target, &fits, &mut targets);
@@ -104,32 +106,17 @@ fn size(now: Now, cuid: &Cuid, wish: Wish) -> Option<usize> {
     Some(message.encode().len() + Token::MAX_LENGTH)
 }
 
-/// The prefixes without those that lie in others.
-fn outermost(prefixes: &[TargetPrefix]) -> BTreeSet<TargetPrefix> {
-    let contains = |outer: &TargetPrefix, inner: &TargetPrefix| {
-        outer != inner && outer.net().contains(&inner.net())
-    };
-    prefixes
-        .iter()
-        .filter(|inner| !prefixes.iter().any(|outer| contains(outer, inner)))
-        .copied()
-        .collect()
-}
-
 /// Whether these are all the pieces of `target`.
 pub(super) fn make_up(pieces: &[&Wish], target: &Target) -> bool {
     let Some(first) = pieces.first() else {
         return false;
     };
-    let prefixes: Vec<TargetPrefix> = pieces
-        .iter()
-        .flat_map(|piece| piece.target.prefixes.iter().copied())
-        .collect();
+    let prefixes = pieces.iter().flat_map(|piece| &piece.target.prefixes);
     let whole = Target {
         prefixes: target.prefixes.clone(),
         ..first.target.clone()
     };
-    whole == *target && outermost(&prefixes) == outermost(&target.prefixes)
+    whole == *target && outermost(prefixes) == outermost(&target.prefixes)
 }
 
 #[cfg(test)]

@@ -151,6 +151,8 @@ pub enum Waiting {
 pub enum Pause {
     /// It said so: 5.03 with Max-Age (RFC 9132 §4.4.3).
     Busy,
+    /// It said so before the client was started again.
+    Told,
     /// It rejected the message.
     Rejected,
     /// It accepted, but for how long cannot be read.
@@ -174,6 +176,7 @@ impl fmt::Display for Pause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Busy => "the server is busy and said when to ask again",
+            Self::Told => "the server said, before a restart, when to ask again",
             Self::Rejected => "the server rejected the message",
             Self::Unreadable => "the answer of the server cannot be read",
             Self::CuidCollision => "another client uses the same cuid; a fresh one is tried",

@@ -114,8 +114,10 @@ impl Told {
 
     fn note(&mut self, now: Now, association: &AssociationId, part: &Part, notes: &mut Vec<Note>) {
         self.is_behind = self.state != part.state || self.conflict != part.conflict;
-        let server_only =
-            matches!(self.state, State::Accepted(_)) && matches!(part.state, State::Accepted(_));
+        // What a notification alone brings about.
+        let may_alternate =
+            |state: &State| matches!(state, State::Accepted(_) | State::Deactivated { .. });
+        let server_only = may_alternate(&self.state) && may_alternate(&part.state);
         let is_quiet = self.quiet_until.is_some_and(|at| at > now.monotonic);
         if !self.is_behind || server_only && is_quiet {
             return;

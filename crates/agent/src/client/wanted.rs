@@ -73,8 +73,12 @@ impl Wanted {
         if let Some(until) = self.stored {
             part.until = until;
         } else {
-            let prefixes = part.target.prefixes.iter();
-            self.attack.target.prefixes.extend(prefixes);
+            let whole = &mut self.attack.target.prefixes;
+            for prefix in &part.target.prefixes {
+                if !whole.contains(prefix) {
+                    whole.push(*prefix);
+                }
+            }
             // A part that was over is not prolonged with the others.
             let until = self.until.zip(part.until);
             self.until = until.map(|(whole, part)| whole.max(part));

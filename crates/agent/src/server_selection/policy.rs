@@ -44,7 +44,8 @@ pub enum SeenOn {
 /// Who is asked of several attachments to one provider (RFC 9284 §5.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameProvider {
-    /// One of them: the one that assigned the target, or another while that one has no session.
+    /// One of them: the one that assigned the target, or another while that one has no session. What a
+    /// server has granted stays there.
     #[default]
     One,
     /// All of them.

@@ -20,6 +20,23 @@ pub struct SessionParameters {
     pub limits: coap::Limits,
 }
 
+/// Most requests that [`SessionParameters::with_requests`] lets wait for an answer at a time.
+const OUTSTANDING: usize = 1024;
+
+impl SessionParameters {
+    /// The same, with room for so many requests of ours that wait for an answer at a time, up to 1024.
+    /// While an attack keeps all answers back, a request for help still leaves at once (RFC 9132 §4.4);
+    /// copies are paced together, however many there are.
+    #[must_use]
+    pub fn with_requests(mut self, requests: usize) -> Self {
+        let limits = &mut self.limits;
+        let before = limits.outstanding_requests;
+        limits.outstanding_requests = before.max(requests.min(OUTSTANDING));
+        limits.queued_datagrams += limits.outstanding_requests - before;
+        self
+    }
+}
+
 /// The part that an agent has in session configuration (RFC 9132 §4.5).
 #[derive(Clone, Debug, Default)]
 pub enum Negotiation {

@@ -218,3 +218,53 @@ fn a_mitigation_that_waits_for_its_timer_is_withdrawn_with_the_wish() {
     rig.answer(&delete, Code::DELETED, |_| {}, &[]);
     assert_eq!(rig.state(id), State::Ended(End::Expired));
 }
+
+/// Covers: S-035, S-065, M-005. Neither the retry-timer nor the Max-Age of one that is busy is cut short by a
+/// restart, or a client that crashes again and again would leave no peace.
+#[test]
+fn a_restart_does_not_ask_sooner_than_the_server_said() {
+    for is_conflict in [true, false] {
+        let mut rig = Rig::new();
+        let id = rig.mitigate(&[FIXED_HOST], 6000);
+        let put = rig.one(Code::PUT);
+        if is_conflict {
+            let inactive = conflict(ConflictStatus::RequestInactiveOtherActive, Some(120));
+            rig.conflict(&put, inactive);
+        } else {
+            let later = |options: &mut coap::Options| {
+                options.push_uint(coap::OptionNumber::MAX_AGE, 120);
+            };
+            rig.answer(&put, Code::SERVICE_UNAVAILABLE, later, b"busy");
+        }
+        for _ in 0..3 {
+            rig.advance(seconds(30));
+            rig.restart();
+            assert!(rig.take().is_empty());
+        }
+        rig.advance(seconds(29));
+        assert!(rig.take().is_empty());
+        rig.advance(seconds(1));
+        assert_eq!(rig.one(Code::PUT).mid(), 1);
+        assert_eq!(rig.state(id), State::Asking);
+    }
+}
+
+/// Covers: S-035, X-013. It is told that it changes its mind, at a pace.
+#[test]
+fn a_server_that_changes_its_mind_at_each_notification_fills_no_log() {
+    let mut rig = Rig::new();
+    let (_, get) = rig.granted(6000, 6000);
+    rig.notes.clear();
+    for number in 0..1000 {
+        let retry = (number % 2 == 0).then_some(100 + number);
+        let inactive =
+            retry.map(|it| conflict(ConflictStatus::RequestInactiveOtherActive, Some(it)));
+        let status = match retry {
+            Some(_) => Status::AttackMitigationWithdrawn,
+            None => Status::AttackMitigationInProgress,
+        };
+        rig.report(&get, Some(number + 1), notification(status, 6000, inactive));
+        rig.advance(std::time::Duration::from_millis(10));
+    }
+    assert!(rig.notes.len() <= 10, "{}", rig.notes.len());
+}

@@ -373,3 +373,86 @@ fn what_a_server_refused_is_not_asked_again_when_another_pvd_changes() {
         .find(|part| part.association.pvd.as_str() == "fixed.example");
     assert!(matches!(refused.unwrap().state, State::Refused { .. }));
 }
+
+/// Covers: M-005, M-028. The withdrawal of what was asked before has no answer, and stays a withdrawal.
+#[test]
+fn a_restart_leaves_what_protects_a_renumbered_target_alone() {
+    let both = ["203.0.113.7/32", "203.0.113.9/32"];
+    let mut rig = Rig::new();
+    let id = rig.mitigate(&both, 6000);
+    let put = rig.one(Code::PUT);
+    rig.grant_observed(&put, 6000);
+    let narrower = changed(|set| {
+        alter(set, "fixed.example", |domain| {
+            domain.prefixes = vec!["203.0.113.0/29".parse().unwrap()];
+        });
+    });
+    rig.pvds = narrower.clone();
+    change(&mut rig, narrower);
+    let put = rig
+        .take()
+        .into_iter()
+        .find(|it| it.message.code == Code::PUT);
+    let put = put.unwrap();
+    assert_eq!(put.body().target, super::rig::target(&both[..1]));
+    rig.grant(&put, 6000);
+    rig.take();
+    rig.restart();
+    let mut asked = rig.take();
+    asked.retain(|asked| asked.message.code != Code::GET);
+    let asked: Vec<_> = asked.iter().map(|it| (it.message.code, it.mid())).collect();
+    assert_eq!(asked, [(Code::DELETE, 1), (Code::PUT, 2)]);
+    assert_eq!(rig.parts(id).len(), 2);
+}
+
+/// Covers: M-029. Two attachments to one provider, and the line of one is cut.
+#[test]
+fn what_an_attachment_without_a_session_has_not_granted_goes_to_another_of_the_provider() {
+    let one_provider = changed(|set| {
+        for id in ["fixed.example", "mobile.example"] {
+            alter(set, id, |domain| domain.provider = Some("isp".to_owned()));
+        }
+    });
+    let mut rig = Rig::home(one_provider);
+    rig.advance(seconds(0));
+    let id = rig.mitigate(&[FIXED_HOST], 6000);
+    let put = rig.one(Code::PUT);
+    assert_eq!(to(&rig, &put), FIXED6);
+    for address in [FIXED6, super::rig::FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.inject(put.path, &[crate::world::BYE]);
+    rig.settle();
+    rig.advance(seconds(9));
+    assert!(rig.take().is_empty());
+    rig.advance(seconds(1));
+    let put = rig.one(Code::PUT);
+    assert_eq!(to(&rig, &put), MOBILE4);
+    assert_eq!(put.body().target, super::rig::target(&[FIXED_HOST]));
+    rig.grant_observed(&put, 6000);
+    // The first one may have it, and is told.
+    rig.set(FIXED6, Behaviour::Up);
+    let asked = rig.until_asked(120);
+    assert_eq!(
+        (to(&rig, &asked[0]).as_str(), asked[0].message.code),
+        (FIXED6, Code::DELETE)
+    );
+    rig.answer(&asked[0], Code::DELETED, |_| {}, &[]);
+    rig.advance(seconds(60));
+    assert!(
+        rig.parts(id)
+            .iter()
+            .any(|part| matches!(part.state, State::Accepted(_)))
+    );
+    // What is asked before there is any session goes to the first attachment that has one.
+    let mut rig = Rig::home(rig.client.pvds().clone());
+    for address in [FIXED6, super::rig::FIXED4, MOBILE4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.advance(seconds(0));
+    rig.mitigate(&[FIXED_HOST], 6000);
+    rig.advance(seconds(30));
+    rig.set(MOBILE4, Behaviour::Up);
+    let asked = rig.until_asked(120);
+    assert_eq!(to(&rig, &asked[0]), MOBILE4);
+}

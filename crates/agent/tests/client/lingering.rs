@@ -99,7 +99,8 @@ fn what_a_late_copy_revives_is_withdrawn_again() {
     // What is ending as it should is left alone, and after 100 s there are no more copies.
     rig.advance(seconds(15));
     let get = rig.one(Code::GET);
-    rig.status(&get, Some(1), Status::AttackMitigationTerminated, 60);
+    rig.status(&get, Some(1), Status::DotsClientWithdrawnMitigation, 60);
+    assert_eq!(rig.state(id), over);
     rig.answer(&get, Code::NOT_FOUND, |_| {}, b"gone");
     assert_eq!(rig.state(id), over);
     rig.advance(seconds(60));

@@ -1,5 +1,6 @@
 //! The client, by what RFC 9132 and RFC 9284 say of it.
 
+mod absent;
 mod answers;
 mod asking;
 mod circles;

@@ -170,3 +170,50 @@ fn a_request_follows_the_sessions_to_and_fro() {
         assert!(rig.parts(id).len() <= 3, "{:?}", rig.parts(id));
     }
 }
+
+/// Covers: M-029. Its host is gone; the session is not given up before many heartbeats are missed.
+#[test]
+fn a_new_request_goes_to_a_server_whose_session_is_sound() {
+    let mut rig = without(&[]);
+    rig.advance(seconds(0));
+    let path = rig
+        .opened
+        .iter()
+        .find(|it| it.remote == FIXED6)
+        .unwrap()
+        .path;
+    rig.set(FIXED6, Behaviour::Down);
+    rig.set(FIXED4, Behaviour::Down);
+    let now = rig.now();
+    rig.client
+        .handle_path_failure(now, path, "no route to host");
+    rig.settle();
+    let first = rig.client.sessions().remove(1);
+    assert!(first.trouble.is_some(), "{first:?}");
+    let id = rig.mitigate(&[FIXED_HOST], 6000);
+    let put = rig.one(Code::PUT);
+    assert_eq!(rig.paths[&put.path], BACKUP);
+    assert_eq!(rig.parts(id).len(), 1);
+}
+
+/// Covers: M-029, S-067. Where none is better, a session that may be lost is one.
+#[test]
+fn a_session_that_may_be_lost_serves_where_no_server_has_a_better_one() {
+    let mut rig = without(&[BACKUP]);
+    rig.advance(seconds(0));
+    let path = rig
+        .opened
+        .iter()
+        .find(|it| it.remote == FIXED6)
+        .unwrap()
+        .path;
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Saturated);
+    }
+    let now = rig.now();
+    rig.client
+        .handle_path_failure(now, path, "no route to host");
+    rig.settle();
+    rig.mitigate(&[FIXED_HOST], 6000);
+    assert_eq!(rig.one(Code::PUT).path, path);
+}

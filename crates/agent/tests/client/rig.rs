@@ -78,6 +78,8 @@ pub(crate) struct Rig {
 }
 
 pub(crate) const MAX_REQUESTS: usize = 5;
+/// Messages that may wait for an answer over one session.
+const REQUESTS_AT_ONCE: usize = 100;
 
 impl Rig {
     /// All servers are up, and the client has not begun.
@@ -142,7 +144,8 @@ impl Rig {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
-        };
+        }
+        .with_requests(REQUESTS_AT_ONCE);
         let network = (pvds, Policy::default());
         Client::new(
             now,
@@ -230,6 +233,9 @@ impl Rig {
                     match change {
                         Change::PutAssociation(record) => {
                             self.associations.insert(record.association.clone(), record);
+                        }
+                        Change::DeleteAssociation(id) => {
+                            self.associations.remove(&id);
                         }
                         Change::PutWanted(record) => {
                             self.wanted.insert(record.id, record);

@@ -8,6 +8,7 @@ use coap::Code;
 use dots::mitigation::Status;
 
 use super::rig::{MOBILE4, Rig};
+use super::splitting::{ask, hosts};
 use crate::world::seconds;
 
 /// Sessions with the fixed provider's server.
@@ -157,4 +158,23 @@ fn who_asks_for_the_same_again_gets_a_second_session_no_later() {
         .map(|each| each.at)
         .collect();
     assert_eq!(at.first(), Some(&seconds(10)), "{at:?}");
+}
+
+/// Covers: S-038, S-068. However many there are, and however few answers come back, each is asked for
+/// at once (RFC 9132 §4.4).
+#[test]
+fn no_request_for_help_waits_for_the_answer_to_another() {
+    let mut rig = Rig::new();
+    rig.inbound_loss = Some((fastrand::Rng::with_seed(1), 100));
+    let hosts = hosts(1200);
+    let mut mids = BTreeSet::new();
+    for some in hosts.chunks(240) {
+        let (_, puts) = ask(&mut rig, some);
+        mids.extend(puts.iter().map(super::replies::Asked::mid));
+    }
+    assert_eq!(rig.elapsed, seconds(0));
+    let going = rig.client.requests().into_iter();
+    let parts = going.map(|request| request.parts.len()).sum::<usize>();
+    assert!(parts > 32, "{parts}");
+    assert_eq!(mids.len(), parts);
 }

@@ -280,6 +280,9 @@ impl Node {
                 client::Action::Persist(client::Change::PutAssociation(record)) => {
                     self.associations.insert(record.association.clone(), record);
                 }
+                client::Action::Persist(client::Change::DeleteAssociation(id)) => {
+                    self.associations.remove(&id);
+                }
                 client::Action::Persist(client::Change::PutRequest(record)) => {
                     let key = (record.id, record.association.clone(), record.mid);
                     self.requests.insert(key, record);

@@ -72,9 +72,10 @@ impl Commands {
                 }),
             Command::Withdraw { request } => {
                 let id = RequestId(request);
-                going_on(agent, id).and_then(|()| {
-                    let begun = agent.withdraw(now, id).map(|()| id);
-                    begun.map_err(|refusal| refused(&refusal))
+                let begun = agent.withdraw(now, id).map(|()| id);
+                begun.map_err(|refusal| match going_on(agent, id) {
+                    Err(how_it_ended) => how_it_ended,
+                    Ok(()) => refused(&refusal),
                 })
             }
             Command::Efficacy { request, attack } => {
@@ -231,5 +232,88 @@ fn announce(
     match networks.announce(now, &interface, announcement) {
         Ok(()) => Answer::of(&json!({ "pvd": announcement.pvd.to_string() })),
         Err(refusal) => Answer::failure(&refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use agent::client::Snapshot;
+    use agent::server_selection::Policy;
+    use pvd::{DotsServer, ProvisioningDomain, PvdSet};
+    use tokio::sync::mpsc;
+
+    use super::super::connector::OpensslConnector;
+    use super::super::connector::tests::{connector, server};
+    use super::super::names::Names;
+    use super::*;
+    use crate::config::ClientConfig;
+
+    fn networks() -> Networks {
+        let config = ClientConfig {
+            state: "state".into(),
+            control: "control".into(),
+            lifetime: Duration::from_secs(3600),
+            requests: 10,
+            heartbeat: None,
+            pvds: Vec::new(),
+            independent: Vec::new(),
+            policy: Policy::default(),
+            warnings: Vec::new(),
+        };
+        let names = Names::new(&config, mpsc::channel(1).0).unwrap();
+        Networks::new(&config, &names, &mpsc::channel(1).0)
+    }
+
+    fn asked_for(
+        agent: &mut Client<OpensslConnector>,
+        now: Now,
+        command: Command,
+    ) -> Option<Answer> {
+        let mut commands = Commands::new(Duration::from_secs(3600));
+        let (answer, mut answered) = oneshot::channel();
+        let call = Call { command, answer };
+        commands.start(now, (&mut *agent, &mut networks()), None, call);
+        commands.finish(now, agent);
+        answered.try_recv().ok()
+    }
+
+    /// Covers: M-028. The network may come back, and with it the request.
+    #[test]
+    fn what_is_wanted_of_a_network_that_is_gone_can_be_withdrawn() {
+        let now = crate::clock::now();
+        let id = server("fixed.example", "dots.fixed.example");
+        let mut pvds = PvdSet::default();
+        pvds.insert(ProvisioningDomain {
+            prefixes: vec!["203.0.113.0/28".parse().unwrap()],
+            dots_servers: vec![DotsServer::over(
+                id.server.clone(),
+                &["192.0.2.1:4646".parse().unwrap()],
+                &[pvd::Transport::Udp],
+            )],
+            ..ProvisioningDomain::new(id.pvd.clone())
+        });
+        let mut agent = Client::new(
+            now,
+            connector(&[(&id, "home")], &[]),
+            (pvds.clone(), Policy::default()),
+            Snapshot::default(),
+            10,
+            7,
+        );
+        let target = words::target(&["203.0.113.7".to_owned()], &[], &[]).unwrap();
+        let lifetime = words::lifetime("3600").unwrap();
+        let request = agent.mitigate(now, &target.into(), lifetime, true).unwrap();
+        agent.set_pvds(now, PvdSet::default());
+        let withdraw = || Command::Withdraw { request: request.0 };
+        let answer = asked_for(&mut agent, now, withdraw());
+        assert!(matches!(answer, Some(Answer::Ok(_))), "{answer:?}");
+        agent.set_pvds(now, pvds);
+        let report = agent.request(request).unwrap();
+        let asks = |part: &agent::client::PartReport| part.state == agent::client::State::Asking;
+        assert!(!report.parts.iter().any(asks), "{report:?}");
+        let answer = asked_for(&mut agent, now, withdraw());
+        assert!(matches!(answer, Some(Answer::Error(_))), "{answer:?}");
+        let answer = asked_for(&mut agent, now, Command::Withdraw { request: 99 });
+        assert!(matches!(answer, Some(Answer::Error(_))), "{answer:?}");
     }
 }

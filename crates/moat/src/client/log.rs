@@ -11,6 +11,8 @@ use crate::words;
 
 /// Attempts that fail for the same reason within this time are of one round, and one line.
 const ROUND: Duration = Duration::from_secs(10);
+/// Servers whose last failure is remembered; the oldest gives way.
+const FAILURES: usize = 256;
 
 /// The log, and what it said last of each server without a session.
 #[derive(Debug, Default)]
@@ -77,6 +79,12 @@ impl Log {
         }
         let failure = (now, reason.to_owned());
         self.failures.insert(association.clone(), failure);
+        if self.failures.len() > FAILURES
+            && let Some(oldest) = self.failures.iter().min_by_key(|(_, (at, _))| *at)
+            && let oldest = oldest.0.clone()
+        {
+            self.failures.remove(&oldest);
+        }
         false
     }
 }
@@ -98,5 +106,21 @@ mod tests {
         assert!(again(now + Duration::from_secs(3), "connection refused"));
         assert!(!again(now + Duration::from_secs(4), "no answer"));
         assert!(!again(now + Duration::from_secs(15), "no answer"));
+    }
+
+    ///
+    #[test]
+    fn a_network_that_names_ever_new_servers_costs_no_memory() {
+        let now = crate::clock::now().monotonic;
+        let mut log = Log::default();
+        for number in 0..1000 {
+            let association = AssociationId {
+                pvd: "fixed.example".parse().unwrap(),
+                server: format!("dots{number}.fixed.example"),
+            };
+            let at = now + Duration::from_secs(number);
+            log.is_repeated(at, &association, "no answer");
+        }
+        assert_eq!(log.failures.len(), FAILURES);
     }
 }

@@ -11,6 +11,9 @@
 //! When the wall clock is set, the ends of what is wanted move with it, here and on disk: a wish of an hour is one
 //! of an hour, also on a device that learns the time after it was made.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -18,7 +21,7 @@ use agent::Now;
 use agent::client::{Change, RequestId};
 use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
-use store::{ClientStore, WallClock};
+use store::{ClientStore, StoreError, WallClock};
 
 use crate::clock::running_on;
 use crate::control::NotStoredView;
@@ -26,7 +29,7 @@ use crate::control::NotStoredView;
 /// How long a disk that refused is left in peace.
 const RETRY: Duration = Duration::from_secs(5);
 /// Changes of requests that wait for the disk. What is known of servers, the reserved mids above all,
-/// waits without a limit: there are as many as the configuration names.
+/// waits without a limit of its own: there are as many as the client knows.
 const UNWRITTEN_REQUESTS: usize = 4096;
 
 /// By how many seconds the wall clock may differ from the other one before it counts as set.
@@ -44,6 +47,7 @@ impl Record {
     fn of(change: &Change) -> Self {
         match change {
             Change::PutAssociation(record) => Self::Association(record.association.clone()),
+            Change::DeleteAssociation(association) => Self::Association(association.clone()),
             Change::PutWanted(record) => Self::Wanted(record.id),
             Change::DeleteWanted(id) => Self::Wanted(*id),
             Change::PutRequest(record) => {
@@ -113,9 +117,13 @@ impl<S: ClientStore> Memory<S> {
     /// Makes durable what is not, all together, unless the disk has just refused.
     pub(super) fn write(&mut self, now: Now) {
         self.follow_clock(now);
-        let is_written = self.unwritten.is_empty() && self.jumped == 0;
+        if self.unwritten.is_empty() && self.jumped == 0 {
+            // A clock that was set and set back leaves nothing to write.
+            self.trouble = None;
+            return;
+        }
         let retry = self.trouble.as_ref().map(|trouble| trouble.retry);
-        if !is_written && retry.is_none_or(|at| at <= now.monotonic) {
+        if retry.is_none_or(|at| at <= now.monotonic) {
             self.write_now(now);
         }
     }
@@ -141,6 +149,9 @@ impl<S: ClientStore> Memory<S> {
             }
             Err(error) => {
                 let reason = error.to_string();
+                if let StoreError::Target { id, .. } = error {
+                    self.give_up(id);
+                }
                 let since = self.trouble.as_ref().map(|it| it.since);
                 if since.is_none() {
                     tracing::error!(%reason, "not stored; it is tried again every 5 s, and a restart before that would not know it");
@@ -154,6 +165,17 @@ impl<S: ClientStore> Memory<S> {
         }
     }
 
+    /// What can never be written keeps nothing else from the disk.
+    fn give_up(&mut self, id: RequestId) {
+        let before = self.unwritten.len();
+        self.unwritten.retain(|_, change| match change {
+            Change::PutWanted(record) => record.id != id,
+            Change::PutRequest(record) => record.id != id,
+            _ => true,
+        });
+        self.dropped += before.saturating_sub(self.unwritten.len());
+    }
+
     fn follow_clock(&mut self, now: Now) {
         let expected = running_on(self.clock, now).cast_signed();
         let jumped = now.unix.cast_signed().saturating_sub(expected);
@@ -164,13 +186,17 @@ impl<S: ClientStore> Memory<S> {
         self.jumped = self.jumped.saturating_add(jumped);
         for change in self.unwritten.values_mut() {
             let ends = match change {
-                Change::PutWanted(record) => [Some(&mut record.wanted_until_unix), None],
-                Change::PutRequest(record) => {
-                    [&mut record.wanted_until_unix, &mut record.expires_unix].map(Some)
-                }
-                Change::PutAssociation(_) | Change::DeleteWanted(_) | Change::DeleteRequest(..) => {
-                    continue;
-                }
+                Change::PutWanted(record) => [Some(&mut record.wanted_until_unix), None, None],
+                Change::PutRequest(record) => [
+                    &mut record.wanted_until_unix,
+                    &mut record.expires_unix,
+                    &mut record.not_before_unix,
+                ]
+                .map(Some),
+                Change::PutAssociation(_)
+                | Change::DeleteAssociation(_)
+                | Change::DeleteWanted(_)
+                | Change::DeleteRequest(..) => continue,
             };
             for end in ends.into_iter().flatten() {
                 *end = end.map(|at| at.saturating_add_signed(jumped));
@@ -191,191 +217,5 @@ impl<S: ClientStore> Memory<S> {
             changes: self.unwritten.len(),
             dropped: self.dropped,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use agent::client::{AssociationRecord, Snapshot, WantedRecord};
-    use agent::relay::Relayed;
-    use agent::server_selection::Attack;
-    use store::StoreError;
-
-    use super::*;
-
-    /// A disk that is full, or not, and what was written to it, batch by batch.
-    #[derive(Debug, Default)]
-    struct Disk {
-        is_full: bool,
-        tried: usize,
-        clock: WallClock,
-        written: Vec<Vec<Change>>,
-    }
-
-    impl ClientStore for Disk {
-        fn load(&mut self) -> Result<Snapshot, StoreError> {
-            Ok(Snapshot::default())
-        }
-
-        fn last_written(&mut self) -> Result<Option<u64>, StoreError> {
-            Ok(None)
-        }
-
-        fn commit(&mut self, clock: WallClock, changes: &[Change]) -> Result<(), StoreError> {
-            self.tried += 1;
-            if self.is_full {
-                let path = "state".into();
-                return Err(StoreError::NotADatabase { path });
-            }
-            self.clock = clock;
-            self.written.push(changes.to_vec());
-            Ok(())
-        }
-    }
-
-    fn server() -> AssociationId {
-        AssociationId {
-            pvd: "fixed.example".parse().unwrap(),
-            server: "dots.fixed.example".to_owned(),
-        }
-    }
-
-    fn reserved(mid: u32) -> Change {
-        Change::PutAssociation(AssociationRecord {
-            association: server(),
-            cuid: "dz6pHjaADkaFTbjr0JGBpw".parse().unwrap(),
-            reserved_mid: Mid(mid),
-        })
-    }
-
-    fn over(request: u64) -> Change {
-        Change::DeleteRequest(RequestId(request), server(), Mid(1))
-    }
-
-    #[test]
-    fn what_the_disk_refused_is_written_when_it_takes_it() {
-        let mut now = crate::clock::now();
-        let mut memory = Memory::new(
-            Disk {
-                is_full: true,
-                ..Disk::default()
-            },
-            now,
-        );
-        memory.keep(now, reserved(65));
-        memory.write(now);
-        memory.keep(now, over(3));
-        memory.keep(now, reserved(129));
-        memory.write(now);
-        let begun = now;
-        let at = |monotonic| Now {
-            monotonic,
-            unix: running_on(begun, Now { monotonic, ..begun }),
-        };
-        assert_eq!(memory.store.tried, 1, "it is not tried at every change");
-        let told = memory.trouble(now.monotonic).unwrap();
-        assert_eq!((told.changes, told.seconds), (2, 0));
-        assert!(told.reason.contains("state"), "{}", told.reason);
-        for _ in 0..3 {
-            now = at(memory.next_timeout().unwrap());
-            memory.write(now);
-        }
-        assert_eq!(
-            (
-                memory.store.tried,
-                memory.trouble(now.monotonic).unwrap().seconds
-            ),
-            (4, 15)
-        );
-        memory.store.is_full = false;
-        now = at(memory.next_timeout().unwrap());
-        memory.write(now);
-        assert_eq!(memory.store.written, [[reserved(129), over(3)]]);
-        assert_eq!(
-            (memory.trouble(now.monotonic), memory.next_timeout()),
-            (None, None)
-        );
-        memory.write(now);
-        assert_eq!(memory.store.written.len(), 1, "nothing is written twice");
-    }
-
-    #[test]
-    fn a_disk_that_takes_what_it_is_given_loses_no_change_however_many_come_in_a_row() {
-        let now = crate::clock::now();
-        let mut memory = Memory::new(Disk::default(), now);
-        let changes: Vec<Change> = (0..10_000).map(over).collect();
-        for change in &changes {
-            memory.keep(now, change.clone());
-        }
-        memory.write(now);
-        assert_eq!(memory.store.written.concat(), changes);
-    }
-
-    #[test]
-    fn what_is_wanted_is_wanted_for_as_long_when_the_clock_is_set() {
-        let at = |seconds, unix| Now {
-            monotonic: start() + Duration::from_secs(seconds),
-            unix,
-        };
-        let wish = |id, until| {
-            Change::PutWanted(WantedRecord {
-                id: RequestId(id),
-                attack: Attack::default(),
-                trigger_mitigation: true,
-                wanted_until_unix: Some(until),
-                relayed: Relayed::default(),
-            })
-        };
-        let mut memory = Memory::new(Disk::default(), at(0, 3));
-        memory.keep(at(0, 3), wish(1, 603));
-        memory.write(at(0, 3));
-        memory.store.is_full = true;
-        memory.keep(at(1, 4), wish(2, 604));
-        memory.write(at(1, 4));
-        // The network tells the time while the disk takes nothing.
-        memory.write(at(2, 1_900_000_005));
-        memory.keep(at(2, 1_900_000_005), wish(3, 1_900_000_605));
-        memory.store.is_full = false;
-        memory.write(at(9, 1_900_000_012));
-        let written = memory.store.written.last().unwrap();
-        assert_eq!(*written, [wish(2, 1_900_000_604), wish(3, 1_900_000_605)]);
-        let clock = memory.store.clock;
-        assert_eq!((clock.unix, clock.jumped), (1_900_000_012, 1_900_000_000));
-        // Seconds that clocks drift apart are nothing, and a jump is written without any change.
-        memory.write(at(12, 1_900_000_018));
-        assert_eq!(memory.store.written.len(), 2);
-        memory.write(at(13, 1_900_000_116));
-        let clock = memory.store.clock;
-        assert_eq!((clock.unix, clock.jumped), (1_900_000_116, 100));
-        memory.write(at(14, 1_900_000_117));
-        assert_eq!(memory.store.written.len(), 3);
-        memory.write_now(at(20, 1_900_000_123));
-        assert_eq!(
-            (memory.store.clock.unix, memory.store.clock.jumped),
-            (1_900_000_123, 0)
-        );
-    }
-
-    fn start() -> Instant {
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        *START.get_or_init(|| crate::clock::now().monotonic)
-    }
-
-    ///
-    #[test]
-    fn what_waits_for_the_disk_is_bounded_and_reserved_mids_always_have_room() {
-        let now = crate::clock::now();
-        let mut memory = Memory::new(Disk::default(), now);
-        memory.store.is_full = true;
-        for request in 0..5000 {
-            memory.keep(now, over(request));
-        }
-        memory.keep(now, reserved(65));
-        memory.write(now);
-        let told = memory.trouble(now.monotonic).unwrap();
-        assert_eq!((told.changes, told.dropped), (UNWRITTEN_REQUESTS + 1, 904));
-        memory.store.is_full = false;
-        memory.write_now(now);
-        assert!(memory.store.written[0].contains(&reserved(65)));
     }
 }

@@ -65,12 +65,18 @@ impl Names {
         self.assurances.get(pvd).cloned().unwrap_or_default()
     }
 
-    /// Takes the resolvers that a network named. Those of the configuration stay.
+    /// Takes the resolvers that a network names, and no longer those that it or another named before. Those
+    /// of the configuration stay.
     pub(super) fn learn(&mut self, pvd: &PvdId, servers: &[SocketAddr], link: Link) {
         let known = self.learned.get(pvd);
         let is_known = known.is_some_and(|(known, from)| known == servers && *from == link);
         let is_written = self.resolvers.contains_key(pvd) && known.is_none();
-        if servers.is_empty() || is_known || is_written {
+        if is_known || is_written {
+            return;
+        }
+        self.resolvers.remove(pvd);
+        self.learned.remove(pvd);
+        if servers.is_empty() {
             return;
         }
         match Resolver::new(servers, &self.assurance(pvd), link.clone()) {
@@ -111,5 +117,37 @@ async fn resolve(resolver: &Resolver, name: &str) -> Result<Vec<IpAddr>, String>
         Ok(found) => Ok(found.addresses),
         Err(Failure::NoAddress) => Err(format!("there is no address under {name}")),
         Err(Failure::Unavailable(reason)) => Err(format!("{name}: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Covers: M-001. Each network has its own.
+    #[tokio::test]
+    async fn the_resolvers_of_the_network_before_are_not_used() {
+        let (found, _) = mpsc::channel(1);
+        let mut names = Names {
+            resolvers: BTreeMap::new(),
+            assurances: BTreeMap::new(),
+            learned: BTreeMap::new(),
+            found,
+        };
+        let pvd: PvdId = "fixed.example".parse().unwrap();
+        let link = || Link {
+            interface: None,
+            addresses: Vec::new(),
+        };
+        let server = "192.0.2.53:53".parse().unwrap();
+        names.learn(&pvd, &[server], link());
+        assert!(names.resolvers.contains_key(&pvd));
+        names.learn(&pvd, &[], link());
+        assert!(names.resolvers.is_empty() && names.learned.is_empty());
+        // What is written stays.
+        let written = Resolver::new(&[server], &Assurance::default(), link()).unwrap();
+        names.resolvers.insert(pvd.clone(), written);
+        names.learn(&pvd, &[], link());
+        assert!(names.resolvers.contains_key(&pvd));
     }
 }

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 10] = [
+const MIGRATIONS: [(i32, &str); 11] = [
     (
         1,
         "
@@ -147,6 +147,15 @@ ALTER TABLE request ADD COLUMN moved_to TEXT;
         10,
         "
 ALTER TABLE mitigation ADD COLUMN cdid TEXT;
+",
+    ),
+    // The prefixes of what is wanted that one request has no room for, one a line. When the server of a
+    // part may be asked again.
+    (
+        11,
+        "
+ALTER TABLE wanted ADD COLUMN more TEXT NOT NULL DEFAULT '';
+ALTER TABLE request ADD COLUMN not_before INTEGER;
 ",
     ),
 ];

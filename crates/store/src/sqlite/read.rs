@@ -10,6 +10,7 @@ use agent::server::{MitigationKey, MitigationRecord, Scope, Standing};
 use agent::server_selection::{AssociationId, Attack};
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
+use dots::target::TargetPrefix;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
@@ -83,7 +84,9 @@ pub(super) fn wanted(
         select: "SELECT * FROM wanted ORDER BY id < 0, id",
     };
     table.read(connection, path, |record| {
-        let request = record.request("target")?;
+        let mut request = record.request("target")?;
+        let more: Vec<TargetPrefix> = record.parse_lines("more")?;
+        request.target.prefixes.extend(more);
         Ok(WantedRecord {
             id: RequestId(record.get::<i64>("id")?.cast_unsigned()),
             attack: Attack {
@@ -122,6 +125,7 @@ pub(super) fn requests(
             granted: record.get("granted")?,
             expires_unix: record.optional_unsigned("expires")?,
             moved_to: record.get("moved_to")?,
+            not_before_unix: record.optional_unsigned("not_before")?,
         })
     })
 }

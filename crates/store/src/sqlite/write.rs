@@ -7,6 +7,7 @@ use agent::client::RequestId;
 use agent::{client, server};
 use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
+use dots::limits;
 use dots::mitigation::MitigationRequest;
 use dots::target::Target;
 use rusqlite::{Connection, ToSql, Transaction, params};
@@ -101,6 +102,8 @@ pub(super) fn clock(batch: &Batch<'_>, clock: WallClock) -> Result<(), StoreErro
              WHERE wanted_until BETWEEN 0 AND 0xFFFFFFFFFFFF",
             "UPDATE request SET expires = max(expires + ?1, 0)
              WHERE expires BETWEEN 0 AND 0xFFFFFFFFFFFF",
+            "UPDATE request SET not_before = max(not_before + ?1, 0)
+             WHERE not_before BETWEEN 0 AND 0xFFFFFFFFFFFF",
         ] {
             batch.run(moved, params![clock.jumped])?;
         }
@@ -123,16 +126,25 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                 record.reserved_mid.0,
             ],
         ),
+        client::Change::DeleteAssociation(association) => batch.run(
+            "DELETE FROM association WHERE pvd = ?1 AND server = ?2",
+            params![association.pvd.as_str(), association.server],
+        ),
         client::Change::PutWanted(record) => {
-            let body = batch.body(record.id, &record.attack.target, record.trigger_mitigation)?;
+            let mut target = record.attack.target.clone();
+            let room = target.prefixes.len().min(limits::LIST_ENTRIES);
+            let more = target.prefixes.split_off(room);
+            let more: Vec<String> = more.iter().map(ToString::to_string).collect();
+            let body = batch.body(record.id, &target, record.trigger_mitigation)?;
             let seen_on = record.attack.seen_on.iter().map(|pvd| pvd.as_str());
             batch.run(
                 "INSERT OR REPLACE INTO wanted
-                     (id, target, seen_on, wanted_until, hop_limit, cdid)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                     (id, target, more, seen_on, wanted_until, hop_limit, cdid)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     record.id.0.cast_signed(),
                     body,
+                    more.join("\n"),
                     seen_on.collect::<Vec<_>>().join("\n"),
                     record.wanted_until_unix.map(u64::cast_signed),
                     record.relayed.hop_limit.map(NonZeroU8::get),
@@ -149,8 +161,8 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
             batch.run(
                 "INSERT OR REPLACE INTO request
                      (id, pvd, server, mid, target, wanted_until, withdrawing,
-                      granted, expires, moved_to)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                      granted, expires, moved_to, not_before)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 params![
                     record.id.0.cast_signed(),
                     record.association.pvd.as_str(),
@@ -162,6 +174,7 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                     record.granted,
                     record.expires_unix.map(u64::cast_signed),
                     record.moved_to,
+                    record.not_before_unix.map(u64::cast_signed),
                 ],
             )
         }

@@ -99,6 +99,7 @@ pub(crate) fn request(id: u64, server: &str) -> RequestRecord {
         granted: false,
         expires_unix: None,
         moved_to: None,
+        not_before_unix: None,
     }
 }
 

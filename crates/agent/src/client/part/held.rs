@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Leaving, Part, Wish};
 use crate::client::RequestRecord;
 use crate::client::association::UNANSWERED_REQUEST;
-use crate::client::state::State;
+use crate::client::state::{Pause, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
@@ -34,6 +34,7 @@ pub(in crate::client) struct Stored {
     wanted_until: Option<Instant>,
     is_withdrawing: bool,
     granted_at: Option<Instant>,
+    not_before: Option<Instant>,
     moved_to: Option<AssociationId>,
 }
 
@@ -44,6 +45,7 @@ impl Stored {
             wanted_until: part.wish.until,
             is_withdrawing: part.is_withdrawn(),
             granted_at: part.granted_at.filter(|_| part.held == Held::Granted),
+            not_before: part.not_before(),
             moved_to: part.moved_to().cloned(),
         })
     }
@@ -66,6 +68,10 @@ impl Part {
                 server: server.clone(),
             });
         }
+        // As it was stored, also where that is past by now.
+        part.pause = record
+            .not_before_unix
+            .map(|at| (now.instant_of(at), Pause::Told));
         if record.withdrawing {
             let stored = part.expires;
             part.leave(now, part.leaving.clone());
@@ -92,7 +98,18 @@ impl Part {
             granted: self.held == Held::Granted,
             expires_unix: self.expires.map(unix),
             moved_to: self.moved_to().map(|to| to.server.clone()),
+            not_before_unix: self.not_before().map(unix),
         })
+    }
+
+    /// When the server may be asked again, if it said so.
+    fn not_before(&self) -> Option<Instant> {
+        match (&self.state, &self.pause) {
+            (State::Accepted(_), Some((at, Pause::Busy | Pause::Told | Pause::Refused { .. }))) => {
+                Some(*at)
+            }
+            _ => self.put_off_until(),
+        }
     }
 
     /// The server was told or asked something.

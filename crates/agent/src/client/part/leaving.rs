@@ -48,12 +48,15 @@ impl Part {
         if self.state == State::Withdrawing {
             return;
         }
-        self.expires = self.held_until(now);
+        self.behind = self
+            .behind
+            .filter(|it| it.until.is_none_or(|end| end > now.monotonic));
+        self.expires = self.with_behind(self.held_until(now));
         self.state = State::Withdrawing;
         self.asking_since = now.monotonic;
         self.pause = None;
         let is_over = self.expires.is_some_and(|end| end <= now.monotonic);
-        if self.held == Held::Nothing || is_over {
+        if self.held == Held::Nothing && self.behind.is_none() || is_over {
             self.gone();
         }
     }
@@ -96,7 +99,9 @@ impl Part {
     pub(super) fn lingers(&mut self, now: Now, shown: &MitigationStatus) {
         let is_ending = matches!(
             shown.status,
-            Status::AttackMitigationTerminated | Status::AttackMitigationWithdrawn
+            Status::DotsClientWithdrawnMitigation
+                | Status::AttackMitigationTerminated
+                | Status::AttackMitigationWithdrawn
         );
         if !is_ending && self.watched().is_some() {
             self.state = State::Withdrawing;

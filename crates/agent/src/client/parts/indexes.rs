@@ -24,6 +24,7 @@ pub(super) struct Standing {
     is_renumbered: bool,
     is_moving: bool,
     is_put_off: bool,
+    is_left_behind: bool,
 }
 
 impl Standing {
@@ -38,6 +39,7 @@ impl Standing {
             is_renumbered: part.is_renumbered() && part.is_over(),
             is_moving: part.is_moving(),
             is_put_off: part.put_off_until().is_some() && !part.is_moving(),
+            is_left_behind: part.is_left_behind(),
         }
     }
 }
@@ -56,6 +58,7 @@ pub(super) struct Indexes {
     pub(super) renumbered: BTreeSet<Mid>,
     pub(super) moving: BTreeSet<Mid>,
     pub(super) put_off: BTreeSet<Mid>,
+    pub(super) left_behind: BTreeSet<Mid>,
     pub(super) unsaid: BTreeSet<Mid>,
     pub(super) untold: BTreeSet<Mid>,
     pub(super) changed: BTreeSet<RequestId>,
@@ -125,7 +128,7 @@ impl Indexes {
     }
 
     /// With each set of parts, whether one of this standing is in it.
-    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 6] {
+    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 7] {
         [
             (&mut self.under_attack, standing.is_under_attack),
             (&mut self.restless, standing.is_restless),
@@ -133,6 +136,7 @@ impl Indexes {
             (&mut self.renumbered, standing.is_renumbered),
             (&mut self.moving, standing.is_moving),
             (&mut self.put_off, standing.is_put_off),
+            (&mut self.left_behind, standing.is_left_behind),
         ]
     }
 

@@ -7,12 +7,13 @@ use dots::mitigation::{ConflictCause, ConflictInformation, ConflictStatus};
 
 use super::scope::targets;
 
-/// How a request came to its end at each server; `None` while it goes on at one of them.
+/// How a request came to its end at each server; `None` while it goes on at one of them, or none was asked.
 pub(crate) fn end(report: &RequestReport) -> Option<String> {
     let is_over = |part: &PartReport| matches!(part.state, State::Ended(_) | State::Refused { .. });
     let at = |part: &PartReport| format!("{}: {}", part.association.server, status(&part.state));
     let ends: Vec<String> = report.parts.iter().map(at).collect();
-    report.parts.iter().all(is_over).then(|| ends.join(", "))
+    let has_ended = !ends.is_empty() && report.parts.iter().all(is_over);
+    has_ended.then(|| ends.join(", "))
 }
 
 /// How far a part has come, in words.

@@ -1,0 +1,167 @@
+//! Servers that are away, and have something that they are to hear more of.
+
+use agent::client::{End, RequestId, State};
+use coap::Code;
+use pvd::PvdSet;
+
+use super::home::{self, alter, changed};
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
+use crate::world::{BYE, seconds};
+
+/// The fixed network's servers are not known: it has not been discovered yet, or is away.
+fn undiscovered() -> PvdSet {
+    changed(|set| alter(set, "fixed.example", |domain| domain.dots_servers.clear()))
+}
+
+fn find(rig: &mut Rig) {
+    rig.pvds = home::pvds(&[pvd::Transport::Udp]);
+    let (now, pvds) = (rig.now(), rig.pvds.clone());
+    rig.client.set_pvds(now, pvds);
+    rig.settle();
+}
+
+fn lose(rig: &mut Rig) {
+    rig.pvds = undiscovered();
+    let (now, pvds) = (rig.now(), rig.pvds.clone());
+    rig.client.set_pvds(now, pvds);
+    rig.settle();
+}
+
+fn asked(rig: &mut Rig) -> Vec<(Code, u32)> {
+    let asked = rig.take().into_iter();
+    let said = asked.filter(|asked| asked.message.code != Code::GET);
+    said.map(|asked| (asked.message.code, asked.mid()))
+        .collect()
+}
+
+/// The server has granted it and is not heard of any more.
+fn cut_off(rig: &mut Rig) -> RequestId {
+    let (id, get) = rig.granted(6000, 6000);
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.inject(get.path, &[BYE]);
+    rig.settle();
+    id
+}
+
+fn connect(rig: &mut Rig) {
+    rig.set(FIXED6, Behaviour::Up);
+    find(rig);
+    for _ in 0..120 {
+        if !rig.asked.is_empty() {
+            break;
+        }
+        rig.advance(seconds(1));
+    }
+}
+
+/// Covers: S-049, M-005, M-028. The withdrawal goes on when the network is found.
+#[test]
+fn a_withdrawal_at_a_server_that_is_not_discovered_yet_survives_a_restart() {
+    let mut rig = Rig::new();
+    let id = cut_off(&mut rig);
+    rig.withdraw(id);
+    rig.pvds = undiscovered();
+    for _ in 0..2 {
+        rig.restart();
+        assert_eq!(rig.requests.len(), 1, "nothing is forgotten");
+    }
+    connect(&mut rig);
+    let delete = rig.one(Code::DELETE);
+    assert_eq!(delete.mid(), 1);
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    assert!(rig.requests.is_empty());
+}
+
+/// Covers: M-005, M-028. It is not asked under another mid for what it has.
+#[test]
+fn what_a_server_has_is_asked_for_as_before_when_it_is_found_after_a_restart() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(6000, 6000);
+    rig.pvds = undiscovered();
+    rig.restart();
+    assert_eq!(rig.parts(id).len(), 0);
+    find(&mut rig);
+    rig.advance(seconds(1));
+    assert_eq!(asked(&mut rig), [(Code::PUT, 1)]);
+    assert_eq!(rig.parts(id).len(), 1);
+}
+
+/// Covers: S-049, M-028
+#[test]
+fn what_is_withdrawn_while_its_server_is_away_is_withdrawn_there_later() {
+    let mut rig = Rig::new();
+    let (id, _) = rig.granted(6000, 6000);
+    rig.pvds = undiscovered();
+    rig.restart();
+    rig.withdraw(id);
+    assert!(rig.requests.values().all(|record| record.withdrawing));
+    rig.restart();
+    find(&mut rig);
+    rig.advance(seconds(1));
+    let delete = rig.take().pop().unwrap();
+    assert_eq!((delete.message.code, delete.mid()), (Code::DELETE, 1));
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    assert_eq!(rig.state(id), State::Ended(End::Withdrawn));
+    assert!(rig.requests.is_empty());
+}
+
+/// Covers: S-049, M-028. It goes without a word, and is back before the server has let it expire.
+#[test]
+fn a_server_that_went_without_a_session_is_told_when_it_is_back() {
+    let mut rig = Rig::new();
+    cut_off(&mut rig);
+    lose(&mut rig);
+    rig.advance(seconds(40));
+    assert_eq!(rig.requests.len(), 1);
+    connect(&mut rig);
+    let mut said = asked(&mut rig);
+    said.sort_by_key(|(_, mid)| *mid);
+    let codes: Vec<Code> = said.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, [Code::DELETE, Code::PUT], "{said:?}");
+    assert_eq!(said[0].1, 1);
+}
+
+/// Covers: M-028. By then the server has it no more.
+#[test]
+fn what_a_server_that_stays_away_lets_expire_is_forgotten() {
+    let mut rig = Rig::new();
+    let id = cut_off(&mut rig);
+    rig.withdraw(id);
+    rig.pvds = undiscovered();
+    rig.restart();
+    assert_eq!(rig.requests.len(), 1);
+    rig.elapsed += seconds(6000);
+    rig.restart();
+    assert!(rig.requests.is_empty());
+}
+
+/// A network that names ever new servers: the oldest are forgotten, and begin above what was
+/// used there.
+#[test]
+fn of_servers_that_are_named_no_more_the_last_are_remembered() {
+    let mut rig = Rig::new();
+    for number in 0..400 {
+        rig.pvds = changed(|set| {
+            alter(set, "fixed.example", |domain| {
+                domain.dots_servers[0].name = format!("dots{number}.fixed.example");
+            });
+        });
+        let (now, pvds) = (rig.now(), rig.pvds.clone());
+        rig.client.set_pvds(now, pvds);
+        rig.settle();
+        let id = rig.mitigate(&[FIXED_HOST], 600);
+        for put in rig.take() {
+            rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no");
+        }
+        rig.client.withdraw(rig.now(), id).ok();
+        rig.advance(seconds(60));
+    }
+    assert!(rig.associations.len() <= 300, "{}", rig.associations.len());
+    let last = rig
+        .associations
+        .keys()
+        .any(|id| id.server == "dots399.fixed.example");
+    assert!(last);
+}
