@@ -12,7 +12,7 @@ mod sqlite;
 use agent::{client, server};
 
 pub use error::StoreError;
-pub use sqlite::SqliteStore;
+pub use sqlite::{APPLICATION_ID, SqliteStore};
 
 /// Durable state of a server.
 pub trait ServerStore: Send {

@@ -7,6 +7,8 @@ mod scope;
 mod standing;
 mod write;
 
+pub use self::open::APPLICATION_ID;
+
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

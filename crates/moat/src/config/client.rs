@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use agent::server_selection::Policy;
+use agent::server_selection::{Disclosure, Policy};
 use agent::transport::described;
 use ipnet::IpNet;
 use pvd::{DotsAgent, InterfaceName, OwnAddress, ProvisioningDomain, PvdId, PvdSet};
@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketType};
 use super::discover::{self, Discover};
 use super::dots_server::{self, DotsServer};
 use super::error::Problem;
+use super::machine;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Place, Table};
 use super::resolver::{self, Resolver};
@@ -163,6 +164,7 @@ pub(super) fn read_networks(
     let selection = selection::read(table, &ids, diagnostics);
     if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
         note_assigned(&selection.independent, drafts, diagnostics);
+        note_preferred(selection, drafts, diagnostics);
     }
     let pvds = pvds?
         .into_iter()
@@ -171,6 +173,7 @@ pub(super) fn read_networks(
     let Selection {
         independent,
         policy,
+        ..
     } = selection?;
     let config = ClientConfig {
         state: PathBuf::new(),
@@ -201,6 +204,45 @@ fn note_assigned(
             let kind = ProblemKind::IndependentAndAssigned {
                 prefix: prefix.value,
                 line: diagnostics.line(&own.place),
+            };
+            diagnostics.note(&prefix.place, kind);
+        }
+    }
+}
+
+/// Notes preferences for networks that may not be asked, which leave a prefix without protection.
+fn note_preferred(selection: &Selection, pvds: &[Draft], diagnostics: &mut Diagnostics<'_>) {
+    if selection.policy.disclosure == Disclosure::Consented {
+        return;
+    }
+    let overlaps = |prefix: &IpNet, others: &[Located<IpNet>]| {
+        others.iter().any(|it| value::overlap(&it.value, prefix))
+    };
+    for (prefix, named) in &selection.preferences {
+        let assigns = |draft: &Draft| match draft.prefixes.as_deref() {
+            // A gateway or the network knows them.
+            Some([]) | None => true,
+            Some(prefixes) => overlaps(&prefix.value, prefixes),
+        };
+        let is_sibling = |draft: &Draft| {
+            let provider = draft.provider.as_ref().and_then(Option::as_ref);
+            let is_same =
+                |other: &&Draft| other.provider.as_ref().and_then(Option::as_ref) == provider;
+            provider.is_some() && pvds.iter().filter(is_same).any(assigns)
+        };
+        let is_named = |draft: &&Draft| {
+            draft
+                .id
+                .as_ref()
+                .is_some_and(|id| named.contains(&id.value))
+        };
+        let mut named_pvds = pvds.iter().filter(is_named);
+        let may = overlaps(&prefix.value, &selection.independent)
+            || named_pvds.any(|draft| assigns(draft) || is_sibling(draft));
+        if !may {
+            let kind = ProblemKind::PreferredMayNot {
+                prefix: prefix.value,
+                pvds: named.iter().map(ToString::to_string).collect(),
             };
             diagnostics.note(&prefix.place, kind);
         }
@@ -398,6 +440,9 @@ fn source_addresses(
                     prefixes,
                 },
             );
+        }
+        if diagnostics.is_with_machine() {
+            machine::note_own_address(&address, diagnostics);
         }
         addresses.push(address);
     }

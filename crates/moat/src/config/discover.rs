@@ -5,6 +5,7 @@ use std::path::Path;
 use discovery::{DomainName, TrustedName, TrustedNames};
 
 use super::credentials::{self, Credentials};
+use super::machine::{self, Capability};
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 use super::value;
@@ -34,6 +35,9 @@ pub(super) fn read(
         diagnostics.note(table.place(), ProblemKind::MissingKey { key, example });
     }
     let mut table = value.table("a table: [pvd.discover]", diagnostics)?;
+    if diagnostics.is_with_machine() {
+        machine::note_capability(Capability::NetRaw, table.place(), diagnostics);
+    }
     let trusted = trusted_names(&mut table, diagnostics);
     let domain = match table.take("domain") {
         Some(value) => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mitigator::nftables::{Action, LimitPerSource, NftablesConfig};
 
-use super::machine;
+use super::machine::{self, Capability};
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 use super::value;
@@ -35,6 +35,7 @@ pub(super) fn read(
     };
     if diagnostics.is_with_machine() {
         machine::note_program(&nftables.program, &place, diagnostics);
+        machine::note_capability(Capability::NetAdmin, &place, diagnostics);
     }
     Some(nftables)
 }

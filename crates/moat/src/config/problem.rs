@@ -111,6 +111,12 @@ pub(crate) enum ProblemKind {
     #[error("{id} is the id of no [[pvd]] in this file; write one of them")]
     UnknownPvd { id: String },
     #[error(
+        "none of {} may be asked for {prefix}, so nobody is: none of them assigned it, and it is not in provider_independent; \
+         name the PvD that assigned it, or write disclosure = \"consented\" in [selection] to tell others of it",
+        .pvds.join(", ")
+    )]
+    PreferredMayNot { prefix: IpNet, pvds: Vec<String> },
+    #[error(
         "{prefix} is in provider_independent (line {line}) and assigned by this PvD too: only this PvD is asked for it; \
          delete one of the two"
     )]
@@ -244,6 +250,20 @@ pub(crate) enum ProblemKind {
     },
     #[error("there is no program {} here, and nothing is dropped without it; install the package nftables, or write program = \"/path/to/nft\" in [mitigator.nftables]", program.display())]
     NoProgram { program: PathBuf },
+    #[error(
+        "user {user} lacks {name}, without which {loss}; run moat as root, or give it that right alone \
+         (AmbientCapabilities={name} in a unit of systemd)"
+    )]
+    NoCapability {
+        user: u32,
+        name: &'static str,
+        loss: &'static str,
+    },
+    #[error(
+        "{address} is on no interface of this machine now, and nothing can be sent from it; \
+         check it (ip address shows them), or bring its interface up"
+    )]
+    NotOwnAddress { address: IpAddr },
     #[error("{} is not {wanted}; name another file", path.display())]
     OtherKind { path: PathBuf, wanted: &'static str },
     #[error("{} cannot be written: {source}; let the user that runs moat write it, or name another file", path.display())]
@@ -308,6 +328,9 @@ impl ProblemKind {
             | Self::PrefixOfTwoCustomers { .. }
             | Self::AddressSharedAcrossInterfaces { .. }
             | Self::IndependentAndAssigned { .. }
+            | Self::PreferredMayNot { .. }
+            | Self::NoCapability { .. }
+            | Self::NotOwnAddress { .. }
             | Self::SharedServerAddress { .. }
             | Self::NoSourceAddress { .. }
             | Self::NoDotsServer

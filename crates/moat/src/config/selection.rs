@@ -18,7 +18,12 @@ pub(super) struct Selection {
     pub(super) independent: Vec<Located<IpNet>>,
     /// The choices of the administrator.
     pub(super) policy: Policy,
+    /// Who is preferred for what.
+    pub(super) preferences: Vec<Preference>,
 }
+
+/// A prefix of a `[[selection.prefer]]`, and the PvDs that it names.
+pub(super) type Preference = (Located<IpNet>, BTreeSet<PvdId>);
 
 /// Reads what is written of it; `known` are the PvDs of the file.
 pub(super) fn read(
@@ -30,10 +35,12 @@ pub(super) fn read(
         Some(list) => list_of_prefixes(list, diagnostics)?,
         None => Vec::new(),
     };
+    let mut preferences = Vec::new();
     let policy = match table.take("selection") {
         Some(value) => read_policy(
             value.table("a table: [selection]", diagnostics)?,
             known,
+            &mut preferences,
             diagnostics,
         )?,
         None => Policy::default(),
@@ -41,12 +48,14 @@ pub(super) fn read(
     Some(Selection {
         independent,
         policy,
+        preferences,
     })
 }
 
 fn read_policy(
     mut table: Table<'_>,
     known: &[Located<PvdId>],
+    preferences: &mut Vec<Preference>,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Policy> {
     let mut policy = Policy::default();
@@ -79,19 +88,21 @@ fn read_policy(
             diagnostics,
         ) {
             let table = value.table("a table: [[selection.prefer]]", diagnostics)?;
-            read_preference(table, known, &mut policy, diagnostics);
+            preferences.extend(read_preference(table, known, diagnostics));
         }
     }
     table.finish(diagnostics);
+    for (prefix, named) in &*preferences {
+        policy.prefer(prefix.value, named.clone());
+    }
     Some(policy)
 }
 
 fn read_preference(
     mut table: Table<'_>,
     known: &[Located<PvdId>],
-    policy: &mut Policy,
     diagnostics: &mut Diagnostics<'_>,
-) {
+) -> Vec<Preference> {
     let prefixes = prefixes(&mut table, diagnostics);
     let mut named = BTreeSet::new();
     if let Some(list) = table.require("pvds", "[\"fixed.example\"]", diagnostics) {
@@ -108,7 +119,6 @@ fn read_preference(
         }
     }
     table.finish(diagnostics);
-    for prefix in prefixes.into_iter().flatten() {
-        policy.prefer(prefix.value, named.clone());
-    }
+    let prefixes = prefixes.into_iter().flatten();
+    prefixes.map(|prefix| (prefix, named.clone())).collect()
 }

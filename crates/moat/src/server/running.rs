@@ -150,8 +150,7 @@ fn bind_all(config: &ServerConfig) -> Result<Vec<Bound>, Error> {
 fn stream_sessions(config: &ServerConfig) -> Result<usize, Error> {
     let files = descriptors::allow_all().map_err(system("allow many sockets"))?;
     let streams = config.sockets().filter(|(_, it)| *it == Transport::Stream);
-    let each = files.saturating_sub(RESERVED_FILES) / (streams.count() as u64).max(1);
-    let each = usize::try_from(each).unwrap_or(usize::MAX);
+    let each = files_of_each(files, streams.count() as u64);
     let wanted = config.limits.session_limits().sessions;
     if each < wanted {
         tracing::warn!(
@@ -160,6 +159,12 @@ fn stream_sessions(config: &ServerConfig) -> Result<usize, Error> {
         );
     }
     Ok(wanted.min(each))
+}
+
+/// How many files each TCP socket may have for its sessions, of all that the process may open.
+fn files_of_each(files: u64, streams: u64) -> usize {
+    let each = files.saturating_sub(RESERVED_FILES) / streams.max(1);
+    usize::try_from(each).unwrap_or(usize::MAX)
 }
 
 fn start_shards(
@@ -255,4 +260,19 @@ fn customers_of(config: &ServerConfig) -> Customers {
         }
     }
     customers.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The store, the log, name servers and the control socket need files too.
+    #[test]
+    fn sessions_leave_files_for_everything_else() {
+        assert_eq!(files_of_each(1024, 1), 768);
+        assert_eq!(files_of_each(1024, 2), 384);
+        assert_eq!(files_of_each(1024, 0), 768);
+        assert_eq!(files_of_each(200, 1), 0);
+        assert_eq!(files_of_each(u64::MAX, 1), usize::MAX - 256);
+    }
 }

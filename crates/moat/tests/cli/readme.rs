@@ -33,7 +33,11 @@ fn every_configuration_is_one_that_moat_takes() {
         std::fs::write(folder.path().join("x.toml"), &text).unwrap();
         let ran = moat(folder.path(), ["config", "check", "x.toml"]);
         assert_eq!(ran.code, Some(0), "{}\n{text}", ran.stdout);
-        assert!(ran.stdout.trim_end().ends_with(": ok"), "{}", ran.stdout);
+        // The reader's machine has these addresses.
+        let mut told = ran.stdout.lines();
+        let is_right =
+            |line: &str| line.contains(": ok") || line.contains("on no interface of this machine");
+        assert!(told.all(is_right), "{}", ran.stdout);
     }
 }
 

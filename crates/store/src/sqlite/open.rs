@@ -12,7 +12,7 @@ use super::classify;
 use crate::StoreError;
 
 /// Marks the file as ours, in SQLite's header: "MOAT".
-const APPLICATION_ID: i32 = 0x4d4f_4154;
+pub const APPLICATION_ID: i32 = 0x4d4f_4154;
 
 /// The format this version writes, and the newest that it reads.
 const FORMAT: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;

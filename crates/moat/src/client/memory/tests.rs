@@ -1,6 +1,7 @@
-use agent::client::{AssociationRecord, Snapshot, WantedRecord};
+use agent::client::{AssociationRecord, RequestRecord, Snapshot, WantedRecord};
 use agent::relay::Relayed;
 use agent::server_selection::Attack;
+use dots::target::Target;
 
 use super::*;
 
@@ -213,6 +214,43 @@ fn a_request_that_can_never_be_written_keeps_no_other_from_the_disk() {
     };
     memory.write(later);
     assert_eq!(memory.store.written, [[wish(2), reserved(65)]]);
+}
+
+#[test]
+fn what_a_server_holds_ends_as_late_when_the_clock_is_set() {
+    let at = |seconds, unix| Now {
+        monotonic: start() + Duration::from_secs(seconds),
+        unix,
+    };
+    let part = |wanted, expires| {
+        Change::PutRequest(RequestRecord {
+            id: RequestId(1),
+            association: server(),
+            mid: Mid(1),
+            target: Target::default(),
+            trigger_mitigation: true,
+            wanted_until_unix: wanted,
+            withdrawing: false,
+            granted: true,
+            expires_unix: expires,
+            moved_to: None,
+            not_before_unix: None,
+        })
+    };
+    for (wanted, expires) in [(Some(603), Some(303)), (None, Some(303)), (None, None)] {
+        let disk = Disk {
+            is_full: true,
+            ..Disk::default()
+        };
+        let mut memory = Memory::new(disk, at(0, 3));
+        memory.keep(at(0, 3), part(wanted, expires));
+        memory.write(at(0, 3));
+        memory.store.is_full = false;
+        memory.write(at(9, 1_900_000_012));
+        let moved = |end: Option<u64>| end.map(|end| end + 1_900_000_000);
+        let written = part(moved(wanted), moved(expires));
+        assert_eq!(memory.store.written, [[written]]);
+    }
 }
 
 fn start() -> Instant {

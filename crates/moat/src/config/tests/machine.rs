@@ -109,3 +109,54 @@ fn files_and_folders_in_the_way_are_told() {
     assert!(report.problems.is_empty(), "{report}");
     assert!(!folder.path().join("var").exists());
 }
+
+#[test]
+fn a_state_of_another_program_is_told() {
+    let folder = equipped();
+    let state = folder.path().join("server.db");
+    let database = |id: i32, cookie: u8| {
+        let mut header = b"SQLite format 3\0".to_vec();
+        header.resize(100, 0);
+        header[43] = cookie;
+        header[68..72].copy_from_slice(&id.to_be_bytes());
+        header
+    };
+    for (content, is_ours) in [
+        (Vec::new(), true),
+        (database(0, 0), true),
+        (database(store::APPLICATION_ID, 4), true),
+        (database(0, 4), false),
+        (database(0x1234, 4), false),
+        (b"# notes\n".to_vec(), false),
+    ] {
+        fs::write(&state, content).unwrap();
+        let report = check_with_machine(&folder, HERE);
+        assert_eq!(report.is_ok(), is_ours, "{report}");
+        if !is_ours {
+            assert!(
+                told(&folder, &report).contains("server.db is not a database of moat"),
+                "{report}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_address_to_send_from_that_is_not_here_is_a_hint() {
+    let folder = Folder::new();
+    let text = |address: &str| {
+        format!(
+            "state = \"client.db\"\ncontrol = \"client.sock\"\n[[pvd]]\nid = \"fixed.example\"\n\
+             prefixes = [\"203.0.113.0/28\"]\naddresses = [\"{address}\"]\n\
+             [[pvd.dots]]\nname = \"dots.fixed.example\"\naddresses = [\"203.0.113.9\"]\n\
+             certificate = \"home.pem\"\nprivate_key = \"home-key.pem\"\ntrust_anchors = \"ca.pem\"\n"
+        )
+    };
+    let report = check(&folder.write(&text("203.0.113.1"))).unwrap();
+    assert!(report.is_ok(), "{report}");
+    let said = report.to_string();
+    assert!(
+        said.contains("203.0.113.1 is on no interface of this machine"),
+        "{said}"
+    );
+}

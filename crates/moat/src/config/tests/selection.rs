@@ -112,3 +112,23 @@ fn a_prefix_is_the_sites_own_or_assigned() {
         "{told:?}"
     );
 }
+
+/// Covers: M-016. What is attacked there would be nobody's to protect.
+#[test]
+fn a_preference_for_networks_that_may_not_be_asked_is_questioned() {
+    let folder = Folder::new();
+    let text = with(CLIENT, "[heartbeat]", SELECTION);
+    let alone = with(&text, "disclosure = \"consented\"\n", "");
+    let told = warnings(&load(&folder, &alone));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("none of mobile.example may be asked for 192.0.2.0/25"),
+        "{told:?}"
+    );
+    // The administrator has consented, or it is the site's own, or that network assigned it.
+    let own = format!("provider_independent = [\"192.0.2.0/24\"]\n{alone}");
+    let assigned = with(&alone, "192.0.2.0/25", "198.51.100.0/29");
+    for text in [text, own, assigned] {
+        assert_eq!(warnings(&load(&folder, &text)), [] as [&str; 0], "{text}");
+    }
+}
