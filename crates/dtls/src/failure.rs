@@ -16,6 +16,7 @@ const NO_PEER_CERTIFICATE: i32 = 199;
 const NO_APPLICATION_PROTOCOL: i32 = 235;
 const BINDER_DOES_NOT_VERIFY: i32 = 253;
 const DECRYPTION_FAILED: i32 = 281;
+const READ_TIMED_OUT: i32 = 312;
 
 /// Why a session ended with these errors.
 pub(crate) fn close_reason(
@@ -59,6 +60,10 @@ pub(crate) fn close_reason(
     {
         return problem.into();
     }
+    // OpenSSL has repeated its flight for the last time, before the deadline.
+    if handshaking && any(&[READ_TIMED_OUT]) {
+        return timed_out(ssl);
+    }
     let cause = errors.first();
     ProtocolError {
         peer,
@@ -68,8 +73,13 @@ pub(crate) fn close_reason(
     .into()
 }
 
+/// Why a handshake ended that the peer did not go on with. Over datagrams a wrong key shows in nothing else.
+pub(crate) fn timed_out(ssl: &SslRef) -> CloseReason {
+    unproven_psk(ssl).map_or(CloseReason::HandshakeTimedOut, CloseReason::from)
+}
+
 /// What is wrong with the key that the client named, if its handshake ends after that.
-pub(crate) fn unproven_psk(ssl: &SslRef) -> Option<PskProblem> {
+fn unproven_psk(ssl: &SslRef) -> Option<PskProblem> {
     Some(match named(ssl)?.clone() {
         Named::Known(identity) => PskProblem::WrongKey { identity },
         Named::Unknown(identity) => PskProblem::UnknownIdentity { identity },

@@ -13,7 +13,7 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{self, ErrorCode, ShutdownState, SslStream};
 
 use crate::authentication::{authenticate, is_tls13};
-use crate::failure::{clear_errors, close_reason, unproven_psk};
+use crate::failure::{clear_errors, close_reason, timed_out};
 use crate::record::{plausible, raise_unprotected};
 use crate::wire::Wire;
 use crate::{
@@ -283,10 +283,7 @@ impl Session for OpensslSession {
             return;
         };
         if now >= deadline {
-            // Over datagrams a wrong key shows in nothing else.
-            let reason = unproven_psk(self.stream.ssl())
-                .map_or(CloseReason::HandshakeTimedOut, CloseReason::from);
-            return self.finish(reason);
+            return self.finish(timed_out(self.stream.ssl()));
         }
         if self.retransmit_at.is_some_and(|at| now >= at) {
             // OpenSSL looks at its timer whenever it goes on with the handshake.

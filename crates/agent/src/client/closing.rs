@@ -18,12 +18,12 @@ impl<S: dtls::Session> Association<S> {
         &mut self,
         now: Now,
         (destination, entry, candidate): (Destination, usize, Candidate),
-        reason: &str,
+        (reason, is_telling): (&str, bool),
     ) {
         let failure = Effect::SessionDown(candidate.peer(), reason.to_owned());
         self.effects.push_back(failure);
         let route = self.route(destination);
-        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.to_owned()));
+        let is_over = route.is_some_and(|it| it.race.failed(entry, reason.to_owned(), is_telling));
         let is_without = self.newest(destination).is_none();
         if destination == Destination::Alternate && is_over && is_without {
             self.leave_alternate(now, reason);
@@ -98,7 +98,10 @@ impl<S: dtls::Session> Association<S> {
         match live.established {
             // Another serves.
             _ if live.is_retired => {}
-            None => self.failed(now, (destination, live.entry, live.candidate), &reason),
+            None => {
+                let place = (destination, live.entry, live.candidate);
+                self.failed(now, place, (&reason, !live.has_timed_out));
+            }
             Some(_) if self.newest(destination).is_some() => {}
             Some(_) => {
                 let down = Effect::SessionDown(live.candidate.peer(), reason.clone());

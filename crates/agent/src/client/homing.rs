@@ -73,6 +73,11 @@ impl<C: Connector> Client<C> {
         self.settle(now);
     }
 
+    /// What the administrator has chosen.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The administrator has chosen otherwise.
     pub fn set_policy(&mut self, now: Now, policy: Policy) {
         self.policy = policy;

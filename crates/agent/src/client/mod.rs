@@ -208,10 +208,16 @@ impl<C: Connector> Client<C> {
             wanted.include(&mut wish);
         }
         let part = Part::restored(now, wish, &record);
-        match self.associations.get_mut(&record.association) {
-            Some(association) => association.restore(part),
-            None => self.keep_absent(record.association, part),
+        let (at, mid) = (record.association, record.mid);
+        if let Some(association) = self.associations.get_mut(&at) {
+            association.restore(part);
+            return;
         }
+        if self.pvds.get(&at.pvd).is_none() {
+            let left_behind = Note::LeftBehind(record.id, at.clone(), mid);
+            self.actions.push_back(Action::Noted(left_behind));
+        }
+        self.keep_absent(at, part);
     }
 
     /// The PvDs the client lives in.

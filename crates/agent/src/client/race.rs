@@ -94,7 +94,15 @@ pub(super) struct Race {
     /// The one whose session is up, which may be replaced at once, for it did not fail.
     free: Option<usize>,
     winner: Option<((Transport, bool), Instant)>,
-    last_failure: Option<String>,
+    last_failure: Option<Failure>,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    /// Whether somebody or something said it, in this round: that nothing came back says less.
+    is_telling: bool,
 }
 
 impl Race {
@@ -149,7 +157,8 @@ impl Race {
         if self.candidates.is_empty() {
             return Some("no address of the server is of a family that this PvD has an address of");
         }
-        self.last_failure.as_deref()
+        let failure = self.last_failure.as_ref();
+        failure.map(|failure| failure.reason.as_str())
     }
 
     /// When an attempt is to begin; `None`: none is planned.
@@ -217,6 +226,9 @@ impl Race {
     /// A round beside the attempts of the last that go on.
     fn start(&mut self, now: Instant, goal: Goal, running: BTreeSet<usize>) -> Round {
         self.started = Some(now);
+        if let Some(before) = &mut self.last_failure {
+            before.is_telling = false;
+        }
         if goal != Goal::Beside {
             self.free = None;
         }
@@ -241,9 +253,12 @@ impl Race {
         }
     }
 
-    /// An attempt failed: the next one begins at once. Returns whether all of a round have failed.
-    pub(super) fn failed(&mut self, index: usize, reason: String) -> bool {
-        self.last_failure = Some(reason);
+    /// An attempt failed: the next one begins at once. A reason that tells something stays until the next
+    /// round. Returns whether all of a round have failed.
+    pub(super) fn failed(&mut self, index: usize, reason: String, is_telling: bool) -> bool {
+        let before = self.last_failure.take();
+        let before = before.filter(|before| before.is_telling && !is_telling);
+        self.last_failure = before.or(Some(Failure { reason, is_telling }));
         let Some(round) = &mut self.round else {
             return false;
         };
@@ -274,7 +289,8 @@ impl Race {
     /// The session that was up is over.
     pub(super) fn ended(&mut self, reason: String) {
         self.free = None;
-        self.last_failure = Some(reason);
+        let is_telling = true;
+        self.last_failure = Some(Failure { reason, is_telling });
     }
 }
 

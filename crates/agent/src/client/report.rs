@@ -107,6 +107,8 @@ pub struct ConnectionReport {
     pub since: Option<Instant>,
     /// What is wrong with it.
     pub trouble: Option<String>,
+    /// How many heartbeats in a row went unanswered.
+    pub unanswered_heartbeats: u32,
     /// Its smoothed round-trip time, once known.
     pub round_trip: Option<Duration>,
 }
@@ -198,7 +200,7 @@ impl<S: dtls::Session> Association<S> {
             association: self.id.clone(),
             cuid: self.cuid.clone(),
             state: self.state(up),
-            trouble: up.and_then(Live::trouble).or(unanswered),
+            trouble: up.and_then(Live::complaint).or(unanswered),
             round_trip: up.and_then(|live| live.session.round_trip_estimate()),
             learned,
             connections: self
@@ -210,7 +212,8 @@ impl<S: dtls::Session> Association<S> {
                     source: live.candidate.source,
                     remote: live.candidate.address,
                     since: live.established,
-                    trouble: live.trouble(),
+                    trouble: live.complaint(),
+                    unanswered_heartbeats: live.session.unanswered_heartbeats(),
                     round_trip: live.session.round_trip_estimate(),
                 })
                 .collect(),

@@ -122,6 +122,8 @@ pub(super) struct Live<S> {
     pub(super) has_answered: bool,
     /// What happened to its socket. One ICMP error can be forged and may pass.
     pub(super) trouble: Option<String>,
+    /// Whether nothing came in answer to its handshake, as far as that tells.
+    pub(super) has_timed_out: bool,
     /// It was closed here because another serves.
     pub(super) is_retired: bool,
     /// What is asked over it.
@@ -139,6 +141,14 @@ impl<S: dtls::Session> Live<S> {
             self.is_retired = true;
             self.session.close(now.monotonic);
         }
+    }
+
+    /// What people should know of it: another session would be no better where the server refuses.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let refused = "the server answers that this client may not ask it (4.01)";
+        let is_refused = self.session.is_unauthorized();
+        self.trouble()
+            .or_else(|| is_refused.then(|| refused.to_owned()))
     }
 
     /// What is wrong with it.

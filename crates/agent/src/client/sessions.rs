@@ -148,7 +148,7 @@ impl<S: dtls::Session> Association<S> {
                     }
                     Err(error) => {
                         let place = (destination, entry, candidate);
-                        self.failed(now, place, &error.to_string());
+                        self.failed(now, place, (&error.to_string(), true));
                     }
                 }
             }
@@ -178,6 +178,7 @@ impl<S: dtls::Session> Association<S> {
             established: None,
             has_answered: false,
             trouble: None,
+            has_timed_out: false,
             is_retired: false,
             backlog: Backlog::default(),
         });
@@ -244,6 +245,9 @@ impl<S: dtls::Session> Association<S> {
                     .live(path)
                     .filter(|live| live.established.is_none() && !live.is_retired && !timed_out)
                     .map(|live| (live.destination, live.candidate.transport));
+                if let Some(live) = self.live(path) {
+                    live.has_timed_out = timed_out;
+                }
                 if let Some((destination, transport)) = refused
                     && let Some(route) = self.route(destination)
                 {

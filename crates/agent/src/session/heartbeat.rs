@@ -98,6 +98,11 @@ impl Heartbeat {
         self.unanswered >= self.parameters.missing_allowed.max(1)
     }
 
+    /// How many heartbeats in a row went unanswered.
+    pub(super) fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
     /// A heartbeat of the peer came.
     pub(super) fn on_peer_heartbeat(&mut self, now: Instant) {
         self.peer_heartbeat = Some(now);

@@ -44,10 +44,13 @@ impl<S: dtls::Session> SignalSession<S> {
             coap::Event::Response {
                 token, response, ..
             } => {
+                let is_unauthorized = response.code == Code::UNAUTHORIZED;
                 if self.heartbeat_token == Some(token) {
                     self.heartbeat_token = None;
+                    self.refused.heartbeats = is_unauthorized;
                     return;
                 }
+                self.refused.requests = is_unauthorized;
                 if let Negotiator::Client(client) = &mut self.negotiator
                     && client.is_pending(token)
                 {

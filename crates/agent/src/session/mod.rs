@@ -90,9 +90,17 @@ pub struct SignalSession<S> {
     is_mitigating: bool,
     heartbeat: Option<Heartbeat>,
     heartbeat_token: Option<Token>,
+    refused: Refused,
     notifications: NotificationQueue,
     transmission: TransmissionParameters,
     outputs: VecDeque<Output>,
+}
+
+/// What the peer last answered with 4.01.
+#[derive(Debug, Default)]
+struct Refused {
+    heartbeats: bool,
+    requests: bool,
 }
 
 impl<S: dtls::Session> SignalSession<S> {
@@ -111,6 +119,7 @@ impl<S: dtls::Session> SignalSession<S> {
             is_mitigating: false,
             heartbeat: None,
             heartbeat_token: None,
+            refused: Refused::default(),
             notifications: NotificationQueue::default(),
             transmission,
             outputs: VecDeque::new(),
@@ -145,6 +154,16 @@ impl<S: dtls::Session> SignalSession<S> {
         self.heartbeat
             .as_ref()
             .is_some_and(Heartbeat::is_peer_silent)
+    }
+
+    /// How many heartbeats in a row the peer has left unanswered.
+    pub fn unanswered_heartbeats(&self) -> u32 {
+        self.heartbeat.as_ref().map_or(0, Heartbeat::unanswered)
+    }
+
+    /// Whether the peer says that this side may not ask it (4.01, RFC 9132 §9).
+    pub fn is_unauthorized(&self) -> bool {
+        self.refused.heartbeats || self.refused.requests
     }
 
     /// What carries the session.

@@ -20,6 +20,7 @@ mod polling;
 mod preconfigured;
 mod redirect;
 mod replies;
+mod reports;
 mod resumption;
 mod rig;
 mod saturation;

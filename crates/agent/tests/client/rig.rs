@@ -30,6 +30,8 @@ use crate::world::{self, BYE, DATA, EPOCH, HELLO, WELCOME, seconds};
 pub(crate) enum Behaviour {
     /// It answers handshakes and heartbeats; requests wait for the test.
     Up,
+    /// It answers heartbeats with 4.01.
+    Unwilling,
     /// All reaches it, nothing comes back: the link to the client is saturated.
     Saturated,
     /// It is as if it were not there.
@@ -271,7 +273,7 @@ impl Rig {
                     let now = self.now();
                     self.client.handle_path_failure(now, path, "port closed");
                 }
-                Behaviour::Up => {
+                Behaviour::Up | Behaviour::Unwilling => {
                     self.inject(path, &[WELCOME]);
                     if remote.starts_with(wire::TCP) {
                         self.inject(path, &wire::capabilities());
@@ -313,8 +315,10 @@ impl Rig {
             return self.asked.push(asked);
         }
         self.heartbeats += 1;
-        if self.behaviour[&self.paths[&path]] == Behaviour::Up {
-            self.answer(&asked, Code::CHANGED, |_| {}, &[]);
+        match self.behaviour[&self.paths[&path]] {
+            Behaviour::Up => self.answer(&asked, Code::CHANGED, |_| {}, &[]),
+            Behaviour::Unwilling => self.answer(&asked, Code::UNAUTHORIZED, |_| {}, &[]),
+            _ => {}
         }
     }
 

@@ -10,10 +10,10 @@ use pvd::InterfaceName;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{AskArgs, EXIT_FAILED, failed, show};
+use super::{AskArgs, EXIT_FAILED, EXIT_WRONG, failed, show};
 use crate::control::{
     Announcement, Attack, CallError, Command, MitigationView, NotStoredView, RequestView,
-    SelectionView, ServerSessionView, SessionView, call,
+    SelectionView, ServerSessionView, SessionView, are_reached, call,
 };
 use crate::terminal::{self, say};
 
@@ -95,6 +95,7 @@ pub(super) fn explain(ask: &AskArgs, targets: Vec<String>, seen_on: Vec<String>)
     answered(ask, &command, show::selection, |_: &SelectionView| true)
 }
 
+/// Done when a server of each PvD has a session.
 pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
     let show = |view: &Sessions| match view {
         Sessions::Gateway {
@@ -119,7 +120,11 @@ pub(super) fn sessions(ask: &AskArgs) -> ExitCode {
             show::counters(sockets.iter().chain(requests));
         }
     };
-    answered(ask, &Command::Sessions, show, |_| true)
+    answered(ask, &Command::Sessions, show, |view| match view {
+        Sessions::Gateway { upstream, .. } => are_reached(upstream),
+        Sessions::Client { sessions } => are_reached(sessions),
+        Sessions::Server { .. } => true,
+    })
 }
 
 pub(super) fn announce(
@@ -194,7 +199,10 @@ fn answered<T: DeserializeOwned>(
         Ok(value) => value,
         Err(CallError::Refused(failure)) => {
             show::failure(&failure, ask.json.json);
-            return ExitCode::from(EXIT_FAILED);
+            return ExitCode::from(match failure.is_wrong_use {
+                true => EXIT_WRONG,
+                false => EXIT_FAILED,
+            });
         }
         Err(error) => return failed(&error, EXIT_FAILED, ask.json.json),
     };

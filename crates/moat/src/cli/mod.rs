@@ -247,6 +247,7 @@ fn failed(error: &dyn Error, code: u8, json: bool) -> ExitCode {
     let failure = Failure {
         reason: error.to_string(),
         selection: None,
+        is_wrong_use: false,
     };
     show::failure(&failure, json);
     ExitCode::from(code)
@@ -260,6 +261,7 @@ fn misused(error: &clap::Error) -> ExitCode {
         let failure = Failure {
             reason: sentence.trim_start_matches("error: ").trim().to_owned(),
             selection: None,
+            is_wrong_use: false,
         };
         show::failure(&failure, true);
     } else if let Err(error) = error.print() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use agent::Now;
 use agent::client::{Client, Connector, Refusal, RequestId};
-use agent::server_selection::Attack;
+use agent::server_selection::{Attack, SeenOn};
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
 use dots::target::Target;
@@ -29,6 +29,8 @@ pub(super) struct Commands {
 #[derive(Debug)]
 struct Waiting {
     request: RequestId,
+    /// What the caller said in vain.
+    note: Option<String>,
     until: Instant,
     answer: oneshot::Sender<Answer>,
 }
@@ -54,6 +56,7 @@ impl Commands {
         not_stored: Option<NotStoredView>,
         call: Call,
     ) {
+        let note = ignored(agent, &call.command);
         let begun = match call.command {
             Command::Mitigate {
                 targets,
@@ -108,7 +111,11 @@ impl Commands {
                 let attack = target.and_then(|(target, _)| attack(agent, target, &seen_on));
                 Err(attack.map_or_else(
                     |refusal| refusal,
-                    |attack| Answer::of(&SelectionView::new(&agent.explain(&attack))),
+                    |attack| {
+                        let view = SelectionView::new(&agent.explain(&attack));
+                        let note = note.clone();
+                        Answer::of(&SelectionView { note, ..view })
+                    },
                 ))
             }
             Command::Announce {
@@ -126,6 +133,7 @@ impl Commands {
         match begun {
             Ok(request) => self.waiting.push(Waiting {
                 request,
+                note,
                 until: now.monotonic + ANSWER_WITHIN,
                 answer: call.answer,
             }),
@@ -145,6 +153,7 @@ impl Commands {
                     let mut view = RequestView::new(&report, now.monotonic);
                     view.follow(&agent.sessions());
                     view.replace(&agent.requests());
+                    view.note = waiting.note;
                     Answer::of(&view)
                 }
                 None => Answer::failure(&Refusal::NoSuchRequest(waiting.request)),
@@ -189,13 +198,24 @@ fn attack<C: Connector>(
         id.ok_or_else(|| {
             let ids = agent.pvds().iter().map(|domain| domain.id.to_string());
             let ids = ids.collect::<Vec<_>>().join(", ");
-            Answer::failure(&format!("there is no PvD {name}; there are {ids}"))
+            Answer::wrong_use(format!("there is no PvD {name}; there are {ids}"))
         })
     };
     Ok(Attack {
         target,
         seen_on: seen_on.iter().map(known).collect::<Result<_, _>>()?,
     })
+}
+
+/// Says of a command where an attack was seen that nobody listens to that.
+fn ignored<C: Connector>(agent: &Client<C>, command: &Command) -> Option<String> {
+    let (Command::Mitigate { seen_on, .. } | Command::Explain { seen_on, .. }) = command else {
+        return None;
+    };
+    let is_ignored = !seen_on.is_empty() && agent.policy().seen_on == SeenOn::Ignored;
+    let text = "--seen-on changes nothing: the prefix decides (RFC 9284 §5.1), unless the client's file has \
+                seen_on = \"decides\" in [selection]";
+    is_ignored.then(|| text.to_owned())
 }
 
 /// Says of a request that nothing can be done with whether it never was, or how it ended.
@@ -216,7 +236,11 @@ fn refused(refusal: &Refusal) -> Answer {
         Refusal::NobodyToAsk(selection) => Some(SelectionView::new(selection)),
         _ => None,
     };
-    Answer::Error(Failure { reason, selection })
+    Answer::Error(Failure {
+        reason,
+        selection,
+        is_wrong_use: false,
+    })
 }
 
 fn announce(

@@ -22,7 +22,7 @@ pub(crate) use caller::{CallError, call};
 pub(crate) use listener::{Call, Listener, bind};
 pub(crate) use view::{
     AskedView, Dropped, MitigationView, NotAskedView, NotStoredView, RequestView, SelectionView,
-    ServerSessionView, SessionView, UnprotectedView, end, status,
+    ServerSessionView, SessionView, UnprotectedView, are_reached, end, status,
 };
 
 /// Longest command or answer, in bytes.
@@ -113,6 +113,9 @@ pub(crate) struct Failure {
     /// Who was considered, where that explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) selection: Option<SelectionView>,
+    /// Whether the command was wrong, and not what it met.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_wrong_use: bool,
 }
 
 impl Answer {
@@ -129,6 +132,16 @@ impl Answer {
         Self::Error(Failure {
             reason: reason.to_string(),
             selection: None,
+            is_wrong_use: false,
+        })
+    }
+
+    /// The answer that says what is wrong with the command.
+    pub(crate) fn wrong_use(reason: String) -> Self {
+        Self::Error(Failure {
+            reason,
+            selection: None,
+            is_wrong_use: true,
         })
     }
 }

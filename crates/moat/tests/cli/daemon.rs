@@ -112,6 +112,18 @@ fn a_request_shows_what_it_protects_and_how_it_ended() {
     }
     let ran = client.ask("explain 203.0.113.7");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stdout.contains("--seen-on"), "{}", ran.stdout);
+    // What has no effect is said, and what there is not is wrong use.
+    let ran = client.ask("explain 203.0.113.7 --seen-on fixed.example");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("--seen-on changes nothing"),
+        "{}",
+        ran.stdout
+    );
+    let ran = client.ask("mitigate 203.0.113.7 --seen-on other.example");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("fixed.example"), "{}", ran.stderr);
 }
 
 /// Whoever waits is told for what.
@@ -154,6 +166,7 @@ fn a_request_that_waits_says_why() {
     assert!(!ran.stdout.contains("DROPPED"), "{}", ran.stdout);
     let sessions = client.ask("sessions");
     assert!(sessions.stdout.contains("refused"), "{}", sessions.stdout);
+    assert_eq!(sessions.code, Some(1), "a PvD without a session");
     // Nothing is mitigated, so there is nothing to say about it.
     let ran = client.ask("efficacy 1 under-attack");
     assert_eq!(ran.code, Some(1));

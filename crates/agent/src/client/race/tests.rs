@@ -58,7 +58,10 @@ fn after_a_failure_the_next_begins_at_once_and_a_new_round_after_60_s() {
     for expected in 0..4 {
         let (index, _) = race.begin(start, Goal::Session, false).unwrap();
         assert_eq!(index, expected);
-        assert_eq!(race.failed(index, "refused".to_owned()), expected == 3);
+        assert_eq!(
+            race.failed(index, "refused".to_owned(), true),
+            expected == 3
+        );
     }
     assert_eq!(race.last_failure(), Some("refused"));
     assert_eq!(race.due(Goal::Session, true), Some(start + seconds(60)));
@@ -92,7 +95,7 @@ fn udp_is_looked_for_once_a_day_and_under_attack_every_five_minutes() {
             for expected in [0, 1] {
                 let (index, _) = race.begin(due, Goal::Datagram, is_urgent).unwrap();
                 assert_eq!(index, expected);
-                race.failed(index, "silent".to_owned());
+                race.failed(index, "silent".to_owned(), false);
             }
             assert_eq!(race.begin(due, Goal::Datagram, is_urgent), None);
         }
@@ -158,7 +161,7 @@ proptest! {
                 (0..=3, Some((index, at))) => {
                     failed[index] = Some(at);
                     running.remove(0);
-                    race.failed(index, String::new());
+                    race.failed(index, String::new(), false);
                 }
                 (4 | 5, Some((index, _))) => {
                     race.established(now, index, up.is_some());
@@ -207,4 +210,22 @@ fn after_its_attempts_were_given_up_a_round_begins_in_time() {
     assert_eq!(race.due(Goal::Session, false), None);
     race.given_up();
     assert_eq!(race.due(Goal::Session, false), Some(start + seconds(60)));
+}
+
+/// Over UDP nothing may come back where TCP says why.
+#[test]
+fn silence_hides_no_reason_that_was_told_in_the_same_round() {
+    let (start, mut race) = machine();
+    let attempts = begun(&mut race, (start, seconds(10)), Goal::Session, false);
+    assert_eq!(attempts.len(), 4);
+    race.failed(2, "alert: decrypt error".to_owned(), true);
+    race.failed(0, "nothing came back".to_owned(), false);
+    assert_eq!(race.last_failure(), Some("alert: decrypt error"));
+    race.failed(3, "port closed".to_owned(), true);
+    race.failed(1, "nothing came back".to_owned(), false);
+    assert_eq!(race.last_failure(), Some("port closed"));
+    // In the next round it may be different.
+    begun(&mut race, (start, seconds(70)), Goal::Session, false);
+    race.failed(0, "nothing came back".to_owned(), false);
+    assert_eq!(race.last_failure(), Some("nothing came back"));
 }

@@ -1,5 +1,7 @@
 //! What stands in the cells of a table.
 
+use dots::mitigation::Status;
+
 use crate::control::{AskedView, Dropped};
 
 /// Targets that a table shows of a request that names more.
@@ -62,12 +64,17 @@ fn granted(view: &AskedView) -> Option<String> {
     is_less.then(|| format!("granted for {seconds} s, and prolonged in time"))
 }
 
+/// Whether what is preconfigured has neither started nor ended.
+fn waits(view: &AskedView) -> bool {
+    let parked = Status::AttackMitigationSignalLoss.to_string();
+    let status = view.status.as_deref();
+    status.is_none_or(|status| status == parked || status == "asking")
+}
+
 /// What a person should know besides the status.
 pub(super) fn note(view: &AskedView, refusal: Option<String>) -> String {
-    let is_over = ["withdrawing", "withdrawn", "expired"];
-    let is_over = is_over.map(Some).contains(&view.status.as_deref());
     let preconfigured =
-        (view.preconfigured && !is_over).then(|| "starts when the session is lost".to_owned());
+        (view.preconfigured && waits(view)).then(|| "starts when the session is lost".to_owned());
     let notes = [
         refusal,
         preconfigured,
@@ -153,6 +160,16 @@ mod tests {
                 "starts when the session is lost",
             ),
             (json!({"preconfigured": true, "status": "withdrawn"}), ""),
+            (
+                json!({"preconfigured": true, "accepted": true, "wanted": 60,
+                       "status": Status::AttackMitigationSignalLoss.to_string()}),
+                "starts when the session is lost",
+            ),
+            (
+                json!({"preconfigured": true, "accepted": true, "wanted": 60,
+                       "status": Status::AttackSuccessfullyMitigated.to_string()}),
+                "",
+            ),
             (
                 json!({"accepted": true, "lifetime": 3600, "wanted": 3600}),
                 "",

@@ -11,6 +11,7 @@ use crate::terminal::say;
 /// One request, and who else was considered.
 pub(in crate::cli) fn request(view: &RequestView) {
     say!("request {}", view.request);
+    remark(view.note.as_deref());
     asked(&view.requests);
     not_asked(&view.not_asked);
     unprotected(&view.unprotected);
@@ -100,9 +101,16 @@ pub(in crate::cli) fn mitigations(views: &[MitigationView]) {
 
 /// A decision that was not acted upon.
 pub(in crate::cli) fn selection(view: &SelectionView) {
+    remark(view.note.as_deref());
     asked(&view.asked);
     not_asked(&view.not_asked);
     unprotected(&view.unprotected);
+}
+
+fn remark(note: Option<&str>) {
+    if let Some(note) = note {
+        say!("note: {note}");
+    }
 }
 
 fn asked(views: &[AskedView]) {

@@ -13,8 +13,11 @@ pub(in crate::cli) fn client_sessions(views: &[SessionView]) {
     for view in views {
         let redirected = view.redirected_to.iter();
         let redirected = redirected.map(|to| format!("redirected to {to}"));
-        let why = |reason: &Option<String>| {
-            let reasons = reason.iter().cloned().chain(redirected.clone());
+        let why = |reason: &Option<String>, unanswered: u32| {
+            let missing =
+                (unanswered > 0).then(|| format!("heartbeats without an answer: {unanswered}"));
+            let reasons = reason.iter().cloned().chain(missing);
+            let reasons = reasons.chain(redirected.clone());
             reasons.collect::<Vec<_>>().join("; ")
         };
         for connection in &view.connections {
@@ -33,7 +36,7 @@ pub(in crate::cli) fn client_sessions(views: &[SessionView]) {
                 seconds(connection.established).unwrap_or_default(),
                 round_trip.unwrap_or_default(),
                 String::new(),
-                why(&connection.reason),
+                why(&connection.reason, connection.unanswered_heartbeats),
             ]);
         }
         if view.connections.is_empty() {
@@ -49,7 +52,7 @@ pub(in crate::cli) fn client_sessions(views: &[SessionView]) {
                 since,
                 round_trip,
                 retry.unwrap_or_default(),
-                why(&view.reason),
+                why(&view.reason, 0),
             ]);
         }
     }

@@ -12,6 +12,6 @@ pub(crate) use self::request::{
     AskedView, NotAskedView, RequestView, SelectionView, UnprotectedView,
 };
 pub(crate) use self::scope::Dropped;
-pub(crate) use self::session::{ServerSessionView, SessionView};
+pub(crate) use self::session::{ServerSessionView, SessionView, are_reached};
 pub(crate) use self::state::{end, status};
 pub(crate) use self::stored::NotStoredView;

@@ -27,6 +27,9 @@ pub(crate) struct RequestView {
     /// Of a gateway: the mitigations inside that it is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) relayed_for: Vec<String>,
+    /// What was said on the command line and changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 /// A request that a newer one took the place of.
@@ -134,6 +137,9 @@ pub(crate) struct SelectionView {
     pub(crate) not_asked: Vec<NotAskedView>,
     /// What nobody would protect.
     pub(crate) unprotected: Vec<UnprotectedView>,
+    /// What was said on the command line and changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl RequestView {
@@ -157,6 +163,7 @@ impl RequestView {
             unprotected: selection.unprotected,
             replaces: Vec::new(),
             relayed_for: Vec::new(),
+            note: None,
         }
     }
 
@@ -274,6 +281,7 @@ impl SelectionView {
             asked: selection.asked.iter().map(AskedView::of_asked).collect(),
             not_asked: selection.not_asked.iter().map(not_asked).collect(),
             unprotected: selection.unprotected.iter().map(unprotected).collect(),
+            note: None,
         }
     }
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::state::seconds_until;
 use crate::words;
 
+/// The state of a session that requests can be sent over.
+const ESTABLISHED: &str = "established";
+
 /// The client's session with a server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SessionView {
@@ -67,6 +70,18 @@ pub(crate) struct ConnectionView {
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// How many heartbeats in a row went unanswered.
+    #[serde(default)]
+    pub(crate) unanswered_heartbeats: u32,
+}
+
+/// Whether a server of each PvD has a session.
+pub(crate) fn are_reached(views: &[SessionView]) -> bool {
+    let reached = |pvd: &str| {
+        let mut of_pvd = views.iter().filter(|view| view.pvd == pvd);
+        of_pvd.any(|view| view.state == ESTABLISHED)
+    };
+    views.iter().all(|view| reached(&view.pvd))
 }
 
 /// A client's session at a server.
@@ -109,7 +124,7 @@ impl SessionView {
             SessionState::Established { remote: at, since } => {
                 remote = Some(*at);
                 established = Some(now.saturating_duration_since(*since).as_secs());
-                ("established", report.trouble.clone())
+                (ESTABLISHED, report.trouble.clone())
             }
             SessionState::Connecting { remote: at } => {
                 remote = Some(*at);
@@ -153,6 +168,7 @@ impl ConnectionView {
                 .map(|since| now.saturating_duration_since(since).as_secs()),
             round_trip_ms: report.round_trip.map(milliseconds),
             reason: report.trouble.clone(),
+            unanswered_heartbeats: report.unanswered_heartbeats,
         }
     }
 }
@@ -160,4 +176,34 @@ impl ConnectionView {
 /// Milliseconds with three digits behind the point.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pvd_is_reached_when_one_of_its_servers_is() {
+        let views = |states: &[(&str, &str)]| -> Vec<SessionView> {
+            let view = |(pvd, state): &(&str, &str)| {
+                let view = json!({
+                    "pvd": pvd, "server": "dots", "state": state, "cuid": "c", "learned": "static",
+                    "connections": [],
+                });
+                serde_json::from_value(view).unwrap()
+            };
+            states.iter().map(view).collect()
+        };
+        let cases: [(&[(&str, &str)], bool); 4] = [
+            (&[], true),
+            (&[("fixed", "established"), ("mobile", "connecting")], false),
+            (&[("fixed", "down"), ("fixed", "established")], true),
+            (&[("fixed", "down")], false),
+        ];
+        for (states, wanted) in cases {
+            assert_eq!(are_reached(&views(states)), wanted, "{states:?}");
+        }
+    }
 }
