@@ -14,6 +14,7 @@ mod limits;
 mod machine;
 mod mitigation;
 mod problem;
+mod pvds;
 mod reader;
 mod redirect;
 mod report;
