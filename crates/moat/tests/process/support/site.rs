@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -132,10 +133,17 @@ program = "{}"
         self.ask_at("server.sock", command)
     }
 
-    /// As [`Site::ask`], of the daemon whose control socket has this name.
+    /// As [`Site::ask`], of the daemon whose control socket has this name. `sessions` exits with 1 while a
+    /// PvD has none, and answers all the same.
     pub(crate) fn ask_at(&self, socket: &str, command: &str) -> Outcome<Value> {
-        let socket = self.path().join(socket).display().to_string();
-        let answer = run(MOAT, &[command, "--json", "--control", &socket])?;
-        Ok(serde_json::from_str(&answer)?)
+        let output = Command::new(MOAT)
+            .args([command, "--json", "--control"])
+            .arg(self.path().join(socket))
+            .output()?;
+        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        match answer.get("error") {
+            Some(error) => Err(error.to_string().into()),
+            None => Ok(answer),
+        }
     }
 }
