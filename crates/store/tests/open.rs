@@ -301,6 +301,7 @@ fn an_impossible_value_is_named() -> Outcome {
 
 /// Whatever times and numbers the file holds, a client starts with them.
 #[test]
+#[allow(clippy::disallowed_methods)] // Any instant does.
 fn times_and_numbers_beyond_all_clocks_stop_nobody() -> Outcome {
     let now = agent::Now {
         monotonic: std::time::Instant::now(),

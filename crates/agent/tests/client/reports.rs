@@ -75,5 +75,9 @@ fn what_goes_on_at_a_server_that_is_named_no_more_is_told_at_the_start() {
     };
     assert_eq!(rig.notes.iter().filter(told).count(), 1);
     rig.restart();
-    assert_eq!(rig.notes.iter().filter(told).count(), 1, "only once");
+    assert_eq!(
+        rig.notes.iter().filter(told).count(),
+        2,
+        "as long as it goes on"
+    );
 }

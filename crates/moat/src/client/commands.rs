@@ -238,7 +238,7 @@ fn refused(refusal: &Refusal) -> Answer {
     };
     Answer::Error(Failure {
         reason,
-        selection,
+        selection: selection.map(Box::new),
         is_wrong_use: false,
     })
 }

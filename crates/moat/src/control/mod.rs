@@ -112,7 +112,7 @@ pub(crate) struct Failure {
     pub(crate) reason: String,
     /// Who was considered, where that explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) selection: Option<SelectionView>,
+    pub(crate) selection: Option<Box<SelectionView>>,
     /// Whether the command was wrong, and not what it met.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_wrong_use: bool,

@@ -33,7 +33,7 @@ pub(super) fn failure(failure: &Failure, as_json: bool) {
         json(&json!({ "error": failure }));
     } else {
         complain!("moat: {}", failure.reason);
-        failure.selection.iter().for_each(selection);
+        failure.selection.as_deref().into_iter().for_each(selection);
     }
 }
 
