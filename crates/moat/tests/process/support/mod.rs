@@ -57,7 +57,7 @@ fn search_path() -> String {
 
 /// Asks until the answer is yes. Each question is a round trip to another process, which paces this.
 pub(crate) fn until(what: &str, mut question: impl FnMut() -> Outcome<bool>) -> Outcome {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE * 3;
     while !question()? {
         if Instant::now() > deadline {
             return Err(format!("in vain: {what}").into());
