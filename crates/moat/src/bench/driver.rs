@@ -12,6 +12,8 @@ use super::server::Server;
 
 /// How much of the time goes by before it counts.
 const WARM_UP: u32 = 10;
+/// What is answered later than this after its request counts as lost. A disk or a machine that pauses is slow, and shown as that.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came of a load.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -22,22 +24,47 @@ pub(super) struct Rate {
     pub(super) server_microseconds: f64,
     /// How much of its core the server used, 0 to 1 (and more where it runs on several).
     pub(super) server_load: f64,
-    /// Requests without an answer.
+    pub(super) answers: Answers,
+}
+
+/// How the requests of a load were answered.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub(super) struct Answers {
+    /// Requests with an answer.
+    pub(super) count: u64,
+    /// Requests without one.
     pub(super) lost: u64,
+    /// From a request to the moment at which its answer was looked at, which is in the order of the requests.
+    pub(super) slowest_milliseconds: f64,
+}
+
+impl Answers {
+    /// Nobody waited for any.
+    pub(super) fn of(count: u64) -> Self {
+        Answers {
+            count,
+            ..Answers::default()
+        }
+    }
+
+    fn add(&mut self, took: Duration) {
+        self.count += 1;
+        self.slowest_milliseconds = self.slowest_milliseconds.max(took.as_secs_f64() * 1e3);
+    }
 }
 
 impl Rate {
-    pub(super) fn new(count: u64, lost: u64, elapsed: Duration, spent: Duration) -> Self {
+    pub(super) fn new(answers: Answers, elapsed: Duration, spent: Duration) -> Self {
         #[allow(
             clippy::cast_precision_loss,
             reason = "fewer than 2^52 answers come in a run"
         )]
-        let count = count as f64;
+        let count = answers.count as f64;
         Rate {
             per_second: count / elapsed.as_secs_f64(),
             server_microseconds: spent.as_secs_f64() * 1e6 / count.max(1.0),
             server_load: spent.as_secs_f64() / elapsed.as_secs_f64(),
-            lost,
+            answers,
         }
     }
 }
@@ -76,32 +103,36 @@ impl Driver {
     ) -> Result<Rate, Error> {
         self.run(duration / WARM_UP, message)?;
         let (begin, before) = (Instant::now(), server.spent()?);
-        let (answered, lost) = self.run(duration, message)?;
+        let answers = self.run(duration, message)?;
         let spent = server.spent()?.since(&before);
-        Ok(Rate::new(answered, lost, begin.elapsed(), spent))
+        Ok(Rate::new(answers, begin.elapsed(), spent))
     }
 
-    /// How many were answered, and how many not.
     fn run(
         &mut self,
         duration: Duration,
         message: &dyn Fn(u32) -> Message,
-    ) -> Result<(u64, u64), Error> {
+    ) -> Result<Answers, Error> {
         let deadline = Instant::now() + duration;
-        let (mut answered, mut lost) = (0, 0);
+        let mut answers = Answers::default();
         let window = self.window.min(self.stations.len());
         let mut under_way = VecDeque::with_capacity(window);
         loop {
-            while under_way.len() < window && Instant::now() < deadline {
-                under_way.push_back(self.send(message)?);
+            while under_way.len() < window {
+                let now = Instant::now();
+                if now >= deadline {
+                    break;
+                }
+                let (index, token) = self.send(message)?;
+                under_way.push_back((index, token, now));
             }
-            let Some((index, token)) = under_way.pop_front() else {
-                return Ok((answered, lost));
+            let Some((index, token, sent)) = under_way.pop_front() else {
+                return Ok(answers);
             };
             if let Some(station) = self.stations.get_mut(index) {
-                match answer(station, token)? {
-                    Some(_) => answered += 1,
-                    None => lost += 1,
+                match late_answer(station, token, sent)? {
+                    Some(_) => answers.add(sent.elapsed()),
+                    None => answers.lost += 1,
                 }
             }
         }
@@ -121,12 +152,27 @@ impl Driver {
 
 /// Sends one request, which has to be answered.
 pub(super) fn ask(station: &mut Station, message: &Message) -> Result<Message, Error> {
+    let sent = Instant::now();
     station.send(message)?;
     let remote = station.remote();
-    answer(station, message.token)?.ok_or(Error::Unanswered { remote })
+    late_answer(station, message.token, sent)?.ok_or(Error::Unanswered { remote })
 }
 
-/// The answer to the request with this token, if it comes; what comes late for earlier ones is passed over.
+/// The answer to a request sent at this time, if it comes within [`PATIENCE`].
+fn late_answer(
+    station: &mut Station,
+    token: Token,
+    sent: Instant,
+) -> Result<Option<Message>, Error> {
+    loop {
+        let answer = answer(station, token)?;
+        if answer.is_some() || sent.elapsed() >= PATIENCE {
+            return Ok(answer);
+        }
+    }
+}
+
+/// The answer to the request with this token, if it comes while the station waits; what comes late for earlier ones is passed over.
 pub(super) fn answer(station: &mut Station, token: Token) -> Result<Option<Message>, Error> {
     while let Some(message) = station.next_message()? {
         if message.token != token {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use coap::Token;
 use socket2::SockRef;
 
-use super::driver::{Rate, answer};
+use super::driver::{Answers, PATIENCE, Rate, answer};
 use super::error::Error;
 use super::generator::{Generator, Station};
 use super::hellos::client_hello;
@@ -20,8 +20,6 @@ use super::site::Site;
 const HELLOS: u32 = 100_000;
 /// How many sources they come from. None of them ever reads the server's answer.
 const SOURCES: usize = 512;
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two looks at the clock.
 const TICK: Duration = Duration::from_micros(200);
 
@@ -87,7 +85,7 @@ pub(super) fn measure(
         heartbeats: heartbeats.into(),
         heartbeats_lost: lost,
         slowest_answer_milliseconds: slowest.as_secs_f64() * 1e3,
-        hellos: Rate::new(hellos.into(), 0, duration, spent),
+        hellos: Rate::new(Answers::of(hellos.into()), duration, spent),
     })
 }
 

@@ -11,8 +11,8 @@ use dtls::{ClientConfig, CloseReason, OpensslSession, Output, Peer, ResumptionSt
 use super::error::Error;
 use super::site::SERVER_NAME;
 
-/// How long a station waits for a datagram; then what it waits for counts as lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a station waits for a datagram at a time; then a flight of its handshake is repeated.
+const WAIT: Duration = Duration::from_secs(1);
 /// Room for a datagram.
 const DATAGRAM: usize = 2048;
 /// The first source address: 127.16.0.0.
@@ -41,7 +41,7 @@ impl Generator {
         let failed = || Error::system(format!("make a socket from {source} to {remote}"));
         let socket = UdpSocket::bind((source, 0)).map_err(failed())?;
         socket.connect(remote).map_err(failed())?;
-        socket.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
+        socket.set_read_timeout(Some(WAIT)).map_err(failed())?;
         Ok(socket)
     }
 

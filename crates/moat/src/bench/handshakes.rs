@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dtls::ResumptionState;
 
-use super::driver::Rate;
+use super::driver::{Answers, Rate};
 use super::error::Error;
 use super::generator::Generator;
 use super::library::Library;
@@ -94,5 +94,5 @@ fn rate(
         },
     )?;
     let spent = server.spent()?.since(&before);
-    Ok(Rate::new(count, 0, begin.elapsed(), spent))
+    Ok(Rate::new(Answers::of(count), begin.elapsed(), spent))
 }

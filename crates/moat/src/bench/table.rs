@@ -83,9 +83,9 @@ fn round_trips(f: &mut fmt::Formatter<'_>, rows: &[RoundTrips]) -> fmt::Result {
             maybe_ratio(row.core_ratio_to_libcoap),
         )?;
         for (name, lost) in [
-            ("moat", row.moat.lost),
-            ("UDP echo", row.udp_echo.lost),
-            ("libcoap", row.libcoap.map_or(0, |rate| rate.lost)),
+            ("moat", row.moat.answers.lost),
+            ("UDP echo", row.udp_echo.answers.lost),
+            ("libcoap", row.libcoap.map_or(0, |rate| rate.answers.lost)),
         ] {
             if lost > 0 {
                 writeln!(f, "  {name} left {lost} unanswered")?;
@@ -127,8 +127,8 @@ fn handshakes(f: &mut fmt::Formatter<'_>, rows: &[Handshakes]) -> fmt::Result {
 fn durable_puts(f: &mut fmt::Formatter<'_>, puts: &DurablePuts) -> fmt::Result {
     writeln!(
         f,
-        "\n{:38} {:>17} {:>17} {:>17} {:>8}",
-        "Durable PUTs a second", "moat      us", "fsyncs", "PUTs per fsync", "lost"
+        "\n{:38} {:>17} {:>17} {:>17} {:>11} {:>8}",
+        "Durable PUTs a second", "moat      us", "fsyncs", "PUTs per fsync", "slowest, ms", "lost"
     )?;
     for row in &puts.kinds {
         let label = format!("{}, {}", row.what, sessions(row.sessions));
@@ -136,10 +136,11 @@ fn durable_puts(f: &mut fmt::Formatter<'_>, puts: &DurablePuts) -> fmt::Result {
         let each = row.changes_committed as f64 / row.commits.max(1) as f64;
         writeln!(
             f,
-            "{label:38} {} {:>17} {each:>17.1} {:>8}",
+            "{label:38} {} {:>17} {each:>17.1} {:>11.1} {:>8}",
             rate(&row.moat),
             row.commits,
-            row.moat.lost
+            row.moat.answers.slowest_milliseconds,
+            row.moat.answers.lost
         )?;
     }
     for (what, rate) in [
