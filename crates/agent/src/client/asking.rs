@@ -12,15 +12,12 @@ use dots::mitigation::ConflictInformation;
 
 use super::PathId;
 use super::association::{Association, Effect};
-use super::exchange::{self, LONGEST_PAUSE, PutAnswer, SHORTEST_PAUSE};
+use super::exchange::{self, PutAnswer, SHORTEST_PAUSE};
 use super::part::{Part, Want};
 use super::parts;
 use super::route::Destination;
 use super::state::{End, Pause, State};
 use crate::time::Now;
-
-/// Cuid collisions in a row after which the pause grows no more.
-const LONGEST_DOUBLING: u32 = 7;
 
 impl<S: dtls::Session> Association<S> {
     /// The peer rejected a request. It is not asked again at once, for it may do so for ever.
@@ -222,8 +219,7 @@ impl<S: dtls::Session> Association<S> {
                 live.session.cancel(&token);
             }
         }
-        let doubled = SHORTEST_PAUSE.saturating_mul(1 << self.collisions.min(LONGEST_DOUBLING));
-        let pause = doubled.min(LONGEST_PAUSE);
+        let pause = exchange::pause_after_refusals(self.collisions);
         self.collisions = self.collisions.saturating_add(1);
         let all = parts::mids(self.parts.iter());
         self.parts.change(all, |part| {

@@ -20,6 +20,8 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest pause before a server is asked the same again (RFC 9132 §4.4).
 pub(super) const SHORTEST_PAUSE: Duration = Duration::from_secs(3);
+/// Refusals in a row after which the pause grows no more.
+const LONGEST_DOUBLING: u32 = 7;
 /// The class of the response codes 5.xx.
 const SERVER_ERROR: u8 = 5;
 /// Longest diagnostic of a peer that is kept, in characters.
@@ -164,6 +166,12 @@ pub(super) fn report(response: &Response) -> Option<MitigationReport> {
     (response.code == Code::CONTENT)
         .then(|| MitigationReport::decode(&response.payload).ok())
         .flatten()
+}
+
+/// The pause after so many refusals in a row: twice as long as after the one before.
+pub(super) fn pause_after_refusals(before: u32) -> Duration {
+    let doubled = SHORTEST_PAUSE * (1 << before.min(LONGEST_DOUBLING));
+    doubled.min(LONGEST_PAUSE)
 }
 
 /// How long a 5.03 asks to wait; never less than the pause that protects the server, nor

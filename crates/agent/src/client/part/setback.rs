@@ -11,12 +11,9 @@ use std::time::Duration;
 use dots::mitigation::Status;
 
 use super::Part;
-use crate::client::exchange::{LONGEST_PAUSE, Refused, SHORTEST_PAUSE};
+use crate::client::exchange::{LONGEST_PAUSE, Refused, pause_after_refusals};
 use crate::client::state::{End, Pause, Setback, State};
 use crate::time::Now;
-
-/// Setbacks in a row after which the pause grows no more.
-const LONGEST_DOUBLING: u32 = 7;
 
 impl Part {
     /// The server does not take what it is asked for.
@@ -75,9 +72,8 @@ impl Part {
         if stood.is_some_and(|since| since + LONGEST_PAUSE <= now.monotonic) {
             self.setbacks = 0;
         }
-        let doubled = SHORTEST_PAUSE * (1 << self.setbacks.min(LONGEST_DOUBLING));
+        let pause = pause_after_refusals(self.setbacks).min(LONGEST_PAUSE * 3 / 4);
         self.setbacks = self.setbacks.saturating_add(1);
-        let pause = doubled.min(LONGEST_PAUSE * 3 / 4);
         pause + pause.mul_f64(dice.f64() / 3.0)
     }
 }
