@@ -6,7 +6,7 @@
 //!                    (what was sent may have been heard: only after 10 s; what is granted, when it is over)
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use pvd::{ProvisioningDomain, PvdId};
@@ -40,15 +40,12 @@ impl<C: Connector> Client<C> {
             .collect();
         let mut changed = false;
         for pvd in all {
-            let leaving = self.leaving_attachment(&pvd);
-            if leaving.is_empty() {
-                continue;
-            }
-            self.associations.stir(&pvd);
-            let due = leaving
-                .into_iter()
-                .filter(|(_, (at, _))| *at <= now.monotonic);
-            for (id, (_, selection)) in due {
+            let cut_off = self.cut_off(&pvd).into_iter();
+            for (_, id) in cut_off.take_while(|(at, _)| *at <= now.monotonic) {
+                let Some(selection) = self.decide_without(&pvd, id) else {
+                    continue;
+                };
+                self.associations.stir(&pvd);
                 self.carry_out(now, id, selection);
                 changed = true;
             }
@@ -58,8 +55,9 @@ impl<C: Connector> Client<C> {
 
     /// When the next request of a PvD is decided anew because its attachment is cut off.
     pub(super) fn next_change(&self, pvd: &PvdId) -> Option<Instant> {
-        let leaving = self.leaving_attachment(pvd).into_values();
-        leaving.map(|(at, _)| at).min()
+        let mut cut_off = self.cut_off(pvd).into_iter();
+        let leaving = cut_off.find(|(_, id)| self.decide_without(pvd, *id).is_some());
+        leaving.map(|(at, _)| at)
     }
 
     /// The other attachments to the same provider, where one of them is asked for all.
@@ -73,34 +71,38 @@ impl<C: Connector> Client<C> {
         })
     }
 
-    /// The requests that go from a PvD to another attachment: from when on, and to whom.
-    fn leaving_attachment(&self, pvd: &PvdId) -> BTreeMap<RequestId, (Instant, Selection)> {
+    /// The requests that another attachment can take over from a PvD that has no session: from when on.
+    fn cut_off(&self, pvd: &PvdId) -> BTreeSet<(Instant, RequestId)> {
         let is_reached = |id: &PvdId| self.associations.of(id).any(Association::is_reached);
         let domain = self.pvds.get(pvd);
         let mut siblings = domain.into_iter().flat_map(|domain| self.siblings(domain));
         if !siblings.any(|it| is_reached(&it.id)) || is_reached(pvd) {
-            return BTreeMap::new();
+            return BTreeSet::new();
         }
         let stranded = self.associations.of(pvd).flat_map(Association::stranded);
         let requests: BTreeSet<RequestId> = stranded.map(|(_, part)| part.wish.request).collect();
-        let leaving = requests.into_iter().filter_map(|id| {
+        let movable = requests.into_iter().filter_map(|id| {
             let parts = self.associations.of(pvd).flat_map(|it| it.parts_of(id));
             let going = parts.filter(|part| part.is_going() && !part.is_moved());
             let movable: Option<Vec<Instant>> = going.map(|part| part.movable_at()).collect();
-            let at = movable?.into_iter().max()?;
-            let without = Without {
-                steady: Steady {
-                    client: self,
-                    request: id,
-                },
-                pvd,
-            };
-            let attack = &self.requests.get(id)?.attack;
-            let selection = server_selection::select(attack, &self.pvds, &self.policy, &without);
-            let mut asked = selection.asked.iter();
-            let is_left = asked.all(|asked| asked.association.pvd != *pvd);
-            is_left.then_some((id, (at, selection)))
+            Some((movable?.into_iter().max()?, id))
         });
-        leaving.collect()
+        movable.collect()
+    }
+
+    /// To whom a request goes when a PvD has no session; `None`: it stays there all the same.
+    fn decide_without(&self, pvd: &PvdId, id: RequestId) -> Option<Selection> {
+        let without = Without {
+            steady: Steady {
+                client: self,
+                request: id,
+            },
+            pvd,
+        };
+        let attack = &self.requests.get(id)?.attack;
+        let selection = server_selection::select(attack, &self.pvds, &self.policy, &without);
+        let mut asked = selection.asked.iter();
+        let is_left = asked.all(|asked| asked.association.pvd != *pvd);
+        is_left.then_some(selection)
     }
 }
