@@ -23,11 +23,17 @@ pub struct Now {
 const DRIFT: u64 = 5;
 
 impl Now {
-    /// Whether the wall clock was set since `then`.
-    pub fn is_set_since(&self, then: Self) -> bool {
-        let elapsed = self.monotonic.saturating_duration_since(then.monotonic);
-        let expected = then.unix.saturating_add(elapsed.as_secs());
-        self.unix.abs_diff(expected) >= DRIFT
+    /// What the wall clock shows at `monotonic`, later than this moment, if nobody sets it.
+    pub fn unix_at(&self, monotonic: Instant) -> u64 {
+        let elapsed = monotonic.saturating_duration_since(self.monotonic);
+        self.unix.saturating_add(elapsed.as_secs())
+    }
+
+    /// By how many seconds the wall clock was set since `then`; `None` if it was not.
+    pub fn jump_since(&self, then: Self) -> Option<i64> {
+        let expected = then.unix_at(self.monotonic).cast_signed();
+        let jump = self.unix.cast_signed().saturating_sub(expected);
+        (jump.unsigned_abs() >= DRIFT).then_some(jump)
     }
 
     /// The instant at which the wall clock will show `unix`; now, if that is past, and at most

@@ -1,5 +1,6 @@
 //! The one place that reads the clocks.
 
+use std::io;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use agent::Now;
@@ -18,7 +19,7 @@ pub(crate) fn now() -> Now {
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub(crate) fn seed() -> Result<[u8; 32], openssl::error::ErrorStack> {
+pub(crate) fn seed() -> io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     openssl::rand::rand_bytes(&mut bytes)?;
     Ok(bytes)
@@ -28,7 +29,7 @@ pub(crate) fn seed() -> Result<[u8; 32], openssl::error::ErrorStack> {
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub(crate) fn short_seed() -> Result<u64, openssl::error::ErrorStack> {
+pub(crate) fn short_seed() -> io::Result<u64> {
     let seed = seed()?;
     Ok(seed
         .iter()
@@ -67,16 +68,10 @@ impl Clock {
     /// What this clock shows when the system's shows `system`.
     fn at(&self, system: Now) -> Now {
         Now {
-            unix: system.unix.max(running_on(self.floor, system)),
+            unix: system.unix.max(self.floor.unix_at(system.monotonic)),
             ..system
         }
     }
-}
-
-/// What a clock shows `now` that has shown `then` and was not set since.
-pub(crate) fn running_on(then: Now, now: Now) -> u64 {
-    let elapsed = now.monotonic.saturating_duration_since(then.monotonic);
-    then.unix.saturating_add(elapsed.as_secs())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod connection;
 mod control;
+mod daemon;
 mod descriptors;
 mod discovery;
 mod gateway;

@@ -77,7 +77,7 @@ impl Server {
     /// When the wall clock was set, what is stored ends by the new one: what was promised for an hour lasts an hour, over a
     /// restart, too, on a device that learns the time after its start.
     pub(super) fn follow_clock(&mut self, now: Now) {
-        if !now.is_set_since(self.clock) {
+        if now.jump_since(self.clock).is_none() {
             return;
         }
         self.clock = now;

@@ -17,7 +17,7 @@ use self::args::{
     AskArgs, BenchCommand, Cli, Command, ConfigCommand, JsonArgs, LabCommand, MitigateArgs,
     PvdCommand,
 };
-use crate::control::{Command as ControlCommand, Failure};
+use crate::control::{BindError, Command as ControlCommand, Failure};
 use crate::terminal::{complain, say};
 use crate::{bench, client, config, discovery, gateway, lab, pki, server, words};
 
@@ -66,7 +66,8 @@ pub(crate) fn main() -> ExitCode {
                 gateway::Error::Config(_) => Fault::Configuration,
                 gateway::Error::Inside(error) => fault_of_server(error),
                 gateway::Error::Outside(error) => fault_of_client(error),
-                gateway::Error::System { .. } => Fault::Other,
+                gateway::Error::Control(error) => fault_of_socket(error),
+                gateway::Error::System(_) => Fault::Other,
             })
         }
         Command::Mitigate(args) => mitigate(args),
@@ -189,10 +190,8 @@ fn fault_of(error: &StoreError) -> Fault {
 fn fault_of_client(error: &client::Error) -> Fault {
     match error {
         client::Error::Config(_) | client::Error::Credentials { .. } => Fault::Configuration,
-        // What is wrong with a path, the error says; who may use it, it does not.
-        client::Error::Control { error, .. } if is_taken(error) => Fault::Other,
+        client::Error::Control(error) => fault_of_socket(error),
         client::Error::Store(error) => fault_of(error),
-        client::Error::Control { .. } => Fault::Files,
         _ => Fault::Other,
     }
 }
@@ -200,17 +199,19 @@ fn fault_of_client(error: &client::Error) -> Fault {
 fn fault_of_server(error: &server::Error) -> Fault {
     match error {
         server::Error::Config(_) | server::Error::Credentials(_) => Fault::Configuration,
-        server::Error::Control { error, .. } if is_taken(error) => Fault::Other,
+        server::Error::Control(error) => fault_of_socket(error),
         server::Error::Store(error) => fault_of(error),
-        server::Error::Control { .. } => Fault::Files,
         _ => Fault::Other,
     }
 }
 
-/// Whether something else is at the path of a socket already.
-fn is_taken(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{AddrInUse, AlreadyExists};
-    matches!(error.kind(), AddrInUse | AlreadyExists)
+/// What is wrong with a path, the error says; who may use it, it does not.
+fn fault_of_socket(error: &BindError) -> Fault {
+    if error.is_taken() {
+        Fault::Other
+    } else {
+        Fault::Files
+    }
 }
 
 fn daemon<E: Error>(result: Result<(), E>, fault: impl FnOnce(&E) -> Fault) -> ExitCode {

@@ -23,7 +23,6 @@ use agent::server_selection::AssociationId;
 use dots::identifiers::Mid;
 use store::{ClientStore, StoreError, WallClock};
 
-use crate::clock::running_on;
 use crate::control::NotStoredView;
 
 /// How long a disk that refused is left in peace.
@@ -31,9 +30,6 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Changes of requests that wait for the disk. What is known of servers, the reserved mids above all,
 /// waits without a limit of its own: there are as many as the client knows.
 const UNWRITTEN_REQUESTS: usize = 4096;
-
-/// By how many seconds the wall clock may differ from the other one before it counts as set.
-const DRIFT: u64 = 5;
 
 /// Of what a change is. Only the last one counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,11 +173,9 @@ impl<S: ClientStore> Memory<S> {
     }
 
     fn follow_clock(&mut self, now: Now) {
-        let expected = running_on(self.clock, now).cast_signed();
-        let jumped = now.unix.cast_signed().saturating_sub(expected);
-        if jumped.unsigned_abs() < DRIFT {
+        let Some(jumped) = now.jump_since(self.clock) else {
             return;
-        }
+        };
         self.clock = now;
         self.jumped = self.jumped.saturating_add(jumped);
         for change in self.unwritten.values_mut() {

@@ -33,6 +33,7 @@ use self::paths::{Incoming, Paths};
 use crate::clock::{self, Clock};
 use crate::config::{self, ClientConfig, ConfigError};
 use crate::control::{self, Call};
+use crate::daemon::{self, SystemError, system};
 use crate::resolver;
 use crate::shutdown;
 
@@ -60,21 +61,11 @@ pub(crate) enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The control socket cannot be used.
-    #[error("the control socket {path}: {error}")]
-    Control {
-        /// Where.
-        path: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Control(#[from] control::BindError),
     /// The system refused something that every daemon needs.
-    #[error("{what}: {error}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// Runs the client until it is told to stop.
@@ -83,27 +74,12 @@ pub(crate) enum Error {
 /// [`Error`], when it cannot start.
 pub(crate) fn run(file: &Path) -> Result<(), Error> {
     let config = config::load_client(file)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the runtime"))?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(config))
+    daemon::run(&config.warnings, serve(&config))
 }
 
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    move |error| Error::System { what, error }
-}
-
-async fn serve(config: ClientConfig) -> Result<(), Error> {
-    let (mut daemon, mut events) = Daemon::new(&config)?;
-    let listener = control::bind(&config.control).map_err(|error| Error::Control {
-        path: config.control.display().to_string(),
-        error,
-    })?;
+async fn serve(config: &ClientConfig) -> Result<(), Error> {
+    let (mut daemon, mut events) = Daemon::new(config)?;
+    let listener = control::bind(&config.control)?;
     let (calls, mut incoming_calls) = mpsc::channel(QUEUE);
     tokio::task::spawn_local(listener.serve(calls));
     let mut stop = shutdown::signals().map_err(system("listen for signals"))?;
@@ -152,10 +128,7 @@ impl Daemon {
     pub(crate) fn new(config: &ClientConfig) -> Result<(Self, Events), Error> {
         let mut store = SqliteStore::open(&config.state)?;
         let connector = OpensslConnector::new(config)?;
-        let seed = clock::short_seed().map_err(|error| Error::System {
-            what: "get randomness",
-            error: error.into(),
-        })?;
+        let seed = clock::short_seed().map_err(system("get randomness"))?;
         let snapshot = ClientStore::load(&mut store)?;
         let network = (config.pvd_set(), config.policy.clone());
         let clock = Clock::new(store.last_written()?);

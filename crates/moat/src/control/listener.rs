@@ -34,11 +34,34 @@ pub(crate) struct Listener {
     path: PathBuf,
 }
 
+/// The control socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the control socket {}: {error}", path.display())]
+pub(crate) struct BindError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl BindError {
+    /// Whether something else is there already.
+    pub(crate) fn is_taken(&self) -> bool {
+        use io::ErrorKind::{AddrInUse, AlreadyExists};
+        matches!(self.error.kind(), AddrInUse | AlreadyExists)
+    }
+}
+
 /// Binds the control socket for its owner alone. A file that a dead daemon left is replaced.
 ///
 /// # Errors
 /// When another daemon listens there, or the path cannot be used.
-pub(crate) fn bind(path: &Path) -> io::Result<Listener> {
+pub(crate) fn bind(path: &Path) -> Result<Listener, BindError> {
+    try_bind(path).map_err(|error| BindError {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn try_bind(path: &Path) -> io::Result<Listener> {
     if BlockingStream::connect(path).is_ok() {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,

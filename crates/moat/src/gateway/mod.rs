@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::client::{self, sleep_until};
 use crate::config::{self, ConfigError, GatewayConfig};
+use crate::control;
+use crate::daemon::{self, SystemError, system};
 use crate::server::{self, Behind, Committed, Inside};
 use crate::shutdown;
 
@@ -38,18 +40,12 @@ pub(crate) enum Error {
     /// The client outside cannot run.
     #[error(transparent)]
     Outside(#[from] client::Error),
+    /// The control socket cannot be used.
+    #[error(transparent)]
+    Control(#[from] control::BindError),
     /// The system refused something that every daemon needs.
-    #[error("{what}: {error}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
-}
-
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    move |error| Error::System { what, error }
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// Runs the gateway until it is told to stop.
@@ -58,22 +54,14 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 /// [`Error`], when it cannot start, or can no longer keep what it would promise.
 pub(crate) fn run(file: &Path) -> Result<(), Error> {
     let config = config::load_gateway(file)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the runtime"))?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, serve(config))
+    daemon::run(&config.warnings, serve(&config))
 }
 
-async fn serve(config: GatewayConfig) -> Result<(), Error> {
-    let listener = server::bind_control(&config.inside)?;
+async fn serve(config: &GatewayConfig) -> Result<(), Error> {
+    let listener = control::bind(&config.inside.control)?;
     let (mut outside, mut events) = client::Daemon::new(&config.outside)?;
     let (relays, mut committed) = mpsc::channel(BATCHES);
-    let terms = config.terms;
+    let terms = config.terms.clone();
     let clock = outside.clock();
     let (mut inside, gateway) = Inside::start(&config.inside, clock, |server, _| {
         let gateway = Gateway::new(clock.now(), terms, server.records(), outside.agent());

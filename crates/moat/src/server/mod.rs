@@ -47,6 +47,7 @@ use self::shard::Bound;
 use crate::clock::Clock;
 use crate::config::{self, ConfigError, ServerConfig};
 use crate::control;
+use crate::daemon::{self, SystemError, system};
 use crate::resolver;
 use crate::shutdown;
 
@@ -96,25 +97,11 @@ pub(crate) enum Error {
     #[error("the promised mitigations cannot be enforced: {0}")]
     Mitigator(#[from] mitigator::MitigatorError),
     /// The control socket cannot be used.
-    #[error("the control socket {path}: {error}")]
-    Control {
-        /// Where.
-        path: String,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Control(#[from] control::BindError),
     /// The system refused something that every daemon needs.
-    #[error("{what}: {error}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        error: std::io::Error,
-    },
-}
-
-fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    move |error| Error::System { what, error }
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// Runs the server until it is told to stop. Before it listens, everything that the store holds
@@ -124,22 +111,15 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> Error {
 /// [`Error`], when it cannot start, or can no longer keep what it would promise.
 pub(crate) fn run(file: &Path) -> Result<(), Error> {
     let config = config::load_server(file)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("start the runtime"))?;
-    runtime.block_on(serve(config))
+    daemon::run(&config.warnings, serve(&config))
 }
 
-async fn serve(config: ServerConfig) -> Result<(), Error> {
-    let listener = bind_control(&config)?;
-    let (mut inside, _table) = Inside::start(&config, Clock::new(None), |server, inputs| {
+async fn serve(config: &ServerConfig) -> Result<(), Error> {
+    let listener = control::bind(&config.control)?;
+    let (mut inside, _table) = Inside::start(config, Clock::new(None), |server, inputs| {
         // A second server with this table goes before it touches the filter.
-        let table = lock_table(&config)?;
-        Ok((start_enforcer(&config, server, inputs)?, table))
+        let table = lock_table(config)?;
+        Ok((start_enforcer(config, server, inputs)?, table))
     })?;
     let (calls, mut incoming) = mpsc::channel(64);
     tokio::spawn(listener.serve(calls));
@@ -156,17 +136,6 @@ async fn serve(config: ServerConfig) -> Result<(), Error> {
     let last = inside.stop(&mut stop).await;
     tracing::info!("moat server has stopped; what it promised stays in force");
     last
-}
-
-/// Listens for callers on the machine.
-///
-/// # Errors
-/// [`Error::Control`].
-pub(crate) fn bind_control(config: &ServerConfig) -> Result<control::Listener, Error> {
-    control::bind(&config.control).map_err(|error| Error::Control {
-        path: config.control.display().to_string(),
-        error,
-    })
 }
 
 /// Listens on an address, and at once no more.

@@ -178,10 +178,7 @@ fn start_shards(
         &config.pre_shared_keys(),
         SessionSettings::default(),
     )?;
-    let seed = clock::seed().map_err(|error| Error::System {
-        what: "get randomness",
-        error: error.into(),
-    })?;
+    let seed = clock::seed().map_err(system("get randomness"))?;
     let customers = Arc::new(customers_of(config));
     let limits = config.limits.session_limits();
     let parameters = sessions::of_server(config.heartbeat);
@@ -197,10 +194,7 @@ fn start_shards(
                 parameters.clone(),
                 SessionLimits { sessions, ..limits },
                 (number, count),
-                clock::short_seed().map_err(|error| Error::System {
-                    what: "get randomness",
-                    error: error.into(),
-                })?,
+                clock::short_seed().map_err(system("get randomness"))?,
             ),
             inputs: inputs.clone(),
             counters: ShardCounters::default(),

@@ -88,7 +88,7 @@ fn what_the_disk_refused_is_written_when_it_takes_it() {
     let begun = now;
     let at = |monotonic| Now {
         monotonic,
-        unix: running_on(begun, Now { monotonic, ..begun }),
+        unix: begun.unix_at(monotonic),
     };
     assert_eq!(memory.store.tried, 1, "it is not tried at every change");
     let told = memory.trouble(now.monotonic).unwrap();
