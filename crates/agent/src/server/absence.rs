@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Server;
+use super::mitigation::Mitigation;
 use super::record::{MitigationKey, MitigationRecord, Standing};
 use crate::time::Now;
 
@@ -102,13 +103,19 @@ impl Server {
     }
 
     fn parked(&self, owner: Option<&str>, credential: &Credential) -> Vec<MitigationKey> {
-        let of_customer = owner.map(|customer| self.mitigations.of_customer(customer));
-        let of_anybody = owner.is_none().then(|| self.mitigations.iter());
-        let all = of_customer.into_iter().flatten();
-        all.chain(of_anybody.into_iter().flatten())
-            .filter(|mitigation| mitigation.record.standing == Standing::Parked)
-            .filter(|mitigation| mitigation.record.credential == *credential)
-            .map(|mitigation| mitigation.record.key.clone())
-            .collect()
+        match owner {
+            Some(customer) => parked(self.mitigations.of_customer(customer), credential),
+            None => parked(self.mitigations.iter(), credential),
+        }
     }
+}
+
+fn parked<'a>(
+    all: impl Iterator<Item = &'a Mitigation>,
+    credential: &Credential,
+) -> Vec<MitigationKey> {
+    all.map(|mitigation| &mitigation.record)
+        .filter(|record| record.standing == Standing::Parked && record.credential == *credential)
+        .map(|record| record.key.clone())
+        .collect()
 }

@@ -176,12 +176,7 @@ fn a_request_follows_the_sessions_to_and_fro() {
 fn a_new_request_goes_to_a_server_whose_session_is_sound() {
     let mut rig = without(&[]);
     rig.advance(seconds(0));
-    let path = rig
-        .opened
-        .iter()
-        .find(|it| it.remote == FIXED6)
-        .unwrap()
-        .path;
+    let path = rig.path_to(FIXED6);
     rig.set(FIXED6, Behaviour::Down);
     rig.set(FIXED4, Behaviour::Down);
     let now = rig.now();
@@ -201,12 +196,7 @@ fn a_new_request_goes_to_a_server_whose_session_is_sound() {
 fn a_session_that_may_be_lost_serves_where_no_server_has_a_better_one() {
     let mut rig = without(&[BACKUP]);
     rig.advance(seconds(0));
-    let path = rig
-        .opened
-        .iter()
-        .find(|it| it.remote == FIXED6)
-        .unwrap()
-        .path;
+    let path = rig.path_to(FIXED6);
     for address in [FIXED6, FIXED4] {
         rig.set(address, Behaviour::Saturated);
     }

@@ -166,6 +166,12 @@ impl Rig {
         }
     }
 
+    /// The first path that was opened to this address.
+    pub(crate) fn path_to(&self, address: &str) -> PathId {
+        let mut opened = self.opened.iter();
+        opened.find(|it| it.remote == address).unwrap().path
+    }
+
     pub(crate) fn set(&mut self, address: &str, behaviour: Behaviour) {
         self.behaviour.insert(address.to_owned(), behaviour);
     }

@@ -96,12 +96,7 @@ fn without_attack_a_silent_session_is_replaced() {
 fn a_session_that_the_server_ends_is_set_up_again() {
     let mut rig = Rig::new();
     rig.advance(seconds(600));
-    let path = rig
-        .opened
-        .iter()
-        .find(|each| each.remote == FIXED6)
-        .unwrap()
-        .path;
+    let path = rig.path_to(FIXED6);
     rig.inject(path, &[BYE]);
     rig.advance(seconds(0));
     assert_eq!(to_fixed(&rig), 2);

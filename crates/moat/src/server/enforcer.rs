@@ -42,6 +42,9 @@ struct Part {
     prefixes: usize,
 }
 
+/// Each with its customer.
+type Parts = Vec<(Option<String>, Part)>;
+
 /// A customer is left out.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
@@ -200,14 +203,12 @@ impl<M: Mitigator> Enforcer<M> {
     /// Whether other customers have something in force, so that the mitigator is of use.
     fn is_beside(&self, customer: &str) -> bool {
         let in_force = self.in_force.keys().filter_map(|id| self.wanted.get(id));
-        in_force
-            .into_iter()
-            .any(|(each, _)| each.key.customer != customer)
+        let mut customers = in_force.map(|(enforcement, _)| &enforcement.key.customer);
+        customers.any(|each| each != customer)
     }
 
     /// What is outstanding by customer, and apart from it what was refused before and may be tried again.
-    #[expect(clippy::type_complexity, reason = "two lists of the same")]
-    fn parts(&self, now: Instant) -> (Vec<(Option<String>, Part)>, Vec<(Option<String>, Part)>) {
+    fn parts(&self, now: Instant) -> (Parts, Parts) {
         let mut parts: BTreeMap<Option<String>, Part> = BTreeMap::new();
         for id in &self.outstanding {
             let wanted = self.wanted.get(id);

@@ -11,10 +11,10 @@ use super::{Folder, with};
 
 const README: &str = include_str!("../../../../../README.md");
 
-/// A client's file with every table, and nothing that has a default.
-const CLIENT: &str = r#"# top
-[heartbeat]
-[selection]
+/// What a client and a gateway say of the networks around them.
+macro_rules! networks {
+    () => {
+        r#"[selection]
 [[selection.prefer]]
 prefixes = ["203.0.113.0/28"]
 pvds = ["fixed.example"]
@@ -33,10 +33,14 @@ trust_anchors = "ca.pem"
 certificate = "home.pem"
 private_key = "home-key.pem"
 trust_anchors = "ca.pem"
-"#;
+"#
+    };
+}
 
-/// A server's file with every table, and nothing that has a default.
-const SERVER: &str = r#"# top
+/// What a server and a gateway say at the top, and of names and limits.
+macro_rules! listening {
+    () => {
+        r#"# top
 certificate = "dots.fixed.example.pem"
 private_key = "dots.fixed.example-key.pem"
 trust_anchors = "ca.pem"
@@ -44,55 +48,37 @@ trust_anchors = "ca.pem"
 [dns]
 servers = ["198.51.100.53"]
 [limits]
-[mitigator.nftables]
-[[gateway]]
-name = "gw1.fixed.example"
-[[customer]]
-name = "home"
-prefixes = ["203.0.113.0/28"]
-[customer.redirect]
-server = "dots2.fixed.example"
-"#;
+"#
+    };
+}
 
-/// A gateway's file with every table, and nothing that has a default.
-const GATEWAY: &str = r#"# top
-certificate = "dots.fixed.example.pem"
-private_key = "dots.fixed.example-key.pem"
-trust_anchors = "ca.pem"
-[heartbeat]
-[dns]
-servers = ["198.51.100.53"]
-[limits]
-[selection]
-[[selection.prefer]]
-prefixes = ["203.0.113.0/28"]
-pvds = ["fixed.example"]
-[[nat]]
-inside = "10.0.0.0/28"
-outside = "203.0.113.0/28"
-[[gateway]]
+/// What they say of those who ask.
+macro_rules! customers {
+    () => {
+        r#"[[gateway]]
 name = "gw1.fixed.example"
 [[customer]]
 name = "home"
 prefixes = ["10.0.0.0/28"]
 [customer.redirect]
 server = "dots2.fixed.example"
-[[pvd]]
-id = "fixed.example"
-prefixes = ["203.0.113.0/28"]
-interface = "lo"
-[[pvd.dots]]
-name = "dots.fixed.example"
-addresses = ["203.0.113.129"]
-certificate = "home.pem"
-private_key = "home-key.pem"
-trust_anchors = "ca.pem"
-[pvd.dns]
-[pvd.discover]
-certificate = "home.pem"
-private_key = "home-key.pem"
-trust_anchors = "ca.pem"
-"#;
+"#
+    };
+}
+
+/// A client's file with every table, and nothing that has a default.
+const CLIENT: &str = concat!("# top\n[heartbeat]\n", networks!());
+
+/// A server's file with every table, and nothing that has a default.
+const SERVER: &str = concat!(listening!(), "[mitigator.nftables]\n", customers!());
+
+/// A gateway's file with every table, and nothing that has a default.
+const GATEWAY: &str = concat!(
+    listening!(),
+    "[[nat]]\ninside = \"10.0.0.0/28\"\noutside = \"203.0.113.0/28\"\n",
+    customers!(),
+    networks!()
+);
 
 /// A row of README: the header of its table as the file has it, and its cells.
 struct Row {

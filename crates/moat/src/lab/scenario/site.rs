@@ -81,20 +81,11 @@ pub(super) const C3: DotsClient = DotsClient {
 
 /// An enterprise as in Figure 7: `name`, `summary`, `attacked`, `asked` and `mitigated` are still to be filled in.
 pub(super) const DIRECT: Scenario = Scenario {
-    name: "",
     figure: "Figure 7",
-    summary: "",
     providers: &[ISP1, ISP2],
     routers: &[CPE],
-    gateways: &[],
-    has_own: false,
     clients: &[C1, C2, C3],
-    known: Known::Written,
-    credentials: Credentials::Certificates,
-    course: Course::Attack,
-    attacked: &[],
-    asked: &[],
-    mitigated: &[],
+    ..RESIDENTIAL
 };
 
 /// The routers of a site that has one for each of two providers (Figures 4 and 9).
