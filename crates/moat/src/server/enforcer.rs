@@ -9,16 +9,20 @@
 //! What is in force is put in order by itself, and never together with what was refused: whatever one customer asks for, the
 //! others get theirs.
 
+mod filter_id;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use agent::server::{Enforcement, Input, Server};
+use agent::server::{Enforcement, Input};
 use dots::target::Target;
 use mitigator::{Dropped, Filter, FilterChange, FilterId, Mitigator, MitigatorError};
 
+use self::filter_id::filter_id;
+use self::refusals::{Refusals, is_at_once, is_divisible};
 use super::inputs::Inputs;
 use super::message::{Scope, ToAuthority};
 use super::scopes::{Ended, Untaken};
@@ -26,9 +30,6 @@ use crate::clock;
 
 /// How often the mitigator is asked what it dropped, or brought in order again after a failure.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// The longest time for which a customer is left out whose part was refused alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// How often the filter is brought in order at the start before that is given up, and the pause between.
 const ATTEMPTS: u32 = 3;
@@ -45,13 +46,6 @@ struct Part {
 /// Each with its customer.
 type Parts = Vec<(Option<String>, Part)>;
 
-/// A customer is left out.
-#[derive(Debug, Clone, Copy)]
-struct Refused {
-    until: Instant,
-    pause: Duration,
-}
-
 /// Keeps the mitigator at what is promised.
 #[derive(Debug)]
 pub(super) struct Enforcer<M> {
@@ -62,8 +56,7 @@ pub(super) struct Enforcer<M> {
     in_force: BTreeMap<FilterId, Filter>,
     /// What is wanted and not in force as it is wanted, or in force and not wanted.
     outstanding: BTreeSet<FilterId>,
-    /// Customers for whom the mitigator did not do what it did for others.
-    refused: BTreeMap<String, Refused>,
+    refusals: Refusals,
     /// What the mitigator holds is not known; it is brought in order at the next chance.
     in_disorder: bool,
     interval: Duration,
@@ -77,18 +70,23 @@ impl<M: Mitigator> Enforcer<M> {
             wanted: BTreeMap::new(),
             in_force: BTreeMap::new(),
             outstanding: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            refusals: Refusals::default(),
             in_disorder: false,
             interval: INTERVAL,
         }
     }
 
-    /// Brings the mitigator to what the store holds, whatever it did before.
+    /// Brings the mitigator to what the store holds, whatever it did before. Where all together are not taken, customers take
+    /// turns, and who is refused alone waits like one who is refused later.
     ///
     /// # Errors
-    /// When it cannot: the server must not start, since it could not keep what it promised.
-    pub(super) fn reconcile(&mut self, server: &Server) -> Result<(), MitigatorError> {
-        for (enforcement, target) in server.enforced_scopes() {
+    /// When it does nothing for anybody: the server must not start, since it could not keep what it promised.
+    pub(super) fn reconcile(
+        &mut self,
+        now: Instant,
+        promised: impl IntoIterator<Item = (Enforcement, Target)>,
+    ) -> Result<(), MitigatorError> {
+        for (enforcement, target) in promised {
             if let Some(id) = self.want(enforcement, &target) {
                 self.take(&id);
             }
@@ -101,7 +99,22 @@ impl<M: Mitigator> Enforcer<M> {
             }
             std::thread::sleep(PAUSE);
         }
-        self.repair()
+        let Err(error) = self.repair() else {
+            return Ok(());
+        };
+        if !is_divisible(&error) {
+            return Err(error);
+        }
+        self.begin_anew(&error)?;
+        // A customer's part that takes too long ends a round.
+        for _ in 0..ATTEMPTS {
+            self.catch_up(now);
+            if !self.in_force.is_empty() {
+                self.tell_not_enforced(|_| true);
+                return Ok(());
+            }
+        }
+        Err(error)
     }
 
     /// Runs until nobody can send scopes any more.
@@ -131,16 +144,17 @@ impl<M: Mitigator> Enforcer<M> {
     }
 
     fn apply(&mut self, now: Instant, scopes: Vec<Scope>) {
-        let mut asked = Vec::new();
+        let mut asked = BTreeSet::new();
         for scope in scopes {
             match scope {
                 Scope::Enforce(enforcement, target) => {
-                    let id = self.want(enforcement.clone(), &target);
-                    asked.extend(id.map(|id| (id, enforcement)));
+                    asked.extend(self.want(enforcement, &target));
                 }
                 Scope::Withdraw(enforcement) => {
-                    asked.retain(|(_, other)| *other != enforcement);
                     if let Some(id) = filter_id(&enforcement) {
+                        if self.outstanding.contains(&id) {
+                            self.refusals.relent(now, &enforcement.key.customer);
+                        }
                         self.wanted.remove(&id);
                         self.in_force.remove(&id);
                         self.outstanding.insert(id);
@@ -150,10 +164,14 @@ impl<M: Mitigator> Enforcer<M> {
         }
         self.catch_up(now);
         // What was in force before still is.
-        let still = asked
-            .into_iter()
-            .filter(|(id, _)| self.outstanding.contains(id));
-        let still: Vec<_> = still.map(|(_, enforcement)| enforcement).collect();
+        self.tell_not_enforced(|id| asked.contains(id));
+    }
+
+    /// Says which of these are wanted and outstanding.
+    fn tell_not_enforced(&self, is_one: impl Fn(&FilterId) -> bool) {
+        let still = self.outstanding.iter().filter(|id| is_one(id));
+        let still = still.filter_map(|id| self.wanted.get(id));
+        let still: Vec<_> = still.map(|(enforcement, _)| enforcement.clone()).collect();
         if !still.is_empty() {
             self.tell(Input::NotEnforced(still));
         }
@@ -161,11 +179,16 @@ impl<M: Mitigator> Enforcer<M> {
 
     /// Does what is outstanding: all together, then, if that is refused, one customer's part after the other.
     fn catch_up(&mut self, now: Instant) {
-        if self.in_disorder
-            && let Err(error) = self.repair().or_else(|error| self.begin_anew(error))
-        {
-            tracing::error!(%error, "the filter does not follow; it is tried again");
-            return;
+        if self.in_disorder {
+            let result = match self.repair() {
+                // It came into force customer by customer.
+                Err(error @ MitigatorError::TooLarge { .. }) => self.begin_anew(&error),
+                result => result,
+            };
+            if let Err(error) = result {
+                tracing::error!(%error, "the filter does not follow; it is tried again");
+                return;
+            }
         }
         let (mut parts, suspects) = self.parts(now);
         let whole = parts.iter().flat_map(|(_, part)| part.filters.clone());
@@ -178,7 +201,7 @@ impl<M: Mitigator> Enforcer<M> {
             Err(error) => {
                 match parts.as_slice() {
                     [(Some(customer), _)] if is_divisible(&error) && self.is_beside(customer) => {
-                        self.note(now, customer, Some(&error));
+                        self.refusals.note(now, customer, Some(&error));
                     }
                     _ => {
                         tracing::error!(%error, "the filter does not follow; it is tried again");
@@ -191,7 +214,8 @@ impl<M: Mitigator> Enforcer<M> {
         for (customer, part) in parts.into_iter().chain(suspects) {
             let followed = self.follow(&part.filters);
             if let Some(customer) = &customer {
-                self.note(now, customer, followed.as_ref().err());
+                let error = followed.as_ref().err();
+                self.refusals.note(now, customer, error);
             }
             // What takes that long is not tried for several in a row: others have something to be done, too.
             if matches!(followed, Err(error) if !is_at_once(&error)) {
@@ -217,24 +241,17 @@ impl<M: Mitigator> Enforcer<M> {
             part.prefixes += wanted.map_or(0, |(_, filter)| filter.prefixes.len());
             part.filters.push(id.clone());
         }
-        let refused = |customer: &Option<String>| self.refused.get(customer.as_ref()?);
-        parts.retain(|customer, _| refused(customer).is_none_or(|refused| refused.until <= now));
-        let parts = parts.into_iter();
-        parts.partition(|(customer, _)| refused(customer).is_none())
-    }
-
-    /// Notes whether the mitigator has done a customer's part when that was all that was asked of it.
-    fn note(&mut self, now: Instant, customer: &str, error: Option<&MitigatorError>) {
-        let Some(error) = error else {
-            self.refused.remove(customer);
-            return;
+        let refusals = &self.refusals;
+        parts.retain(|customer, _| {
+            let customer = customer.as_deref();
+            !customer.is_some_and(|customer| refusals.leaves_out(now, customer))
+        });
+        let is_suspect = |customer: &Option<String>| {
+            let customer = customer.as_deref();
+            customer.is_some_and(|customer| refusals.has(customer))
         };
-        let before = self.refused.get(customer).map(|refused| refused.pause);
-        let pause = before.map_or(INTERVAL, |pause| (pause * 2).min(LONGEST_PAUSE));
-        tracing::error!(customer, %error, ?pause, "the filter does not take what this customer asks for");
-        let until = now + pause;
-        let refused = Refused { until, pause };
-        self.refused.insert(customer.to_owned(), refused);
+        let parts = parts.into_iter();
+        parts.partition(|(customer, _)| !is_suspect(customer))
     }
 
     fn follow(&mut self, filters: &[FilterId]) -> Result<(), MitigatorError> {
@@ -279,7 +296,10 @@ impl<M: Mitigator> Enforcer<M> {
             kept = found.kept.len(),
             "the filter holds what was promised"
         );
-        let those = self.in_force.keys().filter_map(|id| self.wanted.get(id));
+        // What is wanted otherwise by now is not in force as it is wanted.
+        let as_wanted = self.in_force.keys();
+        let as_wanted = as_wanted.filter(|id| !self.outstanding.contains(*id));
+        let those = as_wanted.filter_map(|id| self.wanted.get(id));
         let those: Vec<Enforcement> = those.map(|(each, _)| each.clone()).collect();
         if !those.is_empty() {
             self.tell(Input::Enforced(those));
@@ -287,18 +307,21 @@ impl<M: Mitigator> Enforcer<M> {
         Ok(())
     }
 
-    /// What is in force is too large to be made anew at once: it is outstanding, and goes customer by customer.
-    fn begin_anew(&mut self, error: MitigatorError) -> Result<(), MitigatorError> {
-        if !matches!(error, MitigatorError::TooLarge { .. }) || self.in_force.is_empty() {
-            return Err(error);
+    /// What is to be in force is not taken all at once: what the mitigator has of it stays, if that is taken, and the rest
+    /// is outstanding.
+    fn begin_anew(&mut self, error: &MitigatorError) -> Result<(), MitigatorError> {
+        tracing::error!(%error, "the filter is made anew, customer by customer");
+        let found = self.mitigator.counters().unwrap_or_default();
+        let in_force = self.in_force.keys().cloned();
+        self.outstanding
+            .extend(in_force.filter(|id| !found.contains_key(id)));
+        self.in_force.retain(|id, _| found.contains_key(id));
+        if !self.in_force.is_empty() && self.repair().is_ok() {
+            return Ok(());
         }
-        tracing::error!(%error, "the filter is made anew");
-        self.mitigator.reconcile(&[])?;
-        self.in_disorder = false;
         self.outstanding
             .extend(std::mem::take(&mut self.in_force).into_keys());
-        self.outstanding.retain(|id| self.wanted.contains_key(id));
-        Ok(())
+        self.repair()
     }
 
     fn report_dropped(&mut self) {
@@ -359,40 +382,4 @@ impl<M: Mitigator> Enforcer<M> {
     fn tell(&self, input: Input) {
         self.inputs.send(ToAuthority::Input(input));
     }
-}
-
-/// Whether less at a time may do.
-fn is_divisible(error: &MitigatorError) -> bool {
-    matches!(
-        error,
-        MitigatorError::TimedOut { .. }
-            | MitigatorError::TooLarge { .. }
-            | MitigatorError::Rejected { .. }
-    )
-}
-
-/// Whether the mitigator has said so, and not been waited for in vain.
-fn is_at_once(error: &MitigatorError) -> bool {
-    is_divisible(error) && !matches!(error, MitigatorError::TimedOut { .. })
-}
-
-/// The name of a filter: the same after a restart, and no text of a peer. A mitigation with the key of
-/// one that ended has a filter of its own, which has dropped nothing yet.
-fn filter_id(enforcement: &Enforcement) -> Option<FilterId> {
-    let key = &enforcement.key;
-    let mut hash = openssl::sha::Sha256::new();
-    for part in [key.customer.as_str(), key.cuid.as_str()] {
-        hash.update(&(part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.update(&key.mid.0.to_be_bytes());
-    hash.update(&enforcement.accepted.to_be_bytes());
-    hash.update(&enforcement.started_unix.to_be_bytes());
-    let digest = hash.finish();
-    let name: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("m_{name}").parse().ok()
 }

@@ -44,7 +44,7 @@ use self::enforcer::Enforcer;
 use self::inputs::Inputs;
 pub(crate) use self::running::Inside;
 use self::shard::Bound;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{self, ConfigError, ServerConfig};
 use crate::control;
 use crate::daemon::{self, SystemError, system};
@@ -162,7 +162,7 @@ fn start_enforcer(
     inputs: &Inputs,
 ) -> Result<Behind, Error> {
     let mut enforcer = Enforcer::new(Nftables::new(config.nftables.clone()), inputs.clone());
-    enforcer.reconcile(server)?;
+    enforcer.reconcile(clock::now().monotonic, server.enforced_scopes())?;
     let enforced = server.enforced_scopes();
     let (scopes, untaken) = scopes::queue(enforced.map(|(enforcement, _)| enforcement));
     thread::Builder::new()

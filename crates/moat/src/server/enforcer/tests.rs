@@ -14,7 +14,7 @@ use crate::server::scopes;
 #[derive(Debug, Clone, Default)]
 struct Filters {
     hangs: Arc<Mutex<bool>>,
-    /// Changes of this filter take too long.
+    /// What this filter names takes too long.
     too_slow: Option<FilterId>,
     /// More filters at a time are too many.
     limit: Option<usize>,
@@ -22,6 +22,10 @@ struct Filters {
 }
 
 impl Filters {
+    fn is_slow(&self, filter: &Filter) -> bool {
+        self.too_slow.as_ref() == Some(&filter.id) && !filter.prefixes.is_empty()
+    }
+
     fn hang(&self, hangs: bool) {
         *self.hangs.lock().unwrap() = hangs;
     }
@@ -49,7 +53,7 @@ fn timed_out() -> MitigatorError {
 
 impl Mitigator for Filters {
     fn apply(&mut self, changes: &[FilterChange]) -> Result<(), MitigatorError> {
-        let is_slow = |change: &FilterChange| matches!(change, FilterChange::Enforce(filter) if self.too_slow.as_ref() == Some(&filter.id));
+        let is_slow = |change: &FilterChange| matches!(change, FilterChange::Enforce(filter) if self.is_slow(filter));
         if self.limit.is_some_and(|limit| changes.len() > limit) {
             return Err(too_large());
         }
@@ -60,10 +64,7 @@ impl Mitigator for Filters {
     }
 
     fn reconcile(&mut self, wanted: &[Filter]) -> Result<Reconciled, MitigatorError> {
-        if wanted
-            .iter()
-            .any(|filter| self.too_slow.as_ref() == Some(&filter.id))
-        {
+        if wanted.iter().any(|filter| self.is_slow(filter)) {
             return Err(timed_out());
         }
         if self.limit.is_some_and(|limit| wanted.len() > limit) {
@@ -88,6 +89,21 @@ fn first(mid: u32) -> Enforcement {
         },
         accepted: 1,
         started_unix: 1_900_000_000,
+    }
+}
+
+/// The same of a customer.
+fn of(customer: &str, mid: u32) -> Enforcement {
+    let mut enforcement = first(mid);
+    customer.clone_into(&mut enforcement.key.customer);
+    enforcement
+}
+
+/// So many prefixes.
+fn prefixes(count: usize) -> Target {
+    Target {
+        prefixes: vec!["192.0.2.1/32".parse().unwrap(); count],
+        ..Target::default()
     }
 }
 
@@ -132,15 +148,6 @@ fn what_the_filter_did_not_take_is_told_and_told_again_when_it_did() {
 #[test]
 fn what_one_customer_asks_for_and_takes_too_long_keeps_no_other_waiting() {
     let (inputs, waiting) = queue();
-    let of = |customer: &str, mid| {
-        let mut enforcement = first(mid);
-        customer.clone_into(&mut enforcement.key.customer);
-        enforcement
-    };
-    let prefixes = |count| Target {
-        prefixes: vec!["192.0.2.1/32".parse().unwrap(); count],
-        ..Target::default()
-    };
     let filters = Filters {
         too_slow: filter_id(&of("branch", 1)),
         ..Filters::default()
@@ -174,7 +181,7 @@ fn what_one_customer_asks_for_and_takes_too_long_keeps_no_other_waiting() {
     assert!(told(&waiting).contains(&(true, vec![6])));
     // Once the mitigator can do it, it is done.
     enforcer.mitigator.too_slow = None;
-    enforcer.look_after(later + LONGEST_PAUSE);
+    enforcer.look_after(later + refusals::LONGEST_PAUSE);
     assert!(told(&waiting).contains(&(true, vec![1, 2])));
 }
 
@@ -187,11 +194,7 @@ fn what_is_too_large_for_one_transaction_comes_into_force_customer_by_customer()
         ..Filters::default()
     };
     let mut enforcer = Enforcer::new(filters, inputs);
-    let of = |customer: &str, mid| {
-        let mut enforcement = first(mid);
-        customer.clone_into(&mut enforcement.key.customer);
-        Scope::Enforce(enforcement, Target::default())
-    };
+    let of = |customer: &str, mid| Scope::Enforce(of(customer, mid), Target::default());
     let start = clock::now().monotonic;
     enforcer.apply(
         start,
@@ -208,6 +211,100 @@ fn what_is_too_large_for_one_transaction_comes_into_force_customer_by_customer()
     for mids in [vec![1, 4], vec![2, 3]] {
         assert!(last.contains(&(true, mids)), "{last:?}");
     }
+}
+
+/// Covers: X-013, S-037. One customer's filter that is never taken keeps the others neither from what they had nor the server
+/// from its start.
+#[test]
+fn what_one_customer_was_promised_and_is_not_taken_keeps_no_server_from_its_start() {
+    let (inputs, waiting) = queue();
+    let filters = Filters {
+        too_slow: filter_id(&of("branch", 1)),
+        ..Filters::default()
+    };
+    let kept = filter_id(&of("home", 4)).unwrap();
+    filters
+        .counters
+        .lock()
+        .unwrap()
+        .insert(kept, Dropped::default());
+    let promised = [
+        (of("branch", 1), prefixes(1)),
+        (of("branch", 2), prefixes(1)),
+        (of("annex", 3), prefixes(5)),
+        (of("home", 4), prefixes(9)),
+    ];
+    let start = clock::now().monotonic;
+    let mut enforcer = Enforcer::new(filters.clone(), inputs);
+    enforcer.reconcile(start, promised.clone()).unwrap();
+    let said = told(&waiting);
+    assert_eq!(said[0], (true, vec![4]), "what the filter has stays");
+    assert_eq!(said.last(), Some(&(false, vec![1, 2, 3])));
+    enforcer.look_after(start + Duration::from_secs(1));
+    assert!(told(&waiting).contains(&(true, vec![3])));
+    // Where nothing at all is taken, nothing is kept that was promised.
+    let (inputs, _waiting) = queue();
+    filters.hang(true);
+    let mut enforcer = Enforcer::new(filters, inputs);
+    assert!(enforcer.reconcile(start, promised).is_err());
+}
+
+///
+#[test]
+fn what_came_into_force_customer_by_customer_does_so_again_at_the_next_start() {
+    let (inputs, waiting) = queue();
+    let filters = Filters {
+        limit: Some(2),
+        ..Filters::default()
+    };
+    let promised = [("annex", 1), ("branch", 2), ("branch", 3)];
+    let promised = promised.map(|(customer, mid)| (of(customer, mid), Target::default()));
+    let mut enforcer = Enforcer::new(filters, inputs);
+    let start = clock::now().monotonic;
+    enforcer.reconcile(start, promised).unwrap();
+    assert_eq!(told(&waiting), [(true, vec![1]), (true, vec![2, 3])]);
+}
+
+/// Covers: S-042, S-019. A name has moved: what was in force is put in order, and is not what is wanted.
+#[test]
+fn what_is_wanted_otherwise_is_not_told_to_be_in_force() {
+    let (inputs, waiting) = queue();
+    let filters = Filters {
+        too_slow: filter_id(&first(1)),
+        ..Filters::default()
+    };
+    let start = clock::now().monotonic;
+    let mut enforcer = Enforcer::new(filters, inputs);
+    enforcer.apply(start, enforce(1));
+    enforcer.apply(start, enforce(2));
+    drop(told(&waiting));
+    enforcer.apply(start, vec![Scope::Enforce(first(1), prefixes(1))]);
+    assert_eq!(told(&waiting), [(false, vec![1])]);
+    enforcer.look_after(start + INTERVAL);
+    assert_eq!(told(&waiting), [(true, vec![2])]);
+}
+
+///
+#[test]
+fn who_gives_up_what_was_refused_gets_the_rest_soon() {
+    let (inputs, waiting) = queue();
+    let filters = Filters {
+        too_slow: filter_id(&of("branch", 1)),
+        ..Filters::default()
+    };
+    let mut now = clock::now().monotonic;
+    let mut enforcer = Enforcer::new(filters, inputs);
+    enforcer.apply(now, enforce(9));
+    let both = [1, 2].map(|mid| Scope::Enforce(of("branch", mid), prefixes(1)));
+    enforcer.apply(now, both.into());
+    for _ in 0..10 {
+        now += refusals::LONGEST_PAUSE;
+        enforcer.look_after(now);
+    }
+    drop(told(&waiting));
+    enforcer.apply(now, vec![Scope::Withdraw(of("branch", 1))]);
+    enforcer.look_after(now + INTERVAL);
+    assert!(told(&waiting).contains(&(true, vec![2])));
 }
 
 #[test]
