@@ -21,6 +21,7 @@ mod lab;
 mod link;
 mod pki;
 mod resolver;
+mod routing;
 mod server;
 mod sessions;
 mod shutdown;

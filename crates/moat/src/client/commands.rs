@@ -282,6 +282,7 @@ mod tests {
             pvds: Vec::new(),
             independent: Vec::new(),
             policy: Policy::default(),
+            routing: None,
             warnings: Vec::new(),
         };
         let names = Names::new(&config, mpsc::channel(1).0).unwrap();

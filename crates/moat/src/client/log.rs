@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use agent::client::{Note, Peer, Redirection, State};
 use agent::server_selection::AssociationId;
+use pvd::{PvdId, PvdSet, SharedAddress};
 
 use crate::control;
 use crate::words;
@@ -18,9 +19,21 @@ const FAILURES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Log {
     failures: BTreeMap<AssociationId, (Instant, String)>,
+    shared: Vec<SharedAddress>,
 }
 
 impl Log {
+    /// The networks are these now. Says which servers cannot be told apart; those of the file were told when it was read.
+    pub(super) fn networks(&mut self, pvds: &PvdSet) {
+        let shared = pvds.shared_addresses();
+        for it in shared.iter().filter(|it| !self.shared.contains(it)) {
+            let address = it.address;
+            let pvds: Vec<_> = it.pvds.iter().map(PvdId::as_str).collect();
+            tracing::warn!(%address, ?pvds, "DOTS servers of several networks at one anycast address: nobody can tell which network answers");
+        }
+        self.shared = shared;
+    }
+
     /// Says what happened.
     pub(super) fn note(&mut self, now: Instant, note: &Note) {
         match note {

@@ -35,6 +35,7 @@ use crate::config::{self, ClientConfig, ConfigError};
 use crate::control::{self, Call};
 use crate::daemon::{self, SystemError, system};
 use crate::resolver;
+use crate::routing::Routing;
 use crate::shutdown;
 
 /// Datagrams and commands that wait for the agent; the kernel and the callers wait behind them.
@@ -118,6 +119,7 @@ pub(crate) struct Daemon {
     commands: Commands,
     log: Log,
     networks: Networks,
+    routing: Option<Routing>,
 }
 
 impl Daemon {
@@ -139,6 +141,7 @@ impl Daemon {
         let (reporting, reports) = mpsc::channel(QUEUE);
         let names = Names::new(config, finding)?;
         let networks = Networks::new(config, &names, &reporting);
+        let routing = Routing::start(config, networks.set());
         let daemon = Self {
             agent,
             clock,
@@ -148,6 +151,7 @@ impl Daemon {
             commands: Commands::new(config.lifetime),
             log: Log::default(),
             networks,
+            routing,
         };
         let events = Events {
             incoming,
@@ -180,6 +184,9 @@ impl Daemon {
         self.carry_out(|_| ());
         self.memory.write_now(self.clock.now());
         self.paths.finish(events.incoming).await;
+        if let Some(routing) = self.routing {
+            routing.stop().await;
+        }
     }
 
     fn on_incoming(&mut self, incoming: Incoming) {
@@ -208,6 +215,10 @@ impl Daemon {
         }
         let set = self.networks.set();
         if !set.iter().eq(self.agent.pvds().iter()) {
+            if let Some(routing) = &self.routing {
+                routing.set(set.clone());
+            }
+            self.log.networks(&set);
             self.agent.set_pvds(self.clock.now(), set);
         }
     }

@@ -12,6 +12,7 @@ use super::error::Problem;
 use super::problem::ProblemKind;
 use super::pvds::{self, Draft, Pvd};
 use super::reader::{Diagnostics, Located, Table};
+use super::routing::{self, Routing};
 use super::selection::{self, Selection};
 use super::value;
 use super::{Heartbeat, heartbeat, state_and_control, values};
@@ -23,6 +24,7 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "requests",
     "selection",
     "provider_independent",
+    "routing",
 ];
 
 /// For how many seconds protection is asked where nobody says.
@@ -47,6 +49,8 @@ pub(crate) struct ClientConfig {
     pub(crate) independent: Vec<IpNet>,
     /// Whom to ask where RFC 9284 leaves a choice.
     pub(crate) policy: Policy,
+    /// Where routes by source address are kept, if they are.
+    pub(crate) routing: Option<Routing>,
     /// What is wrong or questionable in the file and did not keep the client from starting: to be logged.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -121,6 +125,7 @@ pub(super) fn read_networks(
     let ids = pvds.iter().flatten().filter_map(|draft| draft.id.clone());
     let ids: Vec<_> = ids.collect();
     let selection = selection::read(table, &ids, diagnostics);
+    let routing = routing::read(table, diagnostics);
     if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
         note_assigned(&selection.independent, drafts, diagnostics);
         note_preferred(selection, drafts, diagnostics);
@@ -143,6 +148,7 @@ pub(super) fn read_networks(
         pvds,
         independent: values(independent),
         policy,
+        routing: routing?,
         warnings: Vec::new(),
     };
     note_anycast(&config, &ids, diagnostics);

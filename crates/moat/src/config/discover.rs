@@ -36,7 +36,8 @@ pub(super) fn read(
     }
     let mut table = value.table("a table: [pvd.discover]", diagnostics)?;
     if diagnostics.is_with_machine() {
-        machine::note_capability(Capability::NetRaw, table.place(), diagnostics);
+        let loss = "no network is asked by DHCP";
+        machine::note_capability(Capability::NetRaw, loss, table.place(), diagnostics);
     }
     let trusted = trusted_names(&mut table, diagnostics);
     let domain = match table.take("domain") {

@@ -125,23 +125,24 @@ pub(super) fn note_own_address(address: &Located<IpAddr>, diagnostics: &mut Diag
 /// A right that Linux gives apart from the others (capabilities(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Capability {
-    /// To filter packets.
+    /// To filter packets and to change routes.
     NetAdmin = 12,
     /// To open packet sockets.
     NetRaw = 13,
 }
 
-/// Notes a right that the daemon will need and this user does not have.
+/// Notes a right that the daemon will need and this user does not have: the loss is what will not be done.
 pub(super) fn note_capability(
     capability: Capability,
+    loss: &'static str,
     place: &Place,
     diagnostics: &mut Diagnostics<'_>,
 ) {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if !has_capability(&status, capability) {
-        let (name, loss) = match capability {
-            Capability::NetAdmin => ("CAP_NET_ADMIN", "nothing is dropped"),
-            Capability::NetRaw => ("CAP_NET_RAW", "no network is asked by DHCP"),
+        let name = match capability {
+            Capability::NetAdmin => "CAP_NET_ADMIN",
+            Capability::NetRaw => "CAP_NET_RAW",
         };
         let user = geteuid().as_raw();
         diagnostics.note(place, ProblemKind::NoCapability { user, name, loss });

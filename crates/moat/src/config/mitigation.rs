@@ -35,7 +35,8 @@ pub(super) fn read(
     };
     if diagnostics.is_with_machine() {
         machine::note_program(&nftables.program, &place, diagnostics);
-        machine::note_capability(Capability::NetAdmin, &place, diagnostics);
+        let loss = "nothing is dropped";
+        machine::note_capability(Capability::NetAdmin, loss, &place, diagnostics);
     }
     Some(nftables)
 }

@@ -19,6 +19,7 @@ mod reader;
 mod redirect;
 mod report;
 mod resolver;
+mod routing;
 mod selection;
 mod server;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub(crate) use error::{ConfigError, Problem};
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use report::Report;
 pub(crate) use resolver::{DNS_OVER_TLS_PORT, DNS_PORT, Resolver};
+pub(crate) use routing::{PRIORITIES, Routing};
 pub(crate) use server::ServerConfig;
 pub(crate) use value::HostName;
 

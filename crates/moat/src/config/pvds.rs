@@ -33,6 +33,8 @@ pub(crate) struct Pvd {
     pub(crate) prefixes: Vec<IpNet>,
     /// Own addresses to send from in this PvD, each in one of the prefixes; empty leaves it to the system.
     pub(crate) addresses: Vec<IpAddr>,
+    /// The routers to leave by where the system has no default route over the interface; with `[routing]` only.
+    pub(crate) routers: Vec<IpAddr>,
     /// Whom names are looked up with in this PvD.
     pub(crate) resolver: Resolver,
     /// The DOTS servers of this network, in the order to try them.
@@ -57,6 +59,7 @@ pub(super) struct Draft {
     pub(super) is_gateway: Option<bool>,
     pub(super) prefixes: Option<Vec<Located<IpNet>>>,
     pub(super) addresses: Vec<Located<IpAddr>>,
+    pub(super) routers: Vec<IpAddr>,
     pub(super) resolver: Option<Resolver>,
     pub(super) dots: Option<Vec<DotsServer>>,
     pub(super) discover: Option<Option<Discover>>,
@@ -71,6 +74,7 @@ impl From<Draft> for Option<Pvd> {
             is_gateway: draft.is_gateway?,
             prefixes: values(draft.prefixes?),
             addresses: values(draft.addresses),
+            routers: draft.routers,
             resolver: draft.resolver?,
             dots: draft.dots?,
             discover: draft.discover?,
@@ -165,6 +169,7 @@ fn read_one(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         prefixes.as_deref().unwrap_or_default(),
         diagnostics,
     );
+    let routers = routers(&mut table, diagnostics);
     let dots = match table.has("discover") && !table.has("dots") {
         true => Some(Vec::new()),
         false => dots_server::read(&mut table, &addresses, folder, diagnostics),
@@ -184,6 +189,7 @@ fn read_one(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
         is_gateway,
         prefixes,
         addresses,
+        routers,
         resolver,
         dots,
         discover,
@@ -234,6 +240,22 @@ fn source_addresses(
     }
     note_double_addresses(&addresses, diagnostics);
     addresses
+}
+
+fn routers(table: &mut Table<'_>, diagnostics: &mut Diagnostics<'_>) -> Vec<IpAddr> {
+    let Some(list) = table.take("routers") else {
+        return Vec::new();
+    };
+    if !table.has("interface") {
+        let (key, example) = ("interface", "\"eth0\"");
+        diagnostics.note(table.place(), ProblemKind::MissingKey { key, example });
+    }
+    let list = list.list("a list, like [\"192.0.2.1\"]", diagnostics);
+    let wanted = "an address in quotes, like \"192.0.2.1\"";
+    let routers = list
+        .into_iter()
+        .filter_map(|value| value.parse(wanted, diagnostics, value::host_address));
+    routers.map(|router| router.value).collect()
 }
 
 /// Notes what two PvDs share and should perhaps not; `earlier` is the one above in the file.

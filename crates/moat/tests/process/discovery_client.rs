@@ -108,7 +108,7 @@ fn mitigate(site: &Site, target: &str) -> Outcome<Value> {
     Ok(answer["requests"].clone())
 }
 
-/// Covers: Y-001, Y-002, Y-003, Y-016, Y-017
+/// Covers: Y-001, Y-002, Y-003, Y-016, Y-017, M-015
 #[test]
 fn a_client_asks_servers_that_were_discovered_or_announced_and_no_others() -> Outcome {
     isolated(&["dnsmasq"], || {
@@ -152,6 +152,14 @@ fn a_client_asks_servers_that_were_discovered_or_announced_and_no_others() -> Ou
         let requests = mitigate(&site, "2001:db8:e::7")?;
         assert_eq!(requests[0]["server"], "dots.mobile.example", "{requests}");
         assert_eq!(requests[1], Value::Null, "{requests}");
+
+        // A server that is said to be another network's, too (M-015).
+        let shared = json!({
+            "pvd": "mobile.example", "lifetime": 3600,
+            "dots": [{ "name": "dots.mobile.example", "addresses": ["2001:db8:f::46"] }],
+        });
+        assert!(announce(&site, "mobile0", &shared)?);
+        client.wait_for("at one anycast address")?;
 
         // What is taken back is not asked any more.
         assert!(announce(

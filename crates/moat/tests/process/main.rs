@@ -17,6 +17,7 @@ mod others;
 mod pause;
 mod random;
 mod redirect;
+mod routing;
 mod secrets;
 mod support;
 mod tls;

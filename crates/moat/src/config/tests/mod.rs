@@ -8,6 +8,7 @@ mod gateways;
 mod machine;
 mod pre_shared_keys;
 mod reference;
+mod routing;
 mod selection;
 mod server;
 
@@ -174,7 +175,7 @@ fn the_report_counts_and_json_carries_every_part() {
     assert_eq!(problem["key"], "pvd[0].color");
     assert_eq!(
         problem["message"],
-        "is not a key of this table; its keys are id, interface, provider, gateway, prefixes, addresses, dots, dns, discover"
+        "is not a key of this table; its keys are id, interface, provider, gateway, prefixes, addresses, routers, dots, dns, discover"
     );
 }
 

@@ -14,7 +14,8 @@ const README: &str = include_str!("../../../../../README.md");
 /// What a client and a gateway say of the networks around them.
 macro_rules! networks {
     () => {
-        r#"[selection]
+        r#"[routing]
+[selection]
 [[selection.prefer]]
 prefixes = ["203.0.113.0/28"]
 pvds = ["fixed.example"]

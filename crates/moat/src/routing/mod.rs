@@ -1,0 +1,155 @@
+//! Routes by source address: what has an address of a PvD leaves by that PvD's interface and router, or not at all. A provider
+//! drops what comes from another one's addresses, and could not stop an attack on them (RFC 8028 §3, RFC 9284 §5.1).
+//!
+//! ```text
+//! PvDs of the agent --+
+//! default routes -----+--> Plan --difference--> rules and routes of the kernel, marked as moat's
+//! links --------------+                          (removed at the end, and what a crash left at the next start)
+//! ```
+
+mod kernel;
+mod message;
+mod plan;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use nix::net::if_::if_nametoindex;
+use pvd::{ProvisioningDomain, PvdId, PvdSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::kernel::Kernel;
+use self::plan::{Plan, Uplink};
+use crate::config::{self, ClientConfig};
+
+/// How long the kernel is left in peace that refused.
+const RETRY: Duration = Duration::from_secs(30);
+/// How long the end of the daemon waits for what is removed.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why routes do not follow.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("there is no connection to the kernel: {0}")]
+    Connection(#[from] std::io::Error),
+    #[error("{}", said(.0))]
+    Kernel(#[from] rtnetlink::Error),
+    #[error("the connection to the kernel has broken")]
+    Broken,
+}
+
+fn said(error: &rtnetlink::Error) -> String {
+    let code = kernel::code(error);
+    let text = code.map(|code| std::io::Error::from_raw_os_error(code).to_string());
+    let text = text.unwrap_or_else(|| error.to_string());
+    match code {
+        Some(libc::EPERM) => format!("{text}; it needs root or CAP_NET_ADMIN"),
+        _ => text,
+    }
+}
+
+/// Keeps the routes of the kernel in step with the PvDs.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    pvds: watch::Sender<PvdSet>,
+    task: JoinHandle<()>,
+}
+
+impl Routing {
+    /// Begins, if the configuration wants it. It works in a [`LocalSet`](tokio::task::LocalSet).
+    pub(crate) fn start(config: &ClientConfig, pvds: PvdSet) -> Option<Self> {
+        let terms = config.routing?;
+        let tables = (terms.first_table..).zip(&config.pvds);
+        let tables = tables.map(|(table, pvd)| (pvd.id.clone(), (table, pvd.routers.clone())));
+        let site = Site {
+            terms,
+            tables: tables.collect(),
+        };
+        let (pvds, changes) = watch::channel(pvds);
+        let task = tokio::task::spawn_local(keep(site, changes));
+        Some(Self { pvds, task })
+    }
+
+    /// The PvDs are these from now on.
+    pub(crate) fn set(&self, pvds: PvdSet) {
+        self.pvds.send_replace(pvds);
+    }
+
+    /// Removes all that was made.
+    pub(crate) async fn stop(self) {
+        drop(self.pvds);
+        if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
+            tracing::warn!("the routes by source address could not be removed in time");
+        }
+    }
+}
+
+/// What the administrator wrote.
+struct Site {
+    terms: config::Routing,
+    /// The table and the routers of each PvD.
+    tables: BTreeMap<PvdId, (u32, Vec<IpAddr>)>,
+}
+
+impl Site {
+    fn uplinks(&self, pvds: &PvdSet) -> Vec<Uplink> {
+        let uplink = |domain: &ProvisioningDomain| {
+            let (table, routers) = self.tables.get(&domain.id)?;
+            let interface = domain.interface.as_ref()?;
+            let own = domain.addresses.iter().map(|own| own.address.into());
+            let sources: Vec<IpNet> = own.chain(domain.prefixes.iter().copied()).collect();
+            Some(Uplink {
+                table: *table,
+                sources,
+                interface: if_nametoindex(interface.as_str()).ok(),
+                routers: routers.clone(),
+            })
+        };
+        let mut uplinks: Vec<_> = pvds.iter().filter_map(uplink).collect();
+        uplinks.sort_by_key(|uplink| uplink.table);
+        uplinks
+    }
+}
+
+/// Follows the PvDs until nobody tells of them any more.
+async fn keep(site: Site, mut pvds: watch::Receiver<PvdSet>) {
+    while let Err(error) = follow(&site, &mut pvds).await {
+        tracing::error!(%error, "routes do not follow the source address; it is tried again every 30 s");
+        if pvds.has_changed().is_err() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            _ = pvds.changed() => {}
+        }
+    }
+}
+
+async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), Error> {
+    let (kernel, mut news) = Kernel::connect()?;
+    loop {
+        let is_over = pvds.has_changed().is_err();
+        let found = kernel.look().await?;
+        let plan = if is_over {
+            Plan::default()
+        } else {
+            let uplinks = site.uplinks(&pvds.borrow_and_update());
+            Plan::new(site.terms, &uplinks, &found.defaults)
+        };
+        if kernel.bring_to(&plan, found).await? {
+            let (rules, routes) = (plan.rules.len(), plan.routes.len());
+            tracing::info!(rules, routes, "routes follow the source address");
+        }
+        if is_over {
+            return Ok(());
+        }
+        tokio::select! {
+            // Also when there is nobody any more to tell.
+            _ = pvds.changed() => {}
+            change = news.next() => change.ok_or(Error::Broken)?,
+        }
+    }
+}

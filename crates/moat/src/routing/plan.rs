@@ -1,0 +1,279 @@
+//! Which rules and routes there should be.
+//!
+//! ```text
+//! first priority: all           --> main, but for its default routes: what is near goes as ever
+//!           +  1: from a/128    --> the table of the PvD whose address a is
+//!           ...
+//!           +129: from p/0      --> the table of the PvD that assigned p: the longest prefix first
+//!
+//! table of a PvD: default by its router
+//!                 otherwise unreachable: what has an address of this PvD leaves by no other one
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::config::{PRIORITIES, Routing};
+
+/// The version of IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// A rule of the routing policy (`ip rule`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rule {
+    pub(super) family: Family,
+    pub(super) priority: u32,
+    pub(super) lookup: Lookup,
+}
+
+/// Where to look a route up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lookup {
+    /// In `main`, for whatever is not a default route.
+    MainButDefault,
+    /// In the table of a PvD, for what comes from this prefix.
+    From(IpNet, u32),
+}
+
+/// The default routes that a table has: one by a router, and one for its want, which has another metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    ByRouter,
+    Unreachable,
+}
+
+/// Which route it is: a table has one of these at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RouteKey {
+    pub(super) family: Family,
+    pub(super) table: u32,
+    pub(super) kind: Kind,
+}
+
+/// Over which interface, to which router; a link from point to point needs none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) interface: u32,
+    pub(super) router: Option<IpAddr>,
+}
+
+/// A default route; `None`: it is unreachable.
+pub(super) type Way = (RouteKey, Option<Hop>);
+
+/// The default routes of `main`, the best of each interface by its index.
+pub(super) type Defaults = BTreeMap<(Family, u32), Hop>;
+
+/// What is to be in the kernel.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) rules: BTreeSet<Rule>,
+    /// `None`: the one that is unreachable.
+    pub(super) routes: BTreeMap<RouteKey, Option<Hop>>,
+}
+
+/// A PvD as far as routes are concerned.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    pub(super) table: u32,
+    /// The addresses and prefixes that it assigned.
+    pub(super) sources: Vec<IpNet>,
+    /// The index of its interface; `None` while there is none.
+    pub(super) interface: Option<u32>,
+    /// Its routers as the administrator knows them, before those of `defaults`.
+    pub(super) routers: Vec<IpAddr>,
+}
+
+impl Plan {
+    /// What the sources of two PvDs have in common goes by the first.
+    pub(super) fn new(terms: Routing, uplinks: &[Uplink], defaults: &Defaults) -> Self {
+        let mut plan = Self::default();
+        let mut seen = BTreeSet::new();
+        for uplink in uplinks {
+            for source in &uplink.sources {
+                let family = Family::of(source.addr());
+                if seen.insert(source.trunc()) {
+                    plan.look_up(terms, family, source.trunc(), uplink.table);
+                }
+                plan.lead_out(family, uplink, defaults);
+            }
+        }
+        plan
+    }
+
+    fn look_up(&mut self, terms: Routing, family: Family, source: IpNet, table: u32) {
+        let first = terms.first_priority;
+        self.rules.extend([
+            Rule {
+                family,
+                priority: first,
+                lookup: Lookup::MainButDefault,
+            },
+            Rule {
+                family,
+                priority: first + PRIORITIES - 1 - u32::from(source.prefix_len()),
+                lookup: Lookup::From(source, table),
+            },
+        ]);
+    }
+
+    fn lead_out(&mut self, family: Family, uplink: &Uplink, defaults: &Defaults) {
+        let key = |kind| RouteKey {
+            family,
+            table: uplink.table,
+            kind,
+        };
+        self.routes.insert(key(Kind::Unreachable), None);
+        let Some(interface) = uplink.interface else {
+            return;
+        };
+        let mut routers = uplink.routers.iter().copied();
+        let known = routers.find(|router| Family::of(*router) == family);
+        let hop = match known {
+            Some(router) => Some(Hop {
+                interface,
+                router: Some(router),
+            }),
+            None => defaults.get(&(family, interface)).copied(),
+        };
+        if hop.is_some() {
+            self.routes.insert(key(Kind::ByRouter), hop);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Routing = Routing {
+        first_table: 4646,
+        first_priority: 1000,
+    };
+
+    fn uplink(table: u32, sources: &[&str], interface: Option<u32>) -> Uplink {
+        Uplink {
+            table,
+            sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
+            interface,
+            routers: Vec::new(),
+        }
+    }
+
+    fn hop(interface: u32, router: &str) -> Hop {
+        Hop {
+            interface,
+            router: router.parse().ok(),
+        }
+    }
+
+    /// The table in which a source is looked up, by the rules in their order.
+    fn table_of(plan: &Plan, source: &str) -> Option<u32> {
+        let source: IpAddr = source.parse().unwrap();
+        let mut rules: Vec<_> = plan.rules.iter().collect();
+        rules.sort_by_key(|rule| rule.priority);
+        rules.into_iter().find_map(|rule| match rule.lookup {
+            Lookup::From(prefix, table) => prefix.contains(&source).then_some(table),
+            Lookup::MainButDefault => None,
+        })
+    }
+
+    fn by_router(plan: &Plan, family: Family, table: u32) -> Option<Hop> {
+        let key = |kind| RouteKey {
+            family,
+            table,
+            kind,
+        };
+        assert!(plan.routes.contains_key(&key(Kind::Unreachable)));
+        plan.routes.get(&key(Kind::ByRouter)).copied().flatten()
+    }
+
+    /// Covers: M-011
+    #[test]
+    fn what_has_an_address_of_a_pvd_leaves_by_its_router_and_by_no_other() {
+        let defaults = Defaults::from([
+            ((Family::V4, 1), hop(1, "192.0.2.1")),
+            ((Family::V6, 1), hop(1, "fe80::1")),
+            ((Family::V4, 2), hop(2, "")),
+        ]);
+        let uplinks = [
+            uplink(4646, &["203.0.113.0/28", "2001:db8:f::/48"], Some(1)),
+            uplink(4647, &["203.0.113.64/28", "2001:db8:a::/48"], Some(2)),
+            uplink(4648, &["198.51.100.0/24"], None),
+        ];
+        let plan = Plan::new(TERMS, &uplinks, &defaults);
+        for (source, table) in [
+            ("203.0.113.7", Some(4646)),
+            ("2001:db8:f::7", Some(4646)),
+            ("203.0.113.65", Some(4647)),
+            ("198.51.100.9", Some(4648)),
+            ("10.0.0.1", None),
+        ] {
+            assert_eq!(table_of(&plan, source), table, "{source}");
+        }
+        let way = |family, table| by_router(&plan, family, table);
+        assert_eq!(way(Family::V4, 4646), Some(hop(1, "192.0.2.1")));
+        assert_eq!(way(Family::V6, 4646), Some(hop(1, "fe80::1")));
+        assert_eq!(way(Family::V4, 4647), Some(hop(2, "")), "point to point");
+        assert_eq!(way(Family::V6, 4647), None, "nobody is the router there");
+        assert_eq!(way(Family::V4, 4648), None, "no interface");
+    }
+
+    #[test]
+    fn the_longest_prefix_around_a_source_decides_and_the_first_pvd_where_two_have_it() {
+        let uplinks = [
+            uplink(4646, &["203.0.113.0/24", "192.168.1.0/24"], Some(1)),
+            uplink(4647, &["203.0.113.64/28", "192.168.1.0/24"], Some(2)),
+            uplink(4648, &["203.0.113.65/32", "192.168.1.9/32"], Some(3)),
+        ];
+        let plan = Plan::new(TERMS, &uplinks, &Defaults::new());
+        for (source, table) in [
+            ("203.0.113.1", 4646),
+            ("203.0.113.64", 4647),
+            ("203.0.113.65", 4648),
+            ("192.168.1.7", 4646),
+            ("192.168.1.9", 4648),
+        ] {
+            assert_eq!(table_of(&plan, source), Some(table), "{source}");
+        }
+        let priorities = plan.rules.iter().map(|rule| rule.priority);
+        let used = TERMS.first_priority..TERMS.first_priority + PRIORITIES;
+        assert!(priorities.into_iter().all(|it| used.contains(&it)));
+    }
+
+    #[test]
+    fn a_router_that_is_written_comes_before_what_the_kernel_knows() {
+        let mut uplink = uplink(4646, &["203.0.113.0/28", "2001:db8:f::/48"], Some(1));
+        uplink.routers = vec!["192.0.2.9".parse().unwrap()];
+        let defaults = Defaults::from([
+            ((Family::V4, 1), hop(1, "192.0.2.1")),
+            ((Family::V6, 1), hop(1, "fe80::1")),
+        ]);
+        let plan = Plan::new(TERMS, &[uplink], &defaults);
+        assert_eq!(
+            by_router(&plan, Family::V4, 4646),
+            Some(hop(1, "192.0.2.9"))
+        );
+        assert_eq!(by_router(&plan, Family::V6, 4646), Some(hop(1, "fe80::1")));
+    }
+
+    #[test]
+    fn without_addresses_there_is_nothing_to_route() {
+        let plan = Plan::new(TERMS, &[uplink(4646, &[], Some(1))], &Defaults::new());
+        assert_eq!(plan, Plan::default());
+    }
+}

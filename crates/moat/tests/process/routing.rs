@@ -1,0 +1,169 @@
+//! Routes by source address: real packets over two uplinks, one of which has the system's default route.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use crate::support::{Daemon, Neighbour, Outcome, Site, isolated, run, until};
+
+/// Behind both uplinks, with nobody at the port: a host that hears a datagram answers that (ICMP), if it has a way back.
+const FAR: [&str; 2] = ["198.51.100.1", "2001:db8:ffff::1"];
+const PORT: u16 = 9;
+const PATIENCE: Duration = Duration::from_millis(300);
+
+const FIXED: [&str; 2] = ["203.0.113.7", "2001:db8:f::7"];
+const MOBILE: [&str; 2] = ["203.0.113.71", "2001:db8:a::7"];
+
+const CLIENT: &str = r#"
+state = "client.db"
+control = "client.sock"
+[routing]
+[[pvd]]
+id = "fixed.example"
+interface = "fixed0"
+prefixes = ["203.0.113.0/28", "2001:db8:f::/64"]
+[[pvd.dots]]
+name = "dots.fixed.example"
+addresses = ["203.0.113.14"]
+certificate = "pki/home.pem"
+private_key = "pki/home-key.pem"
+trust_anchors = "pki/ca.pem"
+[[pvd]]
+id = "mobile.example"
+interface = "mobile0"
+prefixes = ["203.0.113.64/28", "2001:db8:a::/64"]
+[[pvd.dots]]
+name = "dots.mobile.example"
+addresses = ["203.0.113.78"]
+certificate = "pki/home.pem"
+private_key = "pki/home-key.pem"
+trust_anchors = "pki/ca.pem"
+"#;
+
+/// What becomes of a datagram from this address to the far host.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Answered,
+    Lost,
+    Refused,
+}
+
+fn fate(source: &str, far: &str) -> Outcome<Fate> {
+    let socket = UdpSocket::bind((source, 0))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let sent = socket.connect((far, PORT)).and_then(|()| socket.send(b"?"));
+    let heard = match sent {
+        Ok(_) => socket.recv(&mut [0; 8]).map(drop),
+        Err(error) => Err(error),
+    };
+    match heard.map_err(|error| error.kind()) {
+        Err(ErrorKind::ConnectionRefused) => Ok(Fate::Answered),
+        Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(Fate::Lost),
+        Err(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => Ok(Fate::Refused),
+        other => Err(format!("{source} to {far}: {other:?}").into()),
+    }
+}
+
+/// The fates of datagrams from the addresses of a provider, IPv4 and IPv6.
+fn fates(sources: [&str; 2]) -> Outcome<[Fate; 2]> {
+    Ok([fate(sources[0], FAR[0])?, fate(sources[1], FAR[1])?])
+}
+
+fn ip(line: &str) -> Outcome<String> {
+    run("ip", &line.split(' ').collect::<Vec<_>>())
+}
+
+/// An uplink with these own addresses, and the provider's router at these.
+fn uplink(site: &Site, interface: &str, own: [&str; 2], router: [&str; 2]) -> Outcome<Neighbour> {
+    let mut host = Neighbour::behind(interface, &site.path().join(interface))?;
+    for (own, length) in own.iter().zip([28, 64]) {
+        ip(&format!("address add {own}/{length} dev {interface}"))?;
+    }
+    for (router, length) in router.iter().zip([28, 64]) {
+        host.run(&format!("ip address add {router}/{length} dev home"))?;
+    }
+    // Each datagram is to be answered, however fast they come.
+    host.run("sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")?;
+    for far in FAR {
+        host.run(&format!("ip address add {far} dev lo"))?;
+    }
+    Ok(host)
+}
+
+fn rules_and_routes() -> Outcome<String> {
+    let mut all = String::new();
+    for line in [
+        "-4 rule",
+        "-6 rule",
+        "-4 route show table all proto 46",
+        "-6 route show table all proto 46",
+    ] {
+        all.push_str(&ip(line)?);
+    }
+    Ok(all)
+}
+
+/// Covers: M-011
+#[test]
+fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let _fixed = uplink(&site, "fixed0", FIXED, ["203.0.113.1", "2001:db8:f::1"])?;
+        let _mobile = uplink(&site, "mobile0", MOBILE, ["203.0.113.65", "2001:db8:a::1"])?;
+        ip("route add default via 203.0.113.1 dev fixed0")?;
+        ip("route add default via 2001:db8:f::1 dev fixed0")?;
+        ip("route add default via 203.0.113.65 dev mobile0 metric 2000")?;
+        ip("route add default via 2001:db8:a::1 dev mobile0 metric 2000")?;
+        // Somebody else's.
+        ip("rule add from 10.0.0.0/8 lookup 99 priority 100")?;
+        let before = rules_and_routes()?;
+        assert_eq!(fates(FIXED)?, [Fate::Answered, Fate::Answered]);
+        assert_eq!(
+            fates(MOBILE)?,
+            [Fate::Lost, Fate::Lost],
+            "it leaves by the wrong one"
+        );
+
+        fs::write(site.path().join("client.toml"), CLIENT)?;
+        let launch = || Daemon::launch("client", &site.path().join("client.toml"));
+        let mut client = launch()?;
+        client.wait_for("routes follow the source address")?;
+        let answered = [Fate::Answered, Fate::Answered];
+        assert_eq!(fates(FIXED)?, answered);
+        assert_eq!(fates(MOBILE)?, answered);
+
+        // The mobile network goes: what has its address does not leave by the other one, which would drop it.
+        ip("route delete default via 203.0.113.65 dev mobile0")?;
+        ip("route delete default via 2001:db8:a::1 dev mobile0")?;
+        until(
+            "nothing leaves with the address of the network that is gone",
+            || Ok(fates(MOBILE)? == [Fate::Refused, Fate::Refused]),
+        )?;
+        assert_eq!(fates(FIXED)?, answered);
+        ip("route add default via 203.0.113.65 dev mobile0 metric 2000")?;
+        ip("route add default via 2001:db8:a::1 dev mobile0 metric 2000")?;
+        until("it is used again", || Ok(fates(MOBILE)? == answered))?;
+
+        // The link comes and goes.
+        ip("link set mobile0 down")?;
+        ip("link set mobile0 up")?;
+        ip("address replace 2001:db8:a::7/64 dev mobile0 nodad")?;
+        ip("route replace default via 203.0.113.65 dev mobile0 metric 2000")?;
+        ip("route replace default via 2001:db8:a::1 dev mobile0 metric 2000")?;
+        until("an interface that was down is used again", || {
+            Ok(fates(MOBILE)? == answered)
+        })?;
+
+        // What a killed client leaves is taken over, and removed in the end; nothing else is.
+        client.kill()?;
+        assert_eq!(fates(MOBILE)?, answered);
+        let kept = rules_and_routes()?;
+        let mut client = launch()?;
+        client.wait_for("moat client is ready")?;
+        assert_eq!(rules_and_routes()?, kept);
+        client.terminate()?;
+        client.wait_for("moat client has stopped")?;
+        until("all of it is removed", || Ok(rules_and_routes()? == before))
+    })
+}
