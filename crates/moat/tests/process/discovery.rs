@@ -226,7 +226,7 @@ zone "isp.example" {{ type primary; file "zone"; }};
 /// A DHCPv6 server that gives a resolver and a domain, and names no DOTS agent.
 fn start_dnsmasq(provider: &mut Neighbour, folder: &Path, prefix: &str) -> Outcome {
     provider.start(&format!(
-        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces --pid-file \
+        "dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --port=0 --interface=home --bind-interfaces --pid-file \
          --dhcp-leasefile={}/leases --dhcp-range={prefix}::,static --dhcp-option=option6:dns-server,[2001:db8:53::53] \
          --dhcp-option=option6:domain-search,isp.example",
         folder.display()

@@ -64,7 +64,7 @@ prefixes = ["{prefix}::/64"]
 /// A DHCPv6 server that names the DOTS server at this address.
 fn start_dnsmasq(provider: &mut Neighbour, folder: &Path, prefix: &str, address: &str) -> Outcome {
     provider.start(&format!(
-        "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces \
+        "dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --port=0 --interface=home --bind-interfaces \
          --pid-file={0}/dnsmasq --dhcp-leasefile={0}/leases --dhcp-range={prefix}::,static \
          --dhcp-option=option6:141,04:64:6f:74:73:05:66:69:78:65:64:07:65:78:61:6d:70:6c:65:00 \
          --dhcp-option=option6:142,{address}",
@@ -295,7 +295,7 @@ fn names_of_servers_are_asked_for_over_tls_and_believed_when_signed() -> Outcome
         )?;
         NameServer::start_at(&site, &mut provider, "2001:db8:f::53")?;
         provider.start(&format!(
-            "dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=home --bind-interfaces --pid-file \
+            "dnsmasq --keep-in-foreground --conf-file=/dev/null --user=root --group= --port=0 --interface=home --bind-interfaces --pid-file \
              --dhcp-leasefile={}/leases --dhcp-range=2001:db8:f::,static --dhcp-option=option6:dns-server,[2001:db8:f::53]",
             site.path().display()
         ))?;

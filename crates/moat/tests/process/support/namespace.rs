@@ -1,8 +1,11 @@
 //! A network and process namespace for each test.
 
 use std::any::type_name;
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
 
 use super::{Outcome, run, search_path};
 
@@ -27,12 +30,14 @@ pub(crate) fn isolated<Body: FnOnce() -> Outcome>(programs: &[&str], body: Body)
         writeln!(std::io::stdout(), "SKIPPED: {test}: {obstacle}")?;
         return Ok(());
     }
+    let copies = copies_of(programs)?;
+    let path = format!("{}:{}", copies.path().display(), search_path());
     let output = Command::new("unshare")
         .args(&flags)
         .arg(std::env::current_exe()?)
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
-        .env("PATH", search_path())
+        .env("PATH", path)
         .stdin(Stdio::null())
         .output()?;
     let text = [output.stdout, output.stderr].concat();
@@ -43,6 +48,17 @@ pub(crate) fn isolated<Body: FnOnce() -> Outcome>(programs: &[&str], body: Body)
     } else {
         Err(format!("{test} failed in its namespace").into())
     }
+}
+
+/// A folder with copies of these programs. AppArmor's profiles name programs by their path, and Debian's let name servers and DHCP
+/// servers see no folder of a test.
+fn copies_of(programs: &[&str]) -> Outcome<TempDir> {
+    let folder = tempfile::Builder::new().prefix("programs-").tempdir()?;
+    for program in programs {
+        let original = run("which", &[program])?;
+        fs::copy(original.trim(), folder.path().join(program))?;
+    }
+    Ok(folder)
 }
 
 /// What is missing here.

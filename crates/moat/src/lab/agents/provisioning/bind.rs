@@ -33,7 +33,7 @@ controls {{ }};
         for (file, text) in [(&folder.join("zone"), &zone), (&file, &config)] {
             std::fs::write(file, text).map_err(Error::io(format!("write {}", file.display())))?;
         }
-        let mut command = Command::new("named");
+        let mut command = self.system_program("named")?;
         command.arg("-f").arg("-c").arg(&file);
         command.arg("-L").arg(self.names_file(provider));
         Ok(command)

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::lab::agents::Agents;
+use crate::lab::error::Error;
 use crate::lab::plan::VERSIONS;
 use crate::lab::scenario::{Provider, Scenario};
 
@@ -10,15 +11,21 @@ use crate::lab::scenario::{Provider, Scenario};
 const OPTION_NAME: u8 = 141;
 
 impl Agents {
-    pub(super) fn dnsmasq(&self, scenario: &Scenario, provider: &Provider) -> Command {
+    pub(super) fn dnsmasq(
+        &self,
+        scenario: &Scenario,
+        provider: &Provider,
+    ) -> Result<Command, Error> {
         let [_, edge] = provider.edge;
-        let mut command = Command::new("dnsmasq");
+        let mut command = self.system_program("dnsmasq")?;
         command.args([
             "--keep-in-foreground",
             "--conf-file=/dev/null",
             "--pid-file",
         ]);
-        command.args(["--user=root", "--no-resolv", "--no-hosts", "--bind-dynamic"]);
+        // Without a group of its own: nobody may change groups in a user namespace.
+        command.args(["--user=root", "--group="]);
+        command.args(["--no-resolv", "--no-hosts", "--bind-dynamic"]);
         command.arg(format!("--interface={}", provider.uplink));
         let leases = self.file(&format!("{}-leases", provider.node));
         command.arg(format!("--dhcp-leasefile={}", leases.display()));
@@ -35,7 +42,7 @@ impl Agents {
                 command.arg(format!("--address=/{}/{address}", other.dots_name));
             }
         }
-        command
+        Ok(command)
     }
 }
 

@@ -1,6 +1,5 @@
 //! kea: the DHCP servers of a network, for both families (RFC 8973 §5).
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -92,18 +91,14 @@ impl Agents {
             let file = folder.join(program);
             std::fs::write(&file, config.to_string())
                 .map_err(Error::io(format!("write {}", file.display())))?;
-            Ok((program, command(program, &folder)))
+            let mut command = self.system_program(program)?;
+            command.arg("-c").arg(&file);
+            command.env("KEA_PIDFILE_DIR", &folder);
+            command.env("KEA_LOCKFILE_DIR", &folder);
+            Ok((program, command))
         });
         commands.into_iter().collect()
     }
-}
-
-fn command(program: &str, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.arg("-c").arg(folder.join(program));
-    command.env("KEA_PIDFILE_DIR", folder);
-    command.env("KEA_LOCKFILE_DIR", folder);
-    command
 }
 
 /// For these networks, at an interface, with these options for DHCPv4 and DHCPv6. Nobody gets addresses.

@@ -22,7 +22,7 @@ impl Agents {
         );
         let file = folder.join("radvd.conf");
         std::fs::write(&file, config).map_err(Error::io(format!("write {}", file.display())))?;
-        let mut command = Command::new("radvd");
+        let mut command = self.system_program("radvd")?;
         command.args(["--nodaemon", "--logmethod", "stderr", "--config"]);
         command.arg(&file);
         command.arg("--pidfile").arg(folder.join("radvd.pid"));
