@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::agents::customer;
 use super::error::Error;
+use super::hosts::traffic;
 use super::process::Conversation;
 use super::report::{Capture, Server};
-use super::run::{Lab, traffic};
+use super::run::Lab;
 use super::scenario::{Provider, Scenario};
 use super::topology::Network;
 use super::traffic::{Captured, Wanted, to_hexadecimal};

@@ -72,6 +72,12 @@ pub(crate) enum Error {
         /// The answer.
         answer: String,
     },
+    /// The counters of an edge are not those that were made.
+    #[error("an edge has no counter \"{name}\"")]
+    NoCounter {
+        /// The one that is missing.
+        name: &'static str,
+    },
     /// A process ended although it should run for the whole of the scenario.
     #[error("{name} ended early ({outcome}); its log {log} ends with:{tail}", log = log.display())]
     EndedEarly {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::netns::Netns;
+use super::topology::edge::Counter;
 use super::traffic::{Received, Visits};
 use super::{monotonic_nanoseconds, process};
 
@@ -14,7 +15,8 @@ use super::{monotonic_nanoseconds, process};
 pub(crate) struct Snapshot {
     /// CLOCK_MONOTONIC, in nanoseconds.
     at: u64,
-    packets: BTreeMap<String, u64>,
+    /// All there are.
+    packets: BTreeMap<Counter, u64>,
 }
 
 #[derive(Deserialize)]
@@ -24,11 +26,11 @@ struct Listing {
 
 #[derive(Deserialize)]
 struct Item {
-    counter: Option<Counter>,
+    counter: Option<Listed>,
 }
 
 #[derive(Deserialize)]
-struct Counter {
+struct Listed {
     name: String,
     packets: u64,
 }
@@ -48,22 +50,25 @@ impl Snapshot {
 
     fn parse(listing: &str, at: u64) -> Result<Self, Error> {
         let listing: Listing = process::parse("nft -j list counters", listing)?;
-        let counters = listing.nftables.into_iter().filter_map(|item| item.counter);
-        Ok(Snapshot {
-            at,
-            packets: counters
-                .map(|counter| (counter.name, counter.packets))
-                .collect(),
-        })
+        let listed = listing.nftables.into_iter().filter_map(|item| item.counter);
+        let listed: BTreeMap<_, _> = listed.map(|one| (one.name, one.packets)).collect();
+        let packets = Counter::ALL.into_iter().map(|counter| {
+            let name = counter.name();
+            let packets = listed.get(name).copied();
+            let packets = packets.ok_or_else(|| Error::NoCounter { name })?;
+            Ok((counter, packets))
+        });
+        let packets = packets.collect::<Result<_, Error>>()?;
+        Ok(Snapshot { at, packets })
     }
 
     /// Packets counted so far.
-    pub(crate) fn packets(&self, counter: &str) -> u64 {
-        self.packets.get(counter).copied().unwrap_or_default()
+    pub(crate) fn packets(&self, counter: Counter) -> u64 {
+        self.packets.get(&counter).copied().unwrap_or_default()
     }
 
     /// Packets per second since an earlier snapshot.
-    pub(crate) fn rate_since(&self, earlier: &Snapshot, counter: &str) -> f64 {
+    pub(crate) fn rate_since(&self, earlier: &Snapshot, counter: Counter) -> f64 {
         let packets = self
             .packets(counter)
             .saturating_sub(earlier.packets(counter));
@@ -128,12 +133,20 @@ fn milliseconds_between(earlier: u64, later: u64) -> f64 {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use serde_json::json;
+
     use super::*;
     use crate::lab::traffic::Flow;
 
-    const LISTING: &str = r#"{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}},
-        {"counter": {"family": "inet", "name": "attack_passed", "table": "lab", "handle": 5, "packets": 1500, "bytes": 9}},
-        {"counter": {"family": "inet", "name": "wrong_source", "table": "lab", "handle": 6, "packets": 0, "bytes": 0}}]}"#;
+    /// What `nft` lists where each counter has seen so many packets.
+    fn listing(counters: &[Counter], packets: u64) -> String {
+        let items = counters.iter().map(|counter| {
+            json!({ "counter": { "family": "inet", "name": counter.name(), "table": "lab", "packets": packets, "bytes": 9 }})
+        });
+        let metainfo = json!({ "metainfo": { "version": "1.0.6", "json_schema_version": 1 }});
+        let items: Vec<_> = std::iter::once(metainfo).chain(items).collect();
+        json!({ "nftables": items }).to_string()
+    }
 
     fn visits(sent: u64, answered: u64) -> Visits {
         Visits {
@@ -146,14 +159,26 @@ mod tests {
 
     #[test]
     fn a_rate_is_the_difference_of_two_listings_over_their_time() {
-        let later = Snapshot::parse(LISTING, 2_500_000_000).unwrap();
-        let earlier = Snapshot {
-            at: 2_000_000_000,
-            packets: [("attack_passed".to_owned(), 500)].into(),
-        };
-        assert_eq!(later.rate_since(&earlier, "attack_passed"), 2000.0);
-        assert_eq!(later.rate_since(&earlier, "wrong_source"), 0.0);
-        assert_eq!(later.rate_since(&later, "attack_passed"), 0.0);
+        let snapshot = |packets, at| Snapshot::parse(&listing(&Counter::ALL, packets), at).unwrap();
+        let earlier = snapshot(500, 2_000_000_000);
+        let later = snapshot(1500, 2_500_000_000);
+        for counter in Counter::ALL {
+            assert_eq!(later.packets(counter), 1500);
+            assert_eq!(later.rate_since(&earlier, counter), 2000.0);
+            assert_eq!(later.rate_since(&later, counter), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_counter_that_is_not_there_is_an_error_and_no_zero() {
+        for missing in Counter::ALL {
+            let others: Vec<_> = Counter::ALL
+                .into_iter()
+                .filter(|one| *one != missing)
+                .collect();
+            let error = Snapshot::parse(&listing(&others, 0), 0).unwrap_err();
+            assert!(error.to_string().contains(missing.name()), "{error}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod enclosure;
 mod error;
 mod events;
 mod failover;
+mod hosts;
 mod inside;
 mod measure;
 mod netns;

@@ -121,6 +121,8 @@ pub(crate) struct Server {
     pub(crate) server: &'static str,
     /// The targets of each mitigation that it had while the filter was in force.
     pub(crate) mitigations: Vec<Vec<String>>,
+    /// The same after the withdrawal.
+    pub(crate) mitigations_left: Vec<Vec<String>>,
     /// The customers whose these are.
     pub(crate) mitigated_for: Vec<String>,
     /// The client identifiers (cuid) under which these were asked for.
@@ -292,6 +294,7 @@ mod tests {
             servers: vec![Server {
                 server: "dots.fixed.example",
                 mitigations: vec![vec!["203.0.113.7/32".to_owned()]],
+                mitigations_left: Vec::new(),
                 mitigated_for: vec!["customer.fixed.example".to_owned()],
                 cuids: vec!["dz6pHjaADkaFTbjr0JGBpw".to_owned()],
                 customers: vec!["customer.fixed.example".to_owned()],

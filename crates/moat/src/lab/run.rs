@@ -7,36 +7,26 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::agents::{Agents, Held, Told};
 use super::captures::Captures;
 use super::error::Error;
+use super::hosts::{self, FLOOD_RATE};
 use super::measure::{Snapshot, Stopped, loss_percent};
 use super::monotonic_nanoseconds;
-use super::plan::{
-    ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VICTIM_NUMBER, VISITOR,
-    VISITOR_NETS,
-};
 use super::process::{self, Conversation};
 use super::report::{Report, Server};
 use super::scenario::{Provider, Scenario};
 use super::topology::{Network, Topology, edge};
-use super::traffic::{Pair, Received, Sent, Visits};
+use super::traffic::{Received, Visits};
 use super::verdict;
 use super::window::{Window, Windows};
 use crate::terminal::complain;
 
-/// Packets per second of each attack flow.
-const FLOOD_RATE: u32 = 5_000;
-
 /// Nanoseconds between two packets of an attack flow.
 const FLOOD_INTERVAL: u64 = 1_000_000_000 / FLOOD_RATE as u64;
-
-/// Requests per second on each of the visitor's paths.
-const VISIT_RATE: u32 = 25;
 
 /// How long rates are measured before the alarm.
 const BEFORE: Duration = Duration::from_secs(1);
@@ -89,8 +79,8 @@ impl Lab {
         progress("starting the DOTS client at each place that has one");
         agents.start_clients(&network, scenario)?;
         progress("sessions are established; starting a visitor");
-        let victim = start_victim(&network, scenario, folder)?;
-        let visitor = start_visitor(&network, scenario, folder)?;
+        let victim = hosts::start_victim(&network, scenario, folder)?;
+        let visitor = hosts::start_visitor(&network, scenario, folder)?;
         Ok(Lab {
             scenario,
             folder: folder.to_owned(),
@@ -113,10 +103,14 @@ impl Lab {
         let mut course = self.renumber()?;
 
         self.progress("the attack starts");
-        let mut flood = self.start_flood()?;
-        let _: Vec<Sent> = flood.ask("report")?;
+        let mut flood = hosts::start_flood(&self.network, self.scenario, &self.folder)?;
+        // Once it answers, it sends.
+        let () = flood.ask("")?;
         sleep(SETTLE);
         let before = self.over(BEFORE)?;
+        let arrived: Vec<Received> = self.victim.ask("report")?;
+        let missing = hosts::missing(&hosts::flows(self.scenario), &arrived);
+        course.failures.extend(missing);
 
         let outage = self.begin_outage()?;
         let (earlier, earlier_inside) = (self.held()?, self.held_inside()?);
@@ -237,20 +231,6 @@ impl Lab {
         providers.map(|(number, one)| what(number, one)).collect()
     }
 
-    fn start_flood(&self) -> Result<Conversation, Error> {
-        let mut command = traffic("flood")?;
-        command.args(["--rate", &FLOOD_RATE.to_string()]);
-        let attacked = self.scenario.victims(self.scenario.attacked);
-        for flow in pairs(ATTACKER_NETS, &attacked) {
-            command.args(["--flow", &flow.to_string()]);
-        }
-        self.network.node(ATTACKER)?.converse(
-            "the attacker",
-            &mut command,
-            &self.folder.join("flood.log"),
-        )
-    }
-
     /// Waits until nothing arrives of any attack flow. `None` if that does not happen.
     fn wait_until_stopped(&mut self, alarm: u64) -> Result<Option<Stopped>, Error> {
         let victim = &mut self.victim;
@@ -267,7 +247,7 @@ impl Lab {
         Ok(silent.and_then(|()| Stopped::from_record(&last, FLOOD_INTERVAL, alarm)))
     }
 
-    /// Withdraws, waits until the attack is back, and measures it.
+    /// Withdraws, waits until the attack is back and no server has a mitigation, and measures the attack.
     fn withdraw(&mut self, told: &[Told]) -> Result<Window, Error> {
         let before: Vec<Received> = self.victim.ask("report")?;
         for told in told {
@@ -281,6 +261,12 @@ impl Lab {
                     .any(|later| later.flow == earlier.flow && later.packets > earlier.packets)
             };
             Ok(before.iter().all(back).then_some(()))
+        })?;
+        // What stays is for the report to show.
+        process::wait_for(REACTION_LIMIT, || {
+            let held = self.held()?;
+            let is_over = held.iter().all(|one| one.mitigations.is_empty());
+            Ok(is_over.then_some(()))
         })?;
         self.over(WITHDRAWN)
     }
@@ -343,6 +329,7 @@ fn server(name: &'static str, end: Held, earlier: &Held, before: &Held) -> Serve
     Server {
         server: name,
         mitigations: before.mitigations.clone(),
+        mitigations_left: end.mitigations,
         mitigated_for: before.mitigated_for.clone(),
         cuids: before.cuids.clone(),
         customers: end.customers,
@@ -352,54 +339,4 @@ fn server(name: &'static str, end: Held, earlier: &Held, before: &Held) -> Serve
         refused: end.refused,
         names_asked: Vec::new(),
     }
-}
-
-/// From each source of `from` to each of these addresses, within a family.
-fn pairs(from: Nets, targets: &[IpAddr]) -> Vec<Pair> {
-    let sources = SOURCES.into_iter().flat_map(|number| from.hosts(number));
-    let pairs = sources.flat_map(|from| targets.iter().map(move |to| Pair { from, to: *to }));
-    pairs
-        .filter(|pair| pair.from.is_ipv4() == pair.to.is_ipv4())
-        .collect()
-}
-
-fn start_victim(
-    network: &Network,
-    scenario: &Scenario,
-    folder: &Path,
-) -> Result<Conversation, Error> {
-    let mut command = traffic("victim")?;
-    for address in scenario
-        .all_nets()
-        .iter()
-        .flat_map(|nets| nets.hosts(VICTIM_NUMBER))
-    {
-        command.args(["--address", &address.to_string()]);
-    }
-    network
-        .node(VICTIM)?
-        .converse("the victim", &mut command, &folder.join("victim.log"))
-}
-
-fn start_visitor(
-    network: &Network,
-    scenario: &Scenario,
-    folder: &Path,
-) -> Result<Conversation, Error> {
-    let mut command = traffic("visitor")?;
-    command.args(["--rate", &VISIT_RATE.to_string()]);
-    for path in pairs(VISITOR_NETS, &scenario.victims(&scenario.spaces())) {
-        command.args(["--path", &path.to_string()]);
-    }
-    network
-        .node(VISITOR)?
-        .converse("the visitor", &mut command, &folder.join("visitor.log"))
-}
-
-/// This program in a role of [`super::traffic`].
-pub(super) fn traffic(role: &str) -> Result<Command, Error> {
-    let mut command =
-        Command::new(std::env::current_exe().map_err(Error::io("find this program's own file"))?);
-    command.args(["lab-traffic", role, "--port", &TARGET_PORT.to_string()]);
-    Ok(command)
 }

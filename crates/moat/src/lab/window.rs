@@ -4,6 +4,7 @@ use super::measure::{self, Snapshot};
 use super::plan::{OWN_NETS, SOURCES, VICTIM_NUMBER, VISITOR_NETS};
 use super::report::{Edge, Signalling};
 use super::scenario::Provider;
+use super::topology::edge::Counter;
 use super::traffic::Visits;
 
 /// Counts over a stretch of time. One snapshot for each provider at its start and end.
@@ -16,13 +17,13 @@ pub(super) struct Window {
 
 impl Window {
     /// Packets per second at an edge.
-    fn rate(&self, number: usize, counters: &[&str]) -> f64 {
+    fn rate(&self, number: usize, counters: &[Counter]) -> f64 {
         let (Some(start), Some(end)) = (self.start.get(number), self.end.get(number)) else {
             return 0.0;
         };
         counters
             .iter()
-            .map(|counter| end.rate_since(start, counter))
+            .map(|counter| end.rate_since(start, *counter))
             .sum()
     }
 
@@ -55,34 +56,34 @@ pub(super) struct Windows {
 
 impl Windows {
     pub(super) fn edge(&self, number: usize, provider: &Provider) -> Edge {
-        let legitimate = ["requests_passed", "responses_passed"];
+        let legitimate = [Counter::RequestsPassed, Counter::ResponsesPassed];
         Edge {
             pvd: provider.pvd,
-            attack_pps_before: self.before.rate(number, &["attack_passed"]),
-            attack_pps_after: self.filtered.rate(number, &["attack_passed"]),
-            attack_pps_offered_after: self.filtered.rate(number, &["attack_offered"]),
+            attack_pps_before: self.before.rate(number, &[Counter::AttackPassed]),
+            attack_pps_after: self.filtered.rate(number, &[Counter::AttackPassed]),
+            attack_pps_offered_after: self.filtered.rate(number, &[Counter::AttackOffered]),
             legit_loss_percent_before: self.baseline.loss(number, provider),
             legit_loss_percent_after: self.filtered.loss(number, provider),
             legit_pps_before: self.baseline.rate(number, &legitimate),
             legit_pps_after: self.filtered.rate(number, &legitimate),
-            attack_pps_withdrawn: self.withdrawn.rate(number, &["attack_passed"]),
-            wrong_source_packets: self.total(number, "wrong_source"),
+            attack_pps_withdrawn: self.withdrawn.rate(number, &[Counter::AttackPassed]),
+            wrong_source_packets: self.total(number, Counter::WrongSource),
         }
     }
 
     pub(super) fn signalling(&self, number: usize, provider: &Provider) -> Signalling {
         Signalling {
             pvd: provider.pvd,
-            right_source: self.total(number, "signalling_right"),
-            wrong_source: self.total(number, "signalling_wrong"),
+            right_source: self.total(number, Counter::SignallingRight),
+            wrong_source: self.total(number, Counter::SignallingWrong),
         }
     }
 
     pub(super) fn questions(&self, number: usize) -> u64 {
-        self.total(number, "questions")
+        self.total(number, Counter::Questions)
     }
 
-    fn total(&self, number: usize, counter: &str) -> u64 {
+    fn total(&self, number: usize, counter: Counter) -> u64 {
         self.end
             .get(number)
             .map_or(0, |snapshot| snapshot.packets(counter))

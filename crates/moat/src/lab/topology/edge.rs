@@ -1,5 +1,7 @@
 //! What a provider's edge does and counts by itself at an attachment, besides routing and what its DOTS server has it filter.
 
+use std::fmt;
+
 use crate::lab::plan::{
     ATTACKER_NETS, INTERNET, OWN_NETS, TARGET_PORT, VERSIONS, VISITOR_NETS, Version,
 };
@@ -7,6 +9,61 @@ use crate::lab::scenario::{Provider, Scenario};
 
 /// The signal channel, as `nft` matches it, on [`crate::lab::plan::DOTS_PORT`].
 const DOTS: &str = "meta l4proto { tcp, udp } th dport 4646";
+
+/// What is counted at an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counter {
+    /// Questions to name servers from the customer.
+    Questions,
+    /// Signalling from where it must come from.
+    SignallingRight,
+    /// All other signalling.
+    SignallingWrong,
+    /// What the customer sends from addresses that are not assigned to it.
+    WrongSource,
+    /// Attack packets before the server's filter.
+    AttackOffered,
+    /// Those behind it.
+    AttackPassed,
+    /// Requests of the visitor behind the filter.
+    RequestsPassed,
+    /// Responses to the visitor.
+    ResponsesPassed,
+}
+
+impl Counter {
+    /// All of them.
+    pub(crate) const ALL: [Counter; 8] = [
+        Counter::Questions,
+        Counter::SignallingRight,
+        Counter::SignallingWrong,
+        Counter::WrongSource,
+        Counter::AttackOffered,
+        Counter::AttackPassed,
+        Counter::RequestsPassed,
+        Counter::ResponsesPassed,
+    ];
+
+    /// What `nft` calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Counter::Questions => "questions",
+            Counter::SignallingRight => "signalling_right",
+            Counter::SignallingWrong => "signalling_wrong",
+            Counter::WrongSource => "wrong_source",
+            Counter::AttackOffered => "attack_offered",
+            Counter::AttackPassed => "attack_passed",
+            Counter::RequestsPassed => "requests_passed",
+            Counter::ResponsesPassed => "responses_passed",
+        }
+    }
+}
+
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "counter name {}", self.name())
+    }
+}
 
 /// The table with the counters of an attachment.
 pub(crate) fn table(provider: &Provider) -> String {
@@ -17,6 +74,10 @@ pub(crate) fn table(provider: &Provider) -> String {
 ///
 /// The server's own filter is at priority -300 (raw): `offered` counts before it, `passed` after it.
 pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
+    use Counter::{
+        AttackOffered, AttackPassed, Questions, RequestsPassed, ResponsesPassed, SignallingRight,
+        SignallingWrong, WrongSource,
+    };
     let link = provider.uplink;
     let mut offered = String::new();
     let mut ingress = String::new();
@@ -30,7 +91,7 @@ pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
         let of_version = |address: &&std::net::IpAddr| address.is_ipv4() == (ip == "ip");
         for source in all_sources.iter().filter(of_version) {
             offered += &format!(
-                "iifname {link} {DOTS} {ip} saddr {source} {ip} daddr {server} counter name signalling_right accept\n"
+                "iifname {link} {DOTS} {ip} saddr {source} {ip} daddr {server} {SignallingRight} accept\n"
             );
         }
         let [attacker, visitor] = [ATTACKER_NETS, VISITOR_NETS].map(|nets| nets.of(version));
@@ -42,34 +103,27 @@ pub(super) fn ruleset(scenario: &Scenario, provider: &Provider) -> String {
             customer.extend(["fe80::/10", "::"].map(str::to_owned));
         }
         let customer = customer.join(", ");
-        ingress += &format!(
-            "iifname {link} {ip} saddr != {{ {customer} }} counter name wrong_source drop\n"
-        );
+        ingress += &format!("iifname {link} {ip} saddr != {{ {customer} }} {WrongSource} drop\n");
         let target = format!("udp dport {TARGET_PORT} {ip}");
         passed += &format!(
-            "oifname {link} {target} saddr {attacker} counter name attack_passed
-             oifname {link} {target} saddr {visitor} counter name requests_passed
-             iifname {link} udp sport {TARGET_PORT} {ip} daddr {visitor} counter name responses_passed\n"
+            "oifname {link} {target} saddr {attacker} {AttackPassed}
+             oifname {link} {target} saddr {visitor} {RequestsPassed}
+             iifname {link} udp sport {TARGET_PORT} {ip} daddr {visitor} {ResponsesPassed}\n"
         );
         offered += &format!(
-            "iifname {INTERNET} {target} saddr {attacker} {ip} daddr {{ {attacked} }} counter name attack_offered\n"
+            "iifname {INTERNET} {target} saddr {attacker} {ip} daddr {{ {attacked} }} {AttackOffered}\n"
         );
     }
+    let counters = Counter::ALL.map(|one| format!("counter {} {{ }}\n", one.name()));
+    let counters = counters.concat();
     format!(
         "table inet {table} {{
-            counter questions {{ }}
-            counter signalling_right {{ }}
-            counter signalling_wrong {{ }}
-            counter wrong_source {{ }}
-            counter attack_offered {{ }}
-            counter attack_passed {{ }}
-            counter requests_passed {{ }}
-            counter responses_passed {{ }}
+            {counters}
             chain offered {{
                 type filter hook prerouting priority -400; policy accept;
-                iifname {link} udp dport 53 counter name questions
+                iifname {link} udp dport 53 {Questions}
                 {offered}
-                iifname {{ {link}, {INTERNET} }} {DOTS} counter name signalling_wrong
+                iifname {{ {link}, {INTERNET} }} {DOTS} {SignallingWrong}
             }}
             chain ingress {{
                 type filter hook prerouting priority -390; policy accept;

@@ -237,9 +237,7 @@ impl Network {
             name: name.to_owned(),
         })
     }
-}
 
-impl Network {
     /// Takes an interface down, which the other end of its link sees.
     pub(crate) fn link_down(&self, node: &str, interface: &str) -> Result<(), Error> {
         let line = format!("link set {interface} down\n");

@@ -1,12 +1,9 @@
 //! The attacker: paced UDP packets in several flows.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 use super::packet::{Kind, Packet};
 use super::{Error, Flow, Pair};
@@ -31,41 +28,24 @@ pub(super) struct Args {
     flows: Vec<Pair>,
 }
 
-/// How many packets a flow has sent so far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sent {
-    pub(crate) flow: Flow,
-    pub(crate) packets: u64,
-}
-
-/// Every question is answered with the list of [`Sent`].
+/// Every question is answered with nothing.
 pub(super) fn main(args: &Args) -> Result<(), Error> {
     let mut flows = Vec::new();
     for (number, pair) in (0..).zip(&args.flows) {
         let socket = super::bind(pair.from, 0)?;
         flows.push((Flow(number), socket, SocketAddr::new(pair.to, args.port)));
     }
-    let sent = Mutex::new(0);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| flood(&flows, args.rate, &sent, &stop));
-        let answered = super::answer_questions(|_| {
-            let packets = *super::lock(&sent);
-            flows
-                .iter()
-                .map(|(flow, ..)| Sent {
-                    flow: *flow,
-                    packets,
-                })
-                .collect::<Vec<_>>()
-        });
+        scope.spawn(|| flood(&flows, args.rate, &stop));
+        let answered = super::answer_questions(|_| ());
         stop.store(true, Ordering::Relaxed);
         answered
     })
 }
 
 /// Sends rounds of one packet for each flow.
-fn flood(flows: &[(Flow, UdpSocket, SocketAddr)], rate: u32, sent: &Mutex<u64>, stop: &AtomicBool) {
+fn flood(flows: &[(Flow, UdpSocket, SocketAddr)], rate: u32, stop: &AtomicBool) {
     let interval = Duration::from_secs(1) / rate.max(1);
     let start = Instant::now();
     let mut due = start;
@@ -84,7 +64,6 @@ fn flood(flows: &[(Flow, UdpSocket, SocketAddr)], rate: u32, sent: &Mutex<u64>, 
             // A full queue loses the packet, as on a real link.
             let _ = socket.send_to(&packet.encode(), target);
         }
-        *super::lock(sent) = sequence + 1;
         due = (due + interval).max(now.checked_sub(interval * MAX_BURST_ROUNDS).unwrap_or(now));
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }

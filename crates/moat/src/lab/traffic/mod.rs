@@ -24,7 +24,6 @@ use std::str::FromStr;
 use serde::Serialize;
 
 pub(crate) use capture::{Captured, Wanted, to_hexadecimal};
-pub(crate) use flood::Sent;
 pub(crate) use packet::Flow;
 pub(crate) use victim::Received;
 pub(crate) use visitor::Visits;

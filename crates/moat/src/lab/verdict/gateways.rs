@@ -67,6 +67,7 @@ mod tests {
         Server {
             server: gateway.dots_name,
             mitigations: relayed.iter().map(texts).collect(),
+            mitigations_left: Vec::new(),
             mitigated_for: Vec::new(),
             cuids: Vec::new(),
             customers: clients.map(|one| customer_inside(gateway, one)).collect(),

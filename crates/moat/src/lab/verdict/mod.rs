@@ -134,10 +134,21 @@ impl Failures {
 
     fn any_edge(&mut self, edge: &Edge) {
         let pvd = edge.pvd;
-        for (when, loss) in [
-            ("before the attack", edge.legit_loss_percent_before),
-            ("with the filter", edge.legit_loss_percent_after),
+        for (when, loss, pps) in [
+            (
+                "before the attack",
+                edge.legit_loss_percent_before,
+                edge.legit_pps_before,
+            ),
+            (
+                "with the filter",
+                edge.legit_loss_percent_after,
+                edge.legit_pps_after,
+            ),
         ] {
+            self.unless(pps > 0.0, || {
+                format!("{pvd}: no legitimate requests came over its link {when}")
+            });
             self.unless(loss <= MAX_LEGIT_LOSS_PERCENT, || {
                 format!("{pvd}: {loss:.2} % of legitimate requests lost {when}")
             });

@@ -100,13 +100,12 @@ impl Failures {
             let must = scenario.mitigated.iter().filter(|one| one.server == name);
             let must = must.count();
             self.unless(mitigates_right(scenario, name, &server.mitigations), || {
-                let list = server.mitigations.iter().map(|one| one.join(" "));
-                let list: Vec<_> = list.collect();
-                let list = match &list[..] {
-                    [] => "nothing".to_owned(),
-                    some => some.join(" and "),
-                };
+                let list = list(&server.mitigations);
                 format!("{name}: mitigates for {list}, not for what it must")
+            });
+            self.unless(server.mitigations_left.is_empty(), || {
+                let list = list(&server.mitigations_left);
+                format!("{name}: still mitigates for {list} after the withdrawal")
             });
             self.unless(server.accepted == must as u64, || {
                 format!(
@@ -172,6 +171,15 @@ pub(in crate::lab) fn are_hosts(targets: &[String], addresses: &[IpAddr]) -> boo
 /// The victim's addresses in these spaces.
 fn expected(scenario: &Scenario, spaces: &[Space]) -> BTreeSet<IpAddr> {
     scenario.victims(spaces).into_iter().collect()
+}
+
+/// Targets of mitigations, for a person.
+fn list(mitigations: &[Vec<String>]) -> String {
+    let list: Vec<_> = mitigations.iter().map(|one| one.join(" ")).collect();
+    match &list[..] {
+        [] => "nothing".to_owned(),
+        some => some.join(" and "),
+    }
 }
 
 /// Whether both hold the same, in any order.

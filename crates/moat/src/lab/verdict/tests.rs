@@ -57,6 +57,7 @@ fn good() -> (&'static Scenario, Report) {
     let server = |provider: &Provider, accepted: u8| Server {
         server: provider.dots_name,
         mitigations: (0..accepted).map(|_| request(provider).targets).collect(),
+        mitigations_left: Vec::new(),
         mitigated_for: (0..accepted).map(|_| customer(provider)).collect(),
         cuids: vec![format!("cuid-of-{}", provider.node)],
         customers: vec![customer(provider)],
@@ -101,7 +102,7 @@ fn a_run_in_which_all_is_as_it_must_be_has_no_failures() {
 #[test]
 fn each_deviation_is_a_failure_in_words() {
     type Spoil = fn(&mut Report);
-    let cases: [(Spoil, &str); 39] = [
+    let cases: [(Spoil, &str); 42] = [
         (|report| report.alarm_to_drop_ms = None, "did not stop"),
         (
             |report| report.alarm_to_drop_ms = Some(-1.0),
@@ -179,6 +180,14 @@ fn each_deviation_is_a_failure_in_words() {
             "lost before the attack",
         ),
         (
+            |report| report.edges[0].legit_pps_before = 0.0,
+            "fixed.example: no legitimate requests came over its link before the attack",
+        ),
+        (
+            |report| report.edges[1].legit_pps_after = 0.0,
+            "mobile.example: no legitimate requests came over its link with the filter",
+        ),
+        (
             |report| report.signalling[0].right_source = 0,
             "fixed.example: no signalling",
         ),
@@ -205,6 +214,10 @@ fn each_deviation_is_a_failure_in_words() {
         (
             |report| report.servers[0].mitigations.clear(),
             "dots.fixed.example: mitigates for nothing",
+        ),
+        (
+            |report| report.servers[0].mitigations_left = report.servers[0].mitigations.clone(),
+            "dots.fixed.example: still mitigates for 203.0.113.7/32",
         ),
         (
             |report| report.servers[1].accepted = 1,
