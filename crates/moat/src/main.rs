@@ -16,6 +16,7 @@ mod control;
 mod daemon;
 mod descriptors;
 mod discovery;
+mod enclosure;
 mod gateway;
 mod lab;
 mod link;

@@ -4,7 +4,7 @@
 //! On a machine that refuses namespaces these tests print `SKIPPED` and why.
 #![allow(clippy::unwrap_used)] // test helpers may panic
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 const MOAT: &str = env!("CARGO_BIN_EXE_moat");
 
 /// What a machine without namespaces is told.
-const REFUSED: &str = "this machine refuses the namespaces";
+const REFUSED: &str = "lets neither this user nor a user namespace";
 
 fn bench(folder: &Path, seconds: &str) -> Command {
     let mut command = Command::new(MOAT);
@@ -113,6 +113,41 @@ fn an_interrupted_run_leaves_nothing() {
     kill_process(Pid::from_child(&run), Signal::INT).unwrap();
     // 130, or 2 where the signal has met a program that it was just starting.
     assert_ne!(run.wait().unwrap().code(), Some(0));
+    assert_nothing_is_left(&folder);
+}
+
+/// Not even by the process that was to clean up, and while a server was writing.
+#[test]
+fn a_killed_run_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = bench(folder.path(), "0.5");
+    let mut run = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(run.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("durable PUTs") {
+        let read = stderr.read_line(&mut said).unwrap();
+        if skipped(&said) {
+            run.wait().unwrap();
+            return;
+        }
+        assert_ne!(read, 0, "{said}");
+    }
+    let store = |entry: std::fs::DirEntry| entry.path().join("state/server.db");
+    let is_writing = || {
+        let mut entries = std::fs::read_dir(&folder).unwrap().flatten().map(store);
+        entries.any(|store| store.exists())
+    };
+    while !is_writing() {
+        std::thread::yield_now();
+    }
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // It ends when the last of all processes is gone.
+    stderr.read_to_string(&mut said).unwrap();
     assert_nothing_is_left(&folder);
 }
 

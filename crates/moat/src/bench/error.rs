@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use coap::Code;
 
 use crate::control::CallError;
+use crate::enclosure;
 use crate::pki::PkiError;
 
 /// Why a benchmark could not be carried out.
@@ -19,22 +20,9 @@ pub(crate) enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A program that is needed is not installed.
-    #[error("the benchmark needs \"{program}\": install the package {package}")]
-    Missing {
-        /// The program.
-        program: &'static str,
-        /// The Debian package it is in.
-        package: &'static str,
-    },
-    /// The kernel or its policy does not let this user make namespaces.
-    #[error(
-        "this machine refuses the namespaces that keep the benchmark's filters apart from its own ({reason}); run it as root"
-    )]
-    NamespacesRefused {
-        /// What unshare said.
-        reason: String,
-    },
+    /// There is no place to run in.
+    #[error(transparent)]
+    Enclosure(#[from] enclosure::Error),
     /// A program did not do what it has to.
     #[error("{name} {problem}; its output ends with:\n{tail}")]
     Process {

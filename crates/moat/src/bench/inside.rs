@@ -3,7 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::process::WaitOptions;
 
 use super::cores::Cores;
 use super::error::Error;
@@ -13,6 +18,7 @@ use super::site::{LIBCOAP, Site, system_program};
 use super::table::Table;
 use super::{flood, handshakes, hellos, memory, puts, round_trips};
 use crate::descriptors;
+use crate::enclosure;
 use crate::terminal::{complain, say};
 
 /// Exit code of a run that was ended from outside, as shells count it: 128 + SIGINT.
@@ -39,13 +45,17 @@ pub(crate) struct InsideArgs {
     folder: PathBuf,
 }
 
-/// The hidden subcommand `bench-inside`. Only for [`super::enclosure`] to call.
+/// The hidden subcommand `bench-inside`. Only for [`super::outside`] to call.
 ///
 /// # Errors
 /// When nothing could be measured; to be treated like exit code 2.
 pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
+    enclosure::require_inside()?;
     end_with_lifeline(&args.folder);
-    let report = carry_out(args)?;
+    let carried_out = carry_out(args);
+    // Where the run ends with its lifeline, this waits for that end: what has failed was killed.
+    let _not_ending = ENDING.lock();
+    let report = carried_out?;
     if args.json {
         say!("{}", serde_json::to_string(&report)?);
     } else {
@@ -54,6 +64,9 @@ pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Held by who ends the run with its lifeline, to the last.
+static ENDING: Mutex<()> = Mutex::new(());
+
 /// This process does not outlive the one outside; nor does the work folder, even if that one was killed.
 fn end_with_lifeline(folder: &Path) {
     let folder = folder.to_owned();
@@ -61,6 +74,10 @@ fn end_with_lifeline(folder: &Path) {
         let mut nothing = Vec::new();
         // Nothing is ever written; an error ends the lifeline as well.
         let _ = std::io::stdin().read_to_end(&mut nothing);
+        let _ending = ENDING.lock();
+        // First everybody who writes there: all processes of the namespace but the first, which is this one.
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        while rustix::process::wait(WaitOptions::empty()).is_ok() {}
         let _ = std::fs::remove_dir_all(folder);
         std::process::exit(EXIT_INTERRUPTED);
     });
@@ -71,7 +88,7 @@ fn carry_out(args: &InsideArgs) -> Result<Report, Error> {
     cores.enter_generator()?;
     descriptors::allow_all().map_err(Error::system("allow many sockets"))?;
     // A new network namespace has a loopback that is down.
-    system_program("ip", "iproute2", &["link", "set", "lo", "up"])?;
+    system_program("ip", &["link", "set", "lo", "up"])?;
     let site = Site::new(args.folder.clone(), cores)?;
     let mut generator = Generator::new(site.client()?);
     let duration = Duration::from_secs_f64(args.seconds);

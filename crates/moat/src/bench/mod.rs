@@ -17,7 +17,6 @@ mod clocks;
 mod cores;
 mod decision;
 mod driver;
-mod enclosure;
 mod error;
 mod flood;
 mod generator;
@@ -27,6 +26,7 @@ mod helper;
 mod inside;
 mod library;
 mod memory;
+mod outside;
 mod puts;
 mod report;
 mod request;
@@ -39,11 +39,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 pub(crate) use decision::{DecisionArgs, run as run_decision};
-pub(crate) use enclosure::run as run_signal;
 pub(crate) use helper::{HelperCommand, helper};
 pub(crate) use inside::{InsideArgs, inside};
+pub(crate) use outside::run as run_signal;
 
-/// Exit code of a run that could not be carried out.
+/// Exit code of a helper that could not do its part.
 const EXIT_COULD_NOT_RUN: u8 = 2;
 
 /// How long a measurement may take.

@@ -132,7 +132,7 @@ impl Site {
 
     /// Starts `moat server` with an empty store and an empty filter, as installed but for its limits.
     pub(super) fn moat(&self) -> Result<Server, Error> {
-        system_program("nft", "nftables", &["flush", "ruleset"])?;
+        system_program("nft", &["flush", "ruleset"])?;
         let state = self.folder.join("state");
         match std::fs::remove_dir_all(&state) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -200,13 +200,9 @@ request_burst = 10000000
 }
 
 /// Runs a program of the system, which must succeed.
-pub(super) fn system_program(
-    program: &'static str,
-    package: &'static str,
-    arguments: &[&str],
-) -> Result<(), Error> {
+pub(super) fn system_program(program: &'static str, arguments: &[&str]) -> Result<(), Error> {
     let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|_| Error::Missing { program, package })?;
+    let output = output.map_err(Error::system(format!("start {program}")))?;
     if output.status.success() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::EXIT_INTERRUPTED;
 use super::error::Error;
 use super::scenario::Scenario;
-use crate::terminal::{complain, say};
+use crate::terminal::complain;
 
 /// The most that run at a time. More would disturb each other's measurements on a small machine.
 const AT_A_TIME: usize = 2;
@@ -18,19 +18,21 @@ pub(super) struct Ended {
 }
 
 /// What is still to be run, and what was not printed yet.
-struct Queue {
+struct Queue<P> {
     scenarios: Vec<&'static Scenario>,
     next: Cell<usize>,
     ended: RefCell<BTreeMap<usize, String>>,
     printed: Cell<usize>,
     worst: Cell<u8>,
+    print: P,
 }
 
-/// Runs scenarios by `run`, prints what they printed in their order, and returns the highest of their exit codes. After an
+/// Runs scenarios by `run`, has what they printed printed in their order, and returns the highest of their exit codes. After an
 /// interruption or an error none is begun.
 pub(super) async fn run_all(
     scenarios: Vec<&'static Scenario>,
     run: impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
+    print: impl Fn(&str),
 ) -> Result<u8, Error> {
     let queue = Queue {
         scenarios,
@@ -38,6 +40,7 @@ pub(super) async fn run_all(
         ended: RefCell::default(),
         printed: Cell::new(0),
         worst: Cell::new(0),
+        print,
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if cores < AT_A_TIME {
@@ -49,7 +52,7 @@ pub(super) async fn run_all(
     Ok(queue.worst.get())
 }
 
-impl Queue {
+impl<P: Fn(&str)> Queue<P> {
     async fn work(
         &self,
         run: &impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
@@ -67,19 +70,23 @@ impl Queue {
             {
                 self.next.set(self.scenarios.len());
             }
-            let Ended { code, printed } = ended?;
-            self.worst.set(self.worst.get().max(code));
+            let (ended, printed) = match ended {
+                Ok(Ended { code, printed }) => (Ok(code), printed),
+                // Reports of those behind it are not to wait for one.
+                Err(error) => (Err(error), String::new()),
+            };
             self.ended.borrow_mut().insert(number, printed);
-            self.print();
+            self.print_in_order();
+            self.worst.set(self.worst.get().max(ended?));
         }
     }
 
-    fn print(&self) {
+    fn print_in_order(&self) {
         let mut ended = self.ended.borrow_mut();
         while let Some(text) = ended.remove(&self.printed.get()) {
             self.printed.set(self.printed.get() + 1);
             if !text.is_empty() {
-                say!("{}", text.trim_end());
+                (self.print)(text.trim_end());
             }
         }
     }
@@ -118,8 +125,28 @@ mod tests {
                 let code = codes[number.unwrap()];
                 Ok(Ended { code, printed })
             };
-            assert_eq!(block_on(run_all(scenarios, run)).unwrap(), worst);
+            assert_eq!(block_on(run_all(scenarios, run, |_| {})).unwrap(), worst);
             assert_eq!(begun.get() == codes.len(), goes_on, "{codes:?}");
         }
+    }
+
+    #[test]
+    fn an_error_keeps_no_report_back() {
+        let run = async |scenario: &'static Scenario| {
+            tokio::task::yield_now().await;
+            if scenario.name == scenarios()[0].name {
+                return Err(Error::KeepAll);
+            }
+            tokio::task::yield_now().await;
+            let printed = format!("{}\n", scenario.name);
+            Ok(Ended { code: 0, printed })
+        };
+        let printed = RefCell::new(Vec::new());
+        let print = |text: &str| printed.borrow_mut().push(text.to_owned());
+        let two = scenarios().iter().take(2).collect();
+        let ended = block_on(run_all(two, run, print));
+        assert!(matches!(ended, Err(Error::KeepAll)));
+        let is_alone = std::thread::available_parallelism().map_or(1, usize::from) < AT_A_TIME;
+        assert_eq!(printed.borrow().is_empty(), is_alone);
     }
 }

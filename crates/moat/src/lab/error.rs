@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::enclosure;
+
 /// Why a lab could not run (exit code 2).
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -18,26 +20,14 @@ pub(crate) enum Error {
     /// All networks were to be kept.
     #[error("--keep keeps the network of one scenario, not of all")]
     KeepAll,
-    /// A program that the lab is made with is not installed.
+    /// There is no place to run in.
+    #[error(transparent)]
+    Enclosure(#[from] enclosure::Error),
+    /// The kernel does without IPv6.
     #[error(
-        "the lab needs the program \"{program}\": install the package {package} (apt-get install {package})"
+        "this machine's kernel runs without IPv6, which every network of the lab has: start it without ipv6.disable=1"
     )]
-    ProgramMissing {
-        /// The program's name.
-        program: &'static str,
-        /// The Debian package it is in.
-        package: &'static str,
-    },
-    /// The kernel or its policy does not let this user make namespaces.
-    #[error(
-        "this machine lets neither this user nor a user namespace make network namespaces ({reason}); run the lab as root, or allow \
-         user namespaces: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000, on Ubuntu also \
-         kernel.apparmor_restrict_unprivileged_userns=0"
-    )]
-    NamespacesRefused {
-        /// What the last attempt said.
-        reason: String,
-    },
+    NoIpv6,
     /// A system call or file operation failed.
     #[error("cannot {what}: {source}")]
     Io {

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::mount::MountFlags;
 
-use super::enclosure::NOBODY;
 use super::error::Error;
+use super::outside::NOBODY;
 use super::run::Lab;
 use super::scenario::{self, Scenario};
-use super::{EXIT_CHECK_FAILED, EXIT_INTERRUPTED, report};
-use crate::terminal::{complain, say};
+use super::{EXIT_CHECK_FAILED, EXIT_INTERRUPTED, or_in_json, print, report};
+use crate::enclosure;
+use crate::terminal::complain;
 
 /// What `moat lab run` hands to the process inside.
 #[derive(Debug, clap::Args)]
@@ -26,29 +27,37 @@ pub(crate) struct InsideArgs {
     /// Keep the network after the run
     #[arg(long)]
     keep: bool,
+    /// User number 0 is the caller's
+    #[arg(long)]
+    in_user_namespace: bool,
 }
 
 /// Where everything of a run is: keys, configuration, state, logs. On the private tmpfs.
 const WORK_FOLDER: &str = "/run/moat-lab";
 
-/// The hidden subcommand `lab-inside`. Only for [`super::enclosure`] to call: it takes over the mount namespace it is in.
+/// The hidden subcommand `lab-inside`. Only for [`super::outside`] to call: it takes over the mount namespace it is in.
 ///
 /// # Errors
-/// When the run could not be carried out; to be treated like exit code 2.
+/// When the run could not be carried out, unless that was said in JSON; to be treated like exit code 2.
 pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
+    enclosure::require_inside()?;
+    or_in_json(carry_out(args), args.json, &args.scenario)
+}
+
+fn carry_out(args: &InsideArgs) -> Result<ExitCode, Error> {
     let scenario = scenario::find(&args.scenario)?;
     let lifeline = Lifeline::watch()?;
     let folder = prepare_folder()?;
     let mut lab = Lab::build(scenario, &folder)?;
     let report = lab.run()?;
     if args.json {
-        say!("{}", report.to_json());
+        print(&report.to_json());
     } else {
-        say!("{}", report::Table(&report));
+        print(&report::Table(&report).to_string());
     }
     let code = if report.ok { 0 } else { EXIT_CHECK_FAILED };
     if args.keep {
-        explain_how_to_look(scenario, lifeline.enclosure);
+        explain_how_to_look(scenario, lifeline.enclosure, args.in_user_namespace);
         lifeline.wait_for_user(code);
     }
     Ok(ExitCode::from(code))
@@ -114,8 +123,8 @@ impl Lifeline {
 }
 
 /// Prints commands that work in another terminal of the same user.
-fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
-    let user = if rustix::process::geteuid().is_root() && !is_initial_user_namespace() {
+fn explain_how_to_look(scenario: &Scenario, enclosure: u32, in_user_namespace: bool) {
+    let user = if in_user_namespace {
         " --user --preserve-credentials"
     } else {
         ""
@@ -142,10 +151,4 @@ fn explain_how_to_look(scenario: &Scenario, enclosure: u32) {
     }
     complain!("  {enter} ls {WORK_FOLDER}");
     complain!("Enter or Ctrl-C ends it.");
-}
-
-/// Whether user number 0 in here is the machine's.
-fn is_initial_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    map.split_whitespace().eq(["0", "0", "4294967295"])
 }

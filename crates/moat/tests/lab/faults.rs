@@ -1,11 +1,12 @@
 //! What is wrong, in the network or in how the lab is called, must be said and must be seen in the exit code.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Copy, MOAT, Started, is_skipped, one_at_a_time, skipped};
+use crate::support::{Copy, MOAT, Started, is_skipped, one_at_a_time, scenarios, skipped};
 
 /// What is wrong in the network, or at a server, fails the run, whatever the client says: the edges do count packets with a wrong
 /// source, and who listens there does notice a question, or credentials, that belong to another provider.
@@ -103,25 +104,84 @@ fn a_fault_fails_the_verdict() {
     }
 }
 
-#[test]
-fn what_goes_wrong_inside_is_told_in_json() {
-    let folder = tempfile::tempdir().unwrap();
-    let broken = folder.path().join("ip");
+/// Runs scenarios on a machine with a program `ip` that does nothing right, in a folder that must last as long.
+fn run_with_broken_ip(folder: &Path, scenario: &str) -> Command {
+    let broken = folder.join("ip");
     std::fs::write(&broken, "#!/bin/sh\necho out of order >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new(MOAT)
-        .args(["lab", "run", "residential", "--json"])
-        .env("PATH", format!("{}:{path}", folder.path().display()))
-        .output()
+    let mut command = Command::new(MOAT);
+    command
+        .args(["lab", "run", scenario, "--json"])
+        .env("PATH", format!("{}:{path}", folder.display()));
+    command
+}
+
+#[test]
+fn what_goes_wrong_inside_is_told_in_json_with_the_scenario_of_which_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (scenario, expected) in [
+        ("residential", vec!["residential".to_owned()]),
+        ("all", scenarios()),
+    ] {
+        let output = run_with_broken_ip(folder.path(), scenario)
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        if is_skipped(&stdout) {
+            return;
+        }
+        assert_eq!(output.status.code(), Some(2), "{stdout}");
+        let said: Result<Vec<Value>, _> = stdout.lines().map(serde_json::from_str).collect();
+        let said = said.unwrap();
+        let names: Vec<_> = said
+            .iter()
+            .map(|one| one["scenario"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, expected);
+        for one in &said {
+            let reason = one["error"]["reason"].as_str().unwrap();
+            assert!(reason.contains("out of order"), "{reason}");
+        }
+    }
+}
+
+/// As with `moat lab run all --json | head -c 0`.
+#[test]
+fn who_stops_reading_stops_no_scenario_and_changes_no_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = run_with_broken_ip(folder.path(), "all");
+    let mut run = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-    if is_skipped(&String::from_utf8_lossy(&output.stdout)) {
+    drop(run.stdout.take());
+    let output = run.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    if is_skipped(&stderr) {
         return;
     }
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let reason = said["error"]["reason"].as_str().unwrap();
-    assert!(reason.contains("out of order"), "{reason}");
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    for scenario in scenarios() {
+        assert!(stderr.contains(&scenario), "{scenario} not in {stderr}");
+    }
+}
+
+/// There is no such scenario and no such folder, so that nothing happens where they are not refused.
+#[test]
+fn who_calls_the_inside_of_a_run_by_hand_is_refused() {
+    for line in [
+        "lab-inside atlantis",
+        "bench-inside --seconds 1 --sessions 2 --folder /nonexistent/folder",
+    ] {
+        let mut command = Command::new(MOAT);
+        command.args(line.split(' ')).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("in namespaces of its own"), "{stderr}");
+    }
 }
 
 #[test]

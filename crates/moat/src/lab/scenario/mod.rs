@@ -100,23 +100,6 @@ impl Known {
     pub(crate) fn asks_names(self) -> bool {
         matches!(self, Known::Named | Known::Resolved)
     }
-
-    /// The programs that the networks need, and the Debian package of each.
-    pub(crate) fn programs(self) -> &'static [(&'static str, &'static str)] {
-        const DNSMASQ: (&str, &str) = ("dnsmasq", "dnsmasq-base");
-        const KEA: [(&str, &str); 2] = [
-            ("kea-dhcp4", "kea-dhcp4-server"),
-            ("kea-dhcp6", "kea-dhcp6-server"),
-        ];
-        const RADVD: (&str, &str) = ("radvd", "radvd");
-        const BIND: (&str, &str) = ("named", "bind9");
-        match self {
-            Known::Written => &[],
-            Known::Named => &[DNSMASQ],
-            Known::Addressed => &[KEA[0], KEA[1], RADVD],
-            Known::Resolved => &[KEA[0], KEA[1], RADVD, BIND],
-        }
-    }
 }
 
 /// Whose addresses.
@@ -171,6 +154,22 @@ pub(super) fn find(name: &str) -> Result<&'static Scenario, Error> {
 }
 
 impl Scenario {
+    /// The programs that its networks need, and the Debian package of each.
+    pub(crate) fn programs(&self) -> Vec<(&'static str, &'static str)> {
+        const KEA: [(&str, &str); 2] = [
+            ("kea-dhcp4", "kea-dhcp4-server"),
+            ("kea-dhcp6", "kea-dhcp6-server"),
+        ];
+        let mut programs = match self.known {
+            Known::Written => Vec::new(),
+            Known::Named => vec![("dnsmasq", "dnsmasq-base")],
+            Known::Addressed => KEA.into(),
+            Known::Resolved => [&KEA[..], &[("named", "bind9")]].concat(),
+        };
+        programs.extend(self.is_advertised_to_router().then_some(("radvd", "radvd")));
+        programs
+    }
+
     /// The attachment with this PvD ID.
     pub(crate) fn provider(&self, pvd: &str) -> Option<&'static Provider> {
         self.providers.iter().find(|provider| provider.pvd == pvd)
@@ -308,6 +307,23 @@ mod tests {
                 assert!(servers.any(|one| one.dots_name == *server), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn only_where_a_router_hears_advertisements_there_must_be_who_sends_them() {
+        let needs = |name: &str, program: &str| {
+            let programs = find(name).unwrap().programs();
+            programs.iter().any(|(needed, _)| *needed == program)
+        };
+        for (scenario, expected) in [
+            ("residential", false),
+            ("enterprise-direct-pa", false),
+            ("residential-dhcp", true),
+            ("residential-dns", true),
+        ] {
+            assert_eq!(needs(scenario, "radvd"), expected, "{scenario}");
+        }
+        assert!(needs("enterprise-direct-pa", "named"));
     }
 
     #[test]

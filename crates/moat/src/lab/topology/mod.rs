@@ -29,7 +29,9 @@ const OWN_TABLE: usize = 100;
 
 /// Set in every namespace before there are interfaces: nothing waits for duplicate address detection, and only what the lab
 /// configures is there.
-const HOST_PARAMETERS: [(&str, &str); 6] = [
+const HOST_PARAMETERS: [(&str, &str); 7] = [
+    // Also where the machine does without, by the boot parameter ipv6.disable_ipv6=1.
+    ("net/ipv6/conf/all/disable_ipv6", "0"),
     ("net/ipv6/conf/all/accept_dad", "0"),
     ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/accept_ra", "0"),
