@@ -90,6 +90,7 @@ fn a_short_run_measures_everything_and_leaves_nothing() {
     }
     assert!(positive(&report["hello_microseconds"]), "{report}");
     assert!(positive(&report["flood"]["heartbeats"]), "{report}");
+    assert!(report["flood"]["datagrams_dropped"].is_u64(), "{report}");
     assert_nothing_is_left(&folder);
 }
 

@@ -12,7 +12,7 @@ use super::server::Server;
 
 /// How much of the time goes by before it counts.
 const WARM_UP: u32 = 10;
-/// What is answered later than this after its request counts as lost. A disk or a machine that pauses is slow, and shown as that.
+/// What is answered later than this after its request, and after all others, counts as lost. A disk or a machine that pauses is slow, and shown as that.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What came of a load.
@@ -34,7 +34,7 @@ pub(super) struct Answers {
     pub(super) count: u64,
     /// Requests without one.
     pub(super) lost: u64,
-    /// From a request to the moment at which its answer was looked at, which is in the order of the requests.
+    /// From a request to the moment at which its answer was read, which is in the order of the requests of a session.
     pub(super) slowest_milliseconds: f64,
 }
 
@@ -71,13 +71,18 @@ impl Rate {
 
 /// Sends from station after station, with `window` requests under way.
 ///
-/// It waits for answers in the order of the requests, so that a round trip costs the generator two system calls and no more.
+/// It waits for answers in the order of the requests, so that a round trip costs the generator two system calls and no more. Where
+/// nothing comes for a while it goes on, and looks for that answer at the end.
 #[derive(Debug)]
 pub(super) struct Driver {
     stations: Vec<Station>,
     window: usize,
     next: u32,
+    patience: Duration,
 }
+
+/// A request: of which station, with which token, since when.
+type UnderWay = (usize, Token, Instant);
 
 impl Driver {
     /// With at most `window` requests under way, and no more than there are stations.
@@ -86,6 +91,7 @@ impl Driver {
             stations: Vec::new(),
             window,
             next: 1,
+            patience: PATIENCE,
         }
     }
 
@@ -101,41 +107,69 @@ impl Driver {
         duration: Duration,
         message: &dyn Fn(u32) -> Message,
     ) -> Result<Rate, Error> {
-        self.run(duration / WARM_UP, message)?;
-        let (begin, before) = (Instant::now(), server.spent()?);
-        let answers = self.run(duration, message)?;
+        self.run_for(duration / WARM_UP, message)?;
+        let before = server.spent()?;
+        let (answers, elapsed) = self.run_for(duration, message)?;
         let spent = server.spent()?.since(&before);
-        Ok(Rate::new(answers, begin.elapsed(), spent))
+        Ok(Rate::new(answers, elapsed, spent))
     }
 
-    fn run(
+    /// Has so many requests answered.
+    pub(super) fn send_first(
+        &mut self,
+        count: u32,
+        message: &dyn Fn(u32) -> Message,
+    ) -> Result<(), Error> {
+        let last = self.next.saturating_add(count);
+        self.run(&|next, _| next < last, message).map(drop)
+    }
+
+    fn run_for(
         &mut self,
         duration: Duration,
         message: &dyn Fn(u32) -> Message,
-    ) -> Result<Answers, Error> {
+    ) -> Result<(Answers, Duration), Error> {
         let deadline = Instant::now() + duration;
+        self.run(&|_, now| now < deadline, message)
+    }
+
+    /// Sends as long as `more` says so of the number of the next request and the time. What came of it, and how long it took without
+    /// the wait for what is late.
+    fn run(
+        &mut self,
+        more: &dyn Fn(u32, Instant) -> bool,
+        message: &dyn Fn(u32) -> Message,
+    ) -> Result<(Answers, Duration), Error> {
+        let begin = Instant::now();
         let mut answers = Answers::default();
+        let mut late = Vec::new();
         let window = self.window.min(self.stations.len());
         let mut under_way = VecDeque::with_capacity(window);
         loop {
             while under_way.len() < window {
                 let now = Instant::now();
-                if now >= deadline {
+                if !more(self.next, now) {
                     break;
                 }
                 let (index, token) = self.send(message)?;
                 under_way.push_back((index, token, now));
             }
-            let Some((index, token, sent)) = under_way.pop_front() else {
-                return Ok(answers);
+            let Some(request) = under_way.pop_front() else {
+                break;
             };
-            if let Some(station) = self.stations.get_mut(index) {
-                match late_answer(station, token, sent)? {
-                    Some(_) => answers.add(sent.elapsed()),
-                    None => answers.lost += 1,
-                }
+            match self.answer(request)? {
+                Some(took) => answers.add(took),
+                None => late.push(request),
             }
         }
+        let elapsed = begin.elapsed();
+        for request in late {
+            match self.late_answer(request)? {
+                Some(took) => answers.add(took),
+                None => answers.lost += 1,
+            }
+        }
+        Ok((answers, elapsed))
     }
 
     fn send(&mut self, message: &dyn Fn(u32) -> Message) -> Result<(usize, Token), Error> {
@@ -148,44 +182,102 @@ impl Driver {
         }
         Ok((index, message.token))
     }
+
+    /// How long the answer took, if it comes while the station waits.
+    fn answer(&mut self, (index, token, sent): UnderWay) -> Result<Option<Duration>, Error> {
+        let Some(station) = self.stations.get_mut(index) else {
+            return Ok(None);
+        };
+        let answer = station.answer(token)?;
+        Ok(answer.map(|(_, read)| read.saturating_duration_since(sent)))
+    }
+
+    /// The same until patience is over.
+    fn late_answer(&mut self, request: UnderWay) -> Result<Option<Duration>, Error> {
+        let (_, _, sent) = request;
+        loop {
+            let took = self.answer(request)?;
+            if took.is_some() || sent.elapsed() >= self.patience {
+                return Ok(took);
+            }
+        }
+    }
 }
 
 /// Sends one request, which has to be answered.
 pub(super) fn ask(station: &mut Station, message: &Message) -> Result<Message, Error> {
     let sent = Instant::now();
     station.send(message)?;
-    let remote = station.remote();
-    late_answer(station, message.token, sent)?.ok_or(Error::Unanswered { remote })
-}
-
-/// The answer to a request sent at this time, if it comes within [`PATIENCE`].
-fn late_answer(
-    station: &mut Station,
-    token: Token,
-    sent: Instant,
-) -> Result<Option<Message>, Error> {
-    loop {
-        let answer = answer(station, token)?;
-        if answer.is_some() || sent.elapsed() >= PATIENCE {
+    while sent.elapsed() < PATIENCE {
+        if let Some((answer, _)) = station.answer(message.token)? {
             return Ok(answer);
         }
     }
+    let remote = station.remote();
+    Err(Error::Unanswered { remote })
 }
 
-/// The answer to the request with this token, if it comes while the station waits; what comes late for earlier ones is passed over.
-pub(super) fn answer(station: &mut Station, token: Token) -> Result<Option<Message>, Error> {
-    while let Some(message) = station.next_message()? {
-        if message.token != token {
-            continue;
-        }
-        if message.code.is_response() && !message.code.is_success() {
-            return Err(Error::Refused {
-                remote: station.remote(),
-                code: message.code,
-                text: String::from_utf8_lossy(&message.payload).into_owned(),
-            });
-        }
-        return Ok(Some(message));
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::bench::request::Request;
+
+    /// The generator's station, and a server that has not answered yet.
+    fn station() -> (Station, UdpSocket) {
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let remote = server.local_addr().unwrap();
+        client.connect(remote).unwrap();
+        let wait = Some(Duration::from_millis(20));
+        client.set_read_timeout(wait).unwrap();
+        (Station::new(remote, client, None), server)
     }
-    Ok(None)
+
+    fn heartbeat(number: u32) -> Message {
+        Request::heartbeat().message(number)
+    }
+
+    #[test]
+    fn a_lost_answer_is_counted_and_holds_up_no_other() {
+        let (station, server) = station();
+        let answering = std::thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            server
+                .set_read_timeout(Some(Duration::from_secs(1)))
+                .unwrap();
+            let mut count = 0;
+            while let Ok((length, client)) = server.recv_from(&mut buffer) {
+                // The third is lost.
+                if count != 2 {
+                    server.send_to(&buffer[..length], client).unwrap();
+                }
+                count += 1;
+            }
+        });
+        let mut driver = Driver::new(1);
+        driver.patience = Duration::from_millis(300);
+        driver.add(vec![station]);
+        let (answers, elapsed) = driver.run(&|next, _| next <= 50, &heartbeat).unwrap();
+        assert_eq!((answers.count, answers.lost), (49, 1));
+        assert!(elapsed < driver.patience, "{elapsed:?}");
+        answering.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_others_overtook_is_no_loss() {
+        let (mut station, server) = station();
+        let mut buffer = [0; 2048];
+        for number in [1, 2] {
+            station.send(&heartbeat(number)).unwrap();
+        }
+        let client = server.peek_from(&mut buffer).unwrap().1;
+        for number in [2, 1] {
+            server.send_to(&heartbeat(number).encode(), client).unwrap();
+        }
+        for number in [1, 2] {
+            let answer = station.answer(heartbeat(number).token).unwrap();
+            assert!(answer.is_some(), "{number}");
+        }
+    }
 }

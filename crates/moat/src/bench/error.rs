@@ -71,10 +71,10 @@ pub(crate) enum Error {
         reason: dtls::CloseReason,
     },
     /// A handshake was resumed or not, against the intention.
-    #[error("{remote} does not resume sessions")]
+    #[error("{who} does not resume sessions, or resumes those that were to be new")]
     NotResumed {
         /// Who.
-        remote: SocketAddr,
+        who: String,
     },
     /// A message could not be sent in a session.
     #[error("a message to {remote} was not sent: {source}")]

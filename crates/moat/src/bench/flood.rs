@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use coap::Token;
 use socket2::SockRef;
 
-use super::driver::{Answers, PATIENCE, Rate, answer};
+use super::driver::{Answers, PATIENCE, Rate};
 use super::error::Error;
 use super::generator::{Generator, Station};
 use super::hellos::client_hello;
@@ -52,6 +52,7 @@ pub(super) fn measure(
     let mut under_way = UnderWay::new();
     let (mut hellos, mut heartbeats) = (0_u32, 0_u32);
     let (mut slowest, mut lost) = (Duration::ZERO, 0);
+    let dropped_before = server.dropped()?;
     let (begin, before) = (Instant::now(), server.spent()?);
     let mut source = sources.iter().cycle();
     loop {
@@ -85,6 +86,7 @@ pub(super) fn measure(
         heartbeats: heartbeats.into(),
         heartbeats_lost: lost,
         slowest_answer_milliseconds: slowest.as_secs_f64() * 1e3,
+        datagrams_dropped: server.dropped()?.saturating_sub(dropped_before),
         hellos: Rate::new(Answers::of(hellos.into()), duration, spent),
     })
 }
@@ -92,18 +94,41 @@ pub(super) fn measure(
 /// Takes the answers that are there: how long the slowest took, and how many heartbeats are given up.
 fn collect(stations: &mut [Station], under_way: &mut UnderWay) -> Result<(Duration, u64), Error> {
     let (mut slowest, mut lost) = (Duration::ZERO, 0);
-    while let Some((index, token, sent)) = under_way.front() {
-        let Some(station) = stations.get_mut(*index) else {
-            break;
+    for (index, token, sent) in std::mem::take(under_way) {
+        let Some(station) = stations.get_mut(index) else {
+            continue;
         };
-        if answer(station, *token)?.is_some() {
-            slowest = slowest.max(sent.elapsed());
-        } else if sent.elapsed() > PATIENCE {
-            lost += 1;
-        } else {
-            break;
+        match station.answer(token)? {
+            Some((_, read)) => slowest = slowest.max(read.saturating_duration_since(sent)),
+            None if sent.elapsed() > PATIENCE => lost += 1,
+            None => under_way.push_back((index, token, sent)),
         }
-        under_way.pop_front();
     }
     Ok((slowest, lost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_without_an_answer_hides_none_behind_it() {
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let mut stations = [Station::new(server.local_addr().unwrap(), client, None)];
+        stations[0].stop_waiting().unwrap();
+        let mut under_way = UnderWay::new();
+        let message = |number| Request::heartbeat().message(number);
+        for number in [1, 2] {
+            stations[0].send(&message(number)).unwrap();
+            under_way.push_back((0, message(number).token, Instant::now()));
+        }
+        let client = server.peek_from(&mut [0; 2048]).unwrap().1;
+        for (number, waiting) in [(2, 1), (1, 0)] {
+            server.send_to(&message(number).encode(), client).unwrap();
+            let (slowest, lost) = collect(&mut stations, &mut under_way).unwrap();
+            assert!(slowest > Duration::ZERO);
+            assert_eq!((under_way.len(), lost), (waiting, 0));
+        }
+    }
 }

@@ -1,18 +1,20 @@
 //! The clients' side: sockets, each from an address of its own, with a session on it or without.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use coap::Message;
+use coap::{Message, Token};
 use dtls::{ClientConfig, CloseReason, OpensslSession, Output, Peer, ResumptionState, Session};
 
 use super::error::Error;
 use super::site::SERVER_NAME;
 
-/// How long a station waits for a datagram at a time; then a flight of its handshake is repeated.
-const WAIT: Duration = Duration::from_secs(1);
+/// How long a station waits for a datagram at a time; then a flight of its handshake is repeated that is due.
+const WAIT: Duration = Duration::from_millis(100);
+/// Most answers that a station keeps for whoever asks for them later; the oldest go first.
+const MOST_KEPT: usize = 1000;
 /// Room for a datagram.
 const DATAGRAM: usize = 2048;
 /// The first source address: 127.16.0.0.
@@ -47,15 +49,7 @@ impl Generator {
 
     /// Stations without a session.
     pub(super) fn plain(&mut self, remote: SocketAddr, count: u32) -> Result<Vec<Station>, Error> {
-        let station = |_| {
-            Ok(Station {
-                remote,
-                socket: self.socket(remote)?,
-                session: None,
-                peer: None,
-                received: VecDeque::new(),
-            })
-        };
+        let station = |_| Ok(Station::new(remote, self.socket(remote)?, None));
         (0..count).map(station).collect()
     }
 
@@ -114,13 +108,7 @@ impl Generator {
         let session = self
             .config
             .connect(Instant::now(), SERVER_NAME, resumption)?;
-        let mut station = Station {
-            remote,
-            socket,
-            session: Some(Box::new(session)),
-            peer: None,
-            received: VecDeque::new(),
-        };
+        let mut station = Station::new(remote, socket, Some(Box::new(session)));
         station.flush()?;
         Ok(station)
     }
@@ -136,9 +124,26 @@ pub(super) struct Station {
     /// Who the server is, once the session is established.
     peer: Option<Peer>,
     received: VecDeque<Vec<u8>>,
+    /// Messages that came while another one was waited for, and when each was read.
+    passed_over: BTreeMap<Token, (Message, Instant)>,
 }
 
 impl Station {
+    pub(super) fn new(
+        remote: SocketAddr,
+        socket: UdpSocket,
+        session: Option<Box<OpensslSession>>,
+    ) -> Self {
+        Station {
+            remote,
+            socket,
+            session,
+            peer: None,
+            received: VecDeque::new(),
+            passed_over: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn remote(&self) -> SocketAddr {
         self.remote
     }
@@ -155,7 +160,7 @@ impl Station {
             .and_then(|session| session.resumption())
     }
 
-    /// From now on [`Station::next_message`] does not wait.
+    /// From now on [`Station::answer`] does not wait.
     pub(super) fn stop_waiting(&self) -> Result<(), Error> {
         let set = self.socket.set_nonblocking(true);
         set.map_err(Error::system("make a socket non-blocking"))
@@ -172,8 +177,33 @@ impl Station {
         self.flush()
     }
 
-    /// The next message; `None` when none comes within a second.
-    pub(super) fn next_message(&mut self) -> Result<Option<Message>, Error> {
+    /// The answer to the request with this token, and when it was read; `None` when nothing comes within [`WAIT`]. It must not be a
+    /// refusal.
+    pub(super) fn answer(&mut self, token: Token) -> Result<Option<(Message, Instant)>, Error> {
+        loop {
+            if let Some((message, read)) = self.passed_over.remove(&token) {
+                if message.code.is_response() && !message.code.is_success() {
+                    return Err(Error::Refused {
+                        remote: self.remote,
+                        code: message.code,
+                        text: String::from_utf8_lossy(&message.payload).into_owned(),
+                    });
+                }
+                return Ok(Some((message, read)));
+            }
+            let Some(message) = self.next_message()? else {
+                return Ok(None);
+            };
+            let token = message.token;
+            self.passed_over.insert(token, (message, Instant::now()));
+            if self.passed_over.len() > MOST_KEPT {
+                self.passed_over.pop_first();
+            }
+        }
+    }
+
+    /// The next message; `None` when none comes within [`WAIT`].
+    fn next_message(&mut self) -> Result<Option<Message>, Error> {
         loop {
             if let Some(data) = self.received.pop_front() {
                 // What is no message is as good as lost.

@@ -22,9 +22,7 @@ pub(super) fn measure(
 ) -> Result<[Handshakes; 2], Error> {
     let moat = site.moat()?;
     let (full, resumed) = both(&moat, generator, duration)?;
-    let resumed = resumed.ok_or(Error::NotResumed {
-        remote: moat.remote(),
-    })?;
+    let resumed = resumed.ok_or_else(|| not_resumed(&moat))?;
     drop(moat);
     let (their_full, their_resumed) = match site.libcoap()? {
         None => (None, None),
@@ -37,7 +35,7 @@ pub(super) fn measure(
         let library = Library::new(site)?;
         Ok([
             library.microseconds(None, duration)?,
-            library.microseconds(library.resumption()?.as_ref(), duration)?,
+            library.microseconds(Some(&library.resumption()?), duration)?,
         ])
     })?;
     Ok([
@@ -87,7 +85,7 @@ fn rate(
         |_| begin.elapsed() < duration,
         |station| {
             if station.is_resumed() != resumption.is_some() {
-                return Err(Error::NotResumed { remote });
+                return Err(not_resumed(server));
             }
             count += 1;
             station.close()
@@ -95,4 +93,9 @@ fn rate(
     )?;
     let spent = server.spent()?.since(&before);
     Ok(Rate::new(Answers::of(count), begin.elapsed(), spent))
+}
+
+fn not_resumed(server: &Server) -> Error {
+    let who = server.remote().to_string();
+    Error::NotResumed { who }
 }

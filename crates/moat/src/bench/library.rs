@@ -71,8 +71,9 @@ impl Library {
     }
 
     /// What resumes a session with this server end.
-    pub(super) fn resumption(&self) -> Result<Option<ResumptionState>, Error> {
-        Ok(self.handshake(None)?.client.resumption())
+    pub(super) fn resumption(&self) -> Result<ResumptionState, Error> {
+        let resumption = self.handshake(None)?.client.resumption();
+        resumption.ok_or_else(not_resumed)
     }
 
     /// What a handshake and its end cost the server's end, in microseconds.
@@ -108,6 +109,9 @@ impl Library {
             while let Some(output) = client.poll_output() {
                 match output {
                     Output::Transmit(datagram) => server.get_mut().inbound.push_back(datagram),
+                    Output::Established(peer) if peer.resumed != resumption.is_some() => {
+                        return Err(not_resumed());
+                    }
                     Output::Established(_) => established = true,
                     Output::Data(_) => {}
                     Output::Closed(_) => return Err(Error::Endless),
@@ -134,6 +138,11 @@ impl Library {
         }
         Err(Error::Endless)
     }
+}
+
+fn not_resumed() -> Error {
+    let who = "the bare OpenSSL library".to_owned();
+    Error::NotResumed { who }
 }
 
 /// Prints, as JSON, how many bytes a session takes where there are this many of them. For a process of its own, whose memory holds

@@ -64,6 +64,9 @@ pub(super) fn measure(
         let mut driver = Driver::new(usize::try_from(WINDOW).unwrap_or(1));
         driver.add(generator.sessions(server.remote(), sessions)?);
         let message = |number| kind.request(number).message(number);
+        if let Kind::Refresh = kind {
+            driver.send_first(REFRESHED, &message)?;
+        }
         let before = committed(site)?;
         let rate = driver.measure(&server, duration, &message)?;
         let after = committed(site)?;

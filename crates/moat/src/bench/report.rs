@@ -177,6 +177,8 @@ pub(super) struct Flood {
     pub(super) heartbeats: u64,
     pub(super) heartbeats_lost: u64,
     pub(super) slowest_answer_milliseconds: f64,
+    /// Hellos and heartbeats that the kernel dropped at the server's socket, which was full.
+    pub(super) datagrams_dropped: u64,
     /// The hellos sent, and what the server spent on them together with the heartbeats.
     pub(super) hellos: Rate,
 }

@@ -69,6 +69,11 @@ impl Server {
         Spent::of(Pid::from_child(&self.child))
     }
 
+    /// Datagrams that its sockets had no place for so far.
+    pub(super) fn dropped(&self) -> Result<u64, Error> {
+        Ok(dropped(&udp_sockets()?, self.remote.port()))
+    }
+
     /// Bytes of memory it has in use.
     pub(super) fn resident_bytes(&self) -> Result<u64, Error> {
         clocks::resident_bytes(Some(Pid::from_child(&self.child)))
@@ -108,10 +113,43 @@ impl Drop for Server {
 
 /// Whether a UDP socket of this network namespace is bound to that port.
 fn listens(remote: SocketAddr) -> Result<bool, Error> {
-    let table =
-        std::fs::read_to_string("/proc/net/udp").map_err(Error::system("read /proc/net/udp"))?;
-    let port = format!(":{:04X} ", remote.port());
-    // The second word of a line is the local address.
-    let bound = |line: &str| line.get(..22).is_some_and(|start| start.contains(&port));
-    Ok(table.lines().any(bound))
+    Ok(bound(&udp_sockets()?, remote.port()).next().is_some())
+}
+
+/// A line for each UDP socket of this network namespace, for IPv4 (Linux: Documentation/networking/proc_net_tcp.rst).
+fn udp_sockets() -> Result<String, Error> {
+    std::fs::read_to_string("/proc/net/udp").map_err(Error::system("read /proc/net/udp"))
+}
+
+/// Of these lines those of sockets at a port.
+fn bound(sockets: &str, port: u16) -> impl Iterator<Item = &str> {
+    let port = format!(":{port:04X}");
+    let local = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    let mut lines = sockets.lines();
+    std::iter::from_fn(move || {
+        lines.find(|line| local(line).is_some_and(|local| local.ends_with(&port)))
+    })
+}
+
+/// What the kernel dropped at these sockets, which is the last word of a line.
+fn dropped(sockets: &str, port: u16) -> u64 {
+    let drops = bound(sockets, port).filter_map(|line| line.split_whitespace().next_back());
+    drops.filter_map(|drops| drops.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_dropped_is_that_of_all_sockets_at_the_port() {
+        let sockets = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  317: 0100007F:1226 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 17 2 0000000000000000 40
+  318: 0100007F:1226 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 18 2 0000000000000000 2
+  319: 0100107F:8E10 0100007F:1226 01 00000000:00000000 00:00000000 00000000     0        0 19 2 0000000000000000 7
+";
+        assert_eq!(dropped(sockets, 4646), 42);
+        assert_eq!(dropped(sockets, 4647), 0);
+        assert_eq!(bound(sockets, 4646).count(), 2);
+    }
 }

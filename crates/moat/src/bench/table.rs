@@ -182,14 +182,15 @@ fn flood(f: &mut fmt::Formatter<'_>, flood: &Flood, door: f64) -> fmt::Result {
     )?;
     write!(
         f,
-        "While {:.0} of them arrived a second, {} sent {} heartbeats: {} lost, the slowest answered after {:.1} ms, the server's \
-         core {:.0} % busy.",
+        "While {:.0} of them were sent a second, {} sent {} heartbeats: {} lost, the slowest answered after {:.1} ms, the server's \
+         core {:.0} % busy. The kernel dropped {} of these datagrams at its socket.",
         flood.hellos.per_second,
         sessions(flood.sessions),
         flood.heartbeats,
         flood.heartbeats_lost,
         flood.slowest_answer_milliseconds,
-        flood.hellos.server_load * 100.0
+        flood.hellos.server_load * 100.0,
+        flood.datagrams_dropped
     )
 }
 
