@@ -106,10 +106,9 @@ impl Lab {
             ),
             is_heard,
         );
-        let sessions = |held: &[Held]| self.of(down, held).established;
         events.expect(
             format!("The session with {} noticed nothing of it.", down.dots_name),
-            sessions(before) == sessions(&held),
+            self.sessions(down, before) == self.sessions(down, &held),
         );
 
         self.progress(&format!("the link {} goes down", down.uplink));
@@ -125,13 +124,12 @@ impl Lab {
             ),
             mitigations(&held) == mitigations(&meanwhile),
         );
-        let sessions = |held: &[Held]| self.of(silent, held).established;
         events.expect(
             format!(
                 "The session with {} noticed nothing of it.",
                 silent.dots_name
             ),
-            sessions(&held) == sessions(&meanwhile),
+            self.sessions(silent, &held) == self.sessions(silent, &meanwhile),
         );
         self.progress(&format!("the link {} is back", down.uplink));
         self.network.link_up(down.node, down.uplink)?;
@@ -139,5 +137,16 @@ impl Lab {
             told.requests = self.agents.standing(told)?;
         }
         Ok(())
+    }
+
+    /// How many sessions a server has had, and whose those are that it has.
+    fn sessions(&self, provider: &Provider, held: &[Held]) -> (u64, Vec<String>) {
+        let Held {
+            established,
+            mut customers,
+            ..
+        } = self.of(provider, held);
+        customers.sort_unstable();
+        (established, customers)
     }
 }

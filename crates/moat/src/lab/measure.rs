@@ -55,7 +55,7 @@ impl Snapshot {
         let packets = Counter::ALL.into_iter().map(|counter| {
             let name = counter.name();
             let packets = listed.get(name).copied();
-            let packets = packets.ok_or_else(|| Error::NoCounter { name })?;
+            let packets = packets.ok_or(Error::NoCounter { name })?;
             Ok((counter, packets))
         });
         let packets = packets.collect::<Result<_, Error>>()?;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ const TAIL_LINES: usize = 12;
 /// How often something is looked at while waiting for it.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+/// Longest time that a program may take, or an answer; a client itself gives servers ten seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(15);
+
 /// Runs a program that must succeed and returns its stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
     output_with_input(command, "")
@@ -24,45 +28,32 @@ pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
 
 /// As [`output`], with `input` on its stdin.
 pub(crate) fn output_with_input(command: &mut Command, input: &str) -> Result<String, Error> {
+    let output = end_within(command, input, LIMIT)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(command, output.status.to_string(), &output))
+    }
+}
+
+/// Runs a program that may fail, with `input` on its stdin, and ends it after `limit`, which is an error.
+pub(crate) fn end_within(
+    command: &mut Command,
+    input: &str,
+    limit: Duration,
+) -> Result<Output, Error> {
     let line = command_line(command);
-    let start = || Error::io(format!("run {line}"));
+    let failure = || Error::io(format!("run {line}"));
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(start())?;
+    let mut child = command.spawn().map_err(failure())?;
     // Inputs here are smaller than a pipe's buffer, so that this cannot block. A program that does not read says why by itself.
     let _ = child
         .stdin
         .take()
         .map(|mut stdin| stdin.write_all(input.as_bytes()));
-    let output = child.wait_with_output().map_err(start())?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(failed(command, output.status.to_string(), &output))
-    }
-}
-
-/// As [`output`], of a program that may hang: it is ended after `limit`.
-pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Result<String, Error> {
-    let output = end_within(command, limit)?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        Err(failed(command, output.status.to_string(), &output))
-    }
-}
-
-/// Runs a program that may fail, and ends it after `limit`, which is an error.
-pub(crate) fn end_within(command: &mut Command, limit: Duration) -> Result<Output, Error> {
-    let line = command_line(command);
-    let failure = || Error::io(format!("run {line}"));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failure())?;
     // Answers are smaller than a pipe's buffer, so that it can end before they are read.
     let ended = wait_for(limit, || child.try_wait().map_err(failure()))?;
     if ended.is_none() {
@@ -191,7 +182,8 @@ impl Drop for Process {
 pub(crate) struct Conversation {
     process: Process,
     questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<String>,
+    limit: Duration,
 }
 
 impl Conversation {
@@ -201,7 +193,8 @@ impl Conversation {
             (Some(questions), Some(answers)) => Ok(Conversation {
                 process,
                 questions,
-                answers: BufReader::new(answers),
+                answers: lines(answers),
+                limit: LIMIT,
             }),
             _ => Err(process.ended("no pipes")),
         }
@@ -209,12 +202,16 @@ impl Conversation {
 
     /// Asks one question and waits for the answer.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self, question: &str) -> Result<T, Error> {
-        let mut answer = String::new();
-        let asked = writeln!(self.questions, "{question}")
-            .and_then(|()| self.answers.read_line(&mut answer));
-        match asked {
-            Ok(1..) => parse(&self.process.name, &answer),
-            Ok(0) | Err(_) => {
+        // A failure means that it has ended, and so have its answers.
+        let _ = writeln!(self.questions, "{question}");
+        match self.answers.recv_timeout(self.limit) {
+            Ok(answer) => parse(&self.process.name, &answer),
+            Err(RecvTimeoutError::Timeout) => Err(Error::Timeout {
+                what: format!("an answer of {}", self.process.name),
+                limit: self.limit,
+                logs: self.process.log_tail(),
+            }),
+            Err(RecvTimeoutError::Disconnected) => {
                 // Let it end by itself, so that its own reason is the one shown.
                 let ended = wait_for(Duration::from_secs(1), || self.process.try_wait())?;
                 Err(self
@@ -225,6 +222,16 @@ impl Conversation {
     }
 }
 
+/// What a process prints, read by a thread that ends with it.
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
+    });
+    receiver
+}
+
 /// Parses the JSON that a program answered with.
 pub(crate) fn parse<T: DeserializeOwned>(command: &str, answer: &str) -> Result<T, Error> {
     serde_json::from_str(answer).map_err(|source| Error::Answer {
@@ -232,4 +239,36 @@ pub(crate) fn parse<T: DeserializeOwned>(command: &str, answer: &str) -> Result<
         source,
         answer: answer.trim().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn a_program_that_hangs_is_ended_and_named() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "cat >/dev/null; exec sleep 60"]);
+        let error = end_within(&mut command, "input", SHORT).unwrap_err();
+        assert!(
+            error.to_string().contains("sleep 60: no end within"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read question; echo 1; read question; exec sleep 60"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let process = Process::start("who is silent", &mut command, &folder.path().join("log"));
+        let mut conversation = Conversation::new(process.unwrap()).unwrap();
+        conversation.limit = SHORT;
+        assert_eq!(conversation.ask::<u32>("first").unwrap(), 1);
+        let error = conversation.ask::<u32>("second").unwrap_err();
+        assert!(error.to_string().contains("who is silent"), "{error}");
+    }
 }

@@ -28,13 +28,14 @@ use crate::terminal::complain;
 /// Nanoseconds between two packets of an attack flow.
 const FLOOD_INTERVAL: u64 = 1_000_000_000 / FLOOD_RATE as u64;
 
-/// How long rates are measured before the alarm.
+/// How long the attack is measured before the alarm.
 const BEFORE: Duration = Duration::from_secs(1);
 
-/// How long they are measured while the filter is in force.
-const AFTER: Duration = Duration::from_secs(2);
+/// How long visits are measured, before the attack and while the filter is in force: so long that one late response is less than a
+/// percent of them.
+const VISITED: Duration = Duration::from_secs(2);
 
-/// How long they are measured after the withdrawal.
+/// How long the attack is measured after the withdrawal.
 const WITHDRAWN: Duration = Duration::from_millis(500);
 
 /// Until traffic that was just started is steady.
@@ -98,7 +99,7 @@ impl Lab {
         // The first exchange resolves neighbours and shows that the victim listens.
         let _: Vec<Received> = self.victim.ask("report")?;
         sleep(SETTLE);
-        let baseline = self.visit(BEFORE)?;
+        let baseline = self.visit(VISITED)?;
 
         let mut course = self.renumber()?;
 
@@ -114,7 +115,7 @@ impl Lab {
 
         let outage = self.begin_outage()?;
         let (earlier, earlier_inside) = (self.held()?, self.held_inside()?);
-        let targets = self.scenario.alarmed();
+        let targets = self.scenario.victims(&self.scenario.alarmed());
         let words: Vec<_> = targets.iter().map(ToString::to_string).collect();
         self.progress(&format!(
             "asking for help: moat mitigate {}",
@@ -133,7 +134,7 @@ impl Lab {
             self.wait_for_visitor()?;
         }
         sleep(SETTLE);
-        let filtered = self.visit(AFTER)?;
+        let filtered = self.visit(VISITED)?;
         let (held, held_inside) = (self.held()?, self.held_inside()?);
 
         self.progress("withdrawing what was asked");
@@ -177,9 +178,10 @@ impl Lab {
     /// Tells all clients that are told of attacks, at the same time.
     pub(super) fn alarm(&self, targets: &[IpAddr]) -> Result<Vec<Told>, Error> {
         let alarmed = self.scenario.clients.iter().filter(|one| one.is_alarmed);
+        let agents = &self.agents;
         std::thread::scope(|scope| {
             let calls: Vec<_> = alarmed
-                .map(|client| scope.spawn(|| self.agents.alarm(client, targets)))
+                .map(|client| scope.spawn(move || agents.alarm(client, targets)))
                 .collect();
             let join = |call: std::thread::ScopedJoinHandle<'_, _>| {
                 let joined = call.join();

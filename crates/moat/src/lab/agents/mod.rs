@@ -25,9 +25,6 @@ pub(crate) use identity::customer_inside;
 /// Longest time a daemon may need to start, and the clients for their sessions.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// Longest time a call may take; the client itself gives servers ten seconds.
-const CALL_LIMIT: Duration = Duration::from_secs(15);
-
 /// What a server logs when it listens.
 const SERVER_READY: &str = "moat server is ready";
 
@@ -161,7 +158,7 @@ impl Agents {
             command.arg(files::interface(client, provider));
             command.arg("--json").arg(&file);
             command.arg("--control").arg(self.control(client.name));
-            let output = process::end_within(&mut command, CALL_LIMIT)?;
+            let output = process::end_within(&mut command, "", process::LIMIT)?;
             Ok(output.status.success().then_some(()))
         })?;
         announced.ok_or_else(|| {
@@ -176,7 +173,7 @@ impl Agents {
         command.args(targets.iter().map(ToString::to_string));
         command.args(["--port", &TARGET_PORT.to_string()]);
         command.args(["--protocol", TARGET_PROTOCOL, "--lifetime", LIFETIME]);
-        let output = process::end_within(&mut command, CALL_LIMIT)?;
+        let output = process::end_within(&mut command, "", process::LIMIT)?;
         answer::told(client.name, &String::from_utf8_lossy(&output.stdout))
             .map_err(|error| error.with_logs(&self.log_tails()))
     }
@@ -192,7 +189,7 @@ impl Agents {
         if let Some(request) = told.request {
             let request = request.to_string();
             let mut command = self.call(&told.client, &["withdraw", &request]);
-            process::end_within(&mut command, CALL_LIMIT)
+            process::end_within(&mut command, "", process::LIMIT)
                 .map_err(|error| error.with_logs(&self.log_tails()))?;
         }
         Ok(())
@@ -238,7 +235,7 @@ impl Agents {
 
     /// Runs one that must succeed, and returns what it printed.
     fn ask(&self, daemon: &str, arguments: &[&str]) -> Result<String, Error> {
-        process::output_within(&mut self.call(daemon, arguments), CALL_LIMIT)
+        process::output(&mut self.call(daemon, arguments))
             .map_err(|error| error.with_logs(&self.log_tails()))
     }
 

@@ -1,15 +1,13 @@
 //! All scenarios. Sections, figures and the table are those of RFC 9284.
 
-use super::network::{
-    DotsClient, EAST, FIXED, Gateway, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST,
-};
+use super::network::{FIXED, Gateway, ISP1, ISP2, MOBILE, Upstream, WEST};
 use super::site::{
-    C1, C2, C3, DIRECT, G, G1, G2, GATEWAY, GATEWAYS, OF_FIXED, OF_ISP1, OF_ISP2, OF_MOBILE,
-    OF_WEST, ONE_PROVIDER, RESIDENTIAL, ROUTERS, TO_G, TO_ISP1, TO_ISP2, asked, mitigated,
-    on_hosts, on_router, rejected,
+    BOTH, C1, C2, C3, CPE, DIRECT, G, G1, G2, GATEWAY, GATEWAYS, OF_FIXED, OF_ISP1, OF_ISP2,
+    OF_MOBILE, OF_WEST, ONE_PROVIDER, RESIDENTIAL, ROUTERS, RTR1, RTR2, TO_EAST, TO_G, TO_ISP1,
+    TO_ISP2, TO_ONE_1, TO_ONE_2, TO_WEST, asked, at, on_hosts, on_router, rejected, told,
 };
 use super::{Course, Credentials, Known, Scenario, Space};
-use crate::lab::plan::{Net, Nets, VERSIONS};
+use crate::lab::plan::{Net, Nets};
 
 /// In the order to show and to run them.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -18,7 +16,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         summary: "a home with a fixed and a mobile uplink; addresses of the fixed network are attacked",
         attacked: &[OF_FIXED],
         asked: &[asked("home", FIXED.pvd, &[OF_FIXED])],
-        mitigated: &[mitigated(FIXED.dots_name, &[OF_FIXED])],
         ..RESIDENTIAL
     },
     Scenario {
@@ -30,10 +27,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             asked("home", FIXED.pvd, &[OF_FIXED]),
             asked("home", MOBILE.pvd, &[OF_MOBILE]),
         ],
-        mitigated: &[
-            mitigated(FIXED.dots_name, &[OF_FIXED]),
-            mitigated(MOBILE.dots_name, &[OF_MOBILE]),
-        ],
         ..RESIDENTIAL
     },
     Scenario {
@@ -42,7 +35,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         known: Known::Resolved,
         attacked: &[OF_ISP2],
         asked: &[asked("c1", ISP2.pvd, &[OF_ISP2])],
-        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
         ..DIRECT
     },
     Scenario {
@@ -55,66 +47,35 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             asked("c1", ISP1.pvd, &[Space::Own]),
             asked("c1", ISP2.pvd, &[Space::Own]),
         ],
-        mitigated: &[
-            mitigated(ISP1.dots_name, &[Space::Own]),
-            mitigated(ISP2.dots_name, &[Space::Own]),
-        ],
         ..DIRECT
     },
     Scenario {
         name: "single-homed-clients",
         figure: "Figure 8",
         summary: "one client for each of two providers; both are told of an attack, and one has a server for it",
-        clients: &[
-            DotsClient {
-                upstreams: &[TO_ISP2],
-                ..C1
-            },
-            DotsClient {
-                upstreams: &[TO_ISP1],
-                is_alarmed: true,
-                ..C2
-            },
-        ],
+        clients: &[at(C1, &[TO_ISP2]), told(at(C2, &[TO_ISP1]))],
         attacked: &[OF_ISP1],
         asked: &[asked("c2", ISP1.pvd, &[OF_ISP1])],
-        mitigated: &[mitigated(ISP1.dots_name, &[OF_ISP1])],
         ..DIRECT
     },
     Scenario {
         name: "enterprise-cpe",
         figure: "Table 1, row 2",
         summary: "the client is on the router of a site with two providers; addresses that one of them assigned are attacked",
-        clients: &[on_router("cpe", &[TO_ISP1, TO_ISP2])],
+        clients: &[on_router(CPE)],
         attacked: &[OF_ISP2],
         asked: &[asked("cpe", ISP2.pvd, &[OF_ISP2])],
-        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
         ..DIRECT
     },
     Scenario {
         name: "enterprise-gateway-pa",
         summary: "two clients ask the gateway of the site's router, which asks the provider that assigned what is attacked, once",
-        clients: &[
-            DotsClient {
-                upstreams: TO_G,
-                ..C1
-            },
-            DotsClient {
-                upstreams: TO_G,
-                is_alarmed: true,
-                ..C2
-            },
-            DotsClient {
-                upstreams: TO_G,
-                ..C3
-            },
-        ],
+        clients: &[at(C1, TO_G), told(at(C2, TO_G)), at(C3, TO_G)],
         attacked: &[OF_ISP2],
         asked: &[
             asked("c1", G.pvd, &[OF_ISP2]),
             asked("c2", G.pvd, &[OF_ISP2]),
         ],
-        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
         ..GATEWAY
     },
     Scenario {
@@ -123,10 +84,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         has_own: true,
         attacked: &[Space::Own],
         asked: &[asked("c1", G.pvd, &[Space::Own])],
-        mitigated: &[
-            mitigated(ISP1.dots_name, &[Space::Own]),
-            mitigated(ISP2.dots_name, &[Space::Own]),
-        ],
         ..GATEWAY
     },
     Scenario {
@@ -136,7 +93,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         routers: ROUTERS,
         attacked: &[OF_ISP2],
         asked: &[asked("c1", ISP2.pvd, &[OF_ISP2])],
-        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
         ..DIRECT
     },
     Scenario {
@@ -144,10 +100,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         figure: "Table 1, row 3",
         summary: "a client on each of two routers; both are told of an attack, and one has a server for it",
         routers: ROUTERS,
-        clients: &[on_router("rtr1", &[TO_ISP1]), on_router("rtr2", &[TO_ISP2])],
+        clients: &[on_router(RTR1), on_router(RTR2)],
         attacked: &[OF_ISP1],
         asked: &[asked("rtr1", ISP1.pvd, &[OF_ISP1])],
-        mitigated: &[mitigated(ISP1.dots_name, &[OF_ISP1])],
         ..DIRECT
     },
     Scenario {
@@ -158,7 +113,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             asked("c1", G1.pvd, &[OF_ISP1]),
             rejected("c1", G2.pvd, &[OF_ISP1]),
         ],
-        mitigated: &[mitigated(ISP1.dots_name, &[OF_ISP1])],
         ..GATEWAYS
     },
     Scenario {
@@ -167,7 +121,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         clients: &on_hosts(&[Upstream::GatewayFor(G1.pvd), Upstream::GatewayFor(G2.pvd)]),
         attacked: &[OF_ISP2],
         asked: &[asked("c1", G2.pvd, &[OF_ISP2])],
-        mitigated: &[mitigated(ISP2.dots_name, &[OF_ISP2])],
         ..GATEWAYS
     },
     Scenario {
@@ -179,38 +132,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             asked("c1", G1.pvd, &[Space::Own]),
             asked("c1", G2.pvd, &[Space::Own]),
         ],
-        mitigated: &[
-            mitigated(ISP1.dots_name, &[Space::Own]),
-            mitigated(ISP2.dots_name, &[Space::Own]),
-        ],
         ..GATEWAYS
     },
     Scenario {
         name: "same-isp-one-server",
         figure: "Section 5.4",
         summary: "two attachments to one provider with one DOTS server, which is asked once",
-        providers: &[WEST, EAST],
-        routers: &[Router {
-            node: "cpe",
-            uplinks: &[WEST.pvd, EAST.pvd],
-        }],
-        clients: &[DotsClient {
-            name: "cpe",
-            place: Place::Router,
-            upstreams: &[Upstream::Server(WEST.pvd), Upstream::Server(EAST.pvd)],
-            versions: &VERSIONS,
-            is_alarmed: true,
-        }],
-        attacked: &[OF_WEST],
+        routers: &[BOTH],
+        clients: &[on_router(BOTH)],
         asked: &[asked("cpe", WEST.pvd, &[OF_WEST])],
-        mitigated: &[mitigated(WEST.dots_name, &[OF_WEST])],
-        ..DIRECT
+        ..ONE_PROVIDER
     },
     Scenario {
         name: "same-isp-hosts",
         figure: "Table 1, row 4",
         summary: "a client on a host has two attachments to one provider, and asks it over the one that is attacked",
-        clients: &on_hosts(&[Upstream::Server(WEST.pvd), Upstream::Server(EAST.pvd)]),
+        clients: &on_hosts(&[TO_WEST, TO_EAST]),
         asked: &[asked("c1", WEST.pvd, &[OF_WEST])],
         ..ONE_PROVIDER
     },
@@ -218,10 +155,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "same-isp-clients",
         figure: "Table 1, row 4",
         summary: "a client on each of two routers with attachments to one provider; the one that is attacked asks it",
-        clients: &[
-            on_router("rtr1", &[Upstream::Server(WEST.pvd)]),
-            on_router("rtr2", &[Upstream::Server(EAST.pvd)]),
-        ],
+        clients: &[on_router(TO_ONE_1), on_router(TO_ONE_2)],
         asked: &[asked("rtr1", WEST.pvd, &[OF_WEST])],
         ..ONE_PROVIDER
     },
@@ -231,11 +165,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         summary: "a gateway on each of two routers with attachments to one provider; the one that is not attacked rejects",
         gateways: &[
             Gateway {
-                client: on_router("rtr1", &[Upstream::Server(WEST.pvd)]),
+                client: on_router(TO_ONE_1),
                 ..G1
             },
             Gateway {
-                client: on_router("rtr2", &[Upstream::Server(EAST.pvd)]),
+                client: on_router(TO_ONE_2),
                 ..G2
             },
         ],
@@ -259,10 +193,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             asked("home", FIXED.pvd, &[OF_FIXED]),
             asked("home", MOBILE.pvd, &[OF_MOBILE]),
         ],
-        mitigated: &[
-            mitigated(FIXED.dots_name, &[OF_FIXED]),
-            mitigated(MOBILE.dots_name, &[OF_MOBILE]),
-        ],
         ..RESIDENTIAL
     },
     Scenario {
@@ -278,7 +208,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         },
         attacked: &[OF_FIXED],
         asked: &[asked("home", FIXED.pvd, &[OF_FIXED])],
-        mitigated: &[mitigated(FIXED.dots_name, &[OF_FIXED])],
         ..RESIDENTIAL
     },
     Scenario {
@@ -287,7 +216,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         known: Known::Named,
         attacked: &[OF_MOBILE],
         asked: &[asked("home", MOBILE.pvd, &[OF_MOBILE])],
-        mitigated: &[mitigated(MOBILE.dots_name, &[OF_MOBILE])],
         ..RESIDENTIAL
     },
     Scenario {
@@ -296,7 +224,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         known: Known::Addressed,
         attacked: &[OF_FIXED],
         asked: &[asked("home", FIXED.pvd, &[OF_FIXED])],
-        mitigated: &[mitigated(FIXED.dots_name, &[OF_FIXED])],
         ..RESIDENTIAL
     },
     Scenario {
@@ -305,7 +232,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         known: Known::Resolved,
         attacked: &[OF_MOBILE],
         asked: &[asked("home", MOBILE.pvd, &[OF_MOBILE])],
-        mitigated: &[mitigated(MOBILE.dots_name, &[OF_MOBILE])],
         ..RESIDENTIAL
     },
 ];

@@ -5,6 +5,7 @@ mod list;
 mod network;
 mod site;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::error::Error;
@@ -42,8 +43,6 @@ pub(crate) struct Scenario {
     pub(crate) attacked: &'static [Space],
     /// Whom the clients must ask, and for what; nobody else.
     pub(crate) asked: &'static [Asked],
-    /// What must be mitigated where, one entry a mitigation; nothing else, at no server.
-    pub(crate) mitigated: &'static [Mitigated],
 }
 
 /// What happens besides an attack, of which clients are told.
@@ -124,15 +123,6 @@ pub(crate) struct Asked {
     pub(crate) is_accepted: bool,
 }
 
-/// A mitigation that a DOTS server must have while the attack goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mitigated {
-    /// The server.
-    pub(crate) server: &'static str,
-    /// For the victim's addresses in these spaces.
-    pub(crate) spaces: &'static [Space],
-}
-
 /// All scenarios, in the order to show and to run them.
 pub(crate) fn scenarios() -> &'static [Scenario] {
     SCENARIOS
@@ -179,13 +169,14 @@ impl Scenario {
     pub(crate) fn uplinks(&self, router: &Router) -> impl Iterator<Item = &'static Provider> {
         let uplinks = router.uplinks;
         let providers = self.providers.iter();
-        providers.filter(move |provider| uplinks.contains(&provider.pvd))
+        providers.filter(move |provider| uplinks.contains(&Upstream::Server(provider.pvd)))
     }
 
     /// The router with the uplink to this provider.
     pub(crate) fn router_to(&self, provider: &Provider) -> Option<&'static Router> {
         let mut routers = self.routers.iter();
-        routers.find(|router| router.uplinks.contains(&provider.pvd))
+        let uplink = Upstream::Server(provider.pvd);
+        routers.find(|router| router.uplinks.contains(&uplink))
     }
 
     /// The gateway with this PvD ID.
@@ -235,12 +226,25 @@ impl Scenario {
         assigned.chain(self.has_own.then_some(Space::Own)).collect()
     }
 
-    /// Of which of the victim's addresses clients are told: those that are attacked, or, when uplinks fail, all.
-    pub(crate) fn alarmed(&self) -> Vec<IpAddr> {
+    /// Of which spaces clients are told that they are attacked: those that are, or, when uplinks fail, all.
+    pub(crate) fn alarmed(&self) -> Vec<Space> {
         match self.course {
-            Course::Attack | Course::Renumber { .. } => self.victims(self.attacked),
-            Course::Failover { .. } => self.victims(&self.spaces()),
+            Course::Attack | Course::Renumber { .. } => self.attacked.to_vec(),
+            Course::Failover { .. } => self.spaces(),
         }
+    }
+
+    /// What a DOTS server must mitigate while the attack goes on, in one mitigation, and nothing else: what its provider assigned (RFC 9284
+    /// §5.1, §5.2), and at every server what is the site's own (RFC 9284 §5.2, §5.3). `None`: nothing at all.
+    pub(crate) fn mitigated(&self, server: &str) -> Option<BTreeSet<IpAddr>> {
+        let is_its = |space: &Space| match space {
+            Space::Assigned(pvd) => self.dots_name(pvd) == Some(server),
+            Space::Own => true,
+        };
+        let mut spaces = self.alarmed();
+        spaces.retain(is_its);
+        let victims: BTreeSet<_> = self.victims(&spaces).into_iter().collect();
+        (!victims.is_empty()).then_some(victims)
     }
 
     /// Whether what it assigned is announced to its clients, so that it can change.
@@ -286,13 +290,10 @@ mod tests {
             for gateway in scenario.gateways {
                 let mut routers = scenario.routers.iter();
                 let router = routers.find(|router| router.node == gateway.client.name);
-                let uplinks = router.unwrap().uplinks.iter();
-                let upstreams: Vec<_> = uplinks.map(|pvd| Upstream::Server(pvd)).collect();
-                assert_eq!(gateway.client.upstreams, upstreams, "{name}");
+                assert_eq!(gateway.client.upstreams, router.unwrap().uplinks, "{name}");
             }
-            let mitigated = scenario.mitigated.iter().map(|entry| entry.spaces);
             let asked = scenario.asked.iter().map(|entry| entry.spaces);
-            for space in mitigated.chain(asked).chain([scenario.attacked]).flatten() {
+            for space in asked.chain([scenario.attacked]).flatten() {
                 assert!(scenario.spaces().contains(space), "{name}: {space:?}");
             }
             for Asked { client, pvd, .. } in scenario.asked {
@@ -302,10 +303,39 @@ mod tests {
                 assert!(known, "{name}: {} asks {pvd}", client.name);
                 assert!(scenario.dots_name(pvd).is_some(), "{name}: {pvd}");
             }
-            for Mitigated { server, .. } in scenario.mitigated {
-                let mut servers = scenario.servers().into_iter();
-                assert!(servers.any(|one| one.dots_name == *server), "{name}");
-            }
+        }
+    }
+
+    /// Covers: M-013, M-014, M-024
+    #[test]
+    fn a_server_must_mitigate_what_its_provider_assigned_and_what_is_the_sites_own() {
+        for (scenario, server, expected) in [
+            (
+                "residential",
+                "dots.fixed.example",
+                Some(["203.0.113.7", "2001:db8:f:100::7"]),
+            ),
+            ("residential", "dots.mobile.example", None),
+            (
+                "failover",
+                "dots.mobile.example",
+                Some(["198.51.100.7", "2001:db8:a:100::7"]),
+            ),
+            (
+                "enterprise-direct-pi",
+                "dots.isp2.example",
+                Some(["192.0.2.71", "2001:db8:50:100::7"]),
+            ),
+            (
+                "same-isp-gateways",
+                "dots.isp.example",
+                Some(["203.0.113.7", "2001:db8:f:100::7"]),
+            ),
+        ] {
+            let expected =
+                expected.map(|addresses| addresses.map(|one| one.parse().unwrap()).into());
+            let mitigated = find(scenario).unwrap().mitigated(server);
+            assert_eq!(mitigated, expected, "{scenario}: {server}");
         }
     }
 

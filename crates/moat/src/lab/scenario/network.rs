@@ -1,6 +1,6 @@
 //! What networks consist of: attachments to providers, routers, DOTS clients.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::lab::plan::{Net, Nets, Version};
 
@@ -22,9 +22,9 @@ pub(crate) struct Provider {
     /// What it assigned to the site for this attachment.
     pub(crate) assigned: Nets,
     /// The edge's addresses on the site's link.
-    pub(crate) edge: [&'static str; 2],
+    pub(crate) edge: [IpAddr; 2],
     /// The DOTS server's addresses, on the edge.
-    pub(crate) dots_server: [&'static str; 2],
+    pub(crate) dots_server: [IpAddr; 2],
 }
 
 /// A router of the site.
@@ -32,8 +32,8 @@ pub(crate) struct Provider {
 pub(crate) struct Router {
     /// Name of its namespace.
     pub(crate) node: &'static str,
-    /// PvD IDs of its attachments.
-    pub(crate) uplinks: &'static [&'static str],
+    /// Its attachments, by the DOTS server of each.
+    pub(crate) uplinks: &'static [Upstream],
 }
 
 /// A DOTS client of the site.
@@ -94,22 +94,30 @@ impl Upstream {
 impl Provider {
     /// The DOTS server's addresses in these versions.
     pub(crate) fn server_addresses(&self, versions: &[Version]) -> Vec<IpAddr> {
-        addresses(self.dots_server, versions)
+        of(self.dots_server, versions)
     }
 
     /// The edge's addresses on the site's link in these versions: a name server is there, too.
     pub(crate) fn edge_addresses(&self, versions: &[Version]) -> Vec<IpAddr> {
-        addresses(self.edge, versions)
+        of(self.edge, versions)
     }
 }
 
-fn addresses(texts: [&str; 2], versions: &[Version]) -> Vec<IpAddr> {
-    let [v4, v6] = texts.map(|text| text.parse().ok());
+fn of([v4, v6]: [IpAddr; 2], versions: &[Version]) -> Vec<IpAddr> {
     let address = |version: &Version| match version {
         Version::V4 => v4,
         Version::V6 => v6,
     };
-    versions.iter().filter_map(address).collect()
+    versions.iter().map(address).collect()
+}
+
+/// An address of each version: the second by its first three numbers and its last.
+const fn pair(v4: [u8; 4], [a, b, c, last]: [u16; 4]) -> [IpAddr; 2] {
+    let [first, second, third, fourth] = v4;
+    [
+        IpAddr::V4(Ipv4Addr::new(first, second, third, fourth)),
+        IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, last)),
+    ]
 }
 
 /// The fixed network.
@@ -127,8 +135,8 @@ pub(crate) const FIXED: Provider = Provider {
         v4: Net::v4([203, 0, 113, 0], 28),
         v6: Net::v6([0x2001, 0xdb8, 0xf, 0x100], 56),
     },
-    edge: ["203.0.113.254", "2001:db8:f::1"],
-    dots_server: ["203.0.113.129", "2001:db8:f::4646"],
+    edge: pair([203, 0, 113, 254], [0x2001, 0xdb8, 0xf, 1]),
+    dots_server: pair([203, 0, 113, 129], [0x2001, 0xdb8, 0xf, 0x4646]),
 };
 
 /// The mobile network.
@@ -146,8 +154,8 @@ pub(crate) const MOBILE: Provider = Provider {
         v4: Net::v4([198, 51, 100, 0], 28),
         v6: Net::v6([0x2001, 0xdb8, 0xa, 0x100], 56),
     },
-    edge: ["198.51.100.254", "2001:db8:a::1"],
-    dots_server: ["198.51.100.129", "2001:db8:a::4646"],
+    edge: pair([198, 51, 100, 254], [0x2001, 0xdb8, 0xa, 1]),
+    dots_server: pair([198, 51, 100, 129], [0x2001, 0xdb8, 0xa, 0x4646]),
 };
 
 /// The first of an enterprise's providers.
@@ -186,6 +194,6 @@ pub(crate) const EAST: Provider = Provider {
         v4: Net::v4([203, 0, 113, 16], 28),
         v6: Net::v6([0x2001, 0xdb8, 0xf, 0x200], 56),
     },
-    edge: ["203.0.113.253", "2001:db8:f::2"],
+    edge: pair([203, 0, 113, 253], [0x2001, 0xdb8, 0xf, 2]),
     ..WEST
 };

@@ -3,7 +3,7 @@
 use super::network::{
     DotsClient, EAST, FIXED, Gateway, ISP1, ISP2, MOBILE, Place, Router, Upstream, WEST,
 };
-use super::{Asked, Course, Credentials, Known, Mitigated, Scenario, Space};
+use super::{Asked, Course, Credentials, Known, Scenario, Space};
 use crate::lab::plan::{VERSIONS, Version};
 
 pub(super) const OF_FIXED: Space = Space::Assigned(FIXED.pvd);
@@ -12,24 +12,44 @@ pub(super) const OF_ISP1: Space = Space::Assigned(ISP1.pvd);
 pub(super) const OF_ISP2: Space = Space::Assigned(ISP2.pvd);
 pub(super) const OF_WEST: Space = Space::Assigned(WEST.pvd);
 
+const TO_FIXED: Upstream = Upstream::Server(FIXED.pvd);
+const TO_MOBILE: Upstream = Upstream::Server(MOBILE.pvd);
 pub(super) const TO_ISP1: Upstream = Upstream::Server(ISP1.pvd);
 pub(super) const TO_ISP2: Upstream = Upstream::Server(ISP2.pvd);
+pub(super) const TO_WEST: Upstream = Upstream::Server(WEST.pvd);
+pub(super) const TO_EAST: Upstream = Upstream::Server(EAST.pvd);
 
-pub(super) const HOME: Router = Router {
-    node: "home",
-    uplinks: &[FIXED.pvd, MOBILE.pvd],
-};
+const fn router(node: &'static str, uplinks: &'static [Upstream]) -> Router {
+    Router { node, uplinks }
+}
 
-/// The client on a home's router.
-pub(super) const AT_HOME: DotsClient = DotsClient {
-    name: HOME.node,
-    place: Place::Router,
-    upstreams: &[Upstream::Server(FIXED.pvd), Upstream::Server(MOBILE.pvd)],
-    versions: &VERSIONS,
-    is_alarmed: true,
-};
+const HOME: Router = router("home", &[TO_FIXED, TO_MOBILE]);
+pub(super) const CPE: Router = router("cpe", &[TO_ISP1, TO_ISP2]);
 
-/// A home as in Figure 5: `name`, `summary`, `attacked`, `asked` and `mitigated` are still to be filled in.
+/// The routers of a site that has one for each of two providers (Figures 4 and 9).
+pub(super) const ROUTERS: &[Router] = &[RTR1, RTR2];
+pub(super) const RTR1: Router = router("rtr1", &[TO_ISP1]);
+pub(super) const RTR2: Router = router("rtr2", &[TO_ISP2]);
+
+/// The same where both providers are one.
+pub(super) const TO_ONE_1: Router = router("rtr1", &[TO_WEST]);
+pub(super) const TO_ONE_2: Router = router("rtr2", &[TO_EAST]);
+
+/// A router with both attachments to one provider.
+pub(super) const BOTH: Router = router("cpe", &[TO_WEST, TO_EAST]);
+
+/// A client on a router, which asks for that router's providers.
+pub(super) const fn on_router(router: Router) -> DotsClient {
+    DotsClient {
+        name: router.node,
+        place: Place::Router,
+        upstreams: router.uplinks,
+        versions: &VERSIONS,
+        is_alarmed: true,
+    }
+}
+
+/// A home as in Figure 5: `name`, `summary`, `attacked` and `asked` are still to be filled in.
 pub(super) const RESIDENTIAL: Scenario = Scenario {
     name: "",
     figure: "Figure 5",
@@ -38,18 +58,12 @@ pub(super) const RESIDENTIAL: Scenario = Scenario {
     routers: &[HOME],
     gateways: &[],
     has_own: false,
-    clients: &[AT_HOME],
+    clients: &[on_router(HOME)],
     known: Known::Written,
     credentials: Credentials::Certificates,
     course: Course::Attack,
     attacked: &[],
     asked: &[],
-    mitigated: &[],
-};
-
-pub(super) const CPE: Router = Router {
-    node: "cpe",
-    uplinks: &[ISP1.pvd, ISP2.pvd],
 };
 
 /// The client on the first of the hosts of Figure 7, which gets the alarms.
@@ -79,7 +93,7 @@ pub(super) const C3: DotsClient = DotsClient {
     ..C1
 };
 
-/// An enterprise as in Figure 7: `name`, `summary`, `attacked`, `asked` and `mitigated` are still to be filled in.
+/// An enterprise as in Figure 7: `name`, `summary`, `attacked` and `asked` are still to be filled in.
 pub(super) const DIRECT: Scenario = Scenario {
     figure: "Figure 7",
     providers: &[ISP1, ISP2],
@@ -88,46 +102,11 @@ pub(super) const DIRECT: Scenario = Scenario {
     ..RESIDENTIAL
 };
 
-/// The routers of a site that has one for each of two providers (Figures 4 and 9).
-pub(super) const ROUTERS: &[Router] = &[
-    Router {
-        node: "rtr1",
-        uplinks: &[ISP1.pvd],
-    },
-    Router {
-        node: "rtr2",
-        uplinks: &[ISP2.pvd],
-    },
-];
-
-/// The same where both providers are one.
-pub(super) const ROUTERS_TO_ONE: &[Router] = &[
-    Router {
-        node: "rtr1",
-        uplinks: &[WEST.pvd],
-    },
-    Router {
-        node: "rtr2",
-        uplinks: &[EAST.pvd],
-    },
-];
-
-/// A client on a router, which asks for that router's providers.
-pub(super) const fn on_router(node: &'static str, upstreams: &'static [Upstream]) -> DotsClient {
-    DotsClient {
-        name: node,
-        place: Place::Router,
-        upstreams,
-        versions: &VERSIONS,
-        is_alarmed: true,
-    }
-}
-
 /// The gateway of Figure 6.
 pub(super) const G: Gateway = Gateway {
     pvd: "cpe.site.example",
     dots_name: "dots.cpe.site.example",
-    client: on_router("cpe", &[TO_ISP1, TO_ISP2]),
+    client: on_router(CPE),
 };
 
 pub(super) const TO_G: &[Upstream] = &[Upstream::Gateway(G.pvd)];
@@ -136,21 +115,33 @@ pub(super) const TO_G: &[Upstream] = &[Upstream::Gateway(G.pvd)];
 pub(super) const G1: Gateway = Gateway {
     pvd: "rtr1.site.example",
     dots_name: "dots.rtr1.site.example",
-    client: on_router("rtr1", &[TO_ISP1]),
+    client: on_router(RTR1),
 };
 pub(super) const G2: Gateway = Gateway {
     pvd: "rtr2.site.example",
     dots_name: "dots.rtr2.site.example",
-    client: on_router("rtr2", &[TO_ISP2]),
+    client: on_router(RTR2),
 };
+
+/// A client with these servers or gateways.
+pub(super) const fn at(client: DotsClient, upstreams: &'static [Upstream]) -> DotsClient {
+    DotsClient {
+        upstreams,
+        ..client
+    }
+}
+
+/// A client that gets alarms, too.
+pub(super) const fn told(client: DotsClient) -> DotsClient {
+    DotsClient {
+        is_alarmed: true,
+        ..client
+    }
+}
 
 /// Clients on hosts with these servers or gateways; the first of them gets the alarms.
 pub(super) const fn on_hosts(upstreams: &'static [Upstream]) -> [DotsClient; 3] {
-    [
-        DotsClient { upstreams, ..C1 },
-        DotsClient { upstreams, ..C2 },
-        DotsClient { upstreams, ..C3 },
-    ]
+    [at(C1, upstreams), at(C2, upstreams), at(C3, upstreams)]
 }
 
 /// An enterprise with a gateway as in Figure 6.
@@ -173,9 +164,8 @@ pub(super) const GATEWAYS: Scenario = Scenario {
 /// Two attachments to one provider (Section 5.4), each at a router of its own.
 pub(super) const ONE_PROVIDER: Scenario = Scenario {
     providers: &[WEST, EAST],
-    routers: ROUTERS_TO_ONE,
+    routers: &[TO_ONE_1, TO_ONE_2],
     attacked: &[OF_WEST],
-    mitigated: &[mitigated(WEST.dots_name, &[OF_WEST])],
     ..DIRECT
 };
 
@@ -202,8 +192,4 @@ pub(super) const fn rejected(
         is_accepted: false,
         ..asked(client, pvd, spaces)
     }
-}
-
-pub(super) const fn mitigated(server: &'static str, spaces: &'static [Space]) -> Mitigated {
-    Mitigated { server, spaces }
 }

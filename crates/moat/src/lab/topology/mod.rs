@@ -53,10 +53,11 @@ const ADVERTISED_PARAMETERS: [(&str, &str); 1] = [("net/ipv6/conf/default/accept
 const V4_PARAMETERS: [(&str, &str); 1] = [("net/ipv6/conf/default/disable_ipv6", "1")];
 
 /// What a namespace becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Node {
     router: bool,
-    has_ipv6: bool,
+    /// Whether it has no IPv6.
+    v4_only: bool,
     /// Whether it takes addresses from advertisements.
     advertised: bool,
     /// Whether its interfaces are ports of a switch.
@@ -69,25 +70,8 @@ pub(crate) struct Node {
     nft: String,
 }
 
-impl Default for Node {
-    fn default() -> Self {
-        Node {
-            router: false,
-            has_ipv6: true,
-            advertised: false,
-            switch: false,
-            ip4: Vec::new(),
-            ip6: Vec::new(),
-            nft: String::new(),
-        }
-    }
-}
-
-/// A pair of interfaces, each end named in its node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Link {
-    ends: [(&'static str, &'static str); 2],
-}
+/// A pair of interfaces, each with its node first.
+type Link = [(&'static str, &'static str); 2];
 
 /// An interface that connects those which are there as a switch does.
 const BRIDGE: &str = "br0";
@@ -115,28 +99,16 @@ impl Topology {
         topology
     }
 
-    fn host(&mut self, name: &'static str) {
-        self.nodes.insert(name, Node::default());
+    fn add(&mut self, name: &'static str, node: Node) {
+        self.nodes.insert(name, node);
     }
 
-    fn router(&mut self, name: &'static str) {
-        self.nodes.insert(
-            name,
-            Node {
-                router: true,
-                ..Node::default()
-            },
-        );
-    }
-
-    fn switch(&mut self, name: &'static str) {
-        self.nodes.insert(
-            name,
-            Node {
-                switch: true,
-                ..Node::default()
-            },
-        );
+    fn add_router(&mut self, name: &'static str) {
+        let node = Node {
+            router: true,
+            ..Node::default()
+        };
+        self.add(name, node);
     }
 
     fn node(&mut self, name: &'static str) -> &mut Node {
@@ -167,9 +139,7 @@ impl Topology {
         b: &'static str,
         b_interface: &'static str,
     ) {
-        self.links.push(Link {
-            ends: [(a, a_interface), (b, b_interface)],
-        });
+        self.links.push([(a, a_interface), (b, b_interface)]);
     }
 
     /// Makes the namespaces, links, addresses, routes and filters.
@@ -184,17 +154,14 @@ impl Topology {
             if node.advertised {
                 netns.set_parameters(&ADVERTISED_PARAMETERS)?;
             }
-            if !node.has_ipv6 {
+            if node.v4_only {
                 netns.set_parameters(&V4_PARAMETERS)?;
             }
             nodes.insert(name, netns);
         }
         let mut links = String::new();
         let mut up: BTreeMap<&str, String> = BTreeMap::new();
-        for Link {
-            ends: [(a, a_interface), (b, b_interface)],
-        } in &self.links
-        {
+        for [(a, a_interface), (b, b_interface)] in &self.links {
             links += &format!(
                 "link add {a_interface} netns {a} type veth peer name {b_interface} netns {b}\n"
             );

@@ -1,6 +1,6 @@
 //! The site: routers that choose the uplink by the source address (RFC 9284 §5.2, §5.3), a switch, and hosts.
 
-use super::{FIRST_TABLE, OWN_TABLE, Topology};
+use super::{FIRST_TABLE, Node, OWN_TABLE, Topology};
 use crate::lab::plan::{LAN, Nets, ON_LAN, OWN_NETS, VERSIONS, VICTIM, VICTIM_NUMBER, Version};
 use crate::lab::scenario::{Place, Provider, Router, Scenario};
 
@@ -10,7 +10,11 @@ pub(crate) const ROUTER_LAN: &str = "lan0";
 impl Topology {
     /// All of it.
     pub(super) fn site(&mut self, scenario: &Scenario) {
-        self.switch(LAN);
+        let switch = Node {
+            switch: true,
+            ..Node::default()
+        };
+        self.add(LAN, switch);
         for (number, router) in (ON_LAN..).zip(scenario.routers) {
             self.cpe(number, router, scenario);
         }
@@ -27,8 +31,12 @@ impl Topology {
     /// A router with its uplinks: what comes from a provider's prefix leaves through that provider.
     fn cpe(&mut self, number: u8, router: &Router, scenario: &Scenario) {
         let node = router.node;
-        self.router(node);
-        self.node(node).advertised = scenario.is_advertised_to_router();
+        let cpe = Node {
+            router: true,
+            advertised: scenario.is_advertised_to_router(),
+            ..Node::default()
+        };
+        self.add(node, cpe);
         self.link(node, ROUTER_LAN, LAN, node);
         for version in VERSIONS {
             // What is on the LAN is reached there, whatever the source.
@@ -131,8 +139,11 @@ impl Topology {
         nets: &[Nets],
         scenario: &Scenario,
     ) {
-        self.host(name);
-        self.node(name).has_ipv6 = versions.contains(&Version::V6);
+        let host = Node {
+            v4_only: !versions.contains(&Version::V6),
+            ..Node::default()
+        };
+        self.add(name, host);
         self.link(name, "eth0", LAN, name);
         for (order, nets) in nets.iter().enumerate() {
             for &version in versions {

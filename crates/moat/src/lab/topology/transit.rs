@@ -1,6 +1,6 @@
 //! What is not the site's: the core router with attacker and visitor behind it, and the providers' edges.
 
-use super::{FIRST_TABLE, Topology, edge};
+use super::{FIRST_TABLE, Node, Topology, edge};
 use crate::lab::plan::{
     ATTACKER, ATTACKER_NETS, INTERNET, Nets, OWN_NETS, SOURCES, VERSIONS, VISITOR, VISITOR_NETS,
     Version,
@@ -13,7 +13,7 @@ const CORE: u8 = 1;
 impl Topology {
     /// The core router, what is behind it, and the edges.
     pub(super) fn transit(&mut self, scenario: &Scenario) {
-        self.router(INTERNET);
+        self.add_router(INTERNET);
         self.stub(ATTACKER, ATTACKER_NETS);
         self.stub(VISITOR, VISITOR_NETS);
         for (number, server) in scenario.servers().into_iter().enumerate() {
@@ -33,7 +33,7 @@ impl Topology {
 
     /// A host with several addresses, behind the core router.
     fn stub(&mut self, name: &'static str, nets: Nets) {
-        self.host(name);
+        self.add(name, Node::default());
         self.link(INTERNET, name, name, "eth0");
         for version in VERSIONS {
             let net = nets.of(version);
@@ -56,7 +56,7 @@ impl Topology {
     /// A provider's edge with its DOTS server, and its link to the core router.
     fn edge(&mut self, number: usize, provider: &Provider) {
         let edge = provider.node;
-        self.router(edge);
+        self.add_router(edge);
         self.link(INTERNET, edge, edge, INTERNET);
         for (version, server) in VERSIONS.into_iter().zip(provider.dots_server) {
             let [core, own] = core_link(number, version);

@@ -1,7 +1,7 @@
 //! What gateways must have, and reject, of what clients inside ask them.
 
 use super::Failures;
-use super::requests::{are_hosts, same};
+use super::requests::{are, expected, same};
 use crate::lab::agents::customer_inside;
 use crate::lab::report::{Report, Server};
 use crate::lab::scenario::{Asked, Gateway, Scenario};
@@ -19,16 +19,8 @@ impl Failures {
         let asked = scenario.asked.iter().filter(|one| one.pvd == gateway.pvd);
         let (relayed, rejected): (Vec<&Asked>, Vec<&Asked>) =
             asked.partition(|one| one.is_accepted);
-        let must = relayed.iter().map(|one| scenario.victims(one.spaces));
-        let mut has = inside.mitigations.clone();
-        let is_right = has.len() == must.len()
-            && must.into_iter().all(|addresses| {
-                let found = has
-                    .iter()
-                    .position(|targets| are_hosts(targets, &addresses));
-                found.map(|found| has.swap_remove(found)).is_some()
-            });
-        self.unless(is_right, || {
+        let must = relayed.iter().map(|one| expected(scenario, one.spaces));
+        self.unless(are(&inside.mitigations, must.collect()), || {
             format!("{name}: relays {:?}, not what it must", inside.mitigations)
         });
         for (what, counted, must) in [
@@ -41,21 +33,20 @@ impl Failures {
             });
         }
         let clients = scenario.clients_inside(gateway);
-        let expected = clients
-            .map(|client| customer_inside(gateway, client))
-            .collect();
-        self.unless(same(inside.customers.clone(), expected), || {
+        let names = clients.map(|client| customer_inside(gateway, client));
+        self.unless(same(inside.customers.clone(), names.collect()), || {
             format!("{name}: has sessions with {:?}", inside.customers)
         });
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::lab::scenario::find;
 
-    fn inside(gateway: &Gateway, scenario: &Scenario) -> Server {
+    /// What a gateway must have, and have rejected.
+    pub(in super::super) fn inside(gateway: &Gateway, scenario: &Scenario) -> Server {
         let asked = scenario.asked.iter().filter(|one| one.pvd == gateway.pvd);
         let (relayed, rejected): (Vec<&Asked>, Vec<&Asked>) =
             asked.partition(|one| one.is_accepted);

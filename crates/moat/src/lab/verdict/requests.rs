@@ -97,8 +97,7 @@ impl Failures {
     pub(super) fn servers(&mut self, scenario: &Scenario, report: &Report) {
         for (provider, server) in scenario.servers().into_iter().zip(&report.servers) {
             let name = server.server;
-            let must = scenario.mitigated.iter().filter(|one| one.server == name);
-            let must = must.count();
+            let must = u64::from(scenario.mitigated(name).is_some());
             self.unless(mitigates_right(scenario, name, &server.mitigations), || {
                 let list = list(&server.mitigations);
                 format!("{name}: mitigates for {list}, not for what it must")
@@ -107,7 +106,7 @@ impl Failures {
                 let list = list(&server.mitigations_left);
                 format!("{name}: still mitigates for {list} after the withdrawal")
             });
-            self.unless(server.accepted == must as u64, || {
+            self.unless(server.accepted == must, || {
                 format!(
                     "{name}: accepted {} requests instead of {must}",
                     server.accepted
@@ -157,8 +156,14 @@ pub(in crate::lab) fn mitigates_right(
     server: &str,
     mitigations: &[Vec<String>],
 ) -> bool {
-    let must = scenario.mitigated.iter().filter(|one| one.server == server);
-    let must = must.map(|one| expected(scenario, one.spaces)).collect();
+    are(
+        mitigations,
+        scenario.mitigated(server).into_iter().collect(),
+    )
+}
+
+/// Whether the mitigations are for these addresses, each for one of the sets.
+pub(super) fn are(mitigations: &[Vec<String>], must: Vec<BTreeSet<IpAddr>>) -> bool {
     let has: Option<Vec<_>> = mitigations.iter().map(|one| hosts(one)).collect();
     has.is_some_and(|has| same(has, must))
 }
@@ -169,7 +174,7 @@ pub(in crate::lab) fn are_hosts(targets: &[String], addresses: &[IpAddr]) -> boo
 }
 
 /// The victim's addresses in these spaces.
-fn expected(scenario: &Scenario, spaces: &[Space]) -> BTreeSet<IpAddr> {
+pub(super) fn expected(scenario: &Scenario, spaces: &[Space]) -> BTreeSet<IpAddr> {
     scenario.victims(spaces).into_iter().collect()
 }
 

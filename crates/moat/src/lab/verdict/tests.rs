@@ -1,33 +1,53 @@
 //! A good report has no failures, and each deviation is one.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::*;
 use crate::lab::agents::customer;
-use crate::lab::plan::VICTIM_NUMBER;
 use crate::lab::report::{Capture, NotAsked, Request, Server};
-use crate::lab::scenario;
+use crate::lab::scenario::{self, Asked, DotsClient};
 
 /// Of each flow; four of them attack the fixed network.
 const FLOW: f64 = 5_000.0;
 const FLOOD: f64 = 4.0 * FLOW;
 
-fn request(provider: &Provider) -> Request {
-    let victims = provider.assigned.hosts(VICTIM_NUMBER);
+fn texts(addresses: &BTreeSet<IpAddr>) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
+}
+
+fn request(scenario: &Scenario, asked: &Asked) -> Request {
     Request {
-        client: "home".to_owned(),
-        pvd: provider.pvd.to_owned(),
-        server: provider.dots_name.to_owned(),
+        client: asked.client.to_owned(),
+        pvd: asked.pvd.to_owned(),
+        server: scenario.dots_name(asked.pvd).unwrap().to_owned(),
         mid: 0,
-        targets: vec![format!("{}/32", victims[0]), victims[1].to_string()],
+        targets: texts(&requests::expected(scenario, asked.spaces)),
         status: String::new(),
         reason: String::new(),
-        accepted: true,
+        accepted: asked.is_accepted,
     }
 }
 
-/// What `residential` must find.
-fn good() -> (&'static Scenario, Report) {
-    let scenario = scenario::find("residential").unwrap();
-    let edge = |provider: &Provider, attack| Edge {
+/// Whom a client that is told of an attack must not ask.
+fn not_asked(scenario: &Scenario, client: &DotsClient) -> Vec<NotAsked> {
+    let is_asked = |pvd: &str| {
+        let mut asked = scenario.asked.iter();
+        asked.any(|one| one.client == client.name && one.pvd == pvd)
+    };
+    let upstreams = client.upstreams.iter().map(|one| one.pvd());
+    let others = upstreams.filter(|pvd| client.is_alarmed && !is_asked(pvd));
+    let entry = |pvd: &str| NotAsked {
+        client: client.name.to_owned(),
+        pvd: pvd.to_owned(),
+        reason: "none of its prefixes".to_owned(),
+    };
+    others.map(entry).collect()
+}
+
+fn edge(scenario: &Scenario, provider: &Provider) -> Edge {
+    let attack = FLOW * flows(scenario, provider) as f64;
+    Edge {
         pvd: provider.pvd,
         attack_pps_before: attack,
         attack_pps_after: 0.0,
@@ -38,54 +58,74 @@ fn good() -> (&'static Scenario, Report) {
         legit_pps_after: 200.0,
         attack_pps_withdrawn: attack,
         wrong_source_packets: 0,
-    };
-    let signalling = |provider: &Provider| Signalling {
-        pvd: provider.pvd,
-        right_source: 9,
-        wrong_source: 0,
-    };
-    let capture = |provider: &Provider| Capture {
+    }
+}
+
+fn capture(provider: &Provider) -> Capture {
+    Capture {
         pvd: provider.pvd,
         packets: 40,
         lost: 0,
-        questions: vec![provider.dots_name.to_owned()],
+        questions: vec![format!("dots.{}", provider.pvd)],
         question_packets: 2,
         question_packets_counted: 2,
         own_identity_packets: 1,
         of_others: Vec::new(),
-    };
-    let server = |provider: &Provider, accepted: u8| Server {
+    }
+}
+
+fn server(scenario: &Scenario, provider: &Provider) -> Server {
+    let mitigated = scenario.mitigated(provider.dots_name);
+    let customers = vec![customer(provider)];
+    Server {
         server: provider.dots_name,
-        mitigations: (0..accepted).map(|_| request(provider).targets).collect(),
+        mitigations: mitigated.iter().map(texts).collect(),
         mitigations_left: Vec::new(),
-        mitigated_for: (0..accepted).map(|_| customer(provider)).collect(),
+        mitigated_for: mitigated.iter().flat_map(|_| customers.clone()).collect(),
         cuids: vec![format!("cuid-of-{}", provider.node)],
-        customers: vec![customer(provider)],
+        customers,
         sessions_established: 1,
         sessions_failed: 0,
-        accepted: accepted.into(),
+        accepted: mitigated.iter().len() as u64,
         refused: 0,
-        names_asked: Vec::new(),
-    };
-    let [fixed, mobile] = scenario.providers else {
-        panic!("two providers")
-    };
+        names_asked: vec![format!("dots.{}", provider.pvd)],
+    }
+}
+
+/// What a scenario must find.
+fn good(name: &str) -> (&'static Scenario, Report) {
+    let scenario = scenario::find(name).unwrap();
+    let providers = || scenario.providers.iter();
+    let clients = scenario.clients.iter();
+    let gateways = scenario.gateways.iter();
     let report = Report {
         scenario: scenario.name,
         ok: false,
         alarm_to_drop_ms: Some(20.0),
         alarm_to_clear_ms: Some(30.0),
-        requests: vec![request(fixed)],
-        not_asked: vec![NotAsked {
-            client: "home".to_owned(),
-            pvd: mobile.pvd.to_owned(),
-            reason: "none of its prefixes".to_owned(),
-        }],
-        edges: vec![edge(fixed, FLOOD), edge(mobile, 0.0)],
-        signalling: vec![signalling(fixed), signalling(mobile)],
-        captures: vec![capture(fixed), capture(mobile)],
-        servers: vec![server(fixed, 1), server(mobile, 0)],
-        gateways: Vec::new(),
+        requests: scenario
+            .asked
+            .iter()
+            .map(|one| request(scenario, one))
+            .collect(),
+        not_asked: clients.flat_map(|one| not_asked(scenario, one)).collect(),
+        edges: providers().map(|one| edge(scenario, one)).collect(),
+        signalling: providers()
+            .map(|one| Signalling {
+                pvd: one.pvd,
+                right_source: 9,
+                wrong_source: 0,
+            })
+            .collect(),
+        captures: providers().map(capture).collect(),
+        servers: scenario
+            .servers()
+            .into_iter()
+            .map(|one| server(scenario, one))
+            .collect(),
+        gateways: gateways
+            .map(|one| gateways::tests::inside(one, scenario))
+            .collect(),
         events: Vec::new(),
         failures: Vec::new(),
     };
@@ -94,15 +134,60 @@ fn good() -> (&'static Scenario, Report) {
 
 #[test]
 fn a_run_in_which_all_is_as_it_must_be_has_no_failures() {
-    let (scenario, report) = good();
-    assert_eq!(failures(scenario, &report, FLOW), Vec::<String>::new());
+    for scenario in scenario::scenarios() {
+        let (scenario, report) = good(scenario.name);
+        let failures = failures(scenario, &report, FLOW);
+        assert_eq!(failures, Vec::<String>::new(), "{}", scenario.name);
+    }
+}
+
+/// A deviation from what a scenario must find is a failure in these words.
+fn assert_failure(scenario: &str, spoil: fn(&mut Report), expected: &str) {
+    let (scenario, mut report) = good(scenario);
+    spoil(&mut report);
+    let failures = failures(scenario, &report, FLOW);
+    assert!(
+        failures.iter().any(|failure| failure.contains(expected)),
+        "{expected:?} not in {failures:?}"
+    );
+}
+
+/// What not every scenario has: gateways, which reject, and name servers.
+#[test]
+fn each_deviation_from_what_only_some_scenarios_have_is_a_failure_in_words() {
+    type Spoil = fn(&mut Report);
+    let cases: [(&str, Spoil, &str); 4] = [
+        (
+            "multi-cpe-pa-nofilter",
+            |report| report.requests[1].accepted = true,
+            "rtr2.site.example: a request was accepted that must be rejected",
+        ),
+        (
+            "residential-discovery",
+            |report| report.captures[1].questions.clear(),
+            "mobile.example: no question to a name server went over its link",
+        ),
+        (
+            "residential-discovery",
+            |report| report.servers[0].names_asked.clear(),
+            "dots.fixed.example: its name server was asked for nothing",
+        ),
+        (
+            "multi-cpe-pa-filter",
+            |report| report.gateways[1].mitigations.clear(),
+            "dots.rtr2.site.example: relays [], not what it must",
+        ),
+    ];
+    for (scenario, spoil, expected) in cases {
+        assert_failure(scenario, spoil, expected);
+    }
 }
 
 /// Every number and name of the report matters.
 #[test]
 fn each_deviation_is_a_failure_in_words() {
     type Spoil = fn(&mut Report);
-    let cases: [(Spoil, &str); 42] = [
+    let cases: [(Spoil, &str); 44] = [
         (|report| report.alarm_to_drop_ms = None, "did not stop"),
         (
             |report| report.alarm_to_drop_ms = Some(-1.0),
@@ -126,8 +211,9 @@ fn each_deviation_is_a_failure_in_words() {
         ),
         (
             |report| {
-                let mobile = &scenario::find("residential").unwrap().providers[1];
-                report.requests.push(request(mobile));
+                let mut request = report.requests[0].clone();
+                request.pvd = "mobile.example".to_owned();
+                report.requests.push(request);
             },
             "mobile.example: was asked",
         ),
@@ -154,6 +240,14 @@ fn each_deviation_is_a_failure_in_words() {
         (
             |report| report.not_asked.clear(),
             "mobile.example: not asked by home, but",
+        ),
+        (
+            |report| report.not_asked[0].pvd = "fixed.example".to_owned(),
+            "fixed.example: said not to be asked by home",
+        ),
+        (
+            |report| report.servers[1].customers.clear(),
+            "dots.mobile.example: has no session with its customer",
         ),
         (
             |report| report.not_asked[0].reason.clear(),
@@ -217,7 +311,7 @@ fn each_deviation_is_a_failure_in_words() {
         ),
         (
             |report| report.servers[0].mitigations_left = report.servers[0].mitigations.clone(),
-            "dots.fixed.example: still mitigates for 203.0.113.7/32",
+            "dots.fixed.example: still mitigates for 203.0.113.7",
         ),
         (
             |report| report.servers[1].accepted = 1,
@@ -273,12 +367,6 @@ fn each_deviation_is_a_failure_in_words() {
         ),
     ];
     for (spoil, expected) in cases {
-        let (scenario, mut report) = good();
-        spoil(&mut report);
-        let failures = failures(scenario, &report, FLOW);
-        assert!(
-            failures.iter().any(|failure| failure.contains(expected)),
-            "{expected:?} not in {failures:?}"
-        );
+        assert_failure("residential", spoil, expected);
     }
 }
