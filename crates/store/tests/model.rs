@@ -95,7 +95,11 @@ fn client_change() -> impl Strategy<Value = client::Change> {
                 record.granted,
             ] = flags;
             record.expires_unix = expires;
-            record.moved_to = record.granted.then(|| "elsewhere".to_owned());
+            let elsewhere = AssociationId {
+                server: "elsewhere".to_owned(),
+                ..record.association.clone()
+            };
+            record.moved_to = record.granted.then_some(elsewhere);
             client::Change::PutRequest(record)
         }),
         (number(), any::<bool>(), time()).prop_map(|(id, is_seen, wanted_until)| {

@@ -113,7 +113,7 @@ fn a_newer_format_is_refused_by_number() -> Outcome {
             error,
             StoreError::NewerFormat {
                 found: 99,
-                supported: 11,
+                supported: 12,
                 ..
             }
         ),

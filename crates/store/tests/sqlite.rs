@@ -7,6 +7,7 @@ use std::fs;
 
 use agent::client::{self, RequestId};
 use agent::server::{self, AcceptList, Alias, ClientKey, ClientResources, Standing};
+use agent::server_selection::AssociationId;
 use common::{
     AT, association, association_id, mitigation, mitigation_key, request, snapshot, target, wanted,
 };
@@ -59,7 +60,10 @@ fn what_a_client_committed_is_there_after_reopening() -> Outcome {
     huge.withdrawing = true;
     huge.granted = true;
     huge.expires_unix = Some(u64::MAX);
-    huge.moved_to = Some("y".to_owned());
+    huge.moved_to = Some(AssociationId {
+        pvd: "y".parse()?,
+        server: "y".to_owned(),
+    });
     huge.not_before_unix = Some(u64::MAX);
     huge.target = Target {
         prefixes: vec!["203.0.113.0/24".parse()?, "2001:db8::/32".parse()?],

@@ -122,8 +122,8 @@ pub struct RequestRecord {
     /// When the server ends what it granted, and has it no more in any case when it is withdrawn, in
     /// seconds since 1970; `None`: never, or not known.
     pub expires_unix: Option<u64>,
-    /// The name of the server of the same PvD that is asked instead.
-    pub moved_to: Option<String>,
+    /// The server of the same PvD, or of another attachment to its provider, that is asked instead.
+    pub moved_to: Option<AssociationId>,
     /// When the server may be asked again, as it said, in seconds since 1970.
     pub not_before_unix: Option<u64>,
 }

@@ -59,8 +59,10 @@ pub(super) struct Association<S: dtls::Session> {
     pub(super) provisioned: Route<S::Resumption>,
     pub(super) alternate: Option<Alternate<S::Resumption>>,
     pub(super) contacts: Contacts,
-    /// Parts that were redirected where nobody goes.
-    pub(super) misdirected: Vec<Mid>,
+    /// Until when it was looked who may go to another server.
+    pub(super) placed: Option<Instant>,
+    /// Which of its servers answered then.
+    pub(super) reached: Option<[bool; 2]>,
     pub(super) sessions: Vec<Live<S>>,
     /// Where a request has been unanswered for too long.
     unanswered: BTreeSet<Destination>,
@@ -94,7 +96,8 @@ impl<S: dtls::Session> Association<S> {
             ways,
             alternate: None,
             contacts: Contacts::new(configured),
-            misdirected: Vec::new(),
+            placed: None,
+            reached: None,
             id: AssociationId {
                 pvd: domain.id.clone(),
                 server: server.name.clone(),

@@ -1,63 +1,39 @@
-//! Requests that go to another attachment to the same provider, because theirs has no session any more
-//! (RFC 9284 §5.4).
+//! What another attachment to the same provider takes over, because no server of its own PvD answers (RFC 9284 §5.4).
 //!
-//! ```text
-//! asked over one --no server of it answers, and of a sibling one does--> decided anew without it
-//!                    (what was sent may have been heard: only after 10 s; what is granted, when it is over)
-//! ```
+//! It goes there and back as between servers of one PvD ([`super::moving`]), where the decision would ask that one for all
+//! of it.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
+use dots::identifiers::Mid;
 use pvd::{ProvisioningDomain, PvdId};
 
 use super::association::Association;
-use super::homing::Steady;
-use super::{Client, Connector, RequestId};
-use crate::server_selection::{self, AssociationId, SameProvider, Selection, SessionStates};
+use super::part::Part;
+use super::splitting;
+use super::{Client, Connector};
+use crate::server_selection::{self, Asked, AssociationId, Attack, SameProvider, SessionStates};
 use crate::time::Now;
 
-/// The servers as they look to a request whose attachment is cut off.
+/// The servers as they look from an attachment that is cut off.
 struct Without<'a, C: Connector> {
-    steady: Steady<'a, C>,
+    client: &'a Client<C>,
     pvd: &'a PvdId,
 }
 
 impl<C: Connector> SessionStates for Without<'_, C> {
     fn is_established(&self, asked: &AssociationId) -> bool {
-        asked.pvd != *self.pvd && self.steady.is_established(asked)
+        asked.pvd != *self.pvd && self.client.is_established(asked)
     }
 }
 
 impl<C: Connector> Client<C> {
-    /// Decides anew for what is asked over attachments that are cut off. Returns whether anything changed.
-    pub(super) fn change_attachments(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
-        let touched = pvds.iter().filter_map(|id| self.pvds.get(id));
-        let siblings = touched.flat_map(|domain| self.siblings(domain));
-        let all: BTreeSet<PvdId> = siblings
-            .map(|it| it.id.clone())
-            .chain(pvds.clone())
-            .collect();
-        let mut changed = false;
-        for pvd in all {
-            let cut_off = self.cut_off(&pvd).into_iter();
-            for (_, id) in cut_off.take_while(|(at, _)| *at <= now.monotonic) {
-                let Some(selection) = self.decide_without(&pvd, id) else {
-                    continue;
-                };
-                self.associations.stir(&pvd);
-                self.carry_out(now, id, selection);
-                changed = true;
-            }
-        }
-        changed
-    }
-
-    /// When the next request of a PvD is decided anew because its attachment is cut off.
-    pub(super) fn next_change(&self, pvd: &PvdId) -> Option<Instant> {
-        let mut cut_off = self.cut_off(pvd).into_iter();
-        let leaving = cut_off.find(|(_, id)| self.decide_without(pvd, *id).is_some());
-        leaving.map(|(at, _)| at)
+    /// The attachments to the provider of a PvD, where one of them is asked for all: this one, and others.
+    pub(super) fn attachments(&self, pvd: &PvdId) -> BTreeSet<PvdId> {
+        let domain = self.pvds.get(pvd).into_iter();
+        let siblings = domain.flat_map(|domain| self.siblings(domain));
+        let siblings = siblings.map(|it| it.id.clone());
+        siblings.chain([pvd.clone()]).collect()
     }
 
     /// The other attachments to the same provider, where one of them is asked for all.
@@ -71,38 +47,48 @@ impl<C: Connector> Client<C> {
         })
     }
 
-    /// The requests that another attachment can take over from a PvD that has no session: from when on.
-    fn cut_off(&self, pvd: &PvdId) -> BTreeSet<(Instant, RequestId)> {
+    /// Whether no server of a PvD answers, and one of another attachment to its provider does.
+    pub(super) fn is_cut_off(&self, pvd: &PvdId) -> bool {
         let is_reached = |id: &PvdId| self.associations.of(id).any(Association::is_reached);
-        let domain = self.pvds.get(pvd);
-        let mut siblings = domain.into_iter().flat_map(|domain| self.siblings(domain));
-        if !siblings.any(|it| is_reached(&it.id)) || is_reached(pvd) {
-            return BTreeSet::new();
-        }
-        let stranded = self.associations.of(pvd).flat_map(Association::stranded);
-        let requests: BTreeSet<RequestId> = stranded.map(|(_, part)| part.wish.request).collect();
-        let movable = requests.into_iter().filter_map(|id| {
-            let parts = self.associations.of(pvd).flat_map(|it| it.parts_of(id));
-            let going = parts.filter(|part| part.is_going() && !part.is_moved());
-            let movable: Option<Vec<Instant>> = going.map(|part| part.movable_at()).collect();
-            Some((movable?.into_iter().max()?, id))
-        });
-        movable.collect()
+        let domain = self.pvds.get(pvd).into_iter();
+        let mut siblings = domain.flat_map(|domain| self.siblings(domain));
+        !is_reached(pvd) && siblings.any(|it| is_reached(&it.id))
     }
 
-    /// To whom a request goes when a PvD has no session; `None`: it stays there all the same.
-    fn decide_without(&self, pvd: &PvdId, id: RequestId) -> Option<Selection> {
-        let without = Without {
-            steady: Steady {
-                client: self,
-                request: id,
-            },
-            pvd,
+    /// Who takes over a part whose own attachment is cut off, if one may be asked for all of it.
+    pub(super) fn attachment_for(&self, at: &AssociationId, part: &Part) -> Option<Asked> {
+        if !self.is_cut_off(&at.pvd) {
+            return None;
+        }
+        let (client, pvd) = (self, &at.pvd);
+        let wanted = self.requests.get(part.wish.request)?;
+        let attack = Attack {
+            target: part.wish.target.clone(),
+            seen_on: wanted.attack.seen_on.clone(),
         };
-        let attack = &self.requests.get(id)?.attack;
-        let selection = server_selection::select(attack, &self.pvds, &self.policy, &without);
-        let mut asked = selection.asked.iter();
-        let is_left = asked.all(|asked| asked.association.pvd != *pvd);
-        is_left.then_some(selection)
+        let without = Without { client, pvd };
+        let selection = server_selection::select(&attack, &self.pvds, &self.policy, &without);
+        let siblings = self.attachments(pvd);
+        let mut asked = selection.asked.into_iter();
+        let asked = asked.find(|asked| siblings.contains(&asked.association.pvd))?;
+        let is_all = splitting::make_up(&[&part.wish], &asked.target);
+        let other = self.associations.get(&asked.association)?;
+        (is_all && other.id.pvd != *pvd && other.takes_over(&part.wish)).then_some(asked)
+    }
+
+    pub(super) fn move_to_attachment(
+        &mut self,
+        now: Now,
+        from: (&AssociationId, Mid),
+        to: Asked,
+    ) -> bool {
+        let association = self.associations.get(from.0);
+        let part = association.and_then(|it| it.parts.get(from.1));
+        let request = part.map(|part| part.wish.request);
+        let id = to.association.clone();
+        if let Some(wanted) = request.and_then(|id| self.requests.get_mut(id)) {
+            wanted.selection.ask_too(to);
+        }
+        self.move_part(now, from, &id)
     }
 }

@@ -44,6 +44,17 @@ impl<C: Connector> Steady<'_, C> {
         let mut parts = association.parts_of(self.request);
         parts.any(|part| part.is_going() && !part.is_moved())
     }
+
+    fn is_at_another_attachment(&self, asked: &AssociationId) -> bool {
+        let attachments = self.client.attachments(&asked.pvd);
+        let mut others = attachments.iter().filter(|pvd| **pvd != asked.pvd);
+        others.any(|pvd| {
+            self.client
+                .associations
+                .of(pvd)
+                .any(|other| self.has(other))
+        })
+    }
 }
 
 impl<C: Connector> SessionStates for Steady<'_, C> {
@@ -51,7 +62,7 @@ impl<C: Connector> SessionStates for Steady<'_, C> {
         let mut in_pvd = self.client.associations.of(&asked.pvd);
         match in_pvd.find(|other| self.has(other)) {
             Some(other) => other.id == *asked,
-            None => self.client.is_established(asked),
+            None => self.client.is_established(asked) && !self.is_at_another_attachment(asked),
         }
     }
 }
@@ -68,6 +79,7 @@ impl<C: Connector> Client<C> {
     /// is asked of them.
     pub fn set_pvds(&mut self, now: Now, pvds: PvdSet) {
         self.pvds = pvds;
+        self.forget_places();
         self.keep_associations(now);
         self.decide_again(now);
         self.settle(now);
@@ -81,6 +93,7 @@ impl<C: Connector> Client<C> {
     /// The administrator has chosen otherwise.
     pub fn set_policy(&mut self, now: Now, policy: Policy) {
         self.policy = policy;
+        self.forget_places();
         self.decide_again(now);
         self.settle(now);
     }
@@ -165,9 +178,15 @@ impl<C: Connector> Client<C> {
             // Who moves to a server that is not asked any more goes where the decision leads.
             let instead = in_same_pvd(&selection, &association.id);
             let moving = parts::mids(association.parts_of(id).filter(|part| part.is_moving()));
+            let is_asked = |id: &AssociationId| {
+                let mut asked = selection.asked.iter();
+                asked.any(|asked| asked.association == *id)
+            };
             association.parts.change(moving, |part| match instead {
-                Some(to) if *to != association.id => part.moved(to.clone()),
-                _ => part.stays(now),
+                Some(to) if *to == association.id => part.stays(now),
+                _ if part.moved_to().is_some_and(is_asked) => {}
+                Some(to) => part.moved(to.clone()),
+                None => part.stays(now),
             });
             // What the server has refused or ended, or a newer request has replaced, is not asked again
             // because something else has changed.

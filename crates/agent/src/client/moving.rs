@@ -1,4 +1,5 @@
-//! Parts that another server of the same PvD takes over.
+//! Parts that another server takes over: one of the same PvD or, where that has no session at all, one of another
+//! attachment to its provider ([`super::attachments`]).
 //!
 //! ```text
 //! asking --the server redirects in circles----------------------> asked at another, once at each
@@ -11,9 +12,10 @@
 //!                    this one has a session
 //! ```
 //!
-//! What a server has granted stays with it, unless it sends that elsewhere itself.
+//! What a server has granted stays with it, unless it sends that elsewhere itself. A part is looked at when one of its
+//! request has changed, when it may go, and when another server answers or does not any more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use dots::identifiers::Mid;
@@ -23,7 +25,7 @@ use super::association::{Association, UNANSWERED_REQUEST};
 use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Live};
-use super::{Client, Connector, State};
+use super::{Client, Connector, RequestId, State};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
@@ -48,19 +50,46 @@ impl<S: dtls::Session> Association<S> {
         with.any(sound)
     }
 
-    /// The parts without a session, and from when on each may be asked for elsewhere.
-    pub(super) fn stranded(&self) -> impl Iterator<Item = (Instant, &Part)> {
-        let mut wanted = Destination::ALL.into_iter();
-        let is_cut_off = |it| self.is_wanted(it) && !self.reaches_at(it);
-        let is_stranding = wanted.any(is_cut_off);
-        let movable = self.parts.movable().take_while(move |_| is_stranding);
-        movable
-            .filter(|(_, mid)| !self.reaches(*mid))
-            .filter_map(|(at, mid)| Some((at, self.parts.get(mid)?)))
+    /// Whether a server that is asked does not answer, or none is.
+    fn is_stranding(&self) -> bool {
+        let mut asked = Destination::ALL.into_iter();
+        asked.any(|it| self.is_wanted(it) && !self.reaches_at(it))
+    }
+
+    /// Whether a part has no session, and may be asked for elsewhere.
+    fn is_stranded(&self, now: Now, part: &Part) -> bool {
+        let may_go = part.movable_at().is_some_and(|at| at <= now.monotonic);
+        may_go && !self.reaches(part.mid)
+    }
+
+    /// When the next part may go that has not been looked at since.
+    fn next_stranded(&self) -> Option<Instant> {
+        let is_stranding = self.is_stranding();
+        let mut movable = self.parts.movable_after(self.placed);
+        movable.next().filter(|_| is_stranding).map(|(at, _)| at)
+    }
+
+    /// The requests of which a part may have to be asked for elsewhere than when this was asked last.
+    fn take_unplaced(&mut self, now: Now) -> BTreeSet<RequestId> {
+        // Where this begins, all are looked at.
+        let is_stranding = self.is_stranding();
+        let movable = self.parts.movable_after(self.placed);
+        let movable = movable.take_while(|(at, _)| is_stranding && *at <= now.monotonic);
+        let movable = movable.filter_map(|(_, mid)| self.parts.get(mid));
+        let mut requests: BTreeSet<RequestId> = movable.map(|part| part.wish.request).collect();
+        self.placed = Some(now.monotonic);
+        requests.append(&mut self.parts.take_unplaced());
+        requests
+    }
+
+    /// Whether other servers answer than when this was asked last.
+    fn has_turned(&mut self) -> bool {
+        let reached = Destination::ALL.map(|it| self.is_wanted(it) && self.reaches_at(it));
+        self.reached.replace(reached) != Some(reached)
     }
 
     /// Whether its server can be asked for this: it has not been, or it came and went.
-    fn takes_over(&self, wish: &Wish) -> bool {
+    pub(super) fn takes_over(&self, wish: &Wish) -> bool {
         let came_and_went = |part: &Part| part.is_moved() && !part.is_refused();
         self.same_as(wish).all(came_and_went)
     }
@@ -109,74 +138,118 @@ enum Instead {
 }
 
 impl<C: Connector> Client<C> {
-    /// Moves what cannot stay where it is. Returns whether anything did.
-    pub(super) fn move_parts(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
-        let servers = self.associations.ids_of(pvds);
-        let mut moved = false;
-        for from in &servers {
-            let Some(association) = self.associations.get_mut(from) else {
-                continue;
-            };
-            let misdirected = association.take_misdirected();
-            let due = self
-                .stranded(from)
-                .take_while(|(at, ..)| *at <= now.monotonic);
-            let stranded = due.map(|(_, mid, to)| (mid, to));
-            let stuck: BTreeMap<Mid, AssociationId> =
-                stranded.chain(self.put_off(now, from)).collect();
-            for mid in misdirected {
-                if let Some(to) = self.elsewhere(from, mid) {
-                    moved |= self.move_part(now, (from, mid), &to);
+    /// Moves what cannot stay where it is, withdraws what has moved and is granted, and takes back what is not taken.
+    /// Returns whether anything changed.
+    pub(super) fn place_parts(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
+        let mut requests: BTreeSet<(PvdId, RequestId)> = BTreeSet::new();
+        for pvd in pvds {
+            let mut has_turned = false;
+            for at in self.associations.ids_of(&BTreeSet::from([pvd.clone()])) {
+                if let Some(association) = self.associations.get_mut(&at) {
+                    has_turned |= association.has_turned();
+                    let unplaced = association.take_unplaced(now).into_iter();
+                    requests.extend(unplaced.map(|id| (pvd.clone(), id)));
                 }
             }
-            for (mid, to) in stuck {
-                moved |= self.move_part(now, (from, mid), &to);
+            for other in self.attachments(pvd).into_iter().filter(|_| has_turned) {
+                self.associations.stir(&other);
+                let parts = self
+                    .associations
+                    .of(&other)
+                    .flat_map(|it| it.parts.requests());
+                requests.extend(parts.map(|id| (other.clone(), id)));
             }
-        }
-        moved | self.settle_moved(now, pvds)
-    }
-
-    /// Withdraws what has moved and is granted, and takes back what is not taken.
-    fn settle_moved(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
-        let mut moving = Vec::new();
-        for at in self.associations.ids_of(pvds) {
-            let association = self.associations.get(&at);
-            let mids = association.into_iter().flat_map(|it| it.parts.moving());
-            moving.extend(mids.map(|mid| (at.clone(), mid)));
         }
         let mut changed = false;
-        for (at, mid) in moving {
-            let Some(association) = self.associations.get(&at) else {
-                continue;
+        for (pvd, id) in requests {
+            let attachments = self.attachments(&pvd);
+            let servers = self.associations.ids_of(&attachments).into_iter();
+            let mids = |at: &AssociationId| {
+                let association = self.associations.get(at);
+                association.map_or_else(Vec::new, |it| parts::mids(it.parts_of(id)))
             };
-            let Some(part) = association.parts.get(mid) else {
-                continue;
-            };
-            let instead = self.instead(&at, part);
-            let takes_back = association.takes_back(part);
-            let mut change = |change: fn(&mut Part, Now)| {
-                if let Some(association) = self.associations.get_mut(&at) {
-                    association.parts.change([mid], |part| change(part, now));
-                }
-            };
-            match instead {
-                Instead::Taken => change(Part::hand_over),
-                Instead::Gone => change(Part::stays),
-                Instead::Paused(..) if !takes_back => continue,
-                Instead::Refused(from, mid) | Instead::Paused(from, mid) => {
-                    self.move_part(now, (&from, mid), &at);
-                }
-                Instead::Awaited => continue,
+            let parts: Vec<(AssociationId, Mid)> = servers
+                .flat_map(|at| mids(&at).into_iter().map(move |mid| (at.clone(), mid)))
+                .collect();
+            for (at, mid) in parts {
+                changed |= self.place(now, &at, mid);
             }
-            changed = true;
         }
         changed
     }
 
+    /// The networks or the policy are others: each part is to be looked at.
+    pub(super) fn forget_places(&mut self) {
+        for association in self.associations.each_mut() {
+            association.reached = None;
+        }
+    }
+
+    /// Brings one part to where it is to be asked for.
+    fn place(&mut self, now: Now, at: &AssociationId, mid: Mid) -> bool {
+        let Some(association) = self.associations.get(at) else {
+            return false;
+        };
+        let Some(part) = association.parts.get(mid) else {
+            return false;
+        };
+        if part.is_moving() {
+            return self.settle_moved(now, at, mid);
+        }
+        if part.is_redirected() {
+            let to = self.elsewhere(at, part);
+            return to.is_some_and(|to| self.move_part(now, (at, mid), &to));
+        }
+        let is_put_off = part
+            .put_off_until()
+            .is_some_and(|until| until >= now.monotonic + UNANSWERED_REQUEST);
+        let is_stranded = association.is_stranded(now, part);
+        let may_go = |other: &&Association<_>| match is_put_off {
+            true => other.is_free_for(&part.wish),
+            false => is_stranded && other.takes_over(&part.wish),
+        };
+        let to = self
+            .reachable(at)
+            .find(may_go)
+            .map(|other| other.id.clone());
+        if let Some(to) = to {
+            return self.move_part(now, (at, mid), &to);
+        }
+        match self.attachment_for(at, part).filter(|_| is_stranded) {
+            Some(asked) => self.move_to_attachment(now, (at, mid), asked),
+            None => false,
+        }
+    }
+
+    /// Withdraws what has moved and is granted, or takes it back.
+    fn settle_moved(&mut self, now: Now, at: &AssociationId, mid: Mid) -> bool {
+        let Some(association) = self.associations.get(at) else {
+            return false;
+        };
+        let Some(part) = association.parts.get(mid) else {
+            return false;
+        };
+        let instead = self.instead(part);
+        let takes_back = association.takes_back(part);
+        let change: fn(&mut Part, Now) = match instead {
+            Instead::Taken => Part::hand_over,
+            Instead::Gone => Part::stays,
+            Instead::Paused(..) if !takes_back => return false,
+            Instead::Refused(from, mid) | Instead::Paused(from, mid) => {
+                return self.move_part(now, (&from, mid), at);
+            }
+            Instead::Awaited => return false,
+        };
+        if let Some(association) = self.associations.get_mut(at) {
+            association.parts.change([mid], |part| change(part, now));
+        }
+        true
+    }
+
     /// How a part that has moved stands where it has, which may be further than it went from here.
-    fn instead(&self, at: &AssociationId, part: &Part) -> Instead {
+    fn instead(&self, part: &Part) -> Instead {
         let mut moved = part;
-        for _ in self.associations.of(&at.pvd) {
+        for _ in self.associations.iter() {
             let Some(to) = moved.moved_to() else { break };
             let there = self.associations.get(to);
             let same = there.into_iter().flat_map(|it| it.same_as(&part.wish));
@@ -202,68 +275,27 @@ impl<C: Connector> Client<C> {
         Instead::Awaited
     }
 
-    /// When the next part of a PvD is moved because its server has no session.
+    /// When the next part of a PvD may go because its server has no session.
     pub(super) fn next_move(&self, pvd: &PvdId) -> Option<Instant> {
+        let goes_far = self.is_cut_off(pvd);
         let servers = self.associations.of(pvd);
-        servers
-            .filter_map(|from| self.stranded(&from.id).next())
-            .map(|(at, ..)| at)
-            .min()
-    }
-
-    /// The parts at a server without a session that can go to another: when, the first first, and
-    /// where.
-    fn stranded<'a>(
-        &'a self,
-        from: &'a AssociationId,
-    ) -> impl Iterator<Item = (Instant, Mid, AssociationId)> {
-        let others = self.reachable(from);
-        let association = self.associations.get(from).filter(|_| !others.is_empty());
-        let stranded = association.into_iter().flat_map(Association::stranded);
-        stranded.filter_map(move |(at, part)| {
-            let mut others = others.iter();
-            let to = others.find(|other| other.takes_over(&part.wish))?;
-            Some((at, part.mid, to.id.clone()))
-        })
-    }
-
-    /// The parts whose server wants to be asked so much later that another one is worth a request, and
-    /// where they can go.
-    fn put_off<'a>(
-        &'a self,
-        now: Now,
-        from: &'a AssociationId,
-    ) -> impl Iterator<Item = (Mid, AssociationId)> + use<'a, C> {
-        let others = self.reachable(from);
-        let association = self.associations.get(from).filter(|_| !others.is_empty());
-        let put_off = association.into_iter().flat_map(|it| it.parts.put_off());
-        let is_worth = move |part: &&Part| {
-            let until = part.put_off_until();
-            until.is_some_and(|until| until >= now.monotonic + UNANSWERED_REQUEST)
-        };
-        put_off.filter(is_worth).filter_map(move |part| {
-            let mut others = others.iter();
-            let to = others.find(|other| other.is_free_for(&part.wish))?;
-            Some((part.mid, to.id.clone()))
-        })
+        let leaving = servers.filter(|from| goes_far || self.reachable(&from.id).next().is_some());
+        leaving.filter_map(Association::next_stranded).min()
     }
 
     /// The other servers of the same PvD with a session that answers.
-    fn reachable<'a>(&'a self, from: &'a AssociationId) -> Vec<&'a Association<C::Session>> {
+    fn reachable<'a>(
+        &'a self,
+        from: &'a AssociationId,
+    ) -> impl Iterator<Item = &'a Association<C::Session>> {
         let others = self.others(from);
-        others
-            .filter(|other| other.reaches(other.next_mid()))
-            .collect()
+        others.filter(|other| other.reaches(other.next_mid()))
     }
 
     /// Where a part goes that its server redirects in circles: to each of the others at most once.
-    fn elsewhere(&self, from: &AssociationId, mid: Mid) -> Option<AssociationId> {
-        let part = self.associations.get(from)?.parts.get(mid)?;
+    fn elsewhere(&self, from: &AssociationId, part: &Part) -> Option<AssociationId> {
         let is_new = |other: &&Association<_>| other.same_as(&part.wish).next().is_none();
-        let others = self
-            .others(from)
-            .filter(|_| part.is_redirected() && !part.is_moving())
-            .filter(is_new);
+        let others = self.others(from).filter(is_new);
         let best = others.min_by_key(|other| !other.is_established())?;
         Some(best.id.clone())
     }
@@ -277,7 +309,7 @@ impl<C: Connector> Client<C> {
         in_pvd.filter(move |other| other.id != *from)
     }
 
-    fn move_part(
+    pub(super) fn move_part(
         &mut self,
         now: Now,
         (from, mid): (&AssociationId, Mid),

@@ -196,7 +196,11 @@ impl Part {
     pub(super) fn put_off_until(&self) -> Option<Instant> {
         match (&self.state, &self.pause) {
             (State::Deactivated { retry } | State::Postponed { retry, .. }, _) => Some(*retry),
-            (State::Asking, Some((until, Pause::Busy | Pause::Told))) => Some(*until),
+            (State::Asking, Some((until, Pause::Busy | Pause::Told)))
+                if self.held != Held::Granted =>
+            {
+                Some(*until)
+            }
             _ => None,
         }
     }

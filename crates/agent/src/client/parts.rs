@@ -9,7 +9,7 @@ mod indexes;
 mod scopes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Deref, DerefMut};
+use std::ops::{Bound, Deref, DerefMut};
 use std::time::Instant;
 
 use dots::identifiers::Mid;
@@ -133,22 +133,21 @@ impl Parts {
         awaiting.inspect(|_| effort::visit())
     }
 
-    /// From when on each of those that were never granted may be asked for elsewhere, the first
-    /// first.
-    pub(super) fn movable(&self) -> impl Iterator<Item = (Instant, Mid)> {
-        let movable = self.indexes.movable.iter().copied();
-        movable.inspect(|_| effort::visit())
+    /// From when on each of those may be asked for elsewhere that may later than `past`, the first first.
+    pub(super) fn movable_after(
+        &self,
+        past: Option<Instant>,
+    ) -> impl Iterator<Item = (Instant, Mid)> {
+        let past = past.map_or(Bound::Unbounded, |past| {
+            Bound::Excluded((past, Mid(u32::MAX)))
+        });
+        let movable = self.indexes.movable.range((past, Bound::Unbounded));
+        movable.copied().inspect(|_| effort::visit())
     }
 
-    /// Those that another server is asked for, which has not granted them.
-    pub(super) fn moving(&self) -> impl Iterator<Item = Mid> {
-        self.indexes.moving.iter().copied()
-    }
-
-    /// Those that the server is not to be asked for now, and no other one is asked for.
-    pub(super) fn put_off(&self) -> impl Iterator<Item = &Part> {
-        let put_off = self.indexes.put_off.iter();
-        put_off.filter_map(|mid| self.get(*mid))
+    /// All requests.
+    pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> {
+        self.indexes.requests()
     }
 
     /// Whether a mitigation is in force or being asked for.
@@ -187,9 +186,14 @@ impl Parts {
         std::mem::take(&mut self.indexes.untold)
     }
 
-    /// The requests of those that came, went or may have changed since this was asked.
+    /// The requests of those that came, went or may have changed since this was asked, for what asks whether they are over.
     pub(super) fn take_changed(&mut self) -> BTreeSet<RequestId> {
         std::mem::take(&mut self.indexes.changed)
+    }
+
+    /// The same for what asks whether another server is to be asked.
+    pub(super) fn take_unplaced(&mut self) -> BTreeSet<RequestId> {
+        std::mem::take(&mut self.indexes.unplaced)
     }
 }
 

@@ -159,7 +159,8 @@ impl<S: dtls::Session> Association<S> {
         {
             if let Term::Only(mids) = &mut alternate.term {
                 mids.insert(mid);
-                self.parts.change([mid], Part::leave_behind);
+                self.parts
+                    .change([mid], |part| part.leave_behind(now, true));
             }
             return;
         }
@@ -171,7 +172,6 @@ impl<S: dtls::Session> Association<S> {
             let pause = exchange::max_age(response);
             if let Some(mut part) = self.parts.get_mut(mid) {
                 part.redirected(now, pause);
-                self.misdirected.push(mid);
             }
             let ignored = Redirection::Ignored { to: name };
             return self.effects.push_back(Effect::Redirect(ignored));
@@ -186,7 +186,8 @@ impl<S: dtls::Session> Association<S> {
                 Term::Only(mids) => mids.iter().copied().collect(),
                 Term::UntilNext | Term::Until(_) => parts::mids(self.parts.iter()),
             };
-            self.parts.change(gone, Part::leave_behind);
+            self.parts
+                .change(gone, |part| part.leave_behind(now, part.mid == mid));
         }
         self.retire_alternate(now);
         let followed = Redirection::Followed { to: name.clone() };
@@ -303,10 +304,5 @@ impl<S: dtls::Session> Association<S> {
                 live.retire(now);
             }
         }
-    }
-
-    /// Asking parts that were redirected where nobody goes; another server may take them.
-    pub(super) fn take_misdirected(&mut self) -> Vec<Mid> {
-        std::mem::take(&mut self.misdirected)
     }
 }

@@ -19,7 +19,7 @@ impl<C: Connector> Client<C> {
     pub(super) fn settle(&mut self, now: Now) {
         let mut pvds = self.associations.stirred().clone();
         self.settle_associations(now, &pvds);
-        let moved = self.move_parts(now, &pvds) | self.change_attachments(now, &pvds);
+        let moved = self.place_parts(now, &pvds);
         pvds.clone_from(self.associations.stirred());
         if moved {
             self.settle_associations(now, &pvds);
@@ -106,9 +106,7 @@ impl<C: Connector> Client<C> {
     pub(super) fn deadline(&self, pvd: &PvdId) -> Option<Instant> {
         let associations = self.associations.of(pvd);
         let own = associations.filter_map(Association::poll_timeout);
-        own.chain(self.next_move(pvd))
-            .chain(self.next_change(pvd))
-            .min()
+        own.chain(self.next_move(pvd)).min()
     }
 }
 

@@ -112,8 +112,8 @@ pub enum End {
         /// The newer request.
         by: RequestId,
     },
-    /// Another server of the same PvD is asked instead: this one had no session while it was asked,
-    /// or sent it to one that had just been contacted (RFC 9132 §4.6).
+    /// Another server of the same PvD, or of another attachment to its provider, is asked instead: this one had no
+    /// session while it was asked, or sent it to one that had just been contacted (RFC 9132 §4.6).
     Moved {
         /// The other server.
         to: AssociationId,

@@ -1,6 +1,6 @@
 //! What an event costs: the parts that are looked at do not become more with those there are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use coap::{Code, Message, MessageId, MessageType, OptionNumber, Options};
@@ -17,6 +17,10 @@ use super::{Action, Client, Connection, Connector, PathId, RequestId, Snapshot, 
 use crate::server_selection::{AssociationId, Policy};
 use crate::session::SessionParameters;
 use crate::time::Now;
+
+/// Where the servers are.
+const FIRST: &str = "192.0.2.1";
+const SECOND: &str = "192.0.2.2";
 
 /// Parts that one event may look at, each as often as it is.
 const FEW: u64 = 24;
@@ -118,6 +122,9 @@ struct Busy {
     observation: Option<(PathId, Message)>,
     /// The most parts that one call looked at, since this was taken.
     effort: u64,
+    /// Servers that want to be asked later.
+    busy: BTreeSet<&'static str>,
+    remotes: BTreeMap<PathId, String>,
 }
 
 impl Busy {
@@ -150,6 +157,8 @@ impl Busy {
             next_id: 0,
             observation: None,
             effort: 0,
+            busy: BTreeSet::new(),
+            remotes: BTreeMap::new(),
         };
         busy.wait(Duration::from_millis(1));
         for number in 0..requests {
@@ -167,10 +176,15 @@ impl Busy {
         self.client.poll_timeout();
         self.effort = self.effort.max(effort::take());
         while let Some(action) = self.client.poll_action() {
-            let Action::Transmit(path, octets) = action else {
-                continue;
-            };
-            self.asked.push_back((path, Message::decode(&octets).ok()));
+            match action {
+                Action::OpenPath { path, remote, .. } => {
+                    self.remotes.insert(path, remote.ip().to_string());
+                }
+                Action::Transmit(path, octets) => {
+                    self.asked.push_back((path, Message::decode(&octets).ok()));
+                }
+                _ => {}
+            }
         }
         result
     }
@@ -201,6 +215,9 @@ impl Busy {
             _ => return self.reply(path, asked, Code::CHANGED, Vec::new()),
         };
         match asked.code {
+            Code::PUT if self.busy.contains(self.remotes[&path].as_str()) => {
+                self.reply(path, asked, Code::SERVICE_UNAVAILABLE, Vec::new());
+            }
             Code::PUT => {
                 let granted = Granted {
                     mid,
@@ -307,6 +324,32 @@ fn an_event_costs_what_it_changes() {
         assert!(
             efforts.iter().all(|effort| *effort <= FEW),
             "{requests}: {efforts:?}"
+        );
+    }
+}
+
+/// The same while servers are busy, with a part of each request at both: put off, and asked for at the other meanwhile.
+#[test]
+fn an_event_costs_what_it_changes_while_requests_are_put_off() {
+    for (busy_ones, requests) in [
+        (&[FIRST][..], 100),
+        (&[FIRST], 2000),
+        (&[FIRST, SECOND], 100),
+        (&[FIRST, SECOND], 2000),
+    ] {
+        let mut busy = Busy::new(0);
+        busy.busy.extend(busy_ones);
+        // All are refused within the minute for which the first is put off.
+        let asked = busy.effort_of(|busy| {
+            for number in 0..requests {
+                busy.mitigate(number);
+                busy.wait(Duration::from_millis(1));
+            }
+        });
+        let time = busy.effort_of(|busy| busy.wait(Duration::from_secs(50)));
+        assert!(
+            asked <= 2 * FEW && time <= 2 * FEW,
+            "{busy_ones:?}, {requests}: {asked}, {time}"
         );
     }
 }

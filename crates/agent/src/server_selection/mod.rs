@@ -98,6 +98,13 @@ impl Selection {
             self.asked.push(asked);
         }
     }
+
+    /// One more is asked.
+    pub(crate) fn ask_too(&mut self, other: Asked) {
+        if self.asked_of_mut(&other.association).is_none() {
+            self.asked.push(other);
+        }
+    }
 }
 
 /// A server that is asked.

@@ -3,6 +3,8 @@
 mod absent;
 mod answers;
 mod asking;
+mod attachments;
+mod behind;
 mod circles;
 mod clear;
 mod conflicts;

@@ -167,3 +167,23 @@ fn a_restart_knows_who_is_asked_instead() {
         assert!(methods_at(&mut rig, FIXED6).contains(&Code::DELETE));
     }
 }
+
+/// Covers: M-029, S-065. What a server granted is in force, however busy it is when it is asked to prolong that.
+#[test]
+fn what_is_in_force_stays_with_a_busy_server_over_a_restart() {
+    let mut rig = without(&[]);
+    rig.advance(seconds(0));
+    rig.granted(6000, 600);
+    rig.advance(seconds(300));
+    let put = rig.one(Code::PUT);
+    let later = |options: &mut coap::Options| options.push_uint(OptionNumber::MAX_AGE, 120);
+    rig.answer(&put, Code::SERVICE_UNAVAILABLE, later, b"busy");
+    for _ in 0..2 {
+        rig.restart();
+        rig.advance(seconds(59));
+        assert!(rig.take().is_empty());
+    }
+    rig.advance(seconds(2));
+    let put = rig.one(Code::PUT);
+    assert_eq!((&*rig.paths[&put.path], put.mid()), (FIXED6, 1));
+}

@@ -342,49 +342,6 @@ fn after_a_redirect_the_provisioned_server_is_connected_to_again() {
     assert!(connections[0].since.is_some(), "{connections:?}");
 }
 
-/// Covers: S-049, S-063. Two servers that share nothing: the first one mitigates on until it is told.
-#[test]
-fn what_the_first_server_granted_is_withdrawn_there_too() {
-    let mut rig = Rig::new();
-    rig.set(ALTERNATE4, Behaviour::Up);
-    let (id, _) = rig.granted(60_000, 60_000);
-    rig.mitigate(&["203.0.113.9/32"], 60_000);
-    let put = rig.one(Code::PUT);
-    redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(3600));
-    for asked in rig.take() {
-        assert_eq!(rig.paths[&asked.path], ALTERNATE4);
-        match asked.message.code {
-            Code::GET => rig.answer(&asked, Code::NOT_FOUND, |_| {}, b"what?"),
-            _ => drop(rig.grant_observed(&asked, 60_000)),
-        }
-    }
-    rig.take();
-    rig.advance(seconds(3));
-    let put = rig.one(Code::PUT);
-    assert_eq!((rig.paths[&put.path].as_str(), put.mid()), (ALTERNATE4, 1));
-    rig.grant_observed(&put, 60_000);
-    rig.withdraw(id);
-    let delete = rig.take().remove(0);
-    assert_eq!(rig.paths[&delete.path], ALTERNATE4);
-    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
-    assert_eq!(rig.state(id), State::Withdrawing);
-    let asked = rig.until_asked(60);
-    let delete = asked.iter().find(|it| it.message.code == Code::DELETE);
-    let delete = delete.expect("the first server is told");
-    assert_eq!(
-        (rig.paths[&delete.path].as_str(), delete.mid()),
-        (FIXED6, 1)
-    );
-    rig.answer(delete, Code::DELETED, |_| {}, &[]);
-    assert!(matches!(rig.state(id), State::Ended(_)));
-    rig.advance(seconds(10));
-    let connections = fixed(&rig).connections;
-    assert!(
-        connections.iter().all(|each| each.server_name == ALTERNATE),
-        "{connections:?}"
-    );
-}
-
 /// Covers: S-029, S-064. What one request was redirected for has ended nothing at the first server.
 #[test]
 fn a_newer_request_at_another_server_replaces_nothing_at_the_first() {

@@ -26,7 +26,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Requests and targets are kept as the CBOR of a mitigation request, so that what a
 /// later version adds to one needs no change here. 64-bit unsigned values are kept as the signed
 /// value of the same bits; times are seconds since 1970.
-const MIGRATIONS: [(i32, &str); 11] = [
+const MIGRATIONS: [(i32, &str); 12] = [
     (
         1,
         "
@@ -156,6 +156,13 @@ ALTER TABLE mitigation ADD COLUMN cdid TEXT;
         "
 ALTER TABLE wanted ADD COLUMN more TEXT NOT NULL DEFAULT '';
 ALTER TABLE request ADD COLUMN not_before INTEGER;
+",
+    ),
+    // The PvD of the server that is asked instead, where that is not the same.
+    (
+        12,
+        "
+ALTER TABLE request ADD COLUMN moved_to_pvd TEXT;
 ",
     ),
 ];

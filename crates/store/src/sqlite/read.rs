@@ -124,7 +124,7 @@ pub(super) fn requests(
             withdrawing: record.get("withdrawing")?,
             granted: record.get("granted")?,
             expires_unix: record.optional_unsigned("expires")?,
-            moved_to: record.get("moved_to")?,
+            moved_to: record.moved_to()?,
             not_before_unix: record.optional_unsigned("not_before")?,
         })
     })
@@ -215,6 +215,18 @@ impl Record<'_> {
             pvd: self.parse("pvd")?,
             server: self.get("server")?,
         })
+    }
+
+    /// Who is asked instead: of the same PvD, where no column says of which.
+    fn moved_to(&self) -> Result<Option<AssociationId>, StoreError> {
+        let Some(server) = self.get("moved_to")? else {
+            return Ok(None);
+        };
+        let pvd = match self.optional_parse("moved_to_pvd")? {
+            Some(pvd) => pvd,
+            None => self.parse("pvd")?,
+        };
+        Ok(Some(AssociationId { pvd, server }))
     }
 
     fn standing(&self) -> Result<Standing, StoreError> {

@@ -158,11 +158,13 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
         ),
         client::Change::PutRequest(record) => {
             let body = batch.body(record.id, &record.target, record.trigger_mitigation)?;
+            let moved_to = record.moved_to.as_ref();
+            let elsewhere = moved_to.filter(|to| to.pvd != record.association.pvd);
             batch.run(
                 "INSERT OR REPLACE INTO request
                      (id, pvd, server, mid, target, wanted_until, withdrawing,
-                      granted, expires, moved_to, not_before)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                      granted, expires, moved_to, moved_to_pvd, not_before)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
                 params![
                     record.id.0.cast_signed(),
                     record.association.pvd.as_str(),
@@ -173,7 +175,8 @@ pub(super) fn client(batch: &Batch<'_>, change: &client::Change) -> Result<(), S
                     record.withdrawing,
                     record.granted,
                     record.expires_unix.map(u64::cast_signed),
-                    record.moved_to,
+                    moved_to.map(|to| to.server.as_str()),
+                    elsewhere.map(|to| to.pvd.as_str()),
                     record.not_before_unix.map(u64::cast_signed),
                 ],
             )

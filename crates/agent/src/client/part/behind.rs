@@ -1,10 +1,10 @@
-//! What a server that redirects its client elsewhere has granted before, and is told when it is withdrawn
+//! What a server that redirects its client elsewhere has granted before, or may have, and is told when it is withdrawn
 //! (RFC 9132 §4.6). The RFC assumes that both servers know the same; where they do not, nobody else would
 //! end it.
 //!
 //! ```text
-//! granted by the provisioned server --redirect--> left behind --redirect over--> asked there as ever
-//!                                                   '--withdrawn--> DELETE at both, until each answers
+//! at the provisioned server, as far as is known --redirect--> left behind --redirect over--> asked there as ever
+//!                                                               '--withdrawn--> DELETE at both, until each answers
 //! ```
 
 use std::time::Instant;
@@ -22,12 +22,17 @@ pub(in crate::client) struct Behind {
 }
 
 impl Part {
-    /// The provisioned server sends its client elsewhere.
-    pub(in crate::client) fn leave_behind(&mut self) {
-        if self.held == Held::Granted && self.behind.is_none() {
-            self.behind = Some(Behind {
-                until: self.expires,
-            });
+    /// The provisioned server sends its client elsewhere, in its answer to what this part asked or to something else. What
+    /// it has not answered it may have granted.
+    pub(in crate::client) fn leave_behind(&mut self, now: Now, is_answered: bool) {
+        let until = match self.held {
+            Held::Granted => self.expires,
+            Held::Asked if self.state == State::Withdrawing => self.expires,
+            Held::Asked if !is_answered => self.held_until(now),
+            Held::Asked | Held::Nothing => return,
+        };
+        if !self.is_over() && self.behind.is_none() {
+            self.behind = Some(Behind { until });
         }
     }
 

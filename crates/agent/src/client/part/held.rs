@@ -62,11 +62,8 @@ impl Part {
             part.held = Held::Granted;
             part.granted_at = Some(now.monotonic);
         }
-        if let Some(server) = &record.moved_to {
-            part.leaving = Leaving::ToMove(AssociationId {
-                pvd: record.association.pvd.clone(),
-                server: server.clone(),
-            });
+        if let Some(to) = record.moved_to.clone() {
+            part.leaving = Leaving::ToMove(to);
         }
         // As it was stored, also where that is past by now.
         part.pause = record
@@ -97,7 +94,7 @@ impl Part {
             withdrawing: self.is_withdrawn(),
             granted: self.held == Held::Granted,
             expires_unix: self.expires.map(unix),
-            moved_to: self.moved_to().map(|to| to.server.clone()),
+            moved_to: self.moved_to().cloned(),
             not_before_unix: self.not_before().map(unix),
         })
     }
@@ -105,9 +102,10 @@ impl Part {
     /// When the server may be asked again, if it said so.
     fn not_before(&self) -> Option<Instant> {
         match (&self.state, &self.pause) {
-            (State::Accepted(_), Some((at, Pause::Busy | Pause::Told | Pause::Refused { .. }))) => {
-                Some(*at)
-            }
+            (
+                State::Accepted(_) | State::Asking,
+                Some((at, Pause::Busy | Pause::Told | Pause::Refused { .. })),
+            ) => Some(*at),
             _ => self.put_off_until(),
         }
     }

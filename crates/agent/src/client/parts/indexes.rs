@@ -22,8 +22,6 @@ pub(super) struct Standing {
     is_restless: bool,
     is_open: bool,
     is_renumbered: bool,
-    is_moving: bool,
-    is_put_off: bool,
     is_left_behind: bool,
 }
 
@@ -37,8 +35,6 @@ impl Standing {
             is_restless: !part.is_at_rest(),
             is_open: !part.is_over(),
             is_renumbered: part.is_renumbered() && part.is_over(),
-            is_moving: part.is_moving(),
-            is_put_off: part.put_off_until().is_some() && !part.is_moving(),
             is_left_behind: part.is_left_behind(),
         }
     }
@@ -56,18 +52,21 @@ pub(super) struct Indexes {
     pub(super) restless: BTreeSet<Mid>,
     pub(super) open: BTreeSet<Mid>,
     pub(super) renumbered: BTreeSet<Mid>,
-    pub(super) moving: BTreeSet<Mid>,
-    pub(super) put_off: BTreeSet<Mid>,
     pub(super) left_behind: BTreeSet<Mid>,
     pub(super) unsaid: BTreeSet<Mid>,
     pub(super) untold: BTreeSet<Mid>,
     pub(super) changed: BTreeSet<RequestId>,
+    pub(super) unplaced: BTreeSet<RequestId>,
 }
 
 impl Indexes {
     pub(super) fn of(&self, request: RequestId) -> impl Iterator<Item = Mid> {
         let mids = self.by_request.get(&request).into_iter().flatten();
         mids.copied()
+    }
+
+    pub(super) fn requests(&self) -> impl Iterator<Item = RequestId> {
+        self.by_request.keys().copied()
     }
 
     pub(super) fn add(&mut self, part: &Part) {
@@ -116,6 +115,7 @@ impl Indexes {
         self.unsaid.insert(part.mid);
         self.untold.insert(part.mid);
         self.changed.insert(part.wish.request);
+        self.unplaced.insert(part.wish.request);
     }
 
     /// With each index of instants, where a part of this standing is in it.
@@ -128,14 +128,12 @@ impl Indexes {
     }
 
     /// With each set of parts, whether one of this standing is in it.
-    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 7] {
+    fn kinds(&mut self, standing: Standing) -> [(&mut BTreeSet<Mid>, bool); 5] {
         [
             (&mut self.under_attack, standing.is_under_attack),
             (&mut self.restless, standing.is_restless),
             (&mut self.open, standing.is_open),
             (&mut self.renumbered, standing.is_renumbered),
-            (&mut self.moving, standing.is_moving),
-            (&mut self.put_off, standing.is_put_off),
             (&mut self.left_behind, standing.is_left_behind),
         ]
     }
