@@ -20,6 +20,7 @@ mod enclosure;
 mod gateway;
 mod lab;
 mod link;
+mod netlink;
 mod pki;
 mod resolver;
 mod routing;

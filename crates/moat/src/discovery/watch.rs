@@ -1,21 +1,25 @@
 //! Discovery on one interface for as long as the client runs, whatever becomes of the interface.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use discovery::{Cause, Family, Finding, ReferenceIdentifier};
 use pvd::{InterfaceName, PvdId};
+use rtnetlink::MulticastGroup;
 use tokio::sync::mpsc;
 
 use super::attachment::{Attachment, Place};
 use super::driver::{Driver, Event, Wanted};
+use crate::netlink::Changes;
 
-/// How often the interface is looked at. A network that came or went is noticed after this time.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often the interface is looked at though the kernel tells of no change: who the router is may show only now.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
-/// How often more an interface is looked at that may be in another network.
+/// How often more, and how soon, an interface is looked at that may be in another network.
 const LOOKS_FOR_ROUTER: u32 = 3;
+const LOOK_FOR_ROUTER: Duration = Duration::from_secs(2);
 
 /// How long to wait when no socket can be opened.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
@@ -60,14 +64,15 @@ pub(crate) async fn watch(
     // A new driver goes on with what an earlier one found: it may be an attack that makes a new one necessary.
     let mut in_use = BTreeMap::new();
     let mut looks = 0;
-    while !reports.is_closed() {
+    let mut changes = Interfaces::listen();
+    'look: while !reports.is_closed() {
         // Without the interface what was found before stays: it may be back before anybody needs it.
         let found = Attachment::of(&interface).ok().flatten();
         if let Some(attachment) = found.filter(|found| !found.addresses.is_empty()) {
             match known.as_ref().map(|known| known.place(&attachment)) {
                 Some(Place::Unclear) if looks < LOOKS_FOR_ROUTER => {
                     looks += 1;
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    tokio::time::sleep(LOOK_FOR_ROUTER).await;
                     continue;
                 }
                 Some(Place::Unclear | Place::Other) => {
@@ -96,7 +101,13 @@ pub(crate) async fn watch(
                         continue;
                     }
                 };
-                while let Some(event) = next(&mut driver, known, &mut doubts).await {
+                loop {
+                    let event = match next(&mut driver, known, &mut changes, &mut doubts).await {
+                        Some(Ok(event)) => event,
+                        // The interface is gone, and the kernel will tell when it is back.
+                        Some(Err(_)) => break,
+                        None => continue 'look,
+                    };
                     let news = match event {
                         Event::Found(finding) => {
                             in_use.insert(finding.family, finding.clone());
@@ -114,7 +125,38 @@ pub(crate) async fn watch(
                 }
             }
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        changes.next().await;
+    }
+}
+
+/// Changes of links and addresses.
+struct Interfaces(Option<Changes>);
+
+impl Interfaces {
+    fn listen() -> Self {
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+        ];
+        let listening = Changes::of(&groups).map(|(changes, _)| changes);
+        if let Err(error) = &listening {
+            tracing::warn!(%error, "changes of interfaces are noticed late");
+        }
+        Self(listening.ok())
+    }
+
+    /// Waits until an interface may be different.
+    async fn next(&mut self) {
+        let change = async {
+            match &mut self.0 {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        if tokio::time::timeout(LOOK_AGAIN, change).await == Ok(None) {
+            *self = Self::listen();
+        }
     }
 }
 
@@ -122,13 +164,14 @@ pub(crate) async fn watch(
 async fn next(
     driver: &mut Driver,
     attachment: &mut Attachment,
+    changes: &mut Interfaces,
     doubts: &mut mpsc::Receiver<()>,
-) -> Option<Event> {
+) -> Option<io::Result<Event>> {
     loop {
         tokio::select! {
-            event = driver.next() => return event.ok(),
+            event = driver.next() => return Some(event),
             Some(()) = doubts.recv() => driver.restart(Cause::AgentUnusable),
-            () = tokio::time::sleep(LOOK_AGAIN) => {
+            () = changes.next() => {
                 let now = Attachment::of(&attachment.interface.name).ok().flatten();
                 let now = now.filter(|now| attachment.is_unchanged(now))?;
                 attachment.learn_router(&now);

@@ -2,28 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, TryStreamExt, pin_mut};
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use futures_util::{Stream, TryStreamExt, pin_mut};
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::packet_route::rule::RuleMessage;
-use rtnetlink::{Handle, IpVersion, MulticastGroup, new_multicast_connection};
+use rtnetlink::{Handle, IpVersion, MulticastGroup};
 
 use super::message::{self, Route};
 use super::plan::{Defaults, Plan, Rule, Way};
-
-/// Changes come in flocks, as when a link goes down; so long is waited for the rest of them.
-const FLOCK: Duration = Duration::from_millis(100);
+use crate::netlink::Changes;
 
 /// What is told where the kernel has no IPv6.
 const NO_FAMILY: [i32; 2] = [libc::EAFNOSUPPORT, libc::EOPNOTSUPP];
 
-/// A connection to the kernel. Its messages are read by a task of its own, which ends with it.
+/// A connection to the kernel.
 pub(super) struct Kernel {
     handle: Handle,
-    reader: tokio::task::JoinHandle<()>,
+    changes: Changes,
 }
 
 /// What is in the kernel.
@@ -39,7 +34,7 @@ impl Kernel {
     ///
     /// # Errors
     /// Those of the system.
-    pub(super) fn connect() -> io::Result<(Self, News)> {
+    pub(super) fn connect() -> io::Result<Self> {
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Route,
@@ -47,10 +42,13 @@ impl Kernel {
             MulticastGroup::Ipv4Rule,
             MulticastGroup::Ipv6Rule,
         ];
-        let (connection, handle, messages) = new_multicast_connection(&groups)?;
-        let reader = tokio::spawn(connection);
-        let news = News(Box::pin(messages.map(|(message, _)| message)));
-        Ok((Self { handle, reader }, news))
+        let (changes, handle) = Changes::of(&groups)?;
+        Ok(Self { handle, changes })
+    }
+
+    /// Waits until something may be different. `None`: the connection is over.
+    pub(super) async fn changed(&mut self) -> Option<()> {
+        self.changes.next().await
     }
 
     /// Looks at all rules, and at all default routes.
@@ -140,12 +138,6 @@ impl Kernel {
     }
 }
 
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        self.reader.abort();
-    }
-}
-
 async fn all<T>(
     stream: impl Stream<Item = Result<T, rtnetlink::Error>>,
 ) -> Result<Vec<T>, rtnetlink::Error> {
@@ -169,33 +161,5 @@ pub(super) fn code(error: &rtnetlink::Error) -> Option<i32> {
     match error {
         rtnetlink::Error::NetlinkError(message) => Some(message.raw_code().wrapping_neg()),
         _ => None,
-    }
-}
-
-/// What changes in the kernel.
-pub(super) struct News(std::pin::Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>>>>);
-
-impl News {
-    /// Waits until something may be different, and for the rest of the flock. `None`: the connection is over.
-    pub(super) async fn next(&mut self) -> Option<()> {
-        while !matters(&self.0.next().await?) {}
-        let rest = async { while self.0.next().await.is_some() {} };
-        // What comes later than that is read by the next call.
-        drop(tokio::time::timeout(FLOCK, rest).await);
-        Some(())
-    }
-}
-
-/// Whether rules, default routes or links may be different. A router may learn a million other routes.
-fn matters(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
-    use RouteNetlinkMessage::{DelLink, DelRoute, DelRule, NewLink, NewRoute, NewRule};
-    match &message.payload {
-        NetlinkPayload::InnerMessage(NewRoute(route) | DelRoute(route)) => {
-            route.header.destination_prefix_length == 0
-        }
-        NetlinkPayload::InnerMessage(NewRule(_) | DelRule(_) | NewLink(_) | DelLink(_)) => true,
-        // Some were lost.
-        NetlinkPayload::Overrun(_) => true,
-        _ => false,
     }
 }

@@ -129,7 +129,7 @@ async fn keep(site: Site, mut pvds: watch::Receiver<PvdSet>) {
 }
 
 async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), Error> {
-    let (kernel, mut news) = Kernel::connect()?;
+    let mut kernel = Kernel::connect()?;
     loop {
         let is_over = pvds.has_changed().is_err();
         let found = kernel.look().await?;
@@ -149,7 +149,7 @@ async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), E
         tokio::select! {
             // Also when there is nobody any more to tell.
             _ = pvds.changed() => {}
-            change = news.next() => change.ok_or(Error::Broken)?,
+            change = kernel.changed() => change.ok_or(Error::Broken)?,
         }
     }
 }

@@ -145,13 +145,18 @@ fn has_address(interface: &str, address: &str) -> Outcome<bool> {
 /// Covers: Y-001, Y-002, Y-003, Y-004, Y-005, Y-006, Y-007, Y-008
 #[test]
 fn dhcp_options_are_asked_for_beside_the_dhcp_client_of_the_system() -> Outcome {
-    isolated(&["kea-dhcp4", "kea-dhcp6", "dhclient"], || {
+    isolated(&["kea-dhcp4", "kea-dhcp6", "dhclient", "ss"], || {
         let folder = folder()?;
         let folder = folder.path();
         let mut provider = Neighbour::behind("fixed0", &folder.join("provider"))?;
         provider.run("ip address add 2001:db8:f::1/64 dev home")?;
         provider.run("ip address add 203.0.113.1/24 dev home")?;
         start_kea(&mut provider, folder)?;
+        // Whom nobody answers the first time, that client is in no hurry to ask again.
+        until("both servers listen", || {
+            let asked = "ss -Hlun sport = :67 | grep -q . && ss -Hlun sport = :547 | grep -q .";
+            Ok(provider.run(asked).is_ok())
+        })?;
         let v4 = SystemClient::start("-4", "fixed0", folder)?;
         let v6 = SystemClient::start("-6", "fixed0", folder)?;
         until("the system's client has its leases", || {
