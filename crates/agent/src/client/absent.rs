@@ -7,91 +7,137 @@
 //!                                                      '--over by itself, or too many--> forgotten
 //! ```
 
-use std::collections::BTreeMap;
-
-use dots::identifiers::Mid;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::part::Part;
+use super::wanted::Wanted;
 use super::{Action, Change, Client, Connector, RequestId};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
-/// Parts that are kept for servers that are away; the oldest requests give way.
+/// So many parts are kept for servers that are away, for each request that the client may have. Beyond that those that
+/// end soonest by themselves give way.
+const ABSENT_OF_REQUEST: usize = 8;
+/// So many are kept in any case.
 const ABSENT: usize = 4096;
-
-type Key = (RequestId, AssociationId, Mid);
 
 /// The parts of servers that are away.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
-    parts: BTreeMap<Key, Part>,
+    parts: BTreeMap<RequestId, Vec<(AssociationId, Part)>>,
 }
 
 impl Absent {
-    /// Keeps a part. Returns what has to be forgotten instead.
-    fn keep(&mut self, association: AssociationId, part: Part) -> Option<Key> {
-        let key = (part.wish.request, association, part.mid);
-        self.parts.insert(key, part);
-        let is_full = self.parts.len() > ABSENT;
-        is_full
-            .then(|| self.parts.pop_first())
-            .flatten()
-            .map(|(key, _)| key)
+    fn keep(&mut self, association: AssociationId, part: Part) {
+        let of_request = self.parts.entry(part.wish.request).or_default();
+        of_request.retain(|(at, other)| *at != association || other.mid != part.mid);
+        of_request.push((association, part));
     }
 
-    /// The parts of a server that is named again.
-    fn take(&mut self, association: &AssociationId) -> Vec<Part> {
-        let of_it = self.parts.extract_if(.., |(_, at, _), _| at == association);
-        of_it.map(|(_, part)| part).collect()
+    /// The parts of servers that are named again.
+    fn take(&mut self, named: &BTreeSet<AssociationId>) -> Vec<(AssociationId, Part)> {
+        let mut taken = Vec::new();
+        self.parts.retain(|_, parts| {
+            taken.extend(parts.extract_if(.., |(at, _)| named.contains(at)));
+            !parts.is_empty()
+        });
+        taken
     }
 
-    /// Changes the parts of some requests, and forgets those that are over. Returns what the store is told.
-    fn change(
-        &mut self,
-        now: Now,
-        is_one: impl Fn(RequestId) -> bool,
-        change: impl Fn(&mut Part),
-    ) -> Vec<Change> {
+    /// The servers that something is kept for.
+    pub(super) fn servers(&self) -> BTreeSet<&AssociationId> {
+        let parts = self.parts.values().flatten();
+        parts.map(|(at, _)| at).collect()
+    }
+
+    /// Changes the parts of a request, and forgets those that are over. Returns what the store is told.
+    fn change(&mut self, now: Now, id: RequestId, change: impl Fn(&mut Part)) -> Vec<Change> {
         let mut changes = Vec::new();
-        self.parts.retain(|(id, association, mid), part| {
-            if !is_one(*id) {
-                return true;
-            }
+        let Some(parts) = self.parts.get_mut(&id) else {
+            return changes;
+        };
+        parts.retain_mut(|(at, part)| {
             change(part);
-            let record = part.record(now, association);
+            let record = part.record(now, at);
             let is_kept = record.is_some();
             changes.push(match record {
                 Some(record) => Change::PutRequest(record),
-                None => Change::DeleteRequest(*id, association.clone(), *mid),
+                None => Change::DeleteRequest(id, at.clone(), part.mid),
             });
             is_kept
         });
+        if parts.is_empty() {
+            self.parts.remove(&id);
+        }
         changes
+    }
+
+    /// Forgets those that end soonest where there are more. Returns what the store is told.
+    fn limit(&mut self, limit: usize) -> Vec<Change> {
+        let all = self.parts.values().flatten();
+        let surplus = all.count().saturating_sub(limit);
+        if surplus == 0 {
+            return Vec::new();
+        }
+        let all = self.parts.values().flatten();
+        let mut ends: Vec<_> = all
+            .map(|(at, part)| {
+                let end = part.next_timeout();
+                (
+                    (end.is_none(), end),
+                    part.wish.request,
+                    at.clone(),
+                    part.mid,
+                )
+            })
+            .collect();
+        ends.sort_unstable();
+        ends.truncate(surplus);
+        for (_, id, at, mid) in &ends {
+            if let Some(parts) = self.parts.get_mut(id) {
+                parts.retain(|(other, part)| other != at || part.mid != *mid);
+                if parts.is_empty() {
+                    self.parts.remove(id);
+                }
+            }
+        }
+        let forgotten = ends.into_iter();
+        forgotten
+            .map(|(_, id, at, mid)| Change::DeleteRequest(id, at, mid))
+            .collect()
     }
 }
 
 impl<C: Connector> Client<C> {
-    /// A server is away, and has a part that it is to hear more of.
+    /// A server is away, and has a part that it is to hear more of. See [`Client::limit_absent`].
     pub(super) fn keep_absent(&mut self, association: AssociationId, part: Part) {
-        if part.is_going()
-            && let Some(wanted) = self.requests.get_mut(part.wish.request)
-        {
+        if let Some(wanted) = self.requests.get_mut(part.wish.request) {
             wanted.was_cut = true;
         }
-        if let Some((id, association, mid)) = self.absent.keep(association, part) {
-            let forgotten = Change::DeleteRequest(id, association, mid);
-            self.actions.push_back(Action::Persist(forgotten));
-        }
+        self.absent.keep(association, part);
     }
 
-    /// A server is named (again): it gets the parts that it had.
-    pub(super) fn take_absent(&mut self, now: Now, id: &AssociationId) {
-        for mut part in self.absent.take(id) {
-            if let Some(wanted) = self.requests.get(part.wish.request) {
-                part.wish.until = wanted.until;
+    /// Forgets what there is no room for.
+    pub(super) fn limit_absent(&mut self) {
+        let limit = self.max_requests.saturating_mul(ABSENT_OF_REQUEST);
+        let forgotten = self.absent.limit(limit.max(ABSENT)).into_iter();
+        self.actions.extend(forgotten.map(Action::Persist));
+    }
+
+    /// Servers are named (again): they get the parts that they had.
+    pub(super) fn take_absent(&mut self, now: Now, named: &BTreeSet<AssociationId>) {
+        for (at, mut part) in self.absent.take(named) {
+            let id = part.wish.request;
+            match self.requests.get(id) {
+                Some(wanted) => part.wish.until = wanted.until,
+                // It has been forgotten since, and is to be once more.
+                None => {
+                    let wanted = Wanted::of_part(&part.wish, part.is_withdrawn());
+                    self.requests.insert(id, wanted);
+                }
             }
             part.asking_since = now.monotonic;
-            if let Some(association) = self.associations.get_mut(id) {
+            if let Some(association) = self.associations.get_mut(&at) {
                 association.restore(part);
             }
         }
@@ -99,8 +145,7 @@ impl<C: Connector> Client<C> {
 
     /// A request is not wanted any more, and servers that are away are to be told.
     pub(super) fn withdraw_absent(&mut self, now: Now, id: RequestId) {
-        let is_it = |each| each == id;
-        let changes = self.absent.change(now, is_it, |part| part.withdraw(now));
+        let changes = self.absent.change(now, id, |part| part.withdraw(now));
         self.actions
             .extend(changes.into_iter().map(Action::Persist));
     }
@@ -108,13 +153,12 @@ impl<C: Connector> Client<C> {
     /// Forgets what servers that are away have no more in any case.
     pub(super) fn expire_absent(&mut self, now: Now) {
         let is_due = |part: &Part| part.next_timeout().is_some_and(|at| at <= now.monotonic);
-        let due = self.absent.parts.iter().filter(|(_, part)| is_due(part));
-        let due: std::collections::BTreeSet<RequestId> = due.map(|((id, ..), _)| *id).collect();
-        let is_due = |id| due.contains(&id);
-        let changes = self
-            .absent
-            .change(now, is_due, |part| part.handle_timeout(now));
-        self.actions
-            .extend(changes.into_iter().map(Action::Persist));
+        let all = self.absent.parts.iter();
+        let due = all.filter(|(_, parts)| parts.iter().any(|(_, part)| is_due(part)));
+        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let changes = self.absent.change(now, id, |part| part.handle_timeout(now));
+            self.actions
+                .extend(changes.into_iter().map(Action::Persist));
+        }
     }
 }

@@ -140,9 +140,9 @@ pub enum Note {
     /// The server reports another conflict of a part than before; `None`: none any more
     /// (RFC 9132 §4.4.2.1).
     Conflict(RequestId, AssociationId, Mid, Option<ConflictInformation>),
-    /// A part that went on when the client was stopped, at a server that it does not know any more: the server
-    /// ends it by itself, or never.
-    LeftBehind(RequestId, AssociationId, Mid),
+    /// A part that went on when the client was stopped, at a server that it does not know any more: it is asked for, or
+    /// withdrawn, when the server is named again.
+    Absent(RequestId, AssociationId, Mid),
     /// The server sends its client elsewhere (RFC 9132 §4.6).
     Redirect(AssociationId, Redirection),
 }

@@ -128,9 +128,7 @@ impl<C: Connector> Client<C> {
                 association.leave(now);
             }
         }
-        for id in &named {
-            self.take_absent(now, id);
-        }
+        self.take_absent(now, &named);
         self.expire_absent(now);
     }
 

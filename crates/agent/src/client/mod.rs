@@ -182,6 +182,7 @@ impl<C: Connector> Client<C> {
             client.restore(now, record);
         }
         client.expire_absent(now);
+        client.limit_absent();
         client.forget_known();
         client.decide_again(now);
         client
@@ -214,8 +215,8 @@ impl<C: Connector> Client<C> {
             return;
         }
         if self.pvds.get(&at.pvd).is_none() {
-            let left_behind = Note::LeftBehind(record.id, at.clone(), mid);
-            self.actions.push_back(Action::Noted(left_behind));
+            let absent = Note::Absent(record.id, at.clone(), mid);
+            self.actions.push_back(Action::Noted(absent));
         }
         self.keep_absent(at, part);
     }

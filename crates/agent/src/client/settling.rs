@@ -50,6 +50,7 @@ impl<C: Connector> Client<C> {
             }
             self.actions.extend(actions);
         }
+        let mut has_untold = false;
         for id in &ids {
             let Some(association) = self.associations.get_mut(id) else {
                 continue;
@@ -64,7 +65,11 @@ impl<C: Connector> Client<C> {
                 let record = part.record(now, id).map(Change::PutRequest);
                 self.actions.extend(record.map(Action::Persist));
                 self.keep_absent(id.clone(), part);
+                has_untold = true;
             }
+        }
+        if has_untold {
+            self.limit_absent();
         }
         self.remember_wanted(now);
         self.drop_gone(&ids);
@@ -89,10 +94,15 @@ impl<C: Connector> Client<C> {
     }
 
     /// A network may name ever new servers. What begins at a forgotten one begins above the numbers that
-    /// were used there (see [`super::mids::first`]).
+    /// were used there (see [`super::mids::first`]). Who is to be told something keeps his cuid before others.
     pub(super) fn forget_known(&mut self) {
+        if self.known.len() <= KNOWN {
+            return;
+        }
+        let absent = self.absent.servers();
         while self.known.len() > KNOWN {
-            let oldest = self.known.values().min_by_key(|it| it.reserved_mid);
+            let known = self.known.values();
+            let oldest = known.min_by_key(|it| (absent.contains(&it.association), it.reserved_mid));
             let Some(oldest) = oldest.map(|record| record.association.clone()) else {
                 return;
             };

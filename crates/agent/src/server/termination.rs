@@ -105,12 +105,13 @@ impl Server {
     }
 
     /// What a mitigation protects has moved, perhaps to where others of its client are: of those alike the one with the highest
-    /// `mid` stays (RFC 9132 §4.4.1.3), and preconfigured and immediate ones stand to each other as if this were new.
+    /// `mid` stays (RFC 9132 §4.4.1.3), and preconfigured and immediate ones stand to each other as if this were new. What
+    /// nobody upstream has accepted takes no place before that.
     pub(super) fn meet_own(&mut self, now: Now, key: &MitigationKey) {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
         };
-        if mitigation.is_terminating() {
+        if mitigation.is_terminating() || self.awaits_upstream(key) {
             return;
         }
         let is_immediate = mitigation.record.request.trigger_mitigation;
@@ -121,7 +122,8 @@ impl Server {
             let table = &self.mitigations;
             let mids = table.own_overlapping(key, trigger_mitigation, asked, scope);
             let keys = mids.into_iter().map(|mid| client.key(mid));
-            keys.filter(|other| other != key).collect::<Vec<_>>()
+            keys.filter(|other| other != key && !self.awaits_upstream(other))
+                .collect::<Vec<_>>()
         };
         let alike = own(is_immediate);
         let preconfigured = if is_immediate { own(false) } else { Vec::new() };

@@ -1,11 +1,12 @@
 //! Servers that are away, and have something that they are to hear more of.
 
-use agent::client::{End, RequestId, State};
+use agent::client::{Action, Change, End, RequestId, RequestRecord, Snapshot, State};
 use coap::Code;
+use dots::identifiers::Mid;
 use pvd::PvdSet;
 
 use super::home::{self, alter, changed};
-use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE_HOST, Rig};
 use crate::world::{BYE, seconds};
 
 /// The fixed network's servers are not known: it has not been discovered yet, or is away.
@@ -135,6 +136,107 @@ fn what_a_server_that_stays_away_lets_expire_is_forgotten() {
     rig.elapsed += seconds(6000);
     rig.restart();
     assert!(rig.requests.is_empty());
+}
+
+/// Covers: S-049, M-028. It is seen again, and forgotten like any other.
+#[test]
+fn what_is_withdrawn_later_is_seen_though_its_request_was_forgotten() {
+    let mut rig = Rig::new();
+    let id = cut_off(&mut rig);
+    rig.withdraw(id);
+    rig.pvds = undiscovered();
+    rig.restart();
+    let finish = |rig: &mut Rig| {
+        for _ in 0..40 {
+            let other = rig.mitigate(&[MOBILE_HOST], 600);
+            let put = rig.take().pop().unwrap();
+            rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no");
+            rig.client.withdraw(rig.now(), other).ok();
+            rig.settle();
+        }
+        rig.take();
+    };
+    finish(&mut rig);
+    assert!(rig.client.request(id).is_none());
+    connect(&mut rig);
+    assert_eq!(rig.parts(id).len(), 1);
+    let delete = rig.one(Code::DELETE);
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    finish(&mut rig);
+    assert!(rig.client.request(id).is_none());
+    assert!(rig.requests.is_empty());
+}
+
+/// Covers: M-005, M-028. Over a restart, too, it waits for the network that has gone.
+#[test]
+fn what_one_network_refuses_is_still_asked_of_the_one_that_is_away() {
+    let only = |id: &'static str| {
+        let others = ["fixed.example", "mobile.example"].into_iter();
+        let others = others.filter(move |other| *other != id);
+        changed(|set| {
+            for other in others {
+                alter(set, other, |domain| domain.dots_servers.clear());
+            }
+        })
+    };
+    let mut rig = Rig::home(only("fixed.example"));
+    rig.advance(seconds(0));
+    let id = rig.mitigate(&[FIXED_HOST, MOBILE_HOST], 6000);
+    let put = rig.one(Code::PUT);
+    rig.grant_observed(&put, 6000);
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    rig.inject(put.path, &[BYE]);
+    rig.settle();
+    rig.pvds = only("");
+    let (now, pvds) = (rig.now(), rig.pvds.clone());
+    rig.client.set_pvds(now, pvds);
+    rig.settle();
+    rig.restart();
+    let (now, pvds) = (rig.now(), only("mobile.example"));
+    rig.client.set_pvds(now, pvds);
+    rig.settle();
+    let refused = rig.until_asked(10).remove(0);
+    rig.answer(&refused, Code::FORBIDDEN, |_| {}, b"no");
+    assert!(rig.wanted.contains_key(&id), "the next start knows it");
+    connect(&mut rig);
+    let mut said = asked(&mut rig);
+    said.sort_by_key(|(_, mid)| *mid);
+    let codes: Vec<Code> = said.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes, [Code::DELETE, Code::PUT], "{said:?}");
+    assert_eq!(rig.parts(id).len(), 3);
+}
+
+/// Covers: M-028, X-013. However many a gateway may have, all are kept; and where there are more, those go first that end soonest.
+#[test]
+fn as_many_parts_as_a_client_may_have_are_kept_for_servers_that_are_away() {
+    let mut rig = Rig::new();
+    rig.granted(6000, 6000);
+    let one = rig.requests.values().next().unwrap().clone();
+    let stored = |number: u32| RequestRecord {
+        id: RequestId(number.into()),
+        mid: Mid(number),
+        wanted_until_unix: one
+            .wanted_until_unix
+            .map(|at| at + 10_000 - u64::from(number)),
+        ..one.clone()
+    };
+    for (max_requests, kept) in [(10_000, 10_000), (10, 4096)] {
+        let snapshot = Snapshot {
+            requests: (1..=10_000).map(stored).collect(),
+            ..Snapshot::default()
+        };
+        let mut client = Rig::client_of(rig.now(), undiscovered(), snapshot, max_requests);
+        let mut forgotten = Vec::new();
+        while let Some(action) = client.poll_action() {
+            if let Action::Persist(Change::DeleteRequest(id, ..)) = action {
+                forgotten.push(id.0);
+            }
+        }
+        let expected: Vec<u64> = (kept + 1..=10_000).rev().collect();
+        assert!(forgotten == expected, "{}", forgotten.len());
+    }
 }
 
 /// A network that names ever new servers: the oldest are forgotten, and begin above what was

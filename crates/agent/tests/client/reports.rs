@@ -70,7 +70,7 @@ fn what_goes_on_at_a_server_that_is_named_no_more_is_told_at_the_start() {
     });
     rig.restart();
     let told = |note: &&Note| {
-        matches!(note, Note::LeftBehind(of, at, mid)
+        matches!(note, Note::Absent(of, at, mid)
             if *of == id && at.server == "dots.fixed.example" && mid.0 == get.mid())
     };
     assert_eq!(rig.notes.iter().filter(told).count(), 1);

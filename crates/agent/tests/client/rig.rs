@@ -143,20 +143,24 @@ impl Rig {
     }
 
     fn client(now: Now, pvds: PvdSet, snapshot: Snapshot) -> Client<Clear> {
+        Self::client_of(now, pvds, snapshot, MAX_REQUESTS)
+    }
+
+    /// A client that may have so many requests.
+    pub(crate) fn client_of(
+        now: Now,
+        pvds: PvdSet,
+        snapshot: Snapshot,
+        max_requests: usize,
+    ) -> Client<Clear> {
         let parameters = SessionParameters {
             configuration: world::configuration(30, 3),
             ..SessionParameters::default()
         }
         .with_requests(REQUESTS_AT_ONCE);
         let network = (pvds, Policy::default());
-        Client::new(
-            now,
-            Clear::new(parameters),
-            network,
-            snapshot,
-            MAX_REQUESTS,
-            7,
-        )
+        let connector = Clear::new(parameters);
+        Client::new(now, connector, network, snapshot, max_requests, 7)
     }
 
     pub(crate) fn now(&self) -> Now {

@@ -18,6 +18,7 @@ mod progress;
 mod put;
 mod redirects;
 mod refresh;
+mod relaying;
 mod restart;
 mod rig;
 mod sessions;

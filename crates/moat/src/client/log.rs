@@ -44,8 +44,8 @@ impl Log {
             Note::Conflict(id, association, mid, None) => {
                 tracing::info!(request = %id, pvd = %association.pvd, server = association.server, %mid, "no conflict any more");
             }
-            Note::LeftBehind(id, association, mid) => {
-                tracing::warn!(request = %id, pvd = %association.pvd, server = association.server, %mid, "asked of a server that the file does not name any more: it cannot be withdrawn, and ends with its lifetime");
+            Note::Absent(id, association, mid) => {
+                tracing::warn!(request = %id, pvd = %association.pvd, server = association.server, %mid, "asked of a server that is not known now: it is told when it is named again, and otherwise ends it by itself");
             }
             Note::Redirect(association, Redirection::Followed { to }) => {
                 tracing::warn!(pvd = %association.pvd, server = association.server, to, "redirected");
