@@ -14,6 +14,7 @@
 
 mod agents;
 mod all;
+mod anycast;
 mod captures;
 mod error;
 mod events;

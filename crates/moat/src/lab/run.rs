@@ -102,6 +102,7 @@ impl Lab {
         let baseline = self.visit(VISITED)?;
 
         let mut course = self.renumber()?;
+        self.look_for_anycast(&mut course)?;
 
         self.progress("the attack starts");
         let mut flood = hosts::start_flood(&self.network, self.scenario, &self.folder)?;

@@ -79,7 +79,7 @@ fn assert_secrecy(report: &Value) {
 /// Every figure of RFC 9284, and each row of its Table 1, with provider-assigned and provider-independent addresses: who was asked
 /// and who was not, at the servers; what was dropped where; and no packet from a wrong source.
 ///
-/// Covers: M-001, M-003, M-004, M-005, M-006, M-007, M-008, M-009, M-010, M-011, M-012, M-013, M-014, M-016, M-017, M-018, M-020, M-021, M-022, M-023, M-024, M-025, M-027, M-028, M-029
+/// Covers: M-001, M-003, M-004, M-005, M-006, M-007, M-008, M-009, M-010, M-011, M-012, M-013, M-014, M-015, M-016, M-017, M-018, M-020, M-021, M-022, M-023, M-024, M-025, M-027, M-028, M-029
 /// Covers: Y-001, Y-004, Y-005, Y-006, Y-008, Y-010, Y-017, G-001, G-018
 #[test]
 fn all_scenarios_are_ok_and_say_who_was_asked_and_who_was_not() {

@@ -212,6 +212,22 @@ impl Agents {
             .collect()
     }
 
+    /// What a client has logged.
+    pub(crate) fn log(&self, client: &DotsClient) -> Result<String, Error> {
+        let file = self.file(&format!("{}.log", client.name));
+        std::fs::read_to_string(&file).map_err(Error::io(format!("read {}", file.display())))
+    }
+
+    /// What is said of a client's configuration where it runs.
+    pub(crate) fn check(&self, network: &Network, client: &DotsClient) -> Result<String, Error> {
+        let mut command = Command::new(&self.moat);
+        command.args(["config", "check"]);
+        command.arg(self.file(&format!("{}.toml", client.name)));
+        network
+            .node(client.name)?
+            .enter(|| process::output(&mut command))?
+    }
+
     /// Starts a daemon with the configuration, and the log, that are called `files`.
     fn start(&self, netns: &Netns, name: &str, role: &str, files: &str) -> Result<Process, Error> {
         let mut command = Command::new(&self.moat);

@@ -85,6 +85,15 @@ impl Scenario {
         }
     }
 
+    /// Addresses at which the DOTS servers of several providers are.
+    pub(crate) fn shared_addresses(&self) -> Vec<IpAddr> {
+        let mut servers = self.servers().into_iter();
+        let first = servers.next().map(|one| one.dots_server);
+        let addresses = first.into_iter().flatten();
+        let others: Vec<_> = servers.flat_map(|one| one.dots_server).collect();
+        addresses.filter(|one| others.contains(one)).collect()
+    }
+
     /// Where the DOTS server of a provider may hear from.
     pub(crate) fn sources(&self, provider: &Provider) -> Vec<IpAddr> {
         let nets = |client: &DotsClient| -> Vec<IpAddr> {

@@ -1,6 +1,8 @@
 //! All scenarios. Sections, figures and the table are those of RFC 9284.
 
-use super::network::{FIXED, Gateway, ISP1, ISP2, MOBILE, Upstream, WEST};
+use super::network::{
+    FIXED, Gateway, ISP1, ISP1_ANYCAST, ISP2, ISP2_ANYCAST, MOBILE, Upstream, WEST,
+};
 use super::site::{
     BOTH, C1, C2, C3, CPE, DIRECT, G, G1, G2, GATEWAY, GATEWAYS, OF_FIXED, OF_ISP1, OF_ISP2,
     OF_MOBILE, OF_WEST, ONE_PROVIDER, RESIDENTIAL, ROUTERS, RTR1, RTR2, TO_EAST, TO_G, TO_ISP1,
@@ -62,6 +64,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "enterprise-cpe",
         figure: "Table 1, row 2",
         summary: "the client is on the router of a site with two providers; addresses that one of them assigned are attacked",
+        clients: &[on_router(CPE)],
+        attacked: &[OF_ISP2],
+        asked: &[asked("cpe", ISP2.pvd, &[OF_ISP2])],
+        ..DIRECT
+    },
+    Scenario {
+        name: "anycast",
+        figure: "Section 5.2",
+        summary: "both providers have their servers at one address, of which the client on the router warns; it asks the right one by its uplink",
+        providers: &[ISP1_ANYCAST, ISP2_ANYCAST],
         clients: &[on_router(CPE)],
         attacked: &[OF_ISP2],
         asked: &[asked("cpe", ISP2.pvd, &[OF_ISP2])],

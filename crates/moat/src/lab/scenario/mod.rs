@@ -356,6 +356,16 @@ mod tests {
         assert!(needs("enterprise-direct-pa", "named"));
     }
 
+    /// Covers: M-015, M-023
+    #[test]
+    fn only_different_providers_servers_share_an_address_where_that_is_to_be_warned_of() {
+        for scenario in SCENARIOS {
+            let shared = scenario.shared_addresses().len();
+            let expected = if scenario.name == "anycast" { 2 } else { 0 };
+            assert_eq!(shared, expected, "{}", scenario.name);
+        }
+    }
+
     #[test]
     fn no_two_scenarios_have_one_name_and_none_is_called_all() {
         let names: std::collections::BTreeSet<_> = SCENARIOS.iter().map(|one| one.name).collect();

@@ -176,6 +176,21 @@ pub(crate) const ISP2: Provider = Provider {
     ..MOBILE
 };
 
+/// The addresses of a DOTS server that two providers have, an anycast address in each version.
+const ANYCAST: [IpAddr; 2] = pair([192, 0, 2, 100], [0x2001, 0xdb8, 0x46, 0x4646]);
+
+/// The first of an enterprise's providers, where both have their servers at one address.
+pub(crate) const ISP1_ANYCAST: Provider = Provider {
+    dots_server: ANYCAST,
+    ..ISP1
+};
+
+/// The second.
+pub(crate) const ISP2_ANYCAST: Provider = Provider {
+    dots_server: ANYCAST,
+    ..ISP2
+};
+
 /// The first of two attachments to one provider, with one DOTS server.
 pub(crate) const WEST: Provider = Provider {
     pvd: "west.isp.example",
