@@ -193,9 +193,8 @@ impl<S: dtls::Session> Association<S> {
             return;
         };
         let is_replaced = |part: &&Part| {
-            let is_same_kind = part.wish.trigger_mitigation == newer.trigger_mitigation;
             let is_other = part.wish.request != newer.request;
-            part.mid < granted && is_same_kind && is_other
+            part.mid < granted && part.wish.is_of_one_kind(&newer) && is_other
         };
         // An alternate server has deleted nothing at the provisioned one.
         let there = self.destination_of(granted);

@@ -186,11 +186,7 @@ impl<C: Connector> Client<C> {
                 Some(to) => part.moved(to.clone()),
                 None => part.stays(now),
             });
-            // What the server has refused or ended, or a newer request has replaced, is not asked again
-            // because something else has changed.
-            let known = association.parts_of(id);
-            let known =
-                known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.is_withdrawn());
+            let known = association.known(id);
             let pieces: Vec<&Wish> = known.map(|part| &part.wish).collect();
             let is_as_decided = match asked {
                 None => pieces.is_empty(),
@@ -234,6 +230,10 @@ impl<C: Connector> Client<C> {
             selection
                 .asked
                 .retain(|asked| !asked.target.prefixes.is_empty());
+            wanted.is_outdone = !newer.is_empty();
+            // What another server goes on with is wanted.
+            let mut asked = selection.asked.iter().map(|asked| &asked.target.prefixes);
+            newer.retain(|left| !asked.any(|named| named.iter().any(|it| it.overlaps(left))));
             wanted.selection = selection;
             wanted.was_cut = was_cut;
             wanted.shed(&newer);
@@ -312,20 +312,43 @@ impl<S: dtls::Session> Association<S> {
         self.leaving.is_some() && self.is_closed && self.sessions.is_empty()
     }
 
-    /// What a newer request names is that one's: to ask for it again would take its place
-    /// (RFC 9132 §4.4.1.3).
+    /// What a newer request names is that one's: to ask for it anew would take its place, as it took the place of what
+    /// was here before once it was granted (RFC 9132 §4.4.1.3).
     fn leave_to_newer(&self, wish: &Wish, target: &mut Target) -> Vec<TargetPrefix> {
+        let mut left = self.newers(wish, target, Part::is_granted);
+        let known = self.known(wish.request);
+        let pieces: Vec<&Wish> = known.map(|part| &part.wish).collect();
+        if !splitting::make_up(&pieces, target) {
+            left.extend(self.newers(wish, target, Part::is_going));
+        }
+        left
+    }
+
+    /// Takes out what newer requests name.
+    fn newers(
+        &self,
+        wish: &Wish,
+        target: &mut Target,
+        is_meant: impl Fn(&Part) -> bool,
+    ) -> Vec<TargetPrefix> {
         let near = self.parts.overlapping(target);
-        let newer = near.filter(|part| part.is_going() && part.wish.request > wish.request);
-        let newer: Vec<&Target> = newer
-            .filter(|part| part.wish.trigger_mitigation == wish.trigger_mitigation)
-            .map(|part| &part.wish.target)
-            .collect();
+        let newer = near.filter(|part| {
+            let is_newer = part.wish.request > wish.request;
+            is_newer && part.wish.is_of_one_kind(wish) && part.is_going() && is_meant(part)
+        });
+        let newer: Vec<&Target> = newer.map(|part| &part.wish.target).collect();
         let is_newers = |prefix: &mut TargetPrefix| {
             let mut named = newer.iter().flat_map(|target| &target.prefixes);
             named.any(|named| named.overlaps(prefix))
         };
         target.prefixes.extract_if(.., is_newers).collect()
+    }
+
+    /// What the server is asked for of a request. What it has refused or ended, or a newer request has replaced, is
+    /// not asked again because something else has changed.
+    fn known(&self, request: RequestId) -> impl Iterator<Item = &Part> {
+        let known = self.parts_of(request);
+        known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.is_withdrawn())
     }
 
     /// Forgets what a request was asked for here before, once the server has been told.

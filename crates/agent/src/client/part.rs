@@ -68,6 +68,15 @@ pub(super) struct Wish {
     pub(super) relayed: Relayed,
 }
 
+impl Wish {
+    /// Whether the newer of both takes the place of the other at a server, if they have an address in common
+    /// (RFC 9132 §4.4.1.3). Under another cdid it is another client's, as far as is known here.
+    pub(super) fn is_of_one_kind(&self, other: &Self) -> bool {
+        (self.trigger_mitigation, &self.relayed.cdid)
+            == (other.trigger_mitigation, &other.relayed.cdid)
+    }
+}
+
 /// One request at one server, under one mid.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
@@ -85,6 +94,8 @@ pub(super) struct Part {
     /// Whether what is accepted is asked for again: until the answer it stands as the server last
     /// said.
     is_refreshing: bool,
+    /// The lifetime in seconds that the server last granted, if it is shorter than the one that was asked for.
+    pub(super) shortened_to: Option<NonZeroU32>,
     /// When the server last granted it.
     granted_at: Option<Instant>,
     /// Whether it was ever granted, or comes from the store: to refuse it says nothing of what it asks.
@@ -132,6 +143,7 @@ impl Part {
             expires: None,
             refresh: None,
             is_refreshing: false,
+            shortened_to: None,
             granted_at: None,
             is_standing: false,
             stood_since: None,
@@ -175,6 +187,11 @@ impl Part {
     /// Whether it is accepted, and being asked for again.
     fn is_renewing(&self) -> bool {
         self.is_refreshing && self.is_accepted()
+    }
+
+    /// Whether the server has granted it, and may have it still, as far as is known.
+    pub(super) fn is_granted(&self) -> bool {
+        self.held == Held::Granted
     }
 
     /// Whether the server has it on its books.

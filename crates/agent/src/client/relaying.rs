@@ -32,10 +32,11 @@ pub struct RelayedRequest {
 }
 
 impl<C: Connector> Client<C> {
-    /// As [`Client::mitigate`], but always with a request of its own.
+    /// As [`Client::mitigate`], but always with a request of its own, which waits for its network where nobody
+    /// can be asked now.
     ///
     /// # Errors
-    /// [`Refusal`], when nobody can be asked or too much was asked already.
+    /// [`Refusal`], when too much was asked already, or what is asked finds no room in a message.
     pub fn relay(
         &mut self,
         now: Now,
@@ -44,9 +45,6 @@ impl<C: Connector> Client<C> {
         relayed: Relayed,
     ) -> Result<RequestId, Refusal> {
         let selection = self.explain(attack);
-        if selection.asked.is_empty() {
-            return Err(Refusal::NobodyToAsk(selection));
-        }
         let until = part::until(now, lifetime);
         let wanted = Wanted {
             selection,

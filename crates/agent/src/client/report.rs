@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use dots::identifiers::{Cuid, Mid};
@@ -21,6 +22,8 @@ use crate::server_selection::{AssociationId, Selection};
 pub struct RequestReport {
     /// Its number.
     pub id: RequestId,
+    /// Whether a newer request has taken its place at a server.
+    pub is_outdone: bool,
     /// What became of it at each server that was asked. A server that had to be asked in several
     /// messages has several parts, each with its own mid.
     pub parts: Vec<PartReport>,
@@ -60,6 +63,10 @@ pub struct PartReport {
     pub moved_to: Option<AssociationId>,
     /// Why there is no answer, while the server is being asked.
     pub waiting: Option<Waiting>,
+    /// Whether the server has granted it, and may have it still, as far as is known.
+    pub is_granted: bool,
+    /// The lifetime in seconds that the server grants, if it is shorter than what it is asked for.
+    pub shortened_to: Option<NonZeroU32>,
     /// Until when the server keeps it without a refresh; `None`: it is not accepted, or has no end.
     pub expires: Option<Instant>,
     /// Until when it is wanted; `None`: until it is withdrawn.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use dots::target::Target;
+use dots::target::TargetPrefix;
 
 use super::wanted::Wanted;
 use super::{Change, RequestId};
@@ -93,7 +93,7 @@ impl RequestTable {
         now: Now,
         id: RequestId,
         is_over: bool,
-        replaced: &[Target],
+        replaced: &[TargetPrefix],
     ) -> Option<Change> {
         let wanted = self.requests.get_mut(&id)?;
         if is_over {
@@ -101,9 +101,7 @@ impl RequestTable {
         } else {
             self.over.remove(&id);
         }
-        for part in replaced {
-            wanted.shed(&part.prefixes);
-        }
+        wanted.shed(replaced);
         let was_shed = std::mem::take(&mut wanted.was_shed);
         let is_something = !wanted.attack.target.prefixes.is_empty();
         let kept = !is_over && is_something && wanted.is_going(now);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
-use dots::target::Target;
+use dots::target::TargetPrefix;
 use pvd::PvdId;
 
 use super::association::Association;
@@ -142,7 +142,10 @@ impl<C: Connector> Client<C> {
 
     /// How one request stands.
     pub fn request(&self, id: RequestId) -> Option<RequestReport> {
-        let selection = self.requests.get(id)?.selection.clone();
+        let wanted = self.requests.get(id)?;
+        let mut replaced = self.parts_of(id).map(|(_, part)| part.is_replaced());
+        let is_outdone = wanted.is_outdone || replaced.any(|it| it);
+        let selection = wanted.selection.clone();
         let parts = self
             .parts_of(id)
             .map(|(association, part)| PartReport {
@@ -153,6 +156,8 @@ impl<C: Connector> Client<C> {
                 state: part.state.clone(),
                 moved_to: part.moved_to().cloned(),
                 waiting: association.waiting(part),
+                is_granted: part.is_granted(),
+                shortened_to: part.shortened_to,
                 expires: part.expires,
                 wanted_until: part.wish.until,
                 conflict: part.conflict.clone(),
@@ -161,6 +166,7 @@ impl<C: Connector> Client<C> {
             .collect();
         Some(RequestReport {
             id,
+            is_outdone,
             parts,
             selection,
         })
@@ -201,9 +207,16 @@ impl<C: Connector> Client<C> {
     pub(super) fn remember_wanted(&mut self, now: Now) {
         for id in self.requests.take_changed(now) {
             let is_over = self.is_over(now, id);
-            let replaced = self.parts_of(id).map(|(_, part)| part);
-            let replaced = replaced.filter(|part| part.is_replaced());
-            let replaced: Vec<Target> = replaced.map(|part| part.wish.target.clone()).collect();
+            let goes_on = |prefix: &TargetPrefix| {
+                let going = self.parts_of(id).filter(|(_, part)| part.is_going());
+                let mut named = going.flat_map(|(_, part)| &part.wish.target.prefixes);
+                named.any(|named| named.overlaps(prefix))
+            };
+            let replaced = self.parts_of(id).filter(|(_, part)| part.is_replaced());
+            let replaced = replaced.flat_map(|(_, part)| &part.wish.target.prefixes);
+            // What another server goes on with is wanted.
+            let replaced = replaced.filter(|prefix| !goes_on(prefix)).copied();
+            let replaced: Vec<TargetPrefix> = replaced.collect();
             let change = self.requests.judge(now, id, is_over, &replaced);
             self.actions.extend(change.map(Action::Persist));
         }

@@ -22,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) is_withdrawn: bool,
     /// A network that was asked has gone, or has not what it assigned: it may come back.
     pub(super) was_cut: bool,
+    /// At a server that would be asked, a newer request was there already when it was last decided.
+    pub(super) is_outdone: bool,
     /// It names less than the store has.
     pub(super) was_shed: bool,
     /// The last decision.
@@ -39,6 +41,7 @@ impl Wanted {
             relayed: Relayed::default(),
             is_withdrawn: false,
             was_cut: false,
+            is_outdone: false,
             was_shed: false,
             selection: Selection::default(),
             stored: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dots::lifetime::RemainingLifetime;
+use dots::lifetime::{Lifetime, RemainingLifetime};
 use dots::mitigation::{ConflictInformation, Granted, MitigationStatus, Status};
 
 use super::timing::until;
@@ -36,6 +36,14 @@ impl Part {
         }
         self.conflict = granted.conflict;
         self.expires = until(now, granted.lifetime);
+        // Who was asked for no more than it granted before may grant more.
+        self.shortened_to = match (granted.lifetime, self.expires) {
+            (Lifetime::Seconds(seconds), Some(end)) => {
+                let is_as_before = self.shortened_to.is_some_and(|before| seconds <= before);
+                (is_as_before || !self.is_wish_over(end)).then_some(seconds)
+            }
+            _ => None,
+        };
         self.refresh = self.refresh_due(now);
         if !self.is_accepted() {
             self.state = State::Accepted(if self.wish.trigger_mitigation {

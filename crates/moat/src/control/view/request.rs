@@ -325,6 +325,8 @@ mod tests {
             state,
             moved_to: None,
             waiting: None,
+            is_granted: true,
+            shortened_to: None,
             expires: None,
             wanted_until: None,
             conflict: None,
@@ -332,6 +334,7 @@ mod tests {
         };
         RequestReport {
             id: RequestId(id),
+            is_outdone: false,
             parts: vec![part],
             selection: Selection::default(),
         }

@@ -137,6 +137,8 @@ mod tests {
             state,
             moved_to: None,
             waiting,
+            is_granted: true,
+            shortened_to: None,
             expires: None,
             wanted_until: None,
             conflict: None,
@@ -233,6 +235,7 @@ mod tests {
     fn an_end_is_told_for_each_server() {
         let report = |parts| RequestReport {
             id: agent::client::RequestId(3),
+            is_outdone: false,
             parts,
             selection: agent::server_selection::Selection::default(),
         };
