@@ -28,17 +28,20 @@ pub(super) struct Absences {
 }
 
 impl Absences {
+    /// A gateway has requests of its own, too, if it is a customer as well.
     fn begin(&mut self, credential: Credential, owner: Owner, until: Instant) {
-        self.end(&credential);
+        let owner = match self.end(&credential) {
+            Some(before) if before != owner => None,
+            _ => owner,
+        };
         self.until.insert(credential, until);
         self.by_instant.insert((until, credential), owner);
     }
 
     /// The client is back.
-    pub(super) fn end(&mut self, credential: &Credential) {
-        if let Some(until) = self.until.remove(credential) {
-            self.by_instant.remove(&(until, *credential));
-        }
+    pub(super) fn end(&mut self, credential: &Credential) -> Option<Owner> {
+        let until = self.until.remove(credential)?;
+        self.by_instant.remove(&(until, *credential))
     }
 
     /// When the next client counts as lost.
