@@ -54,6 +54,13 @@ pub(crate) fn body(code: Code, payload: Vec<u8>) -> Response {
     }
 }
 
+/// 5.03 with the time after which to ask again, in seconds (RFC 7252 §5.9.3.4).
+pub(crate) fn unavailable(reason: &str, seconds: u32) -> Response {
+    let mut response = diagnostic(Code::SERVICE_UNAVAILABLE, reason);
+    response.options.push_uint(OptionNumber::MAX_AGE, seconds);
+    response
+}
+
 /// An error with a sentence for the person at the other end (RFC 7252 §5.5.2).
 pub(crate) fn diagnostic(code: Code, text: &str) -> Response {
     let end = text.floor_char_boundary(LONGEST_DIAGNOSTIC);

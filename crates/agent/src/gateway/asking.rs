@@ -5,12 +5,13 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Instant;
 
 use coap::{Code, Response};
+use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::target::Target;
 
-use super::combination::later;
 use super::grouping::GroupId;
 use super::member::{Kind, later_of};
+use super::refusal::later;
 use super::{Gateway, Note, Output};
 use crate::client::{Client, Connector, Refusal, RequestId};
 use crate::content;
@@ -25,6 +26,7 @@ use crate::time::Now;
 pub(super) struct Asked {
     pub(super) kind: Kind,
     pub(super) target: Target,
+    pub(super) cdid: Option<Cdid>,
     pub(super) hop_limit: NonZeroU8,
     /// Those whom it protects.
     pub(super) groups: BTreeSet<GroupId>,
@@ -86,16 +88,21 @@ impl Requests {
 }
 
 impl Gateway {
-    /// What the client asks for since before the restart.
+    /// What the client asks for since before the restart. A cdid is that of a member.
     pub(super) fn take_up<C: Connector>(&mut self, now: Now, client: &Client<C>) {
+        let members = self.members.values().map(|member| &member.wanted);
+        let customers = members.map(|wanted| (wanted.cdid.clone(), wanted.kind.customer.clone()));
+        let customers: BTreeMap<Option<Cdid>, Option<String>> = customers.collect();
         for request in client.relayed_requests(now) {
             let initial = self.terms.relay.initial_hop_limit;
+            let customer = customers.get(&request.relayed.cdid);
             let asked = Asked {
                 kind: Kind {
                     trigger_mitigation: request.trigger_mitigation,
-                    cdid: request.relayed.cdid,
+                    customer: customer.cloned().flatten(),
                 },
                 target: request.target,
+                cdid: request.relayed.cdid,
                 hop_limit: request.relayed.hop_limit.unwrap_or(initial),
                 groups: BTreeSet::new(),
                 is_over: false,
@@ -110,16 +117,18 @@ impl Gateway {
         let ids: Vec<GroupId> = self.dirty.iter().copied().collect();
         let mut told = Vec::new();
         for id in ids {
-            self.adopt(id);
+            self.adopt(client, id);
             let Some(group) = self.groups.get_mut(id) else {
                 continue;
             };
-            if let Some(request) = group.current {
+            if group.current.is_some() {
                 if std::mem::take(&mut group.is_to_be_prolonged) {
                     let wanted = group.members.iter().filter_map(|it| self.members.get(it));
                     let until = wanted.map(|member| member.wanted.until).reduce(later_of);
                     group.until = until.unwrap_or(group.until);
-                    client.prolong(now, request, lifetime(now, group.until));
+                    for request in group.requests() {
+                        client.prolong(now, request, lifetime(now, group.until));
+                    }
                 }
                 continue;
             }
@@ -127,7 +136,7 @@ impl Gateway {
             let terms = (lifetime(now, group.until), kind.trigger_mitigation);
             let relayed = Relayed {
                 hop_limit: Some(group.hop_limit),
-                cdid: kind.cdid.clone(),
+                cdid: group.cdid.clone(),
             };
             group.is_to_be_prolonged = false;
             match client.relay(now, &group.target.clone().into(), terms, relayed) {
@@ -136,6 +145,7 @@ impl Gateway {
                     let asked = Asked {
                         kind,
                         target: group.target.clone(),
+                        cdid: group.cdid.clone(),
                         hop_limit: group.hop_limit,
                         groups: BTreeSet::from([id]),
                         is_over: false,
@@ -159,18 +169,25 @@ impl Gateway {
         self.withdraw_unwanted(now, client);
     }
 
-    /// A request that asks for just what the group wants goes on.
-    fn adopt(&mut self, id: GroupId) {
+    /// A request that asks for just what the group wants, of all that are to be asked, goes on.
+    fn adopt<C: Connector>(&mut self, client: &Client<C>, id: GroupId) {
         let Some(group) = self.groups.get_mut(id).filter(|it| it.current.is_none()) else {
             return;
         };
         let is_same = |request: &RequestId| {
             let asked = self.requests.get(*request);
             asked.is_some_and(|asked| {
-                !asked.is_over && asked.target == group.target && asked.hop_limit == group.hop_limit
+                !asked.is_over
+                    && (&asked.target, &asked.cdid, asked.hop_limit)
+                        == (&group.target, &group.cdid, group.hop_limit)
             })
         };
-        if let Some(found) = group.older.iter().copied().rev().find(is_same) {
+        let is_whole = |request: &RequestId| {
+            let report = client.request(*request);
+            report.is_some_and(|report| !report.is_outdone)
+        };
+        let mut same = group.older.iter().copied().rev().filter(is_same);
+        if let Some(found) = same.find(is_whole) {
             group.older.retain(|request| *request != found);
             group.current = Some(found);
             group.is_to_be_prolonged = true;
@@ -220,9 +237,6 @@ impl Gateway {
         id: &Acceptance,
         refusal: &Refusal,
     ) -> Option<(Acceptance, Upstream)> {
-        if let Refusal::NobodyToAsk(selection) = refusal {
-            return Some(self.refuse(id, selection.clone()));
-        }
         let member = self.members.get_mut(id)?;
         if matches!(member.told, Some(Upstream::Accepted(_))) {
             return None;

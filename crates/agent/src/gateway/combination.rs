@@ -1,42 +1,112 @@
 //! What the servers upstream say of one inside mitigation, put together (RFC 9284 §5.2).
 //!
 //! ```text
-//! one has accepted            accepted; its status the best of all, its lifetime the shortest
-//! none has, one may yet       nothing is known
-//! all have refused or ended   refused, with the answer that says most
+//! one has accepted                accepted; its status the best of all, its lifetime the shortest
+//! none has, one may yet           nothing is known
+//! one keeps it out of force       deactivated, until the first of them may be asked again
+//! all have refused or ended       refused, with the answer that says most
 //! ```
+//!
+//! Of several requests that are for it, that one counts at each server that it protects with, else the one that it may
+//! yet protect with; among equals the newest.
 
-use coap::{Code, OptionNumber, Response};
-use dots::mitigation::{ConflictInformation, ConflictScope, DroppedCounters, Refusal, Status};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use dots::mitigation::{ConflictInformation, DroppedCounters, Status};
 use dots::target::{Target, TargetPrefix};
 
 use crate::client::{End, PartReport, RequestReport, State, Waiting};
-use crate::content;
-use crate::relay::Relay;
 use crate::server::UpstreamStatus;
-use crate::time::Now;
-
-/// After how many seconds to ask again for what was ended upstream.
-const RETRY: u32 = 30;
-/// What a datagram to a client has room for beside the rest of a message, in bytes.
-const DIAGNOSTIC_ROOM: usize = 400;
+use crate::server_selection::AssociationId;
 
 /// How a mitigation stands upstream.
 #[derive(Debug)]
 pub(super) enum Combined<'a> {
     Accepted(UpstreamStatus),
     Pending,
+    Deactivated {
+        retry: Instant,
+        conflict: Option<&'a ConflictInformation>,
+    },
     /// Nothing is to be expected of these.
     Over(Vec<&'a PartReport>),
 }
 
-/// How a request stands for who wants `target`.
-pub(super) fn combine<'a>(now: Now, report: &'a RequestReport, target: &Target) -> Combined<'a> {
-    let parts = report.parts.iter().filter(|part| {
-        let is_elsewhere = matches!(part.state, State::Ended(End::Moved { .. } | End::NotAsked));
-        !is_elsewhere && part.target.overlaps(target)
-    });
-    let parts: Vec<&PartReport> = parts.collect();
+/// What is to be expected of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outlook {
+    Accepted,
+    Asked,
+    Deactivated,
+    Over,
+}
+
+impl From<&State> for Outlook {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Accepted(_) => Self::Accepted,
+            State::Asking => Self::Asked,
+            State::Deactivated { .. } => Self::Deactivated,
+            _ => Self::Over,
+        }
+    }
+}
+
+/// Whether the server has no say: another one is asked, or it is not to be asked now.
+fn is_elsewhere(part: &PartReport) -> bool {
+    matches!(
+        part.state,
+        State::Withdrawing | State::Ended(End::Moved { .. } | End::NotAsked)
+    )
+}
+
+/// The parts that count for who wants `target`, of the current request and of those from before that are for all of it,
+/// of which the newest comes first.
+pub(super) fn standing<'a>(
+    current: &'a RequestReport,
+    older: impl Iterator<Item = &'a RequestReport>,
+    target: &Target,
+) -> Vec<&'a PartReport> {
+    let is_meant = |part: &&PartReport| !is_elsewhere(part) && part.target.overlaps(target);
+    let mut at: BTreeMap<&AssociationId, (Outlook, Vec<&PartReport>)> = BTreeMap::new();
+    for (part, outlook) in current.parts.iter().filter(is_meant).map(with_outlook) {
+        let (best, parts) = at.entry(&part.association).or_insert((outlook, Vec::new()));
+        *best = outlook.min(*best);
+        parts.push(part);
+    }
+    for request in older {
+        let going = request.parts.iter().filter(is_meant).map(with_outlook);
+        for (part, outlook) in going.filter(|(_, outlook)| *outlook < Outlook::Over) {
+            let before = at.get(&part.association).map(|(before, _)| *before);
+            if before.is_none_or(|before| outlook < before) {
+                at.insert(&part.association, (outlook, vec![part]));
+            }
+        }
+    }
+    at.into_values().flat_map(|(_, parts)| parts).collect()
+}
+
+fn with_outlook(part: &PartReport) -> (&PartReport, Outlook) {
+    (part, Outlook::from(&part.state))
+}
+
+/// Whether a server protects with an older request what it does not protect with the current one.
+pub(super) fn is_needed(older: &RequestReport, current: &RequestReport) -> bool {
+    let is_going = |part: &&PartReport| Outlook::from(&part.state) < Outlook::Over;
+    let mut held = older.parts.iter().filter(is_going);
+    held.any(|held| {
+        let instead = current.parts.iter().filter(|part| {
+            let is_there = part.association.pvd == held.association.pvd;
+            is_there && !is_elsewhere(part) && part.target.overlaps(&held.target)
+        });
+        let mut outlooks = instead.map(|part| Outlook::from(&part.state));
+        held.is_granted && outlooks.any(|it| it != Outlook::Accepted)
+    })
+}
+
+/// How it stands with these parts.
+pub(super) fn combine(parts: Vec<&PartReport>) -> Combined<'_> {
     let accepted = parts.iter().filter_map(|part| match part.state {
         State::Accepted(status) => Some((*part, status)),
         _ => None,
@@ -46,19 +116,26 @@ pub(super) fn combine<'a>(now: Now, report: &'a RequestReport, target: &Target) 
         // Who has no session may not have one for long; who is busy has answered.
         let is_unanswered =
             |part: &&PartReport| matches!(part.waiting, Some(Waiting::Unanswered { .. }));
-        let expiries = accepted.iter().filter_map(|(part, _)| part.expires);
+        let shortened = accepted.iter().filter_map(|(part, _)| part.shortened_to);
         return Combined::Accepted(UpstreamStatus {
             status: *best,
-            lifetime: expiries.min().map(|at| now.seconds_until(at)),
+            lifetime: shortened.min(),
             dropped: sum(accepted.iter().map(|(part, _)| &part.dropped)),
             is_complete: !parts.iter().any(is_unanswered),
         });
     }
     let may_yet = |part: &&PartReport| matches!(part.state, State::Asking);
     // Without a part, it waits for the network to come back.
-    match parts.is_empty() || parts.iter().any(may_yet) {
-        true => Combined::Pending,
-        false => Combined::Over(parts),
+    if parts.is_empty() || parts.iter().any(may_yet) {
+        return Combined::Pending;
+    }
+    let deactivated = parts.iter().filter_map(|part| match part.state {
+        State::Deactivated { retry } => Some((retry, part.conflict.as_ref())),
+        _ => None,
+    });
+    match deactivated.min_by_key(|(retry, _)| *retry) {
+        Some((retry, conflict)) => Combined::Deactivated { retry, conflict },
+        None => Combined::Over(parts),
     }
 }
 
@@ -99,88 +176,4 @@ fn sum<'a>(all: impl Iterator<Item = &'a DroppedCounters>) -> DroppedCounters {
         pkts: add(sum.pkts, each.pkts),
         pps: add(sum.pps, each.pps),
     })
-}
-
-/// What a client is told of a request that nobody upstream takes.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) response: Response,
-    /// The Hop-Limit was too small; a client with a larger one may be luckier.
-    pub(super) is_hop_limit: bool,
-    /// The path of a loop that this gateway is in.
-    pub(super) own_loop: Option<String>,
-}
-
-/// The answer that says most of those of the servers.
-pub(super) fn refusal(relay: &Relay, parts: &[&PartReport], target: &Target) -> Refused {
-    let told = parts
-        .iter()
-        .min_by_key(|part| match (&part.state, part.state.refusal()) {
-            (_, Some((Code::HOP_LIMIT_REACHED, _))) => 0,
-            (State::Deactivated { .. }, _) => 1,
-            (_, Some((Code::CONFLICT, _))) => 2,
-            (_, Some(_)) => 3,
-            _ => 4,
-        });
-    let plain = |response| Refused {
-        response,
-        is_hop_limit: false,
-        own_loop: None,
-    };
-    let Some(part) = told else {
-        return plain(ended());
-    };
-    match (part.state.refusal(), &part.conflict) {
-        (Some((Code::HOP_LIMIT_REACHED, diagnostic)), _) => {
-            match relay.pass_back(diagnostic.as_bytes(), DIAGNOSTIC_ROOM) {
-                Ok(response) => Refused {
-                    is_hop_limit: true,
-                    ..plain(response)
-                },
-                Err(own) => Refused {
-                    is_hop_limit: true,
-                    own_loop: Some(diagnostic.to_owned()),
-                    ..plain(content::diagnostic(Code::BAD_GATEWAY, &own.to_string()))
-                },
-            }
-        }
-        (Some((Code::CONFLICT, _)), Some(conflict)) => plain(conflicting(conflict, target)),
-        (Some((code, diagnostic)), _) => plain(content::diagnostic(code, diagnostic)),
-        (None, Some(conflict)) if matches!(part.state, State::Deactivated { .. }) => {
-            plain(conflicting(conflict, target))
-        }
-        _ => plain(ended()),
-    }
-}
-
-/// The mids and lists of a conflict are this gateway's, and what others protect is theirs: a client
-/// sees only what it asked for itself.
-fn conflicting(conflict: &ConflictInformation, target: &Target) -> Response {
-    let scope = conflict.scope.as_ref();
-    let theirs = scope.into_iter().flat_map(|scope| &scope.target.prefixes);
-    let own = |prefix: &&TargetPrefix| target.prefixes.iter().any(|it| it.contains(prefix));
-    let prefixes: Vec<TargetPrefix> = theirs.filter(own).copied().collect();
-    let scope = (!prefixes.is_empty()).then(|| ConflictScope {
-        target: Target {
-            prefixes,
-            ..Target::default()
-        },
-        ..ConflictScope::default()
-    });
-    let conflict = ConflictInformation {
-        scope,
-        ..conflict.clone()
-    };
-    content::body(Code::CONFLICT, Refusal { conflict }.encode())
-}
-
-fn ended() -> Response {
-    later("the servers upstream have ended it")
-}
-
-/// 5.03 with the time after which to ask again.
-pub(super) fn later(reason: &str) -> Response {
-    let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
-    response.options.push_uint(OptionNumber::MAX_AGE, RETRY);
-    response
 }

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU8;
 use std::time::Instant;
 
+use dots::identifiers::Cdid;
 use dots::target::Target;
+use pvd::{ProvisioningDomain, PvdSet};
 
 use super::aggregation::{Aggregate, aggregate};
 use super::member::{Kind, Wanted, later_of};
@@ -15,6 +17,7 @@ use super::{Gateway, Output};
 use crate::client::{Client, Connector, RequestId};
 use crate::prefix_index::PrefixIndex;
 use crate::server::{Acceptance, MitigationKey};
+use crate::server_selection::{Reason, Selection};
 
 /// A group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +29,8 @@ pub(super) struct Group {
     pub(super) kind: Kind,
     pub(super) members: BTreeSet<Acceptance>,
     pub(super) target: Target,
+    /// What servers are told of whom it is for, where they are: that of the first member.
+    pub(super) cdid: Option<Cdid>,
     /// The smallest of its members: a loop is found by it.
     pub(super) hop_limit: NonZeroU8,
     /// Until when it is wanted; `None`: until it is withdrawn.
@@ -109,23 +114,19 @@ impl Groups {
 }
 
 impl Gateway {
-    /// Leaves out what nobody upstream can be asked for.
+    /// Leaves out what is new and nobody upstream can be asked for. What was restored may have been
+    /// promised: it waits for its network, and so does what may belong to one that has not been found yet.
     pub(super) fn take_in<C: Connector>(&mut self, client: &Client<C>) {
-        let mut refused = Vec::new();
-        for id in &self.loose {
-            let member = self.members.get(id);
-            let Some(member) = member.filter(|member| member.told.is_none()) else {
+        let mut told = Vec::new();
+        for id in std::mem::take(&mut self.fresh) {
+            let Some(member) = self.members.get(&id) else {
                 continue;
             };
             let selection = client.explain(&member.wanted.target.clone().into());
-            if selection.asked.is_empty() {
-                refused.push((id.clone(), selection));
+            if selection.asked.is_empty() && !may_yet_be_asked(client.pvds(), &selection) {
+                self.loose.remove(&id);
+                told.push(self.refuse(&id, selection));
             }
-        }
-        let mut told = Vec::new();
-        for (id, selection) in refused {
-            self.loose.remove(&id);
-            told.push(self.refuse(&id, selection));
         }
         if !told.is_empty() {
             self.outputs.push_back(Output::Tell(told));
@@ -161,6 +162,9 @@ impl Gateway {
 
     fn form(&mut self, kind: Kind, aggregate: Aggregate<Acceptance>) {
         let Aggregate { members, target } = aggregate;
+        let first = members.iter().min_by_key(|id| id.accepted);
+        let first = first.and_then(|id| self.members.get(id));
+        let cdid = first.and_then(|first| first.wanted.cdid.clone());
         let wanted = members.iter().filter_map(|id| self.members.get(id));
         let wanted: Vec<&Wanted> = wanted.map(|member| &member.wanted).collect();
         let hop_limit = wanted.iter().map(|wanted| wanted.hop_limit).min();
@@ -173,6 +177,7 @@ impl Gateway {
             kind,
             members: members.clone(),
             target,
+            cdid,
             hop_limit,
             until,
             current: None,
@@ -191,4 +196,15 @@ impl Gateway {
         }
         self.dirty.insert(id);
     }
+}
+
+/// Whether a network may serve it that has not been found yet: one without a server assigned it, or has
+/// no prefix so far.
+fn may_yet_be_asked(pvds: &PvdSet, selection: &Selection) -> bool {
+    let mut unprotected = selection.unprotected.iter();
+    let is_without_server = unprotected.any(|it| it.reason == Reason::NoDotsServer);
+    let mut networks = pvds.iter();
+    let is_unknown =
+        |domain: &ProvisioningDomain| domain.dots_servers.is_empty() && domain.prefixes.is_empty();
+    is_without_server || networks.any(is_unknown)
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU8;
 use std::time::Instant;
 
 use dots::identifiers::Cdid;
-use dots::target::Target;
+use dots::target::{Target, TargetPrefix};
 
 use super::Terms;
 use crate::server::{MitigationRecord, Standing};
@@ -15,8 +15,9 @@ use crate::time::Now;
 pub(super) struct Kind {
     /// False: to be started when this gateway is lost.
     pub(super) trigger_mitigation: bool,
-    /// The domain of the client, where servers are told (RFC 9132 §4.4.1.2).
-    pub(super) cdid: Option<Cdid>,
+    /// The customer, where servers are told by a cdid for whom they are asked (RFC 9132 §4.4.1.2): whatever
+    /// is said for its clients, to the servers they are one.
+    pub(super) customer: Option<String>,
 }
 
 /// What one inside mitigation wants.
@@ -26,6 +27,10 @@ pub(super) struct Wanted {
     /// Only addresses, ports and protocols, as the network outside sees them: no name, and nothing
     /// else of the inside, leaves (RFC 9132 §11).
     pub(super) target: Target,
+    /// The same as the client knows it.
+    pub(super) inside: Vec<TargetPrefix>,
+    /// The domain of the client, where servers are told.
+    pub(super) cdid: Option<Cdid>,
     pub(super) hop_limit: NonZeroU8,
     /// Until when; `None`: until it is withdrawn.
     pub(super) until: Option<Instant>,
@@ -52,13 +57,16 @@ impl Wanted {
         let own = || Cdid::from_spki_sha256(&record.credential);
         let cdid = record.relayed.cdid.clone();
         let cdid = cdid.or_else(|| terms.says_domain.then(own));
+        let inside = target.prefixes.clone();
         let target = terms.translation.outside(&target);
         (!target.prefixes.is_empty()).then_some(Self {
             kind: Kind {
                 trigger_mitigation,
-                cdid,
+                customer: cdid.is_some().then(|| record.key.customer.clone()),
             },
             target,
+            inside,
+            cdid,
             hop_limit: record
                 .relayed
                 .hop_limit
@@ -67,9 +75,21 @@ impl Wanted {
         })
     }
 
+    /// Whether servers know it by other addresses than the client.
+    pub(super) fn is_translated(&self) -> bool {
+        let inside = &self.inside;
+        self.target
+            .prefixes
+            .iter()
+            .any(|seen| !inside.contains(seen))
+    }
+
     /// Whether the same is asked for, be it for another time.
     pub(super) fn is_same_but_for_time(&self, other: &Self) -> bool {
-        (&self.kind, &self.target, self.hop_limit) == (&other.kind, &other.target, other.hop_limit)
+        Self {
+            until: self.until,
+            ..other.clone()
+        } == *self
     }
 }
 

@@ -22,6 +22,7 @@ mod asking;
 mod combination;
 mod grouping;
 mod member;
+mod refusal;
 mod telling;
 mod translation;
 
@@ -112,6 +113,8 @@ pub struct Gateway {
     requests: Requests,
     /// Members that have to be put together anew.
     loose: BTreeSet<Acceptance>,
+    /// Those that the server has just made durable: whether anybody can be asked is to be seen.
+    fresh: BTreeSet<Acceptance>,
     /// Groups of which something may have changed.
     dirty: BTreeSet<GroupId>,
     /// Groups that are accepted, and of which an answer is awaited.
@@ -136,13 +139,14 @@ impl Gateway {
             groups: Groups::default(),
             requests: Requests::default(),
             loose: BTreeSet::new(),
+            fresh: BTreeSet::new(),
             dirty: BTreeSet::new(),
             renewing: BTreeSet::new(),
             next_look: None,
             outputs: VecDeque::new(),
         };
         for record in records {
-            gateway.want(now, record);
+            let _is_fresh = gateway.want(now, record);
         }
         gateway.take_up(now, client);
         gateway.settle(now, client);
@@ -152,7 +156,11 @@ impl Gateway {
     /// What the server has made durable; then [`Gateway::settle`].
     pub fn handle_change(&mut self, now: Now, change: &Change) {
         match change {
-            Change::Put(record) => self.want(now, record),
+            Change::Put(record) => {
+                if self.want(now, record) {
+                    self.fresh.insert(record.into());
+                }
+            }
             Change::Delete(key) => self.forget(key),
             Change::PutResources(..) => {}
         }
@@ -188,11 +196,11 @@ impl Gateway {
     pub fn settle<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
         self.take_in(client);
         self.regroup();
-        self.ask(now, client);
         if self.next_look.is_some_and(|at| at <= now.monotonic) {
             self.dirty.extend(self.groups.ids());
             self.next_look = None;
         }
+        self.ask(now, client);
         self.dirty.append(&mut self.renewing);
         self.tell(now, client);
         if self.next_look.is_none() && !self.members.is_empty() {
@@ -216,11 +224,13 @@ impl Gateway {
         groups.filter_map(|group| Some((group.current?, group.keys())))
     }
 
-    /// A mitigation is wanted, or wanted otherwise.
-    fn want(&mut self, now: Now, record: &MitigationRecord) {
+    /// A mitigation is wanted, for longer or otherwise. Returns whether something else is wanted than
+    /// before.
+    fn want(&mut self, now: Now, record: &MitigationRecord) -> bool {
         let id = Acceptance::from(record);
         let Some(wanted) = Wanted::of(now, record, &self.terms) else {
-            return self.forget(&record.key);
+            self.forget(&record.key);
+            return false;
         };
         if let Some(member) = self.members.get_mut(&id)
             && member.wanted.is_same_but_for_time(&wanted)
@@ -230,17 +240,19 @@ impl Gateway {
             if let Some(group) = member.group.and_then(|group| self.groups.get_mut(group)) {
                 group.is_to_be_prolonged = true;
             }
-            return;
+            return false;
         }
+        let told = self.members.get(&id).and_then(|it| it.told.clone());
         self.forget(&record.key);
         self.by_key.insert(record.key.clone(), id.clone());
         self.loose.insert(id.clone());
         let member = Member {
             wanted,
             group: None,
-            told: None,
+            told,
         };
         self.members.insert(id, member);
+        true
     }
 
     /// A mitigation is not wanted any more.
@@ -249,6 +261,7 @@ impl Gateway {
             return;
         };
         self.loose.remove(&id);
+        self.fresh.remove(&id);
         let member = self.members.remove(&id);
         if let Some(group) = member.and_then(|member| member.group) {
             self.loosen(group);

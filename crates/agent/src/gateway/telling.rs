@@ -1,26 +1,35 @@
 //! What the server is told of each mitigation inside: what has changed.
 //!
 //! ```text
-//! current request   older requests             the server is told
-//! accepted          withdrawn once all answer  accepted
-//! no answer yet     protect what they cover    accepted where they do, else nothing
-//! refused           one comes back             accepted where it does, else refused
+//! a server upstream has          the current request          only an older one
+//! accepted                       older ones are withdrawn     it goes on there
+//! refused, not answered          nobody is protected there    it goes on there
+//! none has answered              both are kept: the current one may be refused
+//!
+//! refused everywhere, and no older one goes on: who is to blame is refused; without him the others are asked for anew
 //! ```
 
-use crate::client::{Client, Connector, RequestId};
-use crate::server::{Acceptance, Upstream};
+use std::collections::BTreeSet;
+
+use crate::client::{Client, Connector, RequestId, RequestReport, State};
+use crate::server::{Acceptance, Deactivation, Upstream};
 use crate::time::Now;
 
-use super::combination::{Combined, combine, covers, refusal};
-use super::grouping::GroupId;
+use super::asking::Asked;
+use super::combination::{Combined, combine, covers, is_needed, standing};
+use super::grouping::{Group, GroupId};
+use super::refusal::{Because, Refused, conflicting, later, refusal};
 use super::{Gateway, Note, Output};
+
+/// Unanswered requests that are kept beside the current one of a group: no loop has more rounds (RFC 8768 §3).
+const MOST_UNANSWERED: usize = 255;
 
 impl Gateway {
     /// Tells the server how those stand of whom something may have changed.
     pub(super) fn tell<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
         let mut told = Vec::new();
         for id in std::mem::take(&mut self.dirty) {
-            self.tell_group(now, client, id, &mut told);
+            self.tell_group(client, id, &mut told);
         }
         if !told.is_empty() {
             self.outputs.push_back(Output::Tell(told));
@@ -30,7 +39,6 @@ impl Gateway {
 
     fn tell_group<C: Connector>(
         &mut self,
-        now: Now,
         client: &Client<C>,
         id: GroupId,
         told: &mut Vec<(Acceptance, Upstream)>,
@@ -38,86 +46,118 @@ impl Gateway {
         let Some(group) = self.groups.get(id) else {
             return;
         };
-        let Some(current) = group.current else {
+        let current = group.current.and_then(|it| client.request(it));
+        let Some(current) = current else {
             return;
         };
-        let Some(report) = client.request(current) else {
-            return;
-        };
-        let (hop_limit, target) = (group.hop_limit, group.target.clone());
-        let members: Vec<Acceptance> = group.members.iter().cloned().collect();
-        for member in members {
-            let Some(wanted) = self.members.get(&member).map(|it| it.wanted.clone()) else {
+        let older = group.older.iter().rev().filter_map(|request| {
+            let asked = self.requests.get(*request)?;
+            Some((asked, client.request(*request)?))
+        });
+        let older: Vec<(&Asked, RequestReport)> = older.collect();
+        let mut said = Vec::new();
+        let mut over = Vec::new();
+        for id in &group.members {
+            let Some(member) = self.members.get(id) else {
                 continue;
             };
-            let said = match combine(now, &report, &wanted.target) {
-                Combined::Accepted(status) => Some(Upstream::Accepted(status)),
-                Combined::Pending => self.with_older(now, client, id, &member),
+            let wanted = &member.wanted;
+            let whole = older.iter().filter(|(asked, report)| {
+                // Which goes farther than it may says nothing before it is accepted.
+                let is_as_far = asked.hop_limit <= wanted.hop_limit || is_accepted(report);
+                is_as_far && covers(&asked.target, &wanted.target)
+            });
+            let whole = whole.map(|(_, report)| report);
+            let upstream = match combine(standing(&current, whole, &wanted.target)) {
+                Combined::Accepted(status) => Upstream::Accepted(status),
+                Combined::Pending if member.told.is_none() => continue,
+                Combined::Pending => Upstream::Pending,
+                Combined::Deactivated { retry, conflict } => {
+                    let conflict = conflict.cloned().unwrap_or_default();
+                    let conflict = conflicting(&self.terms, &conflict, wanted);
+                    Upstream::Deactivated(Deactivation { conflict, retry })
+                }
                 Combined::Over(parts) => {
-                    let older = self.with_older(now, client, id, &member);
-                    older.or_else(|| {
-                        let refused = refusal(&self.terms.relay, &parts, &wanted.target);
-                        if let Some(path) = refused.own_loop {
-                            let key = member.key.clone();
-                            let note = Note::Loop { key, path };
-                            self.outputs.push_back(Output::Noted(note));
-                        }
-                        // Asked for without those who have come too far, it may succeed.
-                        let is_to_blame = !refused.is_hop_limit || wanted.hop_limit == hop_limit;
-                        is_to_blame.then_some(Upstream::Refused(refused.response))
-                    })
+                    let is_alone = group.members.len() == 1;
+                    over.push((id.clone(), refusal(&self.terms, &parts, wanted, is_alone)));
+                    continue;
                 }
             };
-            if let (Some(said), Some(known)) = (said, self.members.get_mut(&member))
-                && is_news(known.told.as_ref(), &said)
-            {
-                known.told = Some(said.clone());
-                told.push((member, said));
-            }
+            said.push((id.clone(), upstream));
         }
-        match combine(now, &report, &target) {
-            Combined::Accepted(status) if status.is_complete => self.drop_older(id),
-            Combined::Over(_) => self.fall_back(now, client, id),
+        let own_loop = over.iter().find_map(|(_, it)| it.own_loop.clone());
+        said.extend(self.blamed(group, over));
+        let needed = older
+            .iter()
+            .filter(|(_, report)| is_needed(report, &current));
+        // What is not answered yet may take the place of the current one. In a loop of gateways, each round has one.
+        let is_open = !is_accepted(&current);
+        let open = older
+            .iter()
+            .filter(|(_, report)| is_open && is_asked(report));
+        let needed = needed.chain(open.take(MOST_UNANSWERED));
+        let needed = needed.map(|(_, report)| report.id);
+        let needed: BTreeSet<RequestId> = needed.collect();
+        match combine(standing(&current, std::iter::empty(), &group.target)) {
             // That a refresh is answered is no news of the client's.
-            Combined::Accepted(_) => drop(self.renewing.insert(id)),
-            Combined::Pending => {}
+            Combined::Accepted(status) if !status.is_complete => drop(self.renewing.insert(id)),
+            Combined::Over(_) => self.fall_back(client, id),
+            _ => {}
+        }
+        self.leave_older(id, &needed);
+        for (member, said) in said {
+            let Some(known) = self.members.get_mut(&member) else {
+                continue;
+            };
+            if known.told.as_ref() == Some(&said) {
+                continue;
+            }
+            known.told = Some(said.clone());
+            if let (Upstream::Refused(_), Some(path)) = (&said, &own_loop) {
+                let (key, path) = (member.key.clone(), path.clone());
+                let note = Note::Loop { key, path };
+                self.outputs.push_back(Output::Noted(note));
+            }
+            told.push((member, said));
         }
     }
 
-    /// How a member stands with a request from before that is for all it wants.
-    fn with_older<C: Connector>(
+    /// Who is refused of those that nobody protects.
+    fn blamed(
         &self,
-        now: Now,
-        client: &Client<C>,
-        id: GroupId,
-        member: &Acceptance,
-    ) -> Option<Upstream> {
-        let target = &self.members.get(member)?.wanted.target;
-        let older = self.groups.get(id)?.older.iter().rev();
-        let mut accepted = older.filter_map(|request| {
-            let asked = self.requests.get(*request)?;
-            let report = client
-                .request(*request)
-                .filter(|_| covers(&asked.target, target))?;
-            match combine(now, &report, target) {
-                Combined::Accepted(status) => Some(Upstream::Accepted(status)),
-                _ => None,
-            }
+        group: &Group,
+        over: Vec<(Acceptance, Refused)>,
+    ) -> Vec<(Acceptance, Upstream)> {
+        let is_alone = over.len() == 1;
+        let newest = over.iter().map(|(id, _)| id.accepted).max();
+        let blamed = over.into_iter().filter_map(|(id, refused)| {
+            let member = self.members.get(&id)?;
+            let response = match refused.because {
+                Because::HopLimit if member.wanted.hop_limit > group.hop_limit => return None,
+                // Whose request is wrong is not known: he is asked for alone when he asks again.
+                Because::Request if !is_alone && newest == Some(id.accepted) => {
+                    later("what others ask for, too, was refused together with it")
+                }
+                Because::Request if !is_alone => return None,
+                _ => refused.response,
+            };
+            Some((id, Upstream::Refused(response)))
         });
-        accepted.next()
+        blamed.collect()
     }
 
-    /// The current request is accepted: those from before are not needed.
-    fn drop_older(&mut self, id: GroupId) {
-        if let Some(group) = self.groups.get_mut(id) {
-            for request in std::mem::take(&mut group.older) {
-                self.requests.release(request, id);
-            }
+    /// Which requests from before are of use beside the current one.
+    fn leave_older(&mut self, id: GroupId, needed: &BTreeSet<RequestId>) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        for request in group.older.extract_if(.., |it| !needed.contains(it)) {
+            self.requests.release(request, id);
         }
     }
 
     /// The current request is refused everywhere: the last that is accepted goes on.
-    fn fall_back<C: Connector>(&mut self, now: Now, client: &Client<C>, id: GroupId) {
+    fn fall_back<C: Connector>(&mut self, client: &Client<C>, id: GroupId) {
         let Some(group) = self.groups.get_mut(id) else {
             return;
         };
@@ -127,11 +167,8 @@ impl Gateway {
         if let Some(asked) = self.requests.get_mut(failed) {
             asked.is_over = true;
         }
-        let is_accepted = |request: &&RequestId| {
-            let report = client.request(**request);
-            report
-                .is_some_and(|it| matches!(combine(now, &it, &group.target), Combined::Accepted(_)))
-        };
+        let is_accepted =
+            |request: &&RequestId| client.request(**request).is_some_and(|it| is_accepted(&it));
         if let Some(found) = group.older.iter().rev().find(is_accepted).copied() {
             group.older.retain(|request| *request != found);
             group.current = Some(found);
@@ -140,15 +177,14 @@ impl Gateway {
     }
 }
 
-/// Whether the server has to hear it. That a lifetime runs down is none.
-fn is_news(told: Option<&Upstream>, said: &Upstream) -> bool {
-    match (told, said) {
-        (Some(Upstream::Accepted(told)), Upstream::Accepted(said)) => {
-            let is_longer = told.lifetime.is_some() && told.lifetime < said.lifetime;
-            is_longer
-                || (told.status, told.dropped, told.is_complete)
-                    != (said.status, said.dropped, said.is_complete)
-        }
-        (told, said) => told != Some(said),
-    }
+/// Whether a server protects with it.
+fn is_accepted(request: &RequestReport) -> bool {
+    let mut parts = request.parts.iter();
+    parts.any(|part| matches!(part.state, State::Accepted(_)))
+}
+
+/// Whether the answer of a server is awaited.
+fn is_asked(request: &RequestReport) -> bool {
+    let mut parts = request.parts.iter();
+    parts.any(|part| part.state == State::Asking)
 }

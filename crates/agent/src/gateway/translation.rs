@@ -77,9 +77,7 @@ impl Translation {
     pub fn outside(&self, target: &Target) -> Target {
         let mut prefixes: Vec<TargetPrefix> = Vec::new();
         for prefix in &target.prefixes {
-            let seen = self.seen(prefix.net());
-            let seen = seen.into_iter();
-            prefixes.extend(seen.filter_map(|net| TargetPrefix::try_from(net).ok()));
+            prefixes.extend(self.seen_of(prefix));
         }
         prefixes.sort_unstable();
         prefixes.dedup();
@@ -89,15 +87,22 @@ impl Translation {
         }
     }
 
-    /// The longest rule around a prefix decides; one that reaches beyond the rules is replaced by
-    /// what is seen of those inside it, if there are any.
+    /// What a network outside sees of a prefix.
+    pub(super) fn seen_of(&self, prefix: &TargetPrefix) -> Vec<TargetPrefix> {
+        let seen = self.seen(prefix.net()).into_iter();
+        seen.filter_map(|net| TargetPrefix::try_from(net).ok())
+            .collect()
+    }
+
+    /// The longest rule around a prefix, and those inside it, of which the NAT takes the longest for each address. A
+    /// prefix that reaches beyond the rules is replaced by what is seen of those inside it, if there are any.
     fn seen(&self, net: IpNet) -> Vec<IpNet> {
         let around = self.0.iter().filter(|rule| rule.inside.contains(&net));
-        if let Some(rule) = around.max_by_key(|rule| rule.inside.prefix_len()) {
-            return vec![rule.seen(net)];
-        }
-        let within = self.0.iter().filter(|rule| net.contains(&rule.inside));
-        let seen: Vec<IpNet> = within.map(|rule| rule.outside).collect();
+        let around = around.max_by_key(|rule| rule.inside.prefix_len());
+        let is_within = |rule: &&Rule| net.contains(&rule.inside) && rule.inside != net;
+        let within = self.0.iter().filter(is_within).map(|rule| rule.outside);
+        let around = around.map(|rule| rule.seen(net));
+        let seen: Vec<IpNet> = around.into_iter().chain(within).collect();
         match seen.is_empty() {
             true => vec![net],
             false => seen,

@@ -95,6 +95,9 @@ impl Server {
                 if self.awaits_upstream(&key) {
                     return Ok(self.ask_upstream_again(now, key, &asked));
                 }
+                if let Some(information) = existing.deactivated_upstream(now) {
+                    return Err(conflict(information));
+                }
                 let answer = match existing.is_terminating() {
                     true => self.revive(now, &key, &asked),
                     false => self.refresh(now, &key, &asked),
@@ -290,7 +293,8 @@ impl Server {
     }
 
     /// Makes room for a mitigation that takes the place of `replaced` others, if need be of what
-    /// the customer has withdrawn.
+    /// the customer has withdrawn. Those of them that nobody upstream has answered count, and give way only where there is
+    /// no room.
     fn check_capacity(
         &mut self,
         now: Now,
@@ -302,13 +306,21 @@ impl Server {
         let limit_of_all = self.policy.max_mitigations;
         loop {
             let there = |key: &&MitigationKey| self.mitigations.get(key).is_some();
-            let replaced = replaced.iter().filter(there).count();
+            let is_unanswered = |key: &&MitigationKey| self.was_never_accepted(key);
+            let (unanswered, replaced): (Vec<_>, Vec<_>) =
+                replaced.iter().filter(there).partition(is_unanswered);
+            let replaced = replaced.len();
             let count = self.mitigations.count_of_customer(&key.customer);
             let is_full = count.saturating_sub(replaced) >= limit;
             if !is_full && self.mitigations.len().saturating_sub(replaced) < limit_of_all {
                 return Ok(());
             }
-            if !self.end_one_terminating(now, &key.customer) {
+            if self.end_one_terminating(now, &key.customer) {
+                continue;
+            }
+            if let Some(oldest) = unanswered.first() {
+                self.replace(now, oldest);
+            } else {
                 return Err(match is_full {
                     true => self.at_capacity(now, &format!("customer {} has", key.customer), limit),
                     false => self.at_capacity(now, "this server has", limit_of_all),
@@ -319,16 +331,12 @@ impl Server {
 
     /// A capacity limit has no code of its own in RFC 9132; 5.03 with Max-Age says when to retry.
     fn at_capacity(&self, now: Now, whose: &str, limit: usize) -> Response {
-        let mut response = content::diagnostic(
-            Code::SERVICE_UNAVAILABLE,
-            &format!("{whose} {limit} mitigations, which is the limit"),
-        );
         let soonest = self
             .mitigations
             .next_expiry()
             .map_or(60, |(at, _)| now.seconds_until(at).clamp(1, 60));
-        response.options.push_uint(OptionNumber::MAX_AGE, soonest);
-        response
+        let reason = format!("{whose} {limit} mitigations, which is the limit");
+        content::unavailable(&reason, soonest)
     }
 
     /// The lifetime that policy grants for the one asked (RFC 9132 §4.4.1.1).
@@ -343,19 +351,18 @@ impl Server {
 
 /// Why an efficacy update is not accepted: nothing is mitigated (RFC 9132 §4.4.3).
 fn refuse_update(now: Now, mitigation: &Mitigation) -> Option<Response> {
+    let conflict = mitigation.conflict(now);
+    let retry_timer = conflict.and_then(|conflict| conflict.retry_timer);
     let (reason, seconds) = match (mitigation.record.standing, mitigation.progress()) {
-        (Standing::Deactivated, _) => (
-            "the request of another client is in force",
-            mitigation.retry_timer(now),
-        ),
+        _ if let Some(seconds) = retry_timer => {
+            ("the request of another client is in force", seconds)
+        }
         (Standing::Active { .. }, Progress::Exceeded) => {
             ("the attack exceeds what can be mitigated here", RETRY)
         }
         _ => return None,
     };
-    let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
-    response.options.push_uint(OptionNumber::MAX_AGE, seconds);
-    Some(response)
+    Some(content::unavailable(reason, seconds))
 }
 
 /// Whether two targets are the same, in whatever order they name it.

@@ -122,7 +122,7 @@ impl Mitigation {
             target: Target::default(),
             trigger_mitigation: Some(self.record.request.trigger_mitigation),
             mitigation_start: self.record.standing.started_unix(),
-            status: self.status_code(),
+            status: self.status_code(now),
             lifetime: match self.expires {
                 Some(at) => RemainingLifetime::Seconds(now.seconds_until(at)),
                 None => RemainingLifetime::Indefinite,
@@ -135,8 +135,16 @@ impl Mitigation {
         }
     }
 
+    /// The conflict that keeps it out of force upstream, at a gateway.
+    pub(super) fn deactivated_upstream(&self, now: Now) -> Option<ConflictInformation> {
+        self.upstream.as_ref()?.conflict(now)
+    }
+
     /// The conflict that it is in, as its own client may see it.
     pub(super) fn conflict(&self, now: Now) -> Option<ConflictInformation> {
+        if let Some(upstream) = self.deactivated_upstream(now) {
+            return Some(upstream);
+        }
         let conflict = self.conflict.clone()?;
         let is_inactive = conflict.status == Some(ConflictStatus::RequestInactiveOtherActive);
         Some(ConflictInformation {
@@ -151,8 +159,13 @@ impl Mitigation {
         left.saturating_sub(DEACTIVATED_GRACE)
     }
 
-    fn status_code(&self) -> Status {
+    fn status_code(&self, now: Now) -> Status {
         match (self.record.standing, self.progress()) {
+            (Standing::Active { .. } | Standing::Parked, _)
+                if self.deactivated_upstream(now).is_some() =>
+            {
+                Status::AttackMitigationWithdrawn
+            }
             (Standing::Parked, _) if self.announcement.is_some() => {
                 Status::AttackMitigationWithdrawn
             }

@@ -22,6 +22,7 @@ mod attacks;
 mod clients;
 mod conflict;
 mod customer;
+mod held;
 mod interface;
 mod lifecycle;
 mod lookups;
@@ -58,6 +59,7 @@ use self::attacks::Attacks;
 use self::clients::Client;
 pub use self::conflict::ConflictPolicy;
 pub use self::customer::{Customer, Customers};
+use self::held::Held;
 pub use self::interface::{Action, Change, Input, SessionId};
 use self::mitigations::Mitigations;
 use self::observation::Observations;
@@ -72,8 +74,7 @@ pub use self::resources::{AcceptList, Alias, ClientKey, ClientResources, Resourc
 pub use self::scope::{Scope, ScopeError};
 pub use self::session_limits::{SessionLimits, TooManySessions};
 pub use self::sessions::{Flow, MessageFaults, SessionOutput, Sessions};
-use self::upstream::Held;
-pub use self::upstream::{Acceptance, Relaying, Upstream, UpstreamStatus};
+pub use self::upstream::{Acceptance, Deactivation, Relaying, Upstream, UpstreamStatus};
 use crate::time::Now;
 
 /// What a server takes up again after a restart.

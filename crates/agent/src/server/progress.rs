@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use super::Server;
 use super::mitigation::Mitigation;
 use super::mitigation::Progress;
-use super::record::{Enforcement, Standing};
+use super::record::{Enforcement, MitigationKey, Standing};
 use crate::time::Now;
 
 impl Server {
@@ -76,11 +76,18 @@ impl Server {
         if next(before) == before {
             return;
         }
-        mitigation.progress = next(before);
-        let progress = mitigation.progress;
-        if progress == Progress::Mitigating && before != Progress::Stopped {
+        if next(before) == Progress::Mitigating && before != Progress::Stopped {
             mitigation.busy_until = now.monotonic + quiet;
         }
+        self.come_to(now, key, next(before));
+    }
+
+    /// So much is made of a mitigation in force now.
+    pub(super) fn come_to(&mut self, now: Now, key: &MitigationKey, progress: Progress) {
+        let Some(mitigation) = self.mitigations.get_mut(key) else {
+            return;
+        };
+        mitigation.progress = progress;
         let is_active = matches!(mitigation.record.standing, Standing::Active { .. });
         let is_preconfigured = !mitigation.record.request.trigger_mitigation;
         if is_active && is_preconfigured && progress == Progress::Stopped {

@@ -217,11 +217,9 @@ impl Server {
                 .or_insert(RequestBudget::new(now)),
         };
         budget.take(now, rate, burst, requests).map_err(|wait| {
-            let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, "too many requests");
             let seconds = wait.as_secs().saturating_add(1).min(LONGEST_WAIT);
-            let max_age = u32::try_from(seconds).unwrap_or(u32::MAX);
-            response.options.push_uint(OptionNumber::MAX_AGE, max_age);
-            response
+            let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+            content::unavailable("too many requests", seconds)
         })
     }
 

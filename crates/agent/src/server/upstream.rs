@@ -2,36 +2,36 @@
 //!
 //! ```text
 //! PUT --recorded--> held --Accepted, and all have answered--> 2.01, with the shortest lifetime
-//!                    |   \--Refused by all asked------------> what they said, and forgotten
+//!                    |   \--Refused by all, or Deactivated--> what they said, and forgotten
 //!                    '--patience over--> 2.01 if one has accepted, else 5.03; it stays wanted
-//! accepted --their status--> status here --Refused: they have ended it--> over (6)
+//! promised --Accepted-----> their status   --Pending--> 1, and the next PUT is held
+//!          --Deactivated--> 7 with their conflict, until it comes back
+//!          --Refused: they have ended it--> over (6)
 //! ```
 //!
 //! A request is recorded before it is relayed, and relayed before it is promised.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use coap::{Code, Exchange, OptionNumber, Request, Response};
+use coap::{Code, Request, Response};
 use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::{
-    ConflictCause, ConflictInformation, DroppedCounters, Granted, MitigationRequest, Status,
+    ConflictCause, ConflictInformation, ConflictStatus, DroppedCounters, Granted,
+    MitigationRequest, Status,
 };
 
+use super::conflict::DEACTIVATED_GRACE;
 use super::lifecycle::Expiry;
 use super::mitigation::Progress;
 use super::outcome::Outcome;
 use super::record::{MitigationKey, MitigationRecord};
 use super::request::{Answer, conflict};
-use super::{Action, Server, SessionId};
+use super::{Action, Server};
 use crate::content;
 use crate::relay::{Relay, Relayed};
 use crate::time::Now;
-
-/// After how many seconds to ask again for what nobody upstream has answered.
-const RETRY: u32 = 30;
 
 /// How a gateway relays what it is asked.
 #[derive(Clone, Debug)]
@@ -65,9 +65,32 @@ impl From<&MitigationRecord> for Acceptance {
 pub enum Upstream {
     /// At least one of them mitigates, or will.
     Accepted(UpstreamStatus),
+    /// Nobody mitigates any more, and somebody may yet: an answer is awaited, or a network is away.
+    Pending,
+    /// Nobody mitigates, since requests of other clients are in force instead. It comes back by itself.
+    Deactivated(Deactivation),
     /// All that were asked have refused or ended it, or nobody can be asked; and this is what the
     /// client is told.
     Refused(Response),
+}
+
+/// What keeps a mitigation out of force upstream (RFC 9132 §4.4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deactivation {
+    /// The conflict, as the client may see it.
+    pub conflict: ConflictInformation,
+    /// When it may be asked for again.
+    pub retry: Instant,
+}
+
+impl Deactivation {
+    fn information(&self, now: Now) -> ConflictInformation {
+        ConflictInformation {
+            status: Some(ConflictStatus::RequestInactiveOtherActive),
+            retry_timer: Some(now.seconds_until(self.retry)),
+            ..self.conflict.clone()
+        }
+    }
 }
 
 /// What those say together that have accepted.
@@ -75,8 +98,9 @@ pub enum Upstream {
 pub struct UpstreamStatus {
     /// The best of their statuses.
     pub status: Status,
-    /// The shortest lifetime that one has granted, in seconds; `None`: all are indefinite.
-    pub lifetime: Option<u32>,
+    /// The shortest lifetime, in seconds, that one has granted in place of the one that it was asked for; `None`: all
+    /// grant what they are asked for.
+    pub lifetime: Option<NonZeroU32>,
     /// What they have dropped together.
     pub dropped: DroppedCounters,
     /// Whether all that were asked have answered.
@@ -86,12 +110,18 @@ pub struct UpstreamStatus {
 /// What is known here of a mitigation that is relayed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    /// What those say that have accepted it, once one has.
-    accepted: Option<UpstreamStatus>,
-    /// The longest that this lifetime was since somebody accepted.
-    granted: Option<u32>,
+    said: Said,
     /// Whether the client has been told that it is accepted. What was restored may have been.
     is_promised: bool,
+}
+
+/// What the servers upstream say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Said {
+    #[default]
+    Nothing,
+    Accepted(UpstreamStatus),
+    Deactivated(Deactivation),
 }
 
 impl Known {
@@ -104,53 +134,22 @@ impl Known {
     }
 
     pub(super) fn dropped(&self) -> DroppedCounters {
-        self.accepted
-            .map_or_else(DroppedCounters::default, |said| said.dropped)
-    }
-}
-
-/// A request that waits for the servers upstream.
-#[derive(Debug)]
-struct Entry {
-    session: SessionId,
-    exchange: Exchange,
-    deadline: Instant,
-}
-
-/// The requests that wait for the servers upstream; one for each mitigation at most.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    by_key: BTreeMap<MitigationKey, Entry>,
-    by_deadline: BTreeSet<(Instant, MitigationKey)>,
-}
-
-impl Held {
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.by_deadline.first().map(|(at, _)| *at)
+        self.status().map(|said| said.dropped).unwrap_or_default()
     }
 
-    fn insert(&mut self, key: MitigationKey, entry: Entry) -> Option<Entry> {
-        let before = self.remove(&key);
-        self.by_deadline.insert((entry.deadline, key.clone()));
-        self.by_key.insert(key, entry);
-        before
+    /// Why nobody mitigates.
+    pub(super) fn conflict(&self, now: Now) -> Option<ConflictInformation> {
+        match &self.said {
+            Said::Deactivated(said) => Some(said.information(now)),
+            _ => None,
+        }
     }
 
-    fn remove(&mut self, key: &MitigationKey) -> Option<Entry> {
-        let entry = self.by_key.remove(key)?;
-        self.by_deadline.remove(&(entry.deadline, key.clone()));
-        Some(entry)
-    }
-
-    /// Nobody waits for these answers any more.
-    pub(super) fn forget(&mut self, session: SessionId) {
-        self.by_key.retain(|key, entry| {
-            let is_over = entry.session == session;
-            if is_over {
-                self.by_deadline.remove(&(entry.deadline, key.clone()));
-            }
-            !is_over
-        });
+    fn status(&self) -> Option<UpstreamStatus> {
+        match self.said {
+            Said::Accepted(status) => Some(status),
+            _ => None,
+        }
     }
 }
 
@@ -169,7 +168,14 @@ impl Server {
     pub(super) fn awaits_upstream(&self, key: &MitigationKey) -> bool {
         let known = self.mitigations.get(key);
         let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
-        known.is_some_and(|known| known.accepted.is_none())
+        known.is_some_and(|known| known.said == Said::Nothing)
+    }
+
+    /// Whether nobody upstream has ever accepted it, as far as its client could know.
+    pub(super) fn was_never_accepted(&self, key: &MitigationKey) -> bool {
+        let known = self.mitigations.get(key);
+        let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
+        known.is_some_and(|known| known.said == Said::Nothing && !known.is_promised)
     }
 
     /// How a request goes on that came with this cdid, if it goes on.
@@ -194,56 +200,16 @@ impl Server {
         key: MitigationKey,
         asked: &MitigationRequest,
     ) -> Answer {
+        let is_copy = self.held.contains(&key);
         if let Some(mitigation) = self.mitigations.get_mut(&key) {
-            mitigation.record.request.lifetime = asked.lifetime;
+            let before = std::mem::replace(&mut mitigation.record.request.lifetime, asked.lifetime);
+            // Its time begins when it is accepted.
+            if !is_copy || before != asked.lifetime {
+                let lifetime = self.grant(asked.lifetime);
+                self.reschedule(&key, Expiry::after(now, lifetime));
+            }
         }
-        let lifetime = self.grant(asked.lifetime);
-        self.reschedule(&key, Expiry::after(now, lifetime));
         Answer::Hold(key)
-    }
-
-    /// Lets a request wait for the servers upstream. One that repeats another takes its place.
-    pub(super) fn hold(
-        &mut self,
-        now: Now,
-        key: MitigationKey,
-        session: SessionId,
-        exchange: Exchange,
-    ) {
-        let relaying = self.policy.relaying.as_ref();
-        let patience = relaying.map_or(Duration::ZERO, |relaying| relaying.patience);
-        let entry = Entry {
-            session,
-            exchange,
-            deadline: now.monotonic + patience,
-        };
-        if let Some(before) = self.held.insert(key, entry) {
-            self.act(Action::Ignore(before.session, before.exchange));
-        }
-    }
-
-    /// The mitigation is over: who waits for it gets no answer.
-    pub(super) fn drop_held(&mut self, key: &MitigationKey) {
-        if let Some(entry) = self.held.remove(key) {
-            self.act(Action::Ignore(entry.session, entry.exchange));
-        }
-    }
-
-    /// Answers those who have waited long enough.
-    pub(super) fn give_up_held(&mut self, now: Now) {
-        while let Some((at, key)) = self.held.by_deadline.first().cloned() {
-            if at > now.monotonic {
-                return;
-            }
-            if !self.awaits_upstream(&key) {
-                self.promise(now, &key);
-            } else if let Some(entry) = self.held.remove(&key) {
-                let reason = "no server upstream has answered yet; the request is kept";
-                let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
-                response.options.push_uint(OptionNumber::MAX_AGE, RETRY);
-                self.respond(entry.session, entry.exchange, Err(response));
-            }
-        }
     }
 
     pub(super) fn on_upstream(&mut self, now: Now, those: Vec<(Acceptance, Upstream)>) {
@@ -254,6 +220,8 @@ impl Server {
             }
             match said {
                 Upstream::Accepted(status) => self.on_accepted(now, &acceptance.key, status),
+                Upstream::Pending => self.on_pending(now, &acceptance.key),
+                Upstream::Deactivated(said) => self.on_deactivated(now, &acceptance.key, said),
                 Upstream::Refused(response) => self.on_refused(now, &acceptance.key, response),
             }
         }
@@ -266,16 +234,14 @@ impl Server {
         let Some(known) = &mut mitigation.upstream else {
             return;
         };
-        let is_first = known.accepted.is_none();
-        known.granted = match is_first {
-            true => said.lifetime,
-            false => known.granted.zip(said.lifetime).map(|(a, b)| a.max(b)),
-        };
-        let is_news = known.accepted.replace(said) != Some(said);
-        if let Some(progress) = progress(said.status) {
-            mitigation.progress = progress;
+        let before = std::mem::replace(&mut known.said, Said::Accepted(said));
+        let is_news = before != known.said;
+        let is_in_force = mitigation.is_in_force();
+        let progress = progress(said.status).filter(|it| *it != mitigation.progress);
+        if let Some(progress) = progress.filter(|_| is_in_force) {
+            self.come_to(now, key, progress);
         }
-        if is_first {
+        if before == Said::Nothing {
             self.end_replaced(now, key);
         }
         if said.is_complete {
@@ -286,8 +252,44 @@ impl Server {
         }
     }
 
+    /// What was accepted is not in force any more.
+    fn on_pending(&mut self, now: Now, key: &MitigationKey) {
+        self.lapse(now, key, Said::Nothing);
+    }
+
+    /// Requests of other clients are in force instead. What was never promised is refused; else it is kept for as long as
+    /// its client needs to ask again (RFC 9132 §4.4.1.3).
+    fn on_deactivated(&mut self, now: Now, key: &MitigationKey, said: Deactivation) {
+        let information = said.information(now);
+        let known = self.mitigations.get(key);
+        let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
+        if !known.is_some_and(|known| known.is_promised) {
+            return self.on_refused(now, key, conflict(information));
+        }
+        let retry_timer = now.seconds_until(said.retry);
+        self.lapse(now, key, Said::Deactivated(said));
+        let kept = retry_timer.saturating_add(DEACTIVATED_GRACE);
+        self.reschedule(key, Expiry::in_seconds(now, kept));
+        if let Some(entry) = self.held.remove(key) {
+            self.respond(entry.session, entry.exchange, Err(conflict(information)));
+        }
+        let key = key.clone();
+        self.act(Action::Decided(Outcome::Deactivated { key, retry_timer }));
+    }
+
+    fn lapse(&mut self, now: Now, key: &MitigationKey, said: Said) {
+        self.silence(key);
+        if let Some(mitigation) = self.mitigations.get_mut(key)
+            && let Some(known) = &mut mitigation.upstream
+        {
+            known.said = said;
+            mitigation.progress = Progress::Starting;
+        }
+        self.mark(now, key);
+    }
+
     /// Answers who waits for a mitigation that is accepted.
-    fn promise(&mut self, now: Now, key: &MitigationKey) {
+    pub(super) fn promise(&mut self, now: Now, key: &MitigationKey) {
         let Some(entry) = self.held.remove(key) else {
             return;
         };
@@ -329,13 +331,13 @@ impl Server {
         }
     }
 
-    /// What policy grants, and no more than the servers upstream have.
+    /// What policy grants, and no more than the servers upstream do.
     pub(super) fn grant_relayed(&self, key: &MitigationKey, asked: Lifetime) -> Lifetime {
         let own = self.grant(asked);
         let known = self.mitigations.get(key);
         let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
-        let granted = known.and_then(|known| known.granted);
-        match (own, granted.and_then(NonZeroU32::new)) {
+        let granted = known.and_then(Known::status).and_then(|said| said.lifetime);
+        match (own, granted) {
             (Lifetime::Seconds(own), Some(granted)) => Lifetime::Seconds(own.min(granted)),
             (Lifetime::Indefinite, Some(granted)) => Lifetime::Seconds(granted),
             (own, None) => own,
@@ -368,16 +370,20 @@ impl Server {
         let same_kind = table.own_overlapping(key, request.trigger_mitigation, asked, scope);
         let client = mitigation.client();
         for mid in same_kind.into_iter().filter(|mid| *mid < key.mid) {
-            let older = client.key(mid);
-            if let Some(entry) = self.held.remove(&older) {
-                let refusal = conflict(ConflictInformation {
-                    cause: Some(ConflictCause::OverlappingTargets),
-                    ..ConflictInformation::default()
-                });
-                self.respond(entry.session, entry.exchange, Err(refusal));
-            }
-            self.end(now, &older, Status::AttackMitigationTerminated);
+            self.replace(now, &client.key(mid));
         }
+    }
+
+    /// A newer request of the same client takes the place of a mitigation.
+    pub(super) fn replace(&mut self, now: Now, older: &MitigationKey) {
+        if let Some(entry) = self.held.remove(older) {
+            let refusal = conflict(ConflictInformation {
+                cause: Some(ConflictCause::OverlappingTargets),
+                ..ConflictInformation::default()
+            });
+            self.respond(entry.session, entry.exchange, Err(refusal));
+        }
+        self.end(now, older, Status::AttackMitigationTerminated);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use coap::{Code, Exchange, OptionNumber, Response};
+use coap::{Exchange, Response};
 use dots::identifiers::Mid;
 use dots::mitigation::MitigationRequest;
 use dots::target::{DomainName, TargetPrefix};
@@ -267,11 +267,8 @@ impl Server {
     }
 }
 
-/// 5.03 with the time after which to ask again (RFC 7252 §5.9.3.4).
 fn try_again(reason: &str) -> Response {
-    let mut response = content::diagnostic(Code::SERVICE_UNAVAILABLE, reason);
-    response.options.push_uint(OptionNumber::MAX_AGE, RETRY);
-    response
+    content::unavailable(reason, RETRY)
 }
 
 /// One sentence for a name without an address and for one with another's: who asks learns nothing of names that the resolver

@@ -83,10 +83,11 @@ fn a_later_gateway_passes_on_the_cdid_of_the_first_and_adds_none() {
     }
 }
 
-/// Covers: G-003. Where the first gateway says none, nobody is asked for.
+/// Covers: G-003. Where the first gateway says none, nobody is asked for. It is the gateway that is unauthorised, and not
+/// its client.
 #[test]
 fn a_gateway_that_says_no_cdid_is_unauthorised_at_the_next() {
     let mut net = chain([true, false]);
     let response = net.ask(HOME, put(HOME, 1, &[FIXED]));
-    assert_eq!(response.code, Code::UNAUTHORIZED, "{}", text_of(&response));
+    assert_eq!(response.code, Code::BAD_GATEWAY, "{}", text_of(&response));
 }

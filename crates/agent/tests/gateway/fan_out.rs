@@ -107,6 +107,25 @@ fn without_an_answer_in_time_the_request_is_kept_and_the_repetition_finds_it() {
     net.check(&[], &[OWN]);
 }
 
+/// Covers: S-018. Non-confirmable requests are repeated under fresh Message IDs, each an exchange of its own: the first
+/// copy counts for how long the client waits.
+#[test]
+fn a_client_that_repeats_itself_is_told_in_time_that_nobody_answers() {
+    let mut net = Net::new();
+    net.node("fixed").is_cut_off = true;
+    let copies: Vec<Question> = (0..4)
+        .map(|_| {
+            let copy = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+            net.advance(3);
+            copy
+        })
+        .collect();
+    let mut answers = copies.iter().filter_map(|copy| net.answer("g1", *copy));
+    let told = answers.next().expect("an answer");
+    assert_eq!(told.code, Code::SERVICE_UNAVAILABLE);
+    assert_eq!(answers.next(), None);
+}
+
 /// A provider that cannot be reached delays nobody whom another one protects for longer than that.
 #[test]
 fn one_that_does_not_answer_delays_the_others_by_the_patience_at_most() {

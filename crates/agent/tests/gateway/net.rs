@@ -171,6 +171,15 @@ impl Net {
         self.settle();
     }
 
+    /// The networks of a gateway have changed.
+    pub(super) fn set_pvds(&mut self, name: &str, pvds: PvdSet) {
+        let now = self.now();
+        let outside = self.node(name).outside.as_mut().expect("a gateway");
+        outside.client.set_pvds(now, pvds);
+        outside.gateway.settle(now, &mut outside.client);
+        self.settle();
+    }
+
     /// Everything that can happen at this instant.
     pub(super) fn settle(&mut self) {
         let now = self.now();

@@ -88,3 +88,35 @@ fn a_request_that_was_being_replaced_goes_on_until_the_new_one_is_accepted() {
     net.check(&[wide], &[]);
     assert_eq!(net.node("g1").requests.len(), 1);
 }
+
+/// The same if the new one is then refused, and whether the gateway was killed or its networks were
+/// looked at anew meanwhile.
+#[test]
+fn a_request_whose_successor_is_refused_never_ceases() {
+    for is_killed in [true, false] {
+        let mut net = Net::new();
+        let now = net.now();
+        let fixed = net.node("fixed");
+        fixed.plan.customers[0].prefixes = vec!["203.0.113.0/28".parse().unwrap()];
+        fixed.start(now);
+        net.advance(120);
+        net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+        net.advance(5);
+        let stored = |net: &Net| -> Vec<_> { net.nodes["fixed"].stored.keys().cloned().collect() };
+        let known = stored(&net);
+        net.node("fixed").is_cut_off = true;
+        net.send("g1", BRANCH, put(BRANCH, 1, &["203.0.113.0/24"]));
+        net.advance(2);
+        match is_killed {
+            true => net.restart("g1"),
+            false => net.set_pvds("g1", site()),
+        }
+        net.node("fixed").is_cut_off = false;
+        net.advance(120);
+        net.check(&[FIXED], &[]);
+        assert_eq!(stored(&net), known, "it was asked for once");
+        let status = net.status_code(HOME, 1);
+        assert_eq!(status, Status::AttackSuccessfullyMitigated);
+        net.expect(BRANCH, get(BRANCH, 1), Code::NOT_FOUND);
+    }
+}

@@ -109,3 +109,32 @@ fn efficacy_is_told_to_those_who_mitigate() {
         assert!(outcomes.contains("Efficacy"), "{outcomes}");
     }
 }
+
+/// Covers: S-043. A gateway's client is lost and comes back; the attack stops.
+#[test]
+fn a_preconfigured_mitigation_waits_again_when_the_attack_has_stopped() {
+    let mut net = Net::new();
+    let parked = request(target(&[FIXED]), 36_000, false);
+    let ask = Ask::new(Code::PUT, HOME, 1).body(&parked);
+    let (session, _) = net.send("g1", HOME, ask);
+    net.settle();
+    let now = net.now();
+    let server = &mut net.node("g1").server;
+    server.handle(now, agent::server::Input::SessionLost(session));
+    net.advance(30);
+    net.check(&[FIXED], &[]);
+    let now = net.now();
+    let server = &mut net.node("g1").server;
+    server.handle(now, agent::server::Input::Established(session, HOME.peer()));
+    net.advance(200);
+    let now = net.now();
+    net.node("fixed").drop_packets(now, 100, 6400);
+    net.advance(301);
+    let now = net.now();
+    net.node("fixed").drop_packets(now, 100, 6400);
+    net.advance(20);
+    assert_eq!(net.status_code(HOME, 1), Status::AttackStopped);
+    net.advance(600);
+    assert_eq!(net.status_code(HOME, 1), Status::AttackMitigationSignalLoss);
+    net.check(&[], &[]);
+}

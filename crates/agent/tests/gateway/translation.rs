@@ -47,6 +47,69 @@ fn a_wide_target_is_what_is_seen_of_it() {
     net.check(&["203.0.113.0/24"], &["198.51.100.9/32"]);
 }
 
+/// Covers: G-015. A static host inside a hidden network is seen under an address of its own.
+#[test]
+fn a_target_with_a_rule_inside_it_is_all_that_is_seen_of_it() {
+    let rules = [
+        rule("10.0.0.0/8", "198.51.100.9/32").unwrap(),
+        rule("10.1.0.7/32", "203.0.113.7/32").unwrap(),
+    ];
+    let terms = Terms {
+        translation: rules.into_iter().collect(),
+        ..terms("g1")
+    };
+    let mut net = Net::with(terms, Policy::default());
+    net.expect(HOME, put(HOME, 1, &["10.1.0.0/24"]), Code::CREATED);
+    net.check(&[FIXED], &["198.51.100.9/32"]);
+    net.expect(HOME, put(HOME, 2, &["10.1.0.7/32"]), Code::CREATED);
+    net.advance(30);
+    net.check(&[FIXED], &[]);
+}
+
+/// Covers: G-015. Inside, nobody reads addresses that he did not ask for.
+#[test]
+fn a_conflict_upstream_names_what_the_client_asked_for() {
+    let mut net = behind_nat();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    let rival = agent::server::Customer {
+        name: "rival".to_owned(),
+        ..fixed.plan.customers[0].clone()
+    };
+    fixed.plan.customers.push(rival);
+    fixed.plan.policy.on_conflict = agent::server::ConflictPolicy::First;
+    fixed.start(now);
+    net.advance(120);
+    let rival = Inside {
+        customer: "rival",
+        number: 8,
+    };
+    net.send("fixed", rival, put(rival, 1, &[FIXED]));
+    net.settle();
+    let asked = ["10.1.0.7/32", "10.1.0.9/32"];
+    let refused = net.expect(HOME, put(HOME, 1, &asked), Code::CONFLICT);
+    let conflict = dots::mitigation::Refusal::decode(&refused.payload).unwrap();
+    let scope = conflict.conflict.scope.expect("a scope");
+    assert_eq!(scope.target.prefixes, ["10.1.0.7/32".parse().unwrap()]);
+}
+
+/// Covers: G-015. The words of a server are about addresses that the client does not know.
+#[test]
+fn a_refusal_upstream_names_no_address_of_the_outside() {
+    let mut net = behind_nat();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    fixed.plan.customers[0].prefixes.clear();
+    fixed.start(now);
+    net.advance(120);
+    let refused = net.expect(HOME, put(HOME, 1, &["10.1.0.7/32"]), Code::BAD_REQUEST);
+    assert!(
+        !text_of(&refused).contains("203.0.113"),
+        "{}",
+        text_of(&refused)
+    );
+}
+
 #[test]
 fn a_rule_maps_prefixes_of_one_length_or_hides_all_behind_one_address() {
     assert_eq!(rule("10.0.0.0/8", "2001:db8::/32"), Err(RuleError::Family));

@@ -1,0 +1,161 @@
+//! What a client is told of a request that nobody upstream takes. The words of a server are about what this gateway asked
+//! for: other addresses where there is a NAT, and those of others where several clients are asked for together.
+
+use coap::{Code, Response};
+use dots::mitigation::{ConflictInformation, ConflictScope, Refusal};
+use dots::target::{Target, TargetPrefix};
+
+use super::Terms;
+use super::member::Wanted;
+use crate::client::PartReport;
+use crate::content;
+
+/// After how many seconds to ask again for what was ended upstream.
+const RETRY: u32 = 30;
+/// What a datagram to a client has room for beside the rest of a message, in bytes.
+const DIAGNOSTIC_ROOM: usize = 400;
+/// How many prefixes a `conflict-scope` names: a response is to fit the smallest datagram.
+const CONFLICTING_PREFIXES: usize = 4;
+
+/// A refusal.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) response: Response,
+    pub(super) because: Because,
+    /// The path of a loop that this gateway is in.
+    pub(super) own_loop: Option<String>,
+}
+
+/// What is refused: who asks for something else may be luckier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Because {
+    /// The Hop-Limit was too small.
+    HopLimit,
+    /// What was asked for.
+    Request,
+    /// Whatever was asked for: this gateway, or the server could not.
+    Server,
+}
+
+impl Because {
+    fn of(code: Code) -> Self {
+        let is_about_asking = matches!(
+            code,
+            Code::UNAUTHORIZED
+                | Code::FORBIDDEN
+                | Code::REQUEST_ENTITY_INCOMPLETE
+                | Code::TOO_MANY_REQUESTS
+        );
+        match code.class() == 4 && !is_about_asking {
+            true => Self::Request,
+            false => Self::Server,
+        }
+    }
+}
+
+/// The answer that says most of those of the servers, for a client that was asked for alone or together with others.
+pub(super) fn refusal(
+    terms: &Terms,
+    parts: &[&PartReport],
+    wanted: &Wanted,
+    is_alone: bool,
+) -> Refused {
+    let told = parts.iter().min_by_key(|part| match part.state.refusal() {
+        Some((Code::HOP_LIMIT_REACHED, _)) => 0,
+        Some((Code::CONFLICT, _)) => 1,
+        Some(_) => 2,
+        None => 3,
+    });
+    let plain = |response, because| Refused {
+        response,
+        because,
+        own_loop: None,
+    };
+    let Some((part, (code, diagnostic))) =
+        told.and_then(|part| Some((part, part.state.refusal()?)))
+    else {
+        let response = later("the servers upstream have ended it");
+        return plain(response, Because::Server);
+    };
+    match (code, &part.conflict) {
+        (Code::HOP_LIMIT_REACHED, _) => {
+            let passed = terms
+                .relay
+                .pass_back(diagnostic.as_bytes(), DIAGNOSTIC_ROOM);
+            match passed {
+                Ok(response) => plain(response, Because::HopLimit),
+                Err(own) => Refused {
+                    own_loop: Some(diagnostic.to_owned()),
+                    ..plain(
+                        content::diagnostic(Code::BAD_GATEWAY, &own.to_string()),
+                        Because::Server,
+                    )
+                },
+            }
+        }
+        (Code::CONFLICT, Some(conflict)) => {
+            let refusal = Refusal {
+                conflict: conflicting(terms, conflict, wanted),
+            };
+            let response = content::body(Code::CONFLICT, refusal.encode());
+            plain(response, Because::Request)
+        }
+        // The client has proved who it is, here.
+        (Code::UNAUTHORIZED | Code::FORBIDDEN, _) => {
+            let text = format!("a server upstream does not take this gateway's word: {diagnostic}");
+            let response = content::diagnostic(Code::BAD_GATEWAY, &text);
+            plain(response, Because::Server)
+        }
+        _ => {
+            let because = Because::of(code);
+            let names_addresses = because == Because::Request;
+            let text = match names_addresses && (wanted.is_translated() || !is_alone) {
+                true => "a server upstream of this gateway refuses it",
+                false => diagnostic,
+            };
+            plain(content::diagnostic(code, text), because)
+        }
+    }
+}
+
+/// The mids and lists of a conflict are this gateway's, and what others protect is theirs: a client
+/// sees only what it asked for itself, as it knows it.
+pub(super) fn conflicting(
+    terms: &Terms,
+    conflict: &ConflictInformation,
+    wanted: &Wanted,
+) -> ConflictInformation {
+    let scope = conflict.scope.as_ref();
+    let theirs = scope.into_iter().flat_map(|scope| &scope.target.prefixes);
+    let theirs: Vec<&TargetPrefix> = theirs.collect();
+    let common = wanted.inside.iter().flat_map(|own| {
+        let seen = terms.translation.seen_of(own);
+        let is_same = seen == [*own];
+        let common = theirs.iter().filter_map(move |their| {
+            let mut seen = seen.iter();
+            match is_same && own.contains(their) {
+                true => Some(**their),
+                false => seen.any(|seen| seen.overlaps(their)).then_some(*own),
+            }
+        });
+        common.collect::<Vec<_>>()
+    });
+    let mut prefixes: Vec<TargetPrefix> = common.take(CONFLICTING_PREFIXES).collect();
+    prefixes.dedup();
+    let scope = (!prefixes.is_empty()).then(|| ConflictScope {
+        target: Target {
+            prefixes,
+            ..Target::default()
+        },
+        ..ConflictScope::default()
+    });
+    ConflictInformation {
+        scope,
+        ..conflict.clone()
+    }
+}
+
+/// 5.03 with the time after which to ask again.
+pub(super) fn later(reason: &str) -> Response {
+    content::unavailable(reason, RETRY)
+}

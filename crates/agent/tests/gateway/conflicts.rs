@@ -1,0 +1,105 @@
+//! Mitigations that a server upstream keeps out of force for those of others (RFC 9132 §4.4.1.3).
+
+use agent::server::{ConflictPolicy, Customer, Standing};
+use coap::{Code, Response};
+use dots::mitigation::{ConflictInformation, Refusal, Status};
+
+use super::net::*;
+
+/// A client of the provider, and none of the gateway.
+const RIVAL: Inside = Inside {
+    customer: "rival",
+    number: 8,
+};
+
+/// A provider for which the last or the first of two clients counts.
+fn contested(on_conflict: ConflictPolicy) -> Net {
+    let mut net = Net::new();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    let rival = Customer {
+        name: RIVAL.customer.to_owned(),
+        ..fixed.plan.customers[0].clone()
+    };
+    fixed.plan.customers.push(rival);
+    fixed.plan.policy.on_conflict = on_conflict;
+    fixed.start(now);
+    net.advance(120);
+    net
+}
+
+fn rival(net: &mut Net, ask: Ask) {
+    let question = net.send("fixed", RIVAL, ask);
+    let response = net.answer("fixed", question).expect("an answer");
+    assert!(response.code.is_success(), "{}", text_of(&response));
+}
+
+fn conflict_in(response: &Response) -> ConflictInformation {
+    Refusal::decode(&response.payload)
+        .expect("a conflict")
+        .conflict
+}
+
+/// Covers: S-035. It is asked for no more until its time has come, and comes back by itself.
+#[test]
+fn what_a_server_deactivates_is_kept_there_and_told_with_its_conflict() {
+    let mut net = contested(ConflictPolicy::Last);
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    let known = net.node("g1").requests.keys().cloned().collect::<Vec<_>>();
+    rival(&mut net, put(RIVAL, 1, &[FIXED]));
+    net.advance(30);
+
+    let status = net.status(HOME, 1);
+    assert_eq!(status.status, Status::AttackMitigationWithdrawn);
+    let conflict = status.conflict.expect("a conflict");
+    let retry = conflict.retry_timer.expect("a timer");
+    assert!((3000..=3600).contains(&retry), "{retry}");
+    let again = net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CONFLICT);
+    assert!(conflict_in(&again).retry_timer.is_some());
+    net.expect(HOME, put(HOME, 2, &[FIXED]), Code::CONFLICT);
+    net.expect(HOME, get(HOME, 2), Code::NOT_FOUND);
+    net.advance(60);
+    let now_known = net.node("g1").requests.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(now_known, known, "nothing else was asked for");
+    let mut standings = net.nodes["fixed"].stored.values();
+    let of_gateway = standings
+        .find(|record| record.key.customer == "g1")
+        .unwrap();
+    assert_eq!(of_gateway.standing, Standing::Deactivated);
+
+    rival(&mut net, delete(RIVAL, 1));
+    net.advance(30);
+    let status = net.status(HOME, 1);
+    assert_eq!(status.status, Status::AttackSuccessfullyMitigated);
+    assert_eq!(status.conflict.and_then(|it| it.retry_timer), None);
+    let now_known = net.node("g1").requests.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(now_known, known);
+}
+
+/// Covers: S-035. What was never in force is refused, and forgotten.
+#[test]
+fn what_a_server_keeps_out_of_force_from_the_start_is_refused_with_its_conflict() {
+    let mut net = contested(ConflictPolicy::First);
+    rival(&mut net, put(RIVAL, 1, &[FIXED]));
+    let refused = net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CONFLICT);
+    let conflict = conflict_in(&refused);
+    assert!(conflict.retry_timer.is_some());
+    let scope = conflict.scope.expect("a scope");
+    assert_eq!(scope.target.prefixes, [FIXED.parse().unwrap()]);
+    net.expect(HOME, get(HOME, 1), Code::NOT_FOUND);
+    assert!(net.node("g1").requests.is_empty());
+}
+
+/// With a provider that mitigates, nothing is out of force.
+#[test]
+fn what_one_provider_mitigates_is_mitigated() {
+    let mut net = contested(ConflictPolicy::Last);
+    net.expect(HOME, put(HOME, 1, &[OWN]), Code::CREATED);
+    net.advance(5);
+    rival(&mut net, put(RIVAL, 1, &[OWN]));
+    net.advance(30);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
+    net.expect(HOME, put(HOME, 1, &[OWN]), Code::CHANGED);
+}

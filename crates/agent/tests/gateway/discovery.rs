@@ -1,0 +1,130 @@
+//! Networks that the gateway finds only after its start, or loses (RFC 8973, RFC 9284 §5.1).
+
+use agent::server_selection::Policy;
+use coap::Code;
+use dots::mitigation::Status;
+use pvd::{ProvisioningDomain, PvdSet};
+
+use super::net::*;
+
+/// The PvDs of the site before anything of them is discovered.
+fn undiscovered() -> PvdSet {
+    let mut pvds = PvdSet::default();
+    for id in ["fixed.example", "mobile.example"] {
+        pvds.insert(ProvisioningDomain::new(id.parse().unwrap()));
+    }
+    pvds.insert_independent("192.0.2.0/24".parse().unwrap());
+    pvds
+}
+
+fn restart_undiscovered(net: &mut Net) {
+    let plan = &mut net.node("g1").plan;
+    plan.outside = Some((undiscovered(), Policy::default(), terms("g1")));
+    net.restart("g1");
+}
+
+/// What was promised outlives a start without networks, and nobody upstream is told to stop.
+#[test]
+fn a_gateway_that_finds_its_networks_after_the_start_goes_on_with_what_it_promised() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.expect(BRANCH, put(BRANCH, 1, &[OWN]), Code::CREATED);
+    net.advance(30);
+    let mids = |net: &Net| -> Vec<_> { net.nodes["fixed"].stored.keys().cloned().collect() };
+    let known = mids(&net);
+    restart_undiscovered(&mut net);
+    net.advance(20);
+    assert_eq!(net.node("g1").stored.len(), 2);
+    net.set_pvds("g1", site());
+    net.advance(30);
+    net.check(&[OWN, FIXED], &[OWN]);
+    assert_eq!(mids(&net), known, "under the same numbers");
+    for client in [HOME, BRANCH] {
+        let status = net.status_code(client, 1);
+        assert_eq!(status, Status::AttackSuccessfullyMitigated);
+    }
+}
+
+/// Nor is lost what was recorded and not relayed when the gateway died.
+#[test]
+fn what_was_not_relayed_yet_is_relayed_once_its_network_is_found() {
+    let mut net = Net::new();
+    net.node("fixed").is_cut_off = true;
+    net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+    net.advance(1);
+    let node = net.node("g1");
+    node.requests.clear();
+    node.wanted.clear();
+    restart_undiscovered(&mut net);
+    net.advance(60);
+    net.node("fixed").is_cut_off = false;
+    net.set_pvds("g1", site());
+    net.advance(120);
+    net.check(&[FIXED], &[]);
+}
+
+/// Whether a network serves a prefix that has not been found yet, nobody knows: 4.00 would be final.
+#[test]
+fn a_request_waits_for_a_network_that_is_not_found_yet() {
+    let mut net = Net::new();
+    restart_undiscovered(&mut net);
+    let question = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+    net.advance(3);
+    assert_eq!(net.answer("g1", question), None);
+    net.set_pvds("g1", site());
+    net.advance(4);
+    let response = net.answer("g1", question).expect("an answer");
+    assert_eq!(response.code, Code::CREATED, "{}", text_of(&response));
+    let stranger = net.send("g1", HOME, put(HOME, 2, &["8.8.8.8/32"]));
+    let response = net.answer("g1", stranger).expect("at once");
+    assert_eq!(response.code, Code::BAD_REQUEST);
+}
+
+/// Covers: M-010. What nobody protects any more is not said to be mitigated, and a refresh waits.
+#[test]
+fn a_mitigation_whose_network_is_gone_waits_for_it_and_says_so() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
+    let mut left = PvdSet::default();
+    left.insert(domain(
+        "mobile.example",
+        &["198.51.100.0/24"],
+        MOBILE_SERVER,
+    ));
+    net.set_pvds("g1", left);
+    net.advance(30);
+    net.check(&[], &[]);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackMitigationInProgress);
+    let question = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+    net.advance(3);
+    assert_eq!(net.answer("g1", question), None);
+    net.set_pvds("g1", site());
+    net.advance(5);
+    let response = net.answer("g1", question).expect("an answer");
+    assert_eq!(response.code, Code::CHANGED, "{}", text_of(&response));
+    net.check(&[FIXED], &[]);
+}
+
+/// The same where a server falls silent until what it granted is over.
+#[test]
+fn a_mitigation_that_lapses_upstream_is_not_said_to_be_mitigated() {
+    let mut net = Net::new();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    fixed.plan.policy.max_lifetime = 300.try_into().unwrap();
+    fixed.start(now);
+    net.advance(120);
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CHANGED);
+    net.node("fixed").is_cut_off = true;
+    net.advance(200);
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CHANGED);
+    net.advance(200);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackMitigationInProgress);
+}
