@@ -135,3 +135,25 @@ fn a_gateway_that_does_not_come_back_after_a_restart_is_lost() {
     rig.advance(policy().lost_after);
     assert_eq!(rig.enforced.len(), 2);
 }
+
+/// A gateway that is a customer, too, has requests of its own beside those of others: whichever the store names last.
+#[test]
+fn after_a_restart_all_starts_that_a_gateway_preconfigured() {
+    let gateway = Customer {
+        prefixes: vec![OWN.parse().unwrap()],
+        ..with_gateway().get("gw1").cloned().unwrap()
+    };
+    let known = with_gateway();
+    let others = ["home", "branch"].map(|name| known.get(name).cloned().unwrap());
+    let customers: Customers = others.into_iter().chain([gateway]).collect();
+    let mut rig = Rig::with(policy());
+    rig.restart_with(customers.clone());
+    rig.establish(GATEWAY, "gw1", 7);
+    let own = Ask::put("mitigate/cuid=one/mid=1", parked_body(&[OWN], 600));
+    rig.expect(GATEWAY, own, Code::CREATED);
+    let of_branch = Ask::put(&path("branch", 2), parked_body(&[OF_BRANCH], 600));
+    rig.expect(GATEWAY, of_branch, Code::CREATED);
+    rig.restart_with(customers);
+    rig.advance(policy().lost_after);
+    assert_eq!(rig.enforced.len(), 2);
+}
