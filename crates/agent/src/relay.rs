@@ -75,28 +75,6 @@ impl FromStr for RelayIdentifier {
     }
 }
 
-/// What becomes of the Hop-Limit of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReceivedHopLimit {
-    /// It is one less for the next hop.
-    #[default]
-    Decrement,
-    /// It is not looked at, and begins anew: at the boundary of a domain, so that nobody probes what
-    /// is behind it. A loop across that boundary is then found by nobody (RFC 8768 §3).
-    Replace,
-}
-
-/// What becomes of the diagnostic payload of a 5.08 that comes back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReturnedDiagnostic {
-    /// The relay puts its own name before it.
-    #[default]
-    Extend,
-    /// It says only that this relay was passed: at the boundary of a domain, which does not show
-    /// what is behind it (RFC 8768 §7).
-    Strip,
-}
-
 /// Why a request is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotForwarded {
@@ -121,20 +99,14 @@ pub struct Relay {
     pub identifier: RelayIdentifier,
     /// What a request without Hop-Limit gets.
     pub initial_hop_limit: NonZeroU8,
-    /// What becomes of a Hop-Limit that is there.
-    pub received: ReceivedHopLimit,
-    /// What becomes of the path that a 5.08 shows.
-    pub returned: ReturnedDiagnostic,
 }
 
 impl Relay {
-    /// A relay inside a domain, with the Hop-Limit that RFC 8768 §3 recommends.
+    /// A relay with the Hop-Limit that RFC 8768 §3 recommends.
     pub fn new(identifier: RelayIdentifier) -> Self {
         Self {
             identifier,
             initial_hop_limit: DEFAULT_HOP_LIMIT,
-            received: ReceivedHopLimit::default(),
-            returned: ReturnedDiagnostic::default(),
         }
     }
 
@@ -143,12 +115,10 @@ impl Relay {
     /// # Errors
     /// [`NotForwarded`]; [`Relay::refuse`] says what the client is told.
     pub fn forward(&self, received: &Options) -> Result<NonZeroU8, NotForwarded> {
-        match (received.hop_limit(), self.received) {
-            (Some(Err(error)), _) => Err(NotForwarded::Invalid(error)),
-            (None, _) | (Some(Ok(_)), ReceivedHopLimit::Replace) => Ok(self.initial_hop_limit),
-            (Some(Ok(hops)), ReceivedHopLimit::Decrement) => {
-                NonZeroU8::new(hops.saturating_sub(1)).ok_or(NotForwarded::Exhausted)
-            }
+        match received.hop_limit() {
+            None => Ok(self.initial_hop_limit),
+            Some(Err(error)) => Err(NotForwarded::Invalid(error)),
+            Some(Ok(hops)) => NonZeroU8::new(hops.saturating_sub(1)).ok_or(NotForwarded::Exhausted),
         }
     }
 
@@ -176,20 +146,13 @@ impl Relay {
             return Err(OwnLoop);
         }
         let mut response = content::empty(Code::HOP_LIMIT_REACHED);
-        response.payload = match self.returned {
-            ReturnedDiagnostic::Strip => own.to_vec(),
-            ReturnedDiagnostic::Extend if diagnostic.is_empty() => own.to_vec(),
-            ReturnedDiagnostic::Extend => [own, b" ", diagnostic].concat(),
+        response.payload = match diagnostic.is_empty() {
+            true => own.to_vec(),
+            false => [own, b" ", diagnostic].concat(),
         };
-        if response.payload.len() > room && self.returned == ReturnedDiagnostic::Extend {
+        if response.payload.len() > room {
             response.payload = diagnostic.to_vec();
         }
         Ok(response)
     }
-}
-
-/// Whether a 5.08 that answered a request with Hop-Limit `answered` may answer another one: one that
-/// would come no farther (RFC 8768 §3).
-pub fn may_answer_again(answered: NonZeroU8, received: &Options) -> bool {
-    matches!(received.hop_limit(), Some(Ok(hops)) if hops <= answered.get())
 }

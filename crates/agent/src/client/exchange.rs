@@ -26,6 +26,8 @@ const LONGEST_DOUBLING: u32 = 7;
 const SERVER_ERROR: u8 = 5;
 /// Longest diagnostic of a peer that is kept, in characters.
 const LONGEST_DIAGNOSTIC: usize = 200;
+/// The same of a 5.08, which is as long as a datagram may be: a loop is found in a whole path alone (RFC 8768 §4).
+const LONGEST_PATH: usize = 1152;
 
 /// What an answer to a PUT means.
 #[derive(Debug)]
@@ -217,10 +219,14 @@ fn is_final(code: Code) -> bool {
 
 /// The sentence of an error response, made fit to be shown.
 pub(super) fn diagnostic(response: &Response) -> String {
+    let longest = match response.code {
+        Code::HOP_LIMIT_REACHED => LONGEST_PATH,
+        _ => LONGEST_DIAGNOSTIC,
+    };
     String::from_utf8_lossy(&response.payload)
         .chars()
         .filter(|character| is_showable(*character))
-        .take(LONGEST_DIAGNOSTIC)
+        .take(longest)
         .collect()
 }
 

@@ -2,10 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use agent::relay::{
-    NotForwarded, OwnLoop, ReceivedHopLimit, Relay, RelayIdentifier, RelayIdentifierError,
-    ReturnedDiagnostic, may_answer_again,
-};
+use agent::relay::{NotForwarded, OwnLoop, Relay, RelayIdentifier, RelayIdentifierError};
 use coap::{Code, HopLimitError, OptionNumber, Options};
 
 fn relay(identifier: &str) -> Relay {
@@ -59,12 +56,6 @@ fn a_hop_limit_that_is_none_is_a_bad_request() {
         assert_eq!(refused, NotForwarded::Invalid(error));
         assert_eq!(relay.refuse(&refused).code, Code::BAD_REQUEST);
     }
-    // Nor does the boundary of a domain take it.
-    let boundary = Relay {
-        received: ReceivedHopLimit::Replace,
-        ..relay
-    };
-    assert!(boundary.forward(&with(&[0])).is_err());
 }
 
 /// Covers: G-010
@@ -96,33 +87,6 @@ fn a_508_that_names_the_relay_is_not_passed_on() {
     for other in [&b"p11"[..], b"xp1 p2", b"p2 p1x", b"\xff\xfe"] {
         assert!(relay.pass_back(other, 100).is_ok());
     }
-}
-
-/// Covers: G-011
-#[test]
-fn a_boundary_shows_nothing_of_what_is_behind_it() {
-    let boundary = Relay {
-        received: ReceivedHopLimit::Replace,
-        returned: ReturnedDiagnostic::Strip,
-        ..relay("edge")
-    };
-    // However far the request has come, the other side cannot tell.
-    for limit in [1, 2, 255] {
-        assert_eq!(boundary.forward(&with(&[limit])), Ok(hops(16)));
-    }
-    let shown = boundary.pass_back(b"p2 p3", 100).unwrap();
-    assert_eq!(shown.payload, b"edge");
-    assert_eq!(boundary.pass_back(b"p2 edge", 100), Err(OwnLoop));
-}
-
-/// Covers: G-011
-#[test]
-fn a_508_answers_again_only_who_would_come_no_farther() {
-    assert!(may_answer_again(hops(5), &with(&[5])));
-    assert!(may_answer_again(hops(5), &with(&[1])));
-    assert!(!may_answer_again(hops(5), &with(&[6])));
-    assert!(!may_answer_again(hops(5), &Options::new()));
-    assert!(!may_answer_again(hops(5), &with(&[0])));
 }
 
 /// Covers: G-010
