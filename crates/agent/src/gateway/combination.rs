@@ -61,6 +61,23 @@ fn is_elsewhere(part: &PartReport) -> bool {
     )
 }
 
+/// What each server has of a request, and what is to be expected of it at best.
+type AtServers<'a> = BTreeMap<&'a AssociationId, (Outlook, Vec<&'a PartReport>)>;
+
+fn at_servers<'a>(request: &'a RequestReport, target: &Target) -> AtServers<'a> {
+    let is_meant = |part: &&PartReport| !is_elsewhere(part) && part.target.overlaps(target);
+    let mut at = AtServers::new();
+    for part in request.parts.iter().filter(is_meant) {
+        let outlook = Outlook::from(&part.state);
+        let (best, parts) = at
+            .entry(&part.association)
+            .or_insert_with(|| (outlook, Vec::new()));
+        *best = outlook.min(*best);
+        parts.push(part);
+    }
+    at
+}
+
 /// The parts that count for who wants `target`, of the current request and of those from before that are for all of it,
 /// of which the newest comes first.
 pub(super) fn standing<'a>(
@@ -68,40 +85,30 @@ pub(super) fn standing<'a>(
     older: impl Iterator<Item = &'a RequestReport>,
     target: &Target,
 ) -> Vec<&'a PartReport> {
-    let is_meant = |part: &&PartReport| !is_elsewhere(part) && part.target.overlaps(target);
-    let mut at: BTreeMap<&AssociationId, (Outlook, Vec<&PartReport>)> = BTreeMap::new();
-    for (part, outlook) in current.parts.iter().filter(is_meant).map(with_outlook) {
-        let (best, parts) = at.entry(&part.association).or_insert((outlook, Vec::new()));
-        *best = outlook.min(*best);
-        parts.push(part);
-    }
+    let mut at = at_servers(current, target);
     for request in older {
-        let going = request.parts.iter().filter(is_meant).map(with_outlook);
-        for (part, outlook) in going.filter(|(_, outlook)| *outlook < Outlook::Over) {
-            let before = at.get(&part.association).map(|(before, _)| *before);
-            if before.is_none_or(|before| outlook < before) {
-                at.insert(&part.association, (outlook, vec![part]));
+        for (server, theirs) in at_servers(request, target) {
+            let before = at.get(server).map_or(Outlook::Over, |(before, _)| *before);
+            if theirs.0 < before {
+                at.insert(server, theirs);
             }
         }
     }
     at.into_values().flat_map(|(_, parts)| parts).collect()
 }
 
-fn with_outlook(part: &PartReport) -> (&PartReport, Outlook) {
-    (part, Outlook::from(&part.state))
-}
-
 /// Whether a server protects with an older request what it does not protect with the current one.
 pub(super) fn is_needed(older: &RequestReport, current: &RequestReport) -> bool {
-    let is_going = |part: &&PartReport| Outlook::from(&part.state) < Outlook::Over;
-    let mut held = older.parts.iter().filter(is_going);
+    let is_held =
+        |part: &&PartReport| part.is_granted && Outlook::from(&part.state) < Outlook::Over;
+    let mut held = older.parts.iter().filter(is_held);
     held.any(|held| {
         let instead = current.parts.iter().filter(|part| {
             let is_there = part.association.pvd == held.association.pvd;
             is_there && !is_elsewhere(part) && part.target.overlaps(&held.target)
         });
         let mut outlooks = instead.map(|part| Outlook::from(&part.state));
-        held.is_granted && outlooks.any(|it| it != Outlook::Accepted)
+        outlooks.any(|it| it != Outlook::Accepted)
     })
 }
 

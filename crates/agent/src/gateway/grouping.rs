@@ -123,7 +123,12 @@ impl Gateway {
                 continue;
             };
             let selection = client.explain(&member.wanted.target.clone().into());
-            if selection.asked.is_empty() && !may_yet_be_asked(client.pvds(), &selection) {
+            if !selection.asked.is_empty() {
+                continue;
+            }
+            if may_yet_be_asked(client.pvds(), &selection) {
+                self.undecided.insert(id);
+            } else {
                 self.loose.remove(&id);
                 told.push(self.refuse(&id, selection));
             }

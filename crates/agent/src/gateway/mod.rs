@@ -115,6 +115,8 @@ pub struct Gateway {
     loose: BTreeSet<Acceptance>,
     /// Those that the server has just made durable: whether anybody can be asked is to be seen.
     fresh: BTreeSet<Acceptance>,
+    /// Those of them that may belong to a network that is not found yet: they are looked at again from time to time.
+    undecided: BTreeSet<Acceptance>,
     /// Groups of which something may have changed.
     dirty: BTreeSet<GroupId>,
     /// Groups that are accepted, and of which an answer is awaited.
@@ -140,6 +142,7 @@ impl Gateway {
             requests: Requests::default(),
             loose: BTreeSet::new(),
             fresh: BTreeSet::new(),
+            undecided: BTreeSet::new(),
             dirty: BTreeSet::new(),
             renewing: BTreeSet::new(),
             next_look: None,
@@ -194,12 +197,13 @@ impl Gateway {
 
     /// Brings what the client asks for to what is wanted, and passes on what is known.
     pub fn settle<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
-        self.take_in(client);
-        self.regroup();
         if self.next_look.is_some_and(|at| at <= now.monotonic) {
+            self.fresh.append(&mut self.undecided);
             self.dirty.extend(self.groups.ids());
             self.next_look = None;
         }
+        self.take_in(client);
+        self.regroup();
         self.ask(now, client);
         self.dirty.append(&mut self.renewing);
         self.tell(now, client);
@@ -262,6 +266,7 @@ impl Gateway {
         };
         self.loose.remove(&id);
         self.fresh.remove(&id);
+        self.undecided.remove(&id);
         let member = self.members.remove(&id);
         if let Some(group) = member.and_then(|member| member.group) {
             self.loosen(group);

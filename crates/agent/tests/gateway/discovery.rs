@@ -80,6 +80,21 @@ fn a_request_waits_for_a_network_that_is_not_found_yet() {
     assert_eq!(response.code, Code::BAD_REQUEST);
 }
 
+/// Covers: G-018. Once all networks are found, what belongs to none is not kept.
+#[test]
+fn what_belongs_to_no_network_that_is_found_is_rejected_then() {
+    let mut net = Net::new();
+    restart_undiscovered(&mut net);
+    let question = net.send("g1", HOME, put(HOME, 1, &["8.8.8.8/32"]));
+    net.advance(1);
+    assert_eq!(net.answer("g1", question), None);
+    net.set_pvds("g1", site());
+    net.advance(20);
+    net.answer("g1", question).expect("an answer");
+    net.expect(HOME, get(HOME, 1), Code::NOT_FOUND);
+    assert!(net.node("g1").stored.is_empty());
+}
+
 /// Covers: M-010. What nobody protects any more is not said to be mitigated, and a refresh waits.
 #[test]
 fn a_mitigation_whose_network_is_gone_waits_for_it_and_says_so() {
