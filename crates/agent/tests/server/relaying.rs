@@ -29,7 +29,7 @@ impl Rig {
         let record = stored.find(|record| record.key.mid.0 == mid).unwrap();
         let status = UpstreamStatus {
             status: Status::AttackMitigationInProgress,
-            lifetime: Some(7200),
+            lifetime: None,
             dropped: DroppedCounters::default(),
             is_complete: true,
         };
