@@ -97,7 +97,7 @@ fn a_request_that_comes_back_here_is_a_loop_and_is_logged_with_its_path() {
             });
         let paths: Vec<&String> = paths.collect();
         let names_all = |path: &&String| ["g1", "g2", "g3"].iter().all(|name| path.contains(name));
-        assert!(paths.iter().any(|path| names_all(path)), "{paths:?}");
+        assert!(paths.iter().any(names_all), "{paths:?}");
         net.advance(600);
         is_silent(&net);
     }
