@@ -122,20 +122,23 @@ impl Gateway {
         }
     }
 
-    /// Who is refused of those that nobody protects.
+    /// Who is refused of those that nobody protects. Of several the widest is the first to be left out, for servers refuse
+    /// what is beyond a prefix; of equals the newest.
     fn blamed(
         &self,
         group: &Group,
         over: Vec<(Acceptance, Refused)>,
     ) -> Vec<(Acceptance, Upstream)> {
         let is_alone = over.len() == 1;
-        let newest = over.iter().map(|(id, _)| id.accepted).max();
+        let suspect = over.iter().map(|(id, _)| id);
+        let suspect = suspect.max_by_key(|id| (self.width_of(id), id.accepted));
+        let suspect = suspect.cloned();
         let blamed = over.into_iter().filter_map(|(id, refused)| {
             let member = self.members.get(&id)?;
             let response = match refused.because {
                 Because::HopLimit if member.wanted.hop_limit > group.hop_limit => return None,
                 // Whose request is wrong is not known: he is asked for alone when he asks again.
-                Because::Request if !is_alone && newest == Some(id.accepted) => {
+                Because::Request if !is_alone && suspect.as_ref() == Some(&id) => {
                     later("what others ask for, too, was refused together with it")
                 }
                 Because::Request if !is_alone => return None,
@@ -144,6 +147,15 @@ impl Gateway {
             Some((id, Upstream::Refused(response)))
         });
         blamed.collect()
+    }
+
+    /// The most bits that addresses of a prefix differ in.
+    fn width_of(&self, id: &Acceptance) -> u8 {
+        let member = self.members.get(id).into_iter();
+        let nets = member.flat_map(|member| &member.wanted.target.prefixes);
+        let nets = nets.map(|prefix| prefix.net());
+        let widths = nets.map(|net| net.max_prefix_len().saturating_sub(net.prefix_len()));
+        widths.max().unwrap_or_default()
     }
 
     /// Which requests from before are of use beside the current one.
