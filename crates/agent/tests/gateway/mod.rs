@@ -3,6 +3,7 @@
 mod aggregation;
 mod blame;
 mod cdids;
+mod churn;
 mod conflicts;
 mod discovery;
 mod domains;

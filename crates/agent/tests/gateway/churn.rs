@@ -1,0 +1,258 @@
+//! Networks that come and go, providers that fall silent or refuse, restarts and clients that ask for common addresses, in
+//! an order that a seed gives.
+
+use coap::Code;
+use dots::mitigation::Status;
+use dots::target::TargetPrefix;
+use pvd::PvdSet;
+
+use super::net::*;
+
+const SEEDS: u64 = 48;
+const STEPS: usize = 60;
+/// Longer than a run.
+const LIFETIME: u32 = 36_000;
+/// What every provider takes that assigned it, or may carry it.
+const GOOD: [&str; 5] = [FIXED, "203.0.113.0/28", MOBILE, OWN, "192.0.2.0/28"];
+/// What one of them refuses.
+const BAD: [&str; 2] = ["203.0.113.0/24", "192.0.2.0/24"];
+const PROVIDERS: [&str; 2] = ["fixed", "mobile"];
+
+const CLIENTS: [Inside; 4] = [
+    HOME,
+    BRANCH,
+    Inside {
+        customer: "home",
+        number: 3,
+    },
+    Inside {
+        customer: "branch",
+        number: 4,
+    },
+];
+
+/// What a client wants.
+struct Wanted {
+    client: Inside,
+    mid: u32,
+    prefix: &'static str,
+    question: Option<Question>,
+    is_promised: bool,
+}
+
+struct Churn {
+    net: Net,
+    dice: fastrand::Rng,
+    wanted: Vec<Wanted>,
+    mid: u32,
+}
+
+fn prefix(text: &str) -> TargetPrefix {
+    text.parse().unwrap()
+}
+
+/// The networks of the site without this one.
+fn without(away: Option<&str>) -> PvdSet {
+    let all = site();
+    let mut pvds = PvdSet::default();
+    for domain in all.iter() {
+        let is_away = away.is_some_and(|name| domain.id.to_string().starts_with(name));
+        if !is_away {
+            pvds.insert(domain.clone());
+        }
+    }
+    pvds.insert_independent("192.0.2.0/24".parse().unwrap());
+    pvds
+}
+
+impl Churn {
+    fn new(seed: u64) -> Self {
+        let mut net = Net::new();
+        let now = net.now();
+        let taken: [&[&str]; 2] = [
+            &["203.0.113.0/28", "192.0.2.0/24"],
+            &["198.51.100.0/24", "192.0.2.0/28"],
+        ];
+        for (name, taken) in PROVIDERS.into_iter().zip(taken) {
+            let node = net.node(name);
+            let prefixes = taken.iter().map(|text| text.parse().unwrap());
+            node.plan.customers[0].prefixes = prefixes.collect();
+            node.start(now);
+        }
+        net.advance(120);
+        Self {
+            net,
+            dice: fastrand::Rng::with_seed(seed),
+            wanted: Vec::new(),
+            mid: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.u8(..20) {
+            0..8 => self.ask(),
+            8..10 => self.refresh(),
+            10..13 => self.withdraw(),
+            13..16 => {
+                let name = PROVIDERS[self.dice.usize(..2)];
+                let node = self.net.node(name);
+                node.is_cut_off = !node.is_cut_off;
+            }
+            16..19 => {
+                let away = [None, Some("fixed"), Some("mobile")][self.dice.usize(..3)];
+                self.net.set_pvds("g1", without(away));
+            }
+            _ => {
+                self.net.restart("g1");
+                // Nobody hears of what he asked last.
+                let unheard = self.wanted.extract_if(.., |it| !it.is_promised);
+                let unheard: Vec<Wanted> = unheard.collect();
+                for one in unheard {
+                    self.delete(&one);
+                }
+                for one in &mut self.wanted {
+                    one.question = None;
+                }
+            }
+        }
+        let pause = self.dice.u64(..30);
+        self.net.advance(if self.dice.bool() { 0 } else { pause });
+        self.hear();
+    }
+
+    /// Of one client, nothing has addresses in common.
+    fn ask(&mut self) {
+        let client = CLIENTS[self.dice.usize(..CLIENTS.len())];
+        let text = match self.dice.u8(..4) {
+            0 => BAD[self.dice.usize(..BAD.len())],
+            _ => GOOD[self.dice.usize(..GOOD.len())],
+        };
+        let mut own = self
+            .wanted
+            .iter()
+            .filter(|it| it.client.number == client.number);
+        if own.any(|it| prefix(it.prefix).overlaps(&prefix(text))) {
+            return;
+        }
+        self.mid += 1;
+        let ask = put_for(client, self.mid, &[text], LIFETIME);
+        let question = self.net.send("g1", client, ask);
+        self.wanted.push(Wanted {
+            client,
+            mid: self.mid,
+            prefix: text,
+            question: Some(question),
+            is_promised: false,
+        });
+    }
+
+    fn refresh(&mut self) {
+        let Some(place) = self.any() else { return };
+        let one = &mut self.wanted[place];
+        let ask = put_for(one.client, one.mid, &[one.prefix], LIFETIME);
+        one.question = Some(self.net.send("g1", one.client, ask));
+    }
+
+    fn withdraw(&mut self) {
+        let Some(place) = self.any() else { return };
+        let one = self.wanted.swap_remove(place);
+        self.delete(&one);
+    }
+
+    fn any(&mut self) -> Option<usize> {
+        (!self.wanted.is_empty()).then(|| self.dice.usize(..self.wanted.len()))
+    }
+
+    fn delete(&mut self, one: &Wanted) {
+        self.net
+            .expect(one.client, delete(one.client, one.mid), Code::DELETED);
+    }
+
+    /// What was promised is never lost, and a refresh of it is refused at most for a while.
+    fn hear(&mut self) {
+        let mut over = Vec::new();
+        for place in 0..self.wanted.len() {
+            let question = self.wanted[place].question;
+            let answer = question.and_then(|it| self.net.answer("g1", it));
+            let one = &mut self.wanted[place];
+            if let Some(response) = answer {
+                one.question = None;
+                let is_good = GOOD.contains(&one.prefix);
+                if response.code.is_success() {
+                    one.is_promised |= is_good;
+                } else if !one.is_promised {
+                    over.push(place);
+                } else {
+                    assert_eq!(response.code, Code::SERVICE_UNAVAILABLE, "{}", one.prefix);
+                }
+            }
+            let stored = &self.net.nodes["g1"].stored;
+            let is_there = |one: &Wanted| {
+                let mut keys = stored.keys();
+                keys.any(|key| key.mid.0 == one.mid)
+            };
+            let one = &self.wanted[place];
+            assert!(!one.is_promised || is_there(one), "{} is lost", one.prefix);
+        }
+        for place in over.into_iter().rev() {
+            let one = self.wanted.swap_remove(place);
+            self.delete(&one);
+        }
+    }
+
+    /// When all is well again somebody protects each, and at last nobody anything.
+    fn conclude(&mut self) {
+        for name in PROVIDERS {
+            self.net.node(name).is_cut_off = false;
+        }
+        self.net.set_pvds("g1", site());
+        self.net.advance(900);
+        self.hear();
+        for one in &self.wanted {
+            if !GOOD.contains(&one.prefix) {
+                continue;
+            }
+            let status = self.net.status_code(one.client, one.mid);
+            assert_eq!(
+                status,
+                Status::AttackSuccessfullyMitigated,
+                "{}",
+                one.prefix
+            );
+            let owners: &[&str] = match one.prefix {
+                MOBILE => &["mobile"],
+                text if text.starts_with("203.") => &["fixed"],
+                _ => &PROVIDERS,
+            };
+            // Together with what others ask for, one provider may refuse it.
+            let protected = owners
+                .iter()
+                .flat_map(|owner| self.net.nodes[*owner].protected());
+            let protected: Vec<TargetPrefix> = protected.map(|text| prefix(&text)).collect();
+            let is_protected = protected.iter().any(|it| it.contains(&prefix(one.prefix)));
+            assert!(is_protected, "{}: {protected:?}", one.prefix);
+        }
+        for one in std::mem::take(&mut self.wanted) {
+            self.delete(&one);
+        }
+        self.net.advance(300);
+        self.net.check(&[], &[]);
+        assert!(
+            self.net.node("g1").requests.is_empty(),
+            "nothing is left behind"
+        );
+    }
+}
+
+/// Covers: M-010, G-017. A failing run is named by its seed.
+#[test]
+fn what_was_promised_outlives_any_churn_and_nothing_is_left_behind() {
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let mut churn = Churn::new(seed);
+        for _ in 0..STEPS {
+            churn.step();
+        }
+        churn.conclude();
+    }
+}
