@@ -196,9 +196,10 @@ impl<C: Connector> Client<C> {
         if part.is_moving() {
             return self.settle_moved(now, at, mid);
         }
-        if part.is_redirected() {
-            let to = self.elsewhere(at, part);
-            return to.is_some_and(|to| self.move_part(now, (at, mid), &to));
+        if part.is_redirected()
+            && let Some(to) = self.elsewhere(at, part)
+        {
+            return self.move_part(now, (at, mid), &to);
         }
         let is_put_off = part
             .put_off_until()

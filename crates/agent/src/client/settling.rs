@@ -11,6 +11,9 @@ use super::{Action, Change, Client, Connector, Note};
 use crate::server_selection::AssociationId;
 use crate::time::Now;
 
+/// How often in a row one event lets parts move: what comes to a server without a session may go on at once.
+const ROUNDS: usize = 4;
+
 /// Servers without an association that are remembered: those with the lowest numbers give way, which are
 /// the oldest, for numbers begin with the time.
 const KNOWN: usize = 256;
@@ -19,9 +22,12 @@ impl<C: Connector> Client<C> {
     pub(super) fn settle(&mut self, now: Now) {
         let mut pvds = self.associations.stirred().clone();
         self.settle_associations(now, &pvds);
-        let moved = self.place_parts(now, &pvds);
-        pvds.clone_from(self.associations.stirred());
-        if moved {
+        for _ in 0..ROUNDS {
+            let moved = self.place_parts(now, &pvds);
+            pvds.clone_from(self.associations.stirred());
+            if !moved {
+                break;
+            }
             self.settle_associations(now, &pvds);
         }
         self.pass_on(now, &pvds);

@@ -7,9 +7,9 @@ use dots::mitigation::Status;
 use super::home::{self, BACKUP};
 use super::redirect::{ALTERNATE, ALTERNATE4, redirect, redirected, redirections};
 use super::replies::Asked;
-use super::rig::{Behaviour, FIXED_HOST, FIXED6, MOBILE4, Rig};
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig};
 use super::splitting;
-use crate::world::seconds;
+use crate::world::{BYE, seconds};
 
 /// Covers: S-065. The alternate sends it back where it came from.
 #[test]
@@ -163,4 +163,27 @@ fn in_circles_all_pieces_of_a_request_go_to_the_other_server() {
         rig.grant(put, 6000);
     }
     assert!(rig.client.is_settled(id));
+}
+
+/// Covers: S-065, M-029. Who redirects in circles and loses its session keeps nobody waiting.
+#[test]
+fn what_was_redirected_in_circles_goes_to_a_server_that_answers() {
+    let mut rig = Rig::home(home::with_backup());
+    rig.advance(seconds(0));
+    rig.mitigate(&[FIXED_HOST], 6000);
+    // The second server has been tried in vain.
+    for _ in 0..2 {
+        let put = rig.until_asked(2).remove(0);
+        assert_eq!(rig.paths[&put.path], FIXED6);
+        redirect(&mut rig, &put, "dots.fixed.example", &[], Some(300));
+    }
+    rig.set(BACKUP, Behaviour::Up);
+    for address in [FIXED6, FIXED4] {
+        rig.set(address, Behaviour::Down);
+    }
+    let path = rig.path_to(FIXED6);
+    rig.inject(path, &[BYE]);
+    rig.settle();
+    let put = rig.until_asked(100).remove(0);
+    assert_eq!(rig.paths[&put.path], BACKUP);
 }
