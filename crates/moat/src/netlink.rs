@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::task::JoinHandle;
 
 /// Changes come in flocks, as when a link goes down; so long is waited for the rest of them.
@@ -22,18 +22,17 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Listens to these, and has a connection on which things can be asked and done.
+    /// Listens to these. What is asked of the kernel goes another way: here a flood of changes may drown the answers.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn of(groups: &[MulticastGroup]) -> io::Result<(Self, Handle)> {
-        let (connection, handle, messages) = new_multicast_connection(groups)?;
-        let changes = Self {
+    pub(crate) fn of(groups: &[MulticastGroup]) -> io::Result<Self> {
+        let (connection, _, messages) = new_multicast_connection(groups)?;
+        Ok(Self {
             messages: Box::pin(messages.map(|(message, _)| message)),
             reader: tokio::spawn(connection),
             is_pending: false,
-        };
-        Ok((changes, handle))
+        })
     }
 
     /// Waits until something may be different, and for the rest of the flock. `None`: the connection is over. Whoever waits no

@@ -95,6 +95,10 @@ pub(crate) async fn watch(
             if let Some(wanted) = &wanted {
                 let mut driver = match Driver::new(&attachment, wanted, &in_use) {
                     Ok(driver) => driver,
+                    Err(error) if is_gone(&error) => {
+                        changes.next().await;
+                        continue;
+                    }
                     Err(error) => {
                         tracing::warn!(%pvd, %interface, %error, "cannot discover; it needs root or CAP_NET_RAW");
                         tokio::time::sleep(AFTER_FAILURE).await;
@@ -129,6 +133,11 @@ pub(crate) async fn watch(
     }
 }
 
+/// Whether the interface went after it was looked at.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
+}
+
 /// Changes of links and addresses.
 struct Interfaces(Option<Changes>);
 
@@ -139,7 +148,7 @@ impl Interfaces {
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv6Ifaddr,
         ];
-        let listening = Changes::of(&groups).map(|(changes, _)| changes);
+        let listening = Changes::of(&groups);
         if let Err(error) = &listening {
             tracing::warn!(%error, "changes of interfaces are noticed late");
         }

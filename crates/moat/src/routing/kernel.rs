@@ -1,24 +1,35 @@
 //! What the kernel has, and how it gets what it should have (rtnetlink(7)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use futures_util::{Stream, TryStreamExt, pin_mut};
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::packet_route::rule::RuleMessage;
-use rtnetlink::{Handle, IpVersion, MulticastGroup};
+use rtnetlink::{Handle, IpVersion, MulticastGroup, new_connection};
+use tokio::task::JoinHandle;
 
 use super::message::{self, Route};
-use super::plan::{Defaults, Plan, Rule, Way};
+use super::plan::{Defaults, Family, Hop, Kind, Plan, RouteKey, Rule, Way};
 use crate::netlink::Changes;
 
 /// What is told where the kernel has no IPv6.
 const NO_FAMILY: [i32; 2] = [libc::EAFNOSUPPORT, libc::EOPNOTSUPP];
 
-/// A connection to the kernel.
+/// A connection to the kernel, and word of its changes.
 pub(super) struct Kernel {
     handle: Handle,
+    reader: JoinHandle<()>,
     changes: Changes,
+}
+
+/// What came of an attempt to bring the kernel to a plan.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Whether there was anything to do.
+    pub(super) is_changed: bool,
+    /// Routes that the kernel does not take, as by a router that no address of ours is in a network with now.
+    pub(super) refused: Vec<(RouteKey, rtnetlink::Error)>,
 }
 
 /// What is in the kernel.
@@ -29,6 +40,32 @@ pub(super) struct Found {
     pub(super) defaults: Defaults,
 }
 
+impl Found {
+    fn add_default(
+        &mut self,
+        metrics: &mut BTreeMap<(Family, u32), u32>,
+        (family, hops, metric): (Family, Vec<Hop>, u32),
+    ) {
+        for hop in hops {
+            let key = (family, hop.interface);
+            if metrics.get(&key).is_none_or(|best| metric < *best) {
+                metrics.insert(key, metric);
+                self.defaults.insert(key, hop);
+            }
+        }
+    }
+
+    /// The tables in which moat has led somewhere.
+    pub(super) fn led(&self) -> BTreeSet<(Family, u32)> {
+        self.keys().map(|key| (key.family, key.table)).collect()
+    }
+
+    fn keys(&self) -> impl Iterator<Item = RouteKey> {
+        let ours = self.routes.iter().filter_map(|(way, _)| *way);
+        ours.map(|(key, _)| key)
+    }
+}
+
 impl Kernel {
     /// Connects, and tells of changes from then on.
     ///
@@ -37,13 +74,20 @@ impl Kernel {
     pub(super) fn connect() -> io::Result<Self> {
         let groups = [
             MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
             MulticastGroup::Ipv4Route,
             MulticastGroup::Ipv6Route,
             MulticastGroup::Ipv4Rule,
             MulticastGroup::Ipv6Rule,
         ];
-        let (changes, handle) = Changes::of(&groups)?;
-        Ok(Self { handle, changes })
+        let changes = Changes::of(&groups)?;
+        let (connection, handle, _) = new_connection()?;
+        Ok(Self {
+            handle,
+            reader: tokio::spawn(connection),
+            changes,
+        })
     }
 
     /// Waits until something may be different. `None`: the connection is over.
@@ -60,44 +104,40 @@ impl Kernel {
         let mut metrics = BTreeMap::new();
         for version in [IpVersion::V4, IpVersion::V6] {
             let rules = self.handle.rule().get(version.clone()).execute();
-            for message in all(rules).await? {
+            each(rules, |message| {
                 if let Some(rule) = message::rule(&message) {
                     found.rules.push((rule, message));
                 }
-            }
+            })
+            .await?;
             let mut asked = RouteMessage::default();
             asked.header.address_family = message::of_version(&version);
-            for message in all(self.handle.route().get(asked).execute()).await? {
-                match message::route(&message) {
-                    Some(Route::Ours(route)) => found.routes.push((route, message)),
-                    Some(Route::Default(family, hops, metric)) => {
-                        for hop in hops {
-                            let key = (family, hop.interface);
-                            if metrics.get(&key).is_none_or(|best| metric < *best) {
-                                metrics.insert(key, metric);
-                                found.defaults.insert(key, hop);
-                            }
-                        }
-                    }
-                    None => {}
+            let routes = self.handle.route().get(asked).execute();
+            each(routes, |message| match message::route(&message) {
+                Some(Route::Ours(route)) => found.routes.push((route, message)),
+                Some(Route::Default(family, hops, metric)) => {
+                    found.add_default(&mut metrics, (family, hops, metric));
                 }
-            }
+                None => {}
+            })
+            .await?;
         }
         Ok(found)
     }
 
-    /// Makes what is missing, and removes what moat has made and is not wanted. Returns whether there was anything to do.
+    /// Makes what is missing, and removes what moat has made and is not wanted.
     ///
     /// # Errors
-    /// What the kernel says. What was done before stays.
+    /// What the kernel says of anything but a route by a router. What was done before stays.
     pub(super) async fn bring_to(
         &self,
         plan: &Plan,
         found: Found,
-    ) -> Result<bool, rtnetlink::Error> {
-        let mut is_changed = false;
+    ) -> Result<Outcome, rtnetlink::Error> {
+        let mut outcome = Outcome::default();
         let (mut routes, mut rules) = (plan.routes.clone(), plan.rules.clone());
         let mut unwanted = Vec::new();
+        let ours: BTreeSet<RouteKey> = found.keys().collect();
         for (route, message) in found.routes {
             match route.and_then(|(key, hop)| Some((key, hop, *plan.routes.get(&key)?))) {
                 Some((key, hop, wanted)) if hop == wanted => drop(routes.remove(&key)),
@@ -113,38 +153,60 @@ impl Kernel {
                 obsolete.push(message);
             }
         }
-        // No rule ever leads to a table without routes.
+        // No rule ever leads to a table without routes, and what is near is never looked up in one.
         for (key, hop) in &routes {
             let message = message::of_route(key, hop.as_ref());
-            let added = self.handle.route().add(message).replace();
-            added.execute().await?;
-            is_changed = true;
+            let added = self.handle.route().add(message);
+            // What somebody else has in a table stays.
+            let added = match ours.contains(key) {
+                true => added.replace(),
+                false => added,
+            };
+            match added.execute().await {
+                Ok(()) => outcome.is_changed = true,
+                Err(error) if key.kind == Kind::ByRouter => outcome.refused.push((*key, error)),
+                Err(error) => return Err(error),
+            }
         }
         for rule in &rules {
             let mut added = self.handle.rule().add();
             *added.message_mut() = message::of_rule(rule);
             added.execute().await?;
-            is_changed = true;
+            outcome.is_changed = true;
         }
-        for message in obsolete {
+        for message in obsolete.into_iter().rev() {
             unless_gone(self.handle.rule().del(message).execute().await)?;
-            is_changed = true;
+            outcome.is_changed = true;
         }
         for message in unwanted {
             unless_gone(self.handle.route().del(message).execute().await)?;
-            is_changed = true;
+            outcome.is_changed = true;
         }
-        Ok(is_changed)
+        Ok(outcome)
     }
 }
 
-async fn all<T>(
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Takes one message after the other; there may be a million routes.
+async fn each<T>(
     stream: impl Stream<Item = Result<T, rtnetlink::Error>>,
-) -> Result<Vec<T>, rtnetlink::Error> {
+    mut take: impl FnMut(T),
+) -> Result<(), rtnetlink::Error> {
     pin_mut!(stream);
-    match stream.try_collect().await {
-        Err(error) if code(&error).is_some_and(|code| NO_FAMILY.contains(&code)) => Ok(Vec::new()),
-        other => other,
+    loop {
+        match stream.try_next().await {
+            Ok(Some(message)) => take(message),
+            Ok(None) => return Ok(()),
+            Err(error) if code(&error).is_some_and(|code| NO_FAMILY.contains(&code)) => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 

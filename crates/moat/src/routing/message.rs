@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use rtnetlink::IpVersion;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-    RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteNextHop,
+    RouteNextHopFlags, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 
@@ -110,10 +110,10 @@ pub(super) fn rule(message: &RuleMessage) -> Option<Option<Rule>> {
 /// The message for a route.
 pub(super) fn of_route(key: &RouteKey, hop: Option<&Hop>) -> RouteMessage {
     let mut message = RouteMessage::default();
-    let is_on_link = hop.is_some_and(|hop| hop.router.is_none());
+    let has_no_router = hop.is_some_and(|hop| hop.router.is_none());
     message.header.address_family = address_family(key.family);
     message.header.protocol = OURS;
-    message.header.scope = match is_on_link && key.family == Family::V4 {
+    message.header.scope = match has_no_router && key.family == Family::V4 {
         true => RouteScope::Link,
         false => RouteScope::Universe,
     };
@@ -127,6 +127,9 @@ pub(super) fn of_route(key: &RouteKey, hop: Option<&Hop>) -> RouteMessage {
         message.attributes.push(metric);
     }
     if let Some(hop) = hop {
+        if hop.is_on_link {
+            message.header.flags |= RouteFlags::Onlink;
+        }
         let interface = RouteAttribute::Oif(hop.interface);
         message.attributes.push(interface);
         message
@@ -152,6 +155,10 @@ pub(super) enum Route {
 pub(super) fn route(message: &RouteMessage) -> Option<Route> {
     let header = &message.header;
     let family = family(header.address_family)?;
+    // What the kernel has learnt of one path, as its MTU, is no route of anybody.
+    if header.flags.contains(RouteFlags::Cloned) {
+        return None;
+    }
     let number = |of: fn(&RouteAttribute) -> Option<u32>| message.attributes.iter().find_map(of);
     let table = number(|it| match it {
         RouteAttribute::Table(table) => Some(*table),
@@ -193,9 +200,10 @@ fn hops(message: &RouteMessage) -> Vec<Hop> {
         _ => None,
     });
     if let Some(several) = several {
-        let hop = |hop: &rtnetlink::packet_route::route::RouteNextHop| Hop {
+        let hop = |hop: &RouteNextHop| Hop {
             interface: hop.interface_index,
             router: router(&hop.attributes),
+            is_on_link: hop.flags.contains(RouteNextHopFlags::Onlink),
         };
         return several.iter().map(hop).collect();
     }
@@ -206,6 +214,7 @@ fn hops(message: &RouteMessage) -> Vec<Hop> {
     let hop = |interface| Hop {
         interface,
         router: router(&message.attributes),
+        is_on_link: message.header.flags.contains(RouteFlags::Onlink),
     };
     interface.map(hop).into_iter().collect()
 }
@@ -243,6 +252,7 @@ mod tests {
         let hop = |router: &str| Hop {
             interface: 7,
             router: router.parse().ok(),
+            is_on_link: router == "192.0.2.1",
         };
         for (family, kind, hop) in [
             (Family::V4, Kind::ByRouter, Some(hop("192.0.2.1"))),

@@ -11,8 +11,11 @@ mod kernel;
 mod message;
 mod plan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -21,12 +24,14 @@ use pvd::{ProvisioningDomain, PvdId, PvdSet};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use self::kernel::Kernel;
+use self::kernel::{Kernel, Outcome};
 use self::plan::{Plan, Uplink};
 use crate::config::{self, ClientConfig};
 
 /// How long the kernel is left in peace that refused.
 const RETRY: Duration = Duration::from_secs(30);
+/// How long the kernel may take for everything together.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long the end of the daemon waits for what is removed.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -34,16 +39,18 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("there is no connection to the kernel: {0}")]
-    Connection(#[from] std::io::Error),
+    Connection(#[from] io::Error),
     #[error("{}", said(.0))]
     Kernel(#[from] rtnetlink::Error),
-    #[error("the connection to the kernel has broken")]
+    #[error("the kernel does not answer")]
     Broken,
+    #[error("another moat keeps the routes of this machine; leave [routing] to one of them")]
+    Another,
 }
 
 fn said(error: &rtnetlink::Error) -> String {
     let code = kernel::code(error);
-    let text = code.map(|code| std::io::Error::from_raw_os_error(code).to_string());
+    let text = code.map(|code| io::Error::from_raw_os_error(code).to_string());
     let text = text.unwrap_or_else(|| error.to_string());
     match code {
         Some(libc::EPERM) => format!("{text}; it needs root or CAP_NET_ADMIN"),
@@ -112,6 +119,36 @@ impl Site {
         uplinks.sort_by_key(|uplink| uplink.table);
         uplinks
     }
+
+    /// Says which PvDs have no way out now, and which have one again.
+    fn tell(&self, plan: &Plan, outcome: &Outcome, told: &mut BTreeSet<PvdId>) {
+        let refused = |table| outcome.refused.iter().find(|(key, _)| key.table == table);
+        for (pvd, (table, _)) in &self.tables {
+            let leads = plan.led().any(|(_, led)| led == *table);
+            let reason = match refused(*table) {
+                Some((_, error)) => Some(said(error)),
+                None if leads => None,
+                None => Some("no default route over its interface".to_owned()),
+            };
+            if let Some(reason) = reason {
+                if told.insert(pvd.clone()) {
+                    tracing::warn!(%pvd, reason, "its addresses have no way out");
+                }
+            } else if told.remove(pvd) {
+                tracing::info!(%pvd, "its addresses have a way out again");
+            }
+        }
+    }
+}
+
+/// Keeps another moat in this network namespace, which is what rules and routes belong to, from the same.
+fn lock() -> Result<UnixListener, Error> {
+    let name = SocketAddr::from_abstract_name("moat routes");
+    let lock = name.and_then(|name| UnixListener::bind_addr(&name));
+    lock.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => Error::Another,
+        _ => Error::Connection(error),
+    })
 }
 
 /// Follows the PvDs until nobody tells of them any more.
@@ -129,27 +166,40 @@ async fn keep(site: Site, mut pvds: watch::Receiver<PvdSet>) {
 }
 
 async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), Error> {
+    let _lock = lock()?;
     let mut kernel = Kernel::connect()?;
+    let mut led = BTreeSet::new();
+    let mut told = BTreeSet::new();
     loop {
         let is_over = pvds.has_changed().is_err();
-        let found = kernel.look().await?;
-        let plan = if is_over {
-            Plan::default()
-        } else {
+        let round = async {
+            let found = kernel.look().await?;
+            // What a killed one has led goes on.
+            led.extend(found.led());
             let uplinks = site.uplinks(&pvds.borrow_and_update());
-            Plan::new(site.terms, &uplinks, &found.defaults)
+            let plan = match is_over {
+                true => Plan::default(),
+                false => Plan::new(site.terms, &uplinks, &found.defaults, &led),
+            };
+            let outcome = kernel.bring_to(&plan, found).await?;
+            Ok::<_, Error>((plan, outcome))
         };
-        if kernel.bring_to(&plan, found).await? {
-            let (rules, routes) = (plan.rules.len(), plan.routes.len());
-            tracing::info!(rules, routes, "routes follow the source address");
-        }
+        let round = tokio::time::timeout(ANSWER_WITHIN, round).await;
+        let (plan, outcome) = round.map_err(|_| Error::Broken)??;
         if is_over {
             return Ok(());
         }
+        led.extend(plan.led());
+        if outcome.is_changed {
+            let (rules, routes) = (plan.rules.len(), plan.routes.len());
+            tracing::info!(rules, routes, "routes follow the source address");
+        }
+        site.tell(&plan, &outcome, &mut told);
         tokio::select! {
             // Also when there is nobody any more to tell.
             _ = pvds.changed() => {}
             change = kernel.changed() => change.ok_or(Error::Broken)?,
+            () = tokio::time::sleep(RETRY), if !outcome.refused.is_empty() => {}
         }
     }
 }

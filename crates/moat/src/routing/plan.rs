@@ -9,6 +9,8 @@
 //! table of a PvD: default by its router
 //!                 otherwise unreachable: what has an address of this PvD leaves by no other one
 //! ```
+//! Nothing is made for a PvD before it has a way out, lest a name of an interface that is misspelt cuts a host off. What two PvDs
+//! assigned says nothing of the way, and stays the business of `main`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -70,6 +72,8 @@ pub(super) struct RouteKey {
 pub(super) struct Hop {
     pub(super) interface: u32,
     pub(super) router: Option<IpAddr>,
+    /// Though the router is in no network of the interface.
+    pub(super) is_on_link: bool,
 }
 
 /// A default route; `None`: it is unreachable.
@@ -99,20 +103,43 @@ pub(super) struct Uplink {
 }
 
 impl Plan {
-    /// What the sources of two PvDs have in common goes by the first.
-    pub(super) fn new(terms: Routing, uplinks: &[Uplink], defaults: &Defaults) -> Self {
-        let mut plan = Self::default();
-        let mut seen = BTreeSet::new();
+    /// `led`: the tables that had a way out before.
+    pub(super) fn new(
+        terms: Routing,
+        uplinks: &[Uplink],
+        defaults: &Defaults,
+        led: &BTreeSet<(Family, u32)>,
+    ) -> Self {
+        let mut owners: BTreeMap<IpNet, BTreeSet<u32>> = BTreeMap::new();
         for uplink in uplinks {
-            for source in &uplink.sources {
-                let family = Family::of(source.addr());
-                if seen.insert(source.trunc()) {
-                    plan.look_up(terms, family, source.trunc(), uplink.table);
+            // All addresses are nobody's.
+            let sources = uplink.sources.iter().filter(|it| it.prefix_len() > 0);
+            for source in sources {
+                let tables = owners.entry(source.trunc()).or_default();
+                tables.insert(uplink.table);
+            }
+        }
+        let mut plan = Self::default();
+        for uplink in uplinks {
+            let own = owners.iter().filter_map(|(source, tables)| {
+                let is_own = tables.iter().eq([&uplink.table]);
+                is_own.then_some((Family::of(source.addr()), *source))
+            });
+            for (family, source) in own {
+                let hop = uplink.hop(family, defaults);
+                if hop.is_some() || led.contains(&(family, uplink.table)) {
+                    plan.look_up(terms, family, source, uplink.table);
+                    plan.lead_out(family, uplink.table, hop);
                 }
-                plan.lead_out(family, uplink, defaults);
             }
         }
         plan
+    }
+
+    /// The tables with a way out.
+    pub(super) fn led(&self) -> impl Iterator<Item = (Family, u32)> {
+        let by_router = self.routes.keys().filter(|key| key.kind == Kind::ByRouter);
+        by_router.map(|key| (key.family, key.table))
     }
 
     fn look_up(&mut self, terms: Routing, family: Family, source: IpNet, table: u32) {
@@ -131,27 +158,32 @@ impl Plan {
         ]);
     }
 
-    fn lead_out(&mut self, family: Family, uplink: &Uplink, defaults: &Defaults) {
+    fn lead_out(&mut self, family: Family, table: u32, hop: Option<Hop>) {
         let key = |kind| RouteKey {
             family,
-            table: uplink.table,
+            table,
             kind,
         };
         self.routes.insert(key(Kind::Unreachable), None);
-        let Some(interface) = uplink.interface else {
-            return;
-        };
-        let mut routers = uplink.routers.iter().copied();
+        if hop.is_some() {
+            self.routes.insert(key(Kind::ByRouter), hop);
+        }
+    }
+}
+
+impl Uplink {
+    /// The way out.
+    fn hop(&self, family: Family, defaults: &Defaults) -> Option<Hop> {
+        let interface = self.interface?;
+        let mut routers = self.routers.iter().copied();
         let known = routers.find(|router| Family::of(*router) == family);
-        let hop = match known {
+        match known {
             Some(router) => Some(Hop {
                 interface,
                 router: Some(router),
+                is_on_link: false,
             }),
             None => defaults.get(&(family, interface)).copied(),
-        };
-        if hop.is_some() {
-            self.routes.insert(key(Kind::ByRouter), hop);
         }
     }
 }
@@ -178,6 +210,7 @@ mod tests {
         Hop {
             interface,
             router: router.parse().ok(),
+            is_on_link: false,
         }
     }
 
@@ -202,6 +235,10 @@ mod tests {
         plan.routes.get(&key(Kind::ByRouter)).copied().flatten()
     }
 
+    fn plan(uplinks: &[Uplink], defaults: &Defaults) -> Plan {
+        Plan::new(TERMS, uplinks, defaults, &BTreeSet::new())
+    }
+
     /// Covers: M-011
     #[test]
     fn what_has_an_address_of_a_pvd_leaves_by_its_router_and_by_no_other() {
@@ -215,7 +252,8 @@ mod tests {
             uplink(4647, &["203.0.113.64/28", "2001:db8:a::/48"], Some(2)),
             uplink(4648, &["198.51.100.0/24"], None),
         ];
-        let plan = Plan::new(TERMS, &uplinks, &defaults);
+        let had = [(Family::V6, 4647), (Family::V4, 4648)];
+        let plan = Plan::new(TERMS, &uplinks, &defaults, &had.into());
         for (source, table) in [
             ("203.0.113.7", Some(4646)),
             ("2001:db8:f::7", Some(4646)),
@@ -234,21 +272,22 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_around_a_source_decides_and_the_first_pvd_where_two_have_it() {
+    fn the_longest_prefix_around_a_source_decides_and_none_that_two_have() {
         let uplinks = [
             uplink(4646, &["203.0.113.0/24", "192.168.1.0/24"], Some(1)),
             uplink(4647, &["203.0.113.64/28", "192.168.1.0/24"], Some(2)),
             uplink(4648, &["203.0.113.65/32", "192.168.1.9/32"], Some(3)),
         ];
-        let plan = Plan::new(TERMS, &uplinks, &Defaults::new());
+        let defaults = [1, 2, 3].map(|index| ((Family::V4, index), hop(index, "192.0.2.1")));
+        let plan = plan(&uplinks, &defaults.into());
         for (source, table) in [
-            ("203.0.113.1", 4646),
-            ("203.0.113.64", 4647),
-            ("203.0.113.65", 4648),
-            ("192.168.1.7", 4646),
-            ("192.168.1.9", 4648),
+            ("203.0.113.1", Some(4646)),
+            ("203.0.113.64", Some(4647)),
+            ("203.0.113.65", Some(4648)),
+            ("192.168.1.7", None),
+            ("192.168.1.9", Some(4648)),
         ] {
-            assert_eq!(table_of(&plan, source), Some(table), "{source}");
+            assert_eq!(table_of(&plan, source), table, "{source}");
         }
         let priorities = plan.rules.iter().map(|rule| rule.priority);
         let used = TERMS.first_priority..TERMS.first_priority + PRIORITIES;
@@ -263,7 +302,7 @@ mod tests {
             ((Family::V4, 1), hop(1, "192.0.2.1")),
             ((Family::V6, 1), hop(1, "fe80::1")),
         ]);
-        let plan = Plan::new(TERMS, &[uplink], &defaults);
+        let plan = plan(&[uplink], &defaults);
         assert_eq!(
             by_router(&plan, Family::V4, 4646),
             Some(hop(1, "192.0.2.9"))
@@ -273,7 +312,18 @@ mod tests {
 
     #[test]
     fn without_addresses_there_is_nothing_to_route() {
-        let plan = Plan::new(TERMS, &[uplink(4646, &[], Some(1))], &Defaults::new());
-        assert_eq!(plan, Plan::default());
+        let defaults = Defaults::from([((Family::V4, 1), hop(1, "192.0.2.1"))]);
+        assert_eq!(
+            plan(&[uplink(4646, &[], Some(1))], &defaults),
+            Plan::default()
+        );
+        let all = uplink(4646, &["0.0.0.0/0"], Some(1));
+        assert_eq!(plan(&[all], &defaults), Plan::default());
+    }
+
+    #[test]
+    fn a_pvd_that_never_had_a_way_out_is_left_alone() {
+        let misspelt = uplink(4646, &["203.0.113.0/28"], None);
+        assert_eq!(plan(&[misspelt], &Defaults::new()), Plan::default());
     }
 }

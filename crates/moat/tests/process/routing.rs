@@ -161,6 +161,20 @@ fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> 
         let kept = rules_and_routes()?;
         let mut client = launch()?;
         client.wait_for("moat client is ready")?;
+        ip("route delete default via 203.0.113.65 dev mobile0")?;
+        until("the new one follows", || {
+            Ok(fate(MOBILE[0], FAR[0])? == Fate::Refused)
+        })?;
+        client.wait_for("routes follow the source address")?;
+        ip("route add default via 203.0.113.65 dev mobile0 metric 2000")?;
+        until("it follows again", || Ok(fates(MOBILE)? == answered))?;
+        assert_eq!(rules_and_routes()?, kept);
+        // A second client leaves the rules to the first.
+        let other = CLIENT.replace("client.", "other.");
+        fs::write(site.path().join("other.toml"), other)?;
+        let mut other = Daemon::launch("client", &site.path().join("other.toml"))?;
+        other.wait_for("another moat keeps the routes")?;
+        other.terminate()?;
         assert_eq!(rules_and_routes()?, kept);
         client.terminate()?;
         client.wait_for("moat client has stopped")?;
