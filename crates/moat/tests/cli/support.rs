@@ -45,13 +45,15 @@ pub(crate) fn folder() -> TempDir {
     for line in [
         "pki init --name Test",
         "pki issue --server dots.fixed.example",
+        "pki issue --server cpe.site.example",
         "pki issue --client home",
+        "pki issue --client site",
         "pki psk home",
     ] {
         let ran = moat(path, line.split(' '));
         assert_eq!(ran.code, Some(0), "{line}: {}", ran.stderr);
     }
-    for name in ["fixed-ca.pem", "customers-ca.pem"] {
+    for name in ["fixed-ca.pem", "customers-ca.pem", "site-ca.pem"] {
         std::fs::copy(path.join("ca.pem"), path.join(name)).unwrap();
     }
     folder
