@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mitigator::nftables::{MitigatorError, Nftables, NftablesConfig};
@@ -104,7 +105,7 @@ fn an_nft_that_hangs_is_killed_with_what_it_started_and_repaired_later() -> Outc
         let directory = tempfile::tempdir()?;
         let mut nftables = Nftables::new(NftablesConfig {
             program: program(&directory, "exec nft \"$@\"")?,
-            time_limit: Duration::from_secs(2),
+            time_limit: Duration::from_secs(4),
             ..NftablesConfig::default()
         });
         nftables.reconcile(&[])?;
@@ -125,8 +126,12 @@ fn an_nft_that_hangs_is_killed_with_what_it_started_and_repaired_later() -> Outc
         );
         assert!(begun.elapsed() < Duration::from_secs(60));
         let child = fs::read_to_string(started)?;
-        let status = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
-        assert!(status.is_err() || status?.contains(") Z "), "it goes on");
+        let status = format!("/proc/{}/stat", child.trim());
+        // A signal is delivered when its process is next scheduled.
+        while fs::read_to_string(&status).is_ok_and(|status| !status.contains(") Z ")) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
 
         program(&directory, "exec nft \"$@\"")?;
         nftables.apply(&[])?;
