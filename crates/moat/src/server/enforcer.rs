@@ -80,7 +80,7 @@ impl<M: Mitigator> Enforcer<M> {
     /// turns, and who is refused alone waits like one who is refused later.
     ///
     /// # Errors
-    /// When it does nothing for anybody: the server must not start, since it could not keep what it promised.
+    /// When it does not work at all: the server must not start, since it could not keep what it promised.
     pub(super) fn reconcile(
         &mut self,
         now: Instant,
@@ -110,11 +110,11 @@ impl<M: Mitigator> Enforcer<M> {
         for _ in 0..ATTEMPTS {
             self.catch_up(now);
             if !self.in_force.is_empty() {
-                self.tell_not_enforced(|_| true);
-                return Ok(());
+                break;
             }
         }
-        Err(error)
+        self.tell_not_enforced(|_| true);
+        Ok(())
     }
 
     /// Runs until nobody can send scopes any more.

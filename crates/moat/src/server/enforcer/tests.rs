@@ -242,7 +242,12 @@ fn what_one_customer_was_promised_and_is_not_taken_keeps_no_server_from_its_star
     assert_eq!(said.last(), Some(&(false, vec![1, 2, 3])));
     enforcer.look_after(start + Duration::from_secs(1));
     assert!(told(&waiting).contains(&(true, vec![3])));
-    // Where nothing at all is taken, nothing is kept that was promised.
+    // Nor does it where there is nobody else: who may not start can withdraw nothing.
+    let (inputs, waiting) = queue();
+    let mut enforcer = Enforcer::new(filters.clone(), inputs);
+    enforcer.reconcile(start, promised[..1].to_vec()).unwrap();
+    assert_eq!(told(&waiting), [(false, vec![1])]);
+    // Where the mitigator does not work, nothing is kept that was promised.
     let (inputs, _waiting) = queue();
     filters.hang(true);
     let mut enforcer = Enforcer::new(filters, inputs);
