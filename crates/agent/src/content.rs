@@ -54,6 +54,9 @@ pub(crate) fn body(code: Code, payload: Vec<u8>) -> Response {
     }
 }
 
+/// After how many seconds to ask again for what only time or others can change.
+pub(crate) const RETRY: u32 = 30;
+
 /// 5.03 with the time after which to ask again, in seconds (RFC 7252 §5.9.3.4).
 pub(crate) fn unavailable(reason: &str, seconds: u32) -> Response {
     let mut response = diagnostic(Code::SERVICE_UNAVAILABLE, reason);

@@ -10,8 +10,6 @@ use super::member::Wanted;
 use crate::client::PartReport;
 use crate::content;
 
-/// After how many seconds to ask again for what was ended upstream.
-const RETRY: u32 = 30;
 /// What a datagram to a client has room for beside the rest of a message, in bytes.
 const DIAGNOSTIC_ROOM: usize = 400;
 /// How many prefixes a `conflict-scope` names: a response is to fit the smallest datagram.
@@ -157,5 +155,5 @@ pub(super) fn conflicting(
 
 /// 5.03 with the time after which to ask again.
 pub(super) fn later(reason: &str) -> Response {
-    content::unavailable(reason, RETRY)
+    content::unavailable(reason, content::RETRY)
 }

@@ -21,9 +21,6 @@ use crate::content;
 use crate::relay::Relayed;
 use crate::time::Now;
 
-/// After how many seconds to say again how a mitigation goes that is not in force.
-const RETRY: u32 = 30;
-
 impl Server {
     /// RFC 9132 §4.4.1.3, with the efficacy update of §4.4.3.
     pub(super) fn on_put(
@@ -357,9 +354,10 @@ fn refuse_update(now: Now, mitigation: &Mitigation) -> Option<Response> {
         _ if let Some(seconds) = retry_timer => {
             ("the request of another client is in force", seconds)
         }
-        (Standing::Active { .. }, Progress::Exceeded) => {
-            ("the attack exceeds what can be mitigated here", RETRY)
-        }
+        (Standing::Active { .. }, Progress::Exceeded) => (
+            "the attack exceeds what can be mitigated here",
+            content::RETRY,
+        ),
         _ => return None,
     };
     Some(content::unavailable(reason, seconds))

@@ -16,9 +16,6 @@ use super::{Action, Server, SessionId};
 use crate::content;
 use crate::time::Now;
 
-/// After how many seconds to ask again for what nobody upstream has answered.
-const RETRY: u32 = 30;
-
 /// A request that waits for the servers upstream.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -109,7 +106,7 @@ impl Server {
                 self.promise(now, &key);
             } else if let Some(entry) = self.held.remove(&key) {
                 let reason = "no server upstream has answered yet; the request is kept";
-                let response = content::unavailable(reason, RETRY);
+                let response = content::unavailable(reason, content::RETRY);
                 self.respond(entry.session, entry.exchange, Err(response));
             }
         }
