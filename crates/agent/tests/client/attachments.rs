@@ -5,6 +5,7 @@ use agent::client::{End, RequestId, State};
 use coap::{Code, OptionNumber};
 
 use super::home::{alter, changed};
+use super::moved::are_asked_in_turn;
 use super::replies::Asked;
 use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig, target};
 use crate::world::{BYE, seconds};
@@ -142,24 +143,7 @@ fn what_the_other_attachment_does_not_take_the_first_is_asked_for_again() {
 #[test]
 fn two_busy_attachments_are_asked_no_sooner_than_they_said() {
     let (mut rig, _, put) = moved();
-    let later = |options: &mut coap::Options| options.push_uint(OptionNumber::MAX_AGE, 60);
-    rig.answer(&put, Code::SERVICE_UNAVAILABLE, later, b"busy");
-    rig.set(FIXED6, Behaviour::Up);
-    let mut asked_at: Vec<(String, u64)> = Vec::new();
-    for _ in 0..1200 {
-        rig.advance(seconds(1));
-        for put in rig.take() {
-            assert_eq!(put.message.code, Code::PUT);
-            asked_at.push((told(&rig, &put).0, put.at.as_secs()));
-            rig.answer(&put, Code::SERVICE_UNAVAILABLE, later, b"busy");
-        }
-    }
-    for address in [FIXED6, MOBILE4] {
-        let there = asked_at.iter().filter(|(at, _)| at == address);
-        let at: Vec<u64> = there.map(|(_, at)| *at).collect();
-        assert!(at.len() > 5, "{address}: {at:?}");
-        assert!(at.windows(2).all(|two| two[1] - two[0] >= 60), "{at:?}");
-    }
+    are_asked_in_turn(&mut rig, &put, MOBILE4);
 }
 
 /// Covers: M-029

@@ -52,11 +52,8 @@ fn counters_are_summed_and_observers_told() {
     assert!(!notified.is_empty());
 }
 
-/// An attack that has stopped upstream has stopped inside.
-#[test]
-fn an_attack_that_stops_is_said_to_have_stopped() {
-    let mut net = Net::new();
-    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+/// The provider has dropped something, and then nothing for longer than it waits.
+fn see_the_attack_stop(net: &mut Net) {
     net.advance(200);
     let now = net.now();
     net.node("fixed").drop_packets(now, 100, 6400);
@@ -65,6 +62,14 @@ fn an_attack_that_stops_is_said_to_have_stopped() {
     net.node("fixed").drop_packets(now, 100, 6400);
     net.advance(20);
     assert_eq!(net.status_code(HOME, 1), Status::AttackStopped);
+}
+
+/// An attack that has stopped upstream has stopped inside.
+#[test]
+fn an_attack_that_stops_is_said_to_have_stopped() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    see_the_attack_stop(&mut net);
 }
 
 /// What all providers end is over inside.
@@ -126,14 +131,7 @@ fn a_preconfigured_mitigation_waits_again_when_the_attack_has_stopped() {
     let now = net.now();
     let server = &mut net.node("g1").server;
     server.handle(now, agent::server::Input::Established(session, HOME.peer()));
-    net.advance(200);
-    let now = net.now();
-    net.node("fixed").drop_packets(now, 100, 6400);
-    net.advance(301);
-    let now = net.now();
-    net.node("fixed").drop_packets(now, 100, 6400);
-    net.advance(20);
-    assert_eq!(net.status_code(HOME, 1), Status::AttackStopped);
+    see_the_attack_stop(&mut net);
     net.advance(600);
     assert_eq!(net.status_code(HOME, 1), Status::AttackMitigationSignalLoss);
     net.check(&[], &[]);

@@ -1,10 +1,12 @@
 //! The hosts between which traffic goes: the attacker, the victim and the visitor, each a process of this program.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
 use super::error::Error;
+use super::netns::Netns;
 use super::plan::{
     ATTACKER, ATTACKER_NETS, Nets, SOURCES, TARGET_PORT, VICTIM, VICTIM_NUMBER, VISITOR,
     VISITOR_NETS,
@@ -41,14 +43,10 @@ pub(super) fn start_flood(
     scenario: &Scenario,
     folder: &Path,
 ) -> Result<Conversation, Error> {
-    let mut command = traffic("flood")?;
-    command.args(["--rate", &FLOOD_RATE.to_string()]);
-    for flow in flows(scenario) {
-        command.args(["--flow", &flow.to_string()]);
-    }
-    let log = folder.join("flood.log");
+    let rate = ["--rate", &FLOOD_RATE.to_string()];
+    let flows = flows(scenario).into_iter().map(|flow| ("--flow", flow));
     let attacker = network.node(ATTACKER)?;
-    attacker.converse("the attacker", &mut command, &log)
+    start(attacker, ("attacker", "flood"), &rate, flows, folder)
 }
 
 pub(super) fn start_victim(
@@ -56,14 +54,11 @@ pub(super) fn start_victim(
     scenario: &Scenario,
     folder: &Path,
 ) -> Result<Conversation, Error> {
-    let mut command = traffic("victim")?;
     let nets = scenario.all_nets();
-    for address in nets.iter().flat_map(|nets| nets.hosts(VICTIM_NUMBER)) {
-        command.args(["--address", &address.to_string()]);
-    }
-    let log = folder.join("victim.log");
+    let own = nets.iter().flat_map(|nets| nets.hosts(VICTIM_NUMBER));
+    let own = own.map(|address| ("--address", address));
     let victim = network.node(VICTIM)?;
-    victim.converse("the victim", &mut command, &log)
+    start(victim, ("victim", "victim"), &[], own, folder)
 }
 
 pub(super) fn start_visitor(
@@ -71,14 +66,28 @@ pub(super) fn start_visitor(
     scenario: &Scenario,
     folder: &Path,
 ) -> Result<Conversation, Error> {
-    let mut command = traffic("visitor")?;
-    command.args(["--rate", &VISIT_RATE.to_string()]);
-    for path in pairs(VISITOR_NETS, &scenario.victims(&scenario.spaces())) {
-        command.args(["--path", &path.to_string()]);
-    }
-    let log = folder.join("visitor.log");
+    let rate = ["--rate", &VISIT_RATE.to_string()];
+    let paths = pairs(VISITOR_NETS, &scenario.victims(&scenario.spaces()));
+    let paths = paths.into_iter().map(|path| ("--path", path));
     let visitor = network.node(VISITOR)?;
-    visitor.converse("the visitor", &mut command, &log)
+    start(visitor, ("visitor", "visitor"), &rate, paths, folder)
+}
+
+/// Has a host, with this name, play a role of [`super::traffic`].
+fn start<T: Display>(
+    host: &Netns,
+    (name, role): (&str, &str),
+    options: &[&str],
+    more: impl Iterator<Item = (&'static str, T)>,
+    folder: &Path,
+) -> Result<Conversation, Error> {
+    let mut command = traffic(role)?;
+    command.args(options);
+    for (option, value) in more {
+        command.args([option, &value.to_string()]);
+    }
+    let log = folder.join(format!("{role}.log"));
+    host.converse(&format!("the {name}"), &mut command, &log)
 }
 
 /// This program in a role of [`super::traffic`].

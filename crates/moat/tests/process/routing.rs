@@ -15,31 +15,35 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const FIXED: [&str; 2] = ["203.0.113.7", "2001:db8:f::7"];
 const MOBILE: [&str; 2] = ["203.0.113.71", "2001:db8:a::7"];
 
-const CLIENT: &str = r#"
-state = "client.db"
-control = "client.sock"
-[routing]
-[[pvd]]
-id = "fixed.example"
-interface = "fixed0"
-prefixes = ["203.0.113.0/28", "2001:db8:f::/64"]
+/// A client's file, whose state and control socket begin with `name`.
+fn client_file(name: &str) -> String {
+    let pvd = |network: &str, prefixes: [&str; 2], server: &str| {
+        format!(
+            r#"[[pvd]]
+id = "{network}.example"
+interface = "{network}0"
+prefixes = {prefixes:?}
 [[pvd.dots]]
-name = "dots.fixed.example"
-addresses = ["203.0.113.14"]
+name = "dots.{network}.example"
+addresses = ["{server}"]
 certificate = "pki/home.pem"
 private_key = "pki/home-key.pem"
 trust_anchors = "pki/ca.pem"
-[[pvd]]
-id = "mobile.example"
-interface = "mobile0"
-prefixes = ["203.0.113.64/28", "2001:db8:a::/64"]
-[[pvd.dots]]
-name = "dots.mobile.example"
-addresses = ["203.0.113.78"]
-certificate = "pki/home.pem"
-private_key = "pki/home-key.pem"
-trust_anchors = "pki/ca.pem"
-"#;
+"#
+        )
+    };
+    let fixed = pvd(
+        "fixed",
+        ["203.0.113.0/28", "2001:db8:f::/64"],
+        "203.0.113.14",
+    );
+    let mobile = pvd(
+        "mobile",
+        ["203.0.113.64/28", "2001:db8:a::/64"],
+        "203.0.113.78",
+    );
+    format!("state = \"{name}.db\"\ncontrol = \"{name}.sock\"\n[routing]\n{fixed}{mobile}")
+}
 
 /// What becomes of a datagram from this address to the far host.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,9 +129,12 @@ fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> 
             "it leaves by the wrong one"
         );
 
-        fs::write(site.path().join("client.toml"), CLIENT)?;
-        let launch = || Daemon::launch("client", &site.path().join("client.toml"));
-        let mut client = launch()?;
+        let launch = |name: &str| {
+            let file = site.path().join(format!("{name}.toml"));
+            fs::write(&file, client_file(name))?;
+            Daemon::launch("client", &file)
+        };
+        let mut client = launch("client")?;
         client.wait_for("routes follow the source address")?;
         let answered = [Fate::Answered, Fate::Answered];
         assert_eq!(fates(FIXED)?, answered);
@@ -159,7 +166,7 @@ fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> 
         client.kill()?;
         assert_eq!(fates(MOBILE)?, answered);
         let kept = rules_and_routes()?;
-        let mut client = launch()?;
+        let mut client = launch("client")?;
         client.wait_for("moat client is ready")?;
         ip("route delete default via 203.0.113.65 dev mobile0")?;
         until("the new one follows", || {
@@ -170,9 +177,7 @@ fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> 
         until("it follows again", || Ok(fates(MOBILE)? == answered))?;
         assert_eq!(rules_and_routes()?, kept);
         // A second client leaves the rules to the first.
-        let other = CLIENT.replace("client.", "other.");
-        fs::write(site.path().join("other.toml"), other)?;
-        let mut other = Daemon::launch("client", &site.path().join("other.toml"))?;
+        let mut other = launch("other")?;
         other.wait_for("another moat keeps the routes")?;
         other.terminate()?;
         assert_eq!(rules_and_routes()?, kept);
