@@ -174,6 +174,7 @@ impl<S: dtls::Session> Association<S> {
             self.filters_content = false;
             return;
         }
+        part.heard(now);
         if !goes_on {
             part.observe_later(now);
         }

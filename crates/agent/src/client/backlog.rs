@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! changed --looked at--> turns --said--> pending[token] --answer----> changed
-//!                          ^               \--not wanted any more--> cancelled
-//!                          '--no room: waits for its turn
+//!                          ^               |  \--not wanted any more--> cancelled
+//!                          |               \--an observation that is silent--.
+//!                          |--no room: waits for its turn                    |
+//!                          '-------------------------------------------------'
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +81,12 @@ impl Backlog {
             self.forget(token);
         }
         let Some(part) = part else { return unwanted };
-        let unsaid = part.wants(now);
-        let unsaid = unsaid.filter(|want| !self.tokens.contains_key(&(mid, *want)));
+        let is_said = |want: &Want| {
+            let token = self.tokens.get(&(mid, *want));
+            let is_to_renew = *want == Want::Observe && part.is_stale();
+            token.is_some_and(|token| !is_to_renew || self.looking.contains(token))
+        };
+        let unsaid = part.wants(now).filter(|want| !is_said(want));
         let turns: Vec<Turn> = unsaid.map(|want| Turn::of(part, want)).collect();
         self.turns.extend(turns.iter().copied());
         if !turns.is_empty() {
@@ -94,6 +100,11 @@ impl Backlog {
         let has_room = self.looking.len() < LOOKS;
         let next = self.turns.first().copied();
         next.filter(|turn| has_room || !turn.is_look)
+    }
+
+    /// The token of an observation that is renewed.
+    pub(super) fn renewed(&self, turn: Turn) -> Option<Token> {
+        self.tokens.get(&(turn.mid, turn.want)).copied()
     }
 
     /// It was said, and its answer will carry this token.

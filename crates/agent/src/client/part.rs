@@ -42,6 +42,10 @@ use crate::time::Now;
 
 /// How often a server that does not notify is asked how a mitigation stands.
 const POLLING: Duration = Duration::from_secs(15);
+/// How old what a server last told may be: an observation that says nothing for so long is renewed
+/// (RFC 7641 §3.3.1), since notifications get lost and the last one says that a mitigation is over. The default
+/// freshness of RFC 7252 §5.10.5.
+const FRESHNESS: Duration = Duration::from_secs(60);
 /// How long an efficacy update is repeated. A server that does not know the request leaves it
 /// without an answer (RFC 9132 §4.4.3).
 const EFFICACY_PATIENCE: Duration = Duration::from_secs(30);
@@ -108,6 +112,8 @@ pub(super) struct Part {
     pub(super) pause: Option<(Instant, Pause)>,
     /// Not to be looked at before this instant, because the server does not notify.
     observe_after: Option<Instant>,
+    /// Until when what the server last told is fresh; `None`: it is not, or it has told nothing.
+    fresh_until: Option<Instant>,
     /// What the server is to be told of the success, and until when that is tried.
     efficacy: Option<(AttackStatus, Instant)>,
     /// Since when an answer is awaited.
@@ -150,6 +156,7 @@ impl Part {
             setbacks: 0,
             pause: None,
             observe_after: None,
+            fresh_until: None,
             efficacy: None,
             asking_since: now.monotonic,
             is_status_told: false,
@@ -267,6 +274,11 @@ impl Part {
         self.observe_after = None;
         self.efficacy = None;
         self.is_status_told = false;
+    }
+
+    /// Whether what is observed is to be asked for, since the server has been silent.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_status_told && self.fresh_until.is_none()
     }
 
     pub(super) fn end(&mut self, end: End) {

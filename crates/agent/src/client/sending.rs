@@ -42,7 +42,13 @@ impl<S: dtls::Session> Association<S> {
                         observes,
                     };
                     let request = exchange::request(now, &self.cuid, part?, (turn.want, look))?;
-                    Some(live.session.send_request(now.monotonic, request))
+                    let session = &mut live.session;
+                    Some(match live.backlog.renewed(turn) {
+                        Some(token) => session
+                            .renew(now.monotonic, &token, request)
+                            .map(|()| token),
+                        None => session.send_request(now.monotonic, request),
+                    })
                 };
                 let said = match say(true) {
                     Some(Err(SendError::TooManyObservations { .. })) => say(false),

@@ -209,6 +209,18 @@ impl<S: dtls::Session> SignalSession<S> {
         Ok(token)
     }
 
+    /// Sends a request under the token of an observation, which it renews (RFC 7641 §3.3.1).
+    pub fn renew(
+        &mut self,
+        now: Instant,
+        token: &Token,
+        request: Request,
+    ) -> Result<(), SendError> {
+        self.endpoint.send_request_on(now, token, request)?;
+        self.drive(now);
+        Ok(())
+    }
+
     /// Whether a mitigation is active: the session then goes by the other set of parameters
     /// (RFC 9132 §4.5).
     pub fn set_mitigating(&mut self, now: Instant, is_mitigating: bool) {

@@ -102,6 +102,39 @@ fn the_status_is_followed_beyond_a_refresh() {
     assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
 }
 
+/// Covers: S-044, S-045. Notifications get lost, and the last one says that a mitigation is over: a server that says
+/// nothing is asked once, under the same token.
+#[test]
+fn an_observation_that_is_silent_is_renewed() {
+    let mut rig = Rig::new();
+    rig.leaves_renewals = true;
+    let (id, first) = rig.granted(6000, 6000);
+    rig.status(&first, Some(1), Status::AttackSuccessfullyMitigated, 6000);
+    for number in 2..6 {
+        rig.advance(seconds(59));
+        assert!(rig.take().is_empty());
+        rig.status(
+            &first,
+            Some(number),
+            Status::AttackSuccessfullyMitigated,
+            5000,
+        );
+    }
+    rig.advance(seconds(60));
+    let again = rig.one(Code::GET);
+    assert_eq!(again.message.token, first.message.token);
+    assert_eq!(again.message.options, first.message.options);
+    rig.status(&again, Some(6), Status::AttackStopped, 4000);
+    assert_eq!(rig.state(id), State::Accepted(Status::AttackStopped));
+    rig.advance(seconds(59));
+    assert!(rig.take().is_empty());
+    // What was told last was lost on the way.
+    rig.advance(seconds(1));
+    let again = rig.one(Code::GET);
+    rig.answer(&again, Code::NOT_FOUND, |_| {}, b"no such mitigation");
+    assert_eq!(rig.state(id), State::Asking);
+}
+
 /// Covers: S-041. Only a change is noted and stored, whatever the server repeats.
 #[test]
 fn a_notification_that_says_nothing_new_is_neither_stored_nor_noted() {

@@ -159,9 +159,20 @@ impl Rig {
 
     /// 2.05 with this status.
     pub(crate) fn report(&mut self, asked: &Asked, observe: Option<u32>, status: MitigationStatus) {
-        let report = MitigationReport(vec![status]);
+        self.tell(asked, observe, MitigationReport(vec![status]));
+    }
+
+    pub(crate) fn tell(&mut self, asked: &Asked, observe: Option<u32>, report: MitigationReport) {
+        let number = observe.map(|number| {
+            let told = self
+                .told
+                .entry((asked.path, asked.message.token))
+                .or_default();
+            told.0 = number;
+            number + told.1
+        });
         let options = |options: &mut Options| {
-            if let Some(number) = observe {
+            if let Some(number) = number {
                 options.push_uint(OptionNumber::OBSERVE, number);
             }
         };

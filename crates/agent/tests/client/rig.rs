@@ -10,10 +10,10 @@ use agent::client::{
 };
 use agent::server_selection::{AssociationId, Policy};
 use agent::session::SessionParameters;
-use coap::{Code, Message, MessageType};
+use coap::{Code, Message, MessageType, Token};
 use dots::identifiers::Mid;
 use dots::lifetime::Lifetime;
-use dots::mitigation::Status;
+use dots::mitigation::{MitigationReport, Status};
 use dots::target::Target;
 use dtls::Transport;
 use pvd::PvdSet;
@@ -63,6 +63,10 @@ pub(crate) struct Rig {
     pub(crate) opened: Vec<Opened>,
     /// Requests that nobody has looked at.
     pub(crate) asked: Vec<Asked>,
+    /// The number of the last notification of each observation, and how often that was renewed.
+    pub(crate) told: BTreeMap<(PathId, Token), (u32, u32)>,
+    /// Whether servers leave the renewal of an observation to the test.
+    pub(crate) leaves_renewals: bool,
     /// What the client answered to requests of a server.
     pub(crate) answered: Vec<Message>,
     pub(crate) resets: usize,
@@ -116,6 +120,8 @@ impl Rig {
             paths: BTreeMap::new(),
             opened: Vec::new(),
             asked: Vec::new(),
+            told: BTreeMap::new(),
+            leaves_renewals: false,
             answered: Vec::new(),
             resets: 0,
             heartbeats: 0,
@@ -188,6 +194,7 @@ impl Rig {
             requests: self.requests.values().cloned().collect(),
         };
         self.paths.clear();
+        self.told.clear();
         self.client = Self::client(self.now(), self.pvds.clone(), snapshot);
         self.advance(Duration::ZERO);
     }
@@ -322,13 +329,27 @@ impl Rig {
             message,
         };
         if asked.message.options.uri_path().last() != Some(Ok("hb")) {
-            return self.asked.push(asked);
+            return self.take_request(asked);
         }
         self.heartbeats += 1;
         match self.behaviour[&self.paths[&path]] {
             Behaviour::Up => self.answer(&asked, Code::CHANGED, |_| {}, &[]),
             Behaviour::Unwilling => self.answer(&asked, Code::UNAUTHORIZED, |_| {}, &[]),
             _ => {}
+        }
+    }
+
+    /// Who renews an observation is told nothing new; all else waits for the test.
+    fn take_request(&mut self, asked: Asked) {
+        let is_up = self.behaviour[&self.paths[&asked.path]] == Behaviour::Up;
+        let told = self.told.get_mut(&(asked.path, asked.message.token));
+        match told.filter(|_| is_up && !self.leaves_renewals) {
+            Some((last, renewed)) => {
+                *renewed += 1;
+                let number = *last;
+                self.tell(&asked, Some(number), MitigationReport(Vec::new()));
+            }
+            None => self.asked.push(asked),
         }
     }
 

@@ -119,6 +119,7 @@ fn under_attack_a_silent_session_is_kept_until_a_second_one_is_up() {
     assert!(matches!(session(&rig), SessionState::Established { .. }));
     let heartbeats = rig.heartbeats;
     // A new request goes out over the silent one meanwhile.
+    rig.take();
     let second = rig.mitigate(&["203.0.113.9/32"], 6000);
     let put = rig.one(Code::PUT);
     assert_eq!(put.path, first);
@@ -183,6 +184,7 @@ fn a_silent_session_that_speaks_again_stays() {
 #[test]
 fn garbage_on_the_socket_does_not_hide_that_the_peer_is_silent() {
     let mut rig = Rig::new();
+    rig.leaves_renewals = true;
     let (id, get) = rig.granted(600, 600);
     rig.status(&get, Some(1), Status::AttackSuccessfullyMitigated, 600);
     set_fixed(&mut rig, Behaviour::Down);

@@ -6,7 +6,7 @@ use dots::lifetime::{Lifetime, RemainingLifetime};
 use dots::mitigation::{ConflictInformation, Granted, MitigationStatus, Status};
 
 use super::timing::until;
-use super::{Held, POLLING, Part};
+use super::{FRESHNESS, Held, POLLING, Part};
 use crate::client::exchange::SHORTEST_PAUSE;
 use crate::client::state::{Pause, State};
 use crate::time::Now;
@@ -93,6 +93,11 @@ impl Part {
     /// Whether it waits because of a redirect that was not followed.
     pub(in crate::client) fn is_redirected(&self) -> bool {
         self.is_going() && matches!(self.pause, Some((_, Pause::Redirected)))
+    }
+
+    /// The server has told something about how it stands.
+    pub(in crate::client) fn heard(&mut self, now: Now) {
+        self.fresh_until = Some(now.monotonic + FRESHNESS);
     }
 
     /// Another server is asked now: what was put off with the one before is due.

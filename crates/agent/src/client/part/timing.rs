@@ -22,6 +22,7 @@ impl Part {
             self.refresh,
             self.pause_until(),
             self.observe_after,
+            self.fresh_until,
             self.watched,
             self.efficacy.map(|(_, at)| at),
         ]
@@ -60,6 +61,9 @@ impl Part {
         }
         if past(self.observe_after) {
             self.observe_after = None;
+        }
+        if past(self.fresh_until) {
+            self.fresh_until = None;
         }
         if past(self.efficacy.map(|(_, at)| at)) {
             self.efficacy = None;
