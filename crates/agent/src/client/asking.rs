@@ -13,7 +13,7 @@ use dots::mitigation::ConflictInformation;
 use super::PathId;
 use super::association::{Association, Effect};
 use super::exchange::{self, PutAnswer, SHORTEST_PAUSE};
-use super::part::{Part, Want};
+use super::part::{Leaving, Part, Want};
 use super::parts;
 use super::route::Destination;
 use super::state::{End, Pause, State};
@@ -117,10 +117,13 @@ impl<S: dtls::Session> Association<S> {
         if matches!(answer, PutAnswer::CuidCollision) {
             return self.change_cuid(now);
         }
-        let is_outdone = match &answer {
-            PutAnswer::Refused(said) => self.is_outdone(mid, said.conflict.as_ref()),
-            _ => false,
+        let newer = match &answer {
+            PutAnswer::Refused(said) => newer_of(mid, said.conflict.as_ref()),
+            _ => None,
         };
+        let is_outdone =
+            newer.is_some_and(|newer| self.parts.get(newer).is_some_and(Part::is_going));
+        let is_forgotten = newer.is_some_and(|newer| self.has_forgotten(newer));
         let Some(mut part) = self.parts.get_mut(mid) else {
             return;
         };
@@ -133,21 +136,12 @@ impl<S: dtls::Session> Association<S> {
             }
             PutAnswer::Deactivated { retry, conflict } => part.deactivated(now, retry, conflict),
             PutAnswer::Refused(said) if is_outdone => part.refused_for_good(said),
+            // What is asked for under a higher number takes its place.
+            PutAnswer::Refused(_) if is_forgotten => part.leave(now, Leaving::ToRenumber),
             PutAnswer::Refused(said) => part.refused(now, said, &mut self.seeds),
             PutAnswer::Later(pause, reason) => part.postpone(now, pause, reason),
             PutAnswer::CuidCollision => {}
         }
-    }
-
-    /// Whether a newer request of this client is what one is in conflict with
-    /// (RFC 9132 §4.4.1.3).
-    fn is_outdone(&self, mid: Mid, conflict: Option<&ConflictInformation>) -> bool {
-        let scope = conflict.and_then(|conflict| conflict.scope.as_ref());
-        let newer = scope
-            .and_then(|scope| scope.mid)
-            .filter(|newer| *newer > mid);
-        let newer = newer.and_then(|newer| self.parts.get(newer));
-        newer.is_some_and(Part::is_going)
     }
 
     /// RFC 9132 §4.4.3. The server's own view decides how the part stands, which the observation
@@ -236,4 +230,10 @@ impl<S: dtls::Session> Association<S> {
             }
         });
     }
+}
+
+/// The newer request of this client that one is in conflict with (RFC 9132 §4.4.1.3).
+fn newer_of(mid: Mid, conflict: Option<&ConflictInformation>) -> Option<Mid> {
+    let scope = conflict?.scope.as_ref()?;
+    scope.mid.filter(|newer| *newer > mid)
 }

@@ -166,7 +166,13 @@ impl<S: dtls::Session> Association<S> {
             .change(going, |part| part.leave(now, Leaving::ToRenumber));
     }
 
-    /// Asks anew for what was withdrawn under a number that is used up.
+    /// Whether a number was used and nothing is known of it: it left just before the process died, for a request
+    /// does not wait for the disk.
+    pub(super) fn has_forgotten(&self, mid: Mid) -> bool {
+        self.parts.get(mid).is_none() && mid < self.mids.next()
+    }
+
+    /// Asks anew for what was withdrawn under a number that is of no use.
     fn renumber(&mut self, now: Now) {
         for old in self.parts.take_renumbered() {
             let mid = self.mids.take();

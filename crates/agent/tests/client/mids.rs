@@ -2,6 +2,7 @@
 
 use coap::Code;
 use dots::identifiers::Mid;
+use dots::mitigation::{ConflictCause, ConflictInformation, ConflictScope};
 
 use super::replies::Asked;
 use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, Rig};
@@ -162,4 +163,45 @@ fn a_client_without_memory_does_not_begin_where_an_earlier_one_did() {
     rig.take();
     let id = rig.mitigate(&[FIXED_HOST], 600);
     assert_eq!(u64::from(rig.parts(id)[0].mid.0), rig.now().unix);
+}
+
+/// Covers: S-015, S-029. A request leaves before it is on the disk: who died in between finds the place taken by a
+/// request of his own that he knows nothing of, and asks under a number that takes its place.
+#[test]
+fn what_was_asked_just_before_the_process_died_gives_way() {
+    let mut rig = Rig::new();
+    let (_, get) = rig.granted(6000, 6000);
+    let known = (rig.wanted.clone(), rig.requests.clone());
+    rig.mitigate(&["203.0.113.0/28"], 6000);
+    let lost = rig.one(Code::PUT);
+    (rig.wanted, rig.requests) = known;
+    rig.restart();
+    let put = rig.one(Code::PUT);
+    assert!(put.mid() < lost.mid());
+    let conflict = |mid| ConflictInformation {
+        cause: Some(ConflictCause::OverlappingTargets),
+        scope: Some(ConflictScope {
+            mid: Some(Mid(mid)),
+            ..ConflictScope::default()
+        }),
+        ..ConflictInformation::default()
+    };
+    rig.conflict(&put, conflict(lost.mid()));
+    let delete = rig.one(Code::DELETE);
+    assert_eq!(delete.mid(), put.mid());
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    let anew = rig.one(Code::PUT);
+    assert!(anew.mid() > lost.mid());
+    assert_eq!(anew.body().target, put.body().target);
+    rig.grant(&anew, 600);
+    // A number that was never used is no reason.
+    rig.advance(seconds(300));
+    let puts = rig.take();
+    let put = puts.iter().find(|asked| asked.message.code == Code::PUT);
+    rig.conflict(put.unwrap(), conflict(get.mid() + 10_000));
+    assert!(
+        rig.take()
+            .iter()
+            .all(|asked| asked.message.code != Code::DELETE)
+    );
 }

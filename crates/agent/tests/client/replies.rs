@@ -159,10 +159,10 @@ impl Rig {
 
     /// 2.05 with this status.
     pub(crate) fn report(&mut self, asked: &Asked, observe: Option<u32>, status: MitigationStatus) {
-        self.tell(asked, observe, MitigationReport(vec![status]));
+        self.tell(asked, observe, &MitigationReport(vec![status]));
     }
 
-    pub(crate) fn tell(&mut self, asked: &Asked, observe: Option<u32>, report: MitigationReport) {
+    pub(crate) fn tell(&mut self, asked: &Asked, observe: Option<u32>, report: &MitigationReport) {
         let number = observe.map(|number| {
             let told = self
                 .told

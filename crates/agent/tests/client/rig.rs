@@ -347,7 +347,7 @@ impl Rig {
             Some((last, renewed)) => {
                 *renewed += 1;
                 let number = *last;
-                self.tell(&asked, Some(number), MitigationReport(Vec::new()));
+                self.tell(&asked, Some(number), &MitigationReport(Vec::new()));
             }
             None => self.asked.push(asked),
         }
