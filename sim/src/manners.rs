@@ -98,7 +98,13 @@ impl Manners {
         if let Some(path) = self.paths.get_mut(&path) {
             path.is_up |= PlaintextSession::is_welcome(datagram);
             let message = PlaintextSession::data(datagram).map(Message::decode);
-            path.was_answered |= matches!(message, Some(Ok(it)) if it.code.is_response());
+            if let Some(Ok(message)) = message
+                && message.code.is_response()
+            {
+                path.was_answered = true;
+                // What comes under its token now, renews an observation.
+                path.copies.remove(&message.token);
+            }
         }
     }
 

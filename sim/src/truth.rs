@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agent::client::{End, PartReport, State};
+use dots::identifiers::Mid;
 use dots::mitigation::Status;
 
+use crate::home::Home;
 use crate::site::PROVIDERS;
 use crate::storm::{CALM, LONGEST, Storm};
 use crate::world::{Agent, Fault};
@@ -25,22 +27,27 @@ impl Storm {
         }
     }
 
-    /// In calm weather, what a home believes is what is, but for what is just being told.
+    /// In calm weather, what an agent believes is what is, but for what it is just being told.
     pub(crate) fn see_truth(&mut self) -> Result<(), Fault> {
+        let mut look = self.look();
+        let mut doubtful = look.untrue.clone();
         for _ in 0..TELLING {
-            if self.check_truth().is_ok() {
+            if doubtful.is_empty() {
                 break;
             }
             self.world.run(Duration::from_secs(1))?;
+            look = self.look();
+            doubtful.retain(|agent, _| look.untrue.contains_key(agent));
         }
-        (self.summary.orphans, self.summary.left_behind) = self.check_truth()?;
-        self.check_asked()
+        (self.summary.orphans, self.summary.left_behind) = (look.orphans, look.left_behind);
+        match doubtful.pop_first() {
+            Some((agent, what)) => Err(self.fault(agent, what)),
+            None => Ok(()),
+        }
     }
 
-    /// How many mitigations are in force that their homes believe to be over, and how many that a
-    /// network which went was not told of.
-    fn check_truth(&self) -> Result<(u64, u64), Fault> {
-        let (mut orphans, mut left_behind) = (0, 0);
+    fn look(&self) -> Look {
+        let mut look = Look::default();
         let mut known = [(); PROVIDERS.len()].map(|()| BTreeMap::new());
         for (number, provider) in self.world.providers().iter().enumerate() {
             let now = provider.clocks.show(self.world.now());
@@ -49,102 +56,18 @@ impl Storm {
             }
             let filtered = provider.filtered().iter().map(|each| &each.key);
             if !filtered.eq(provider.store().keys()) {
-                let agent = Agent::Provider(number);
-                return Err(self.fault(agent, "what is filtered is not what is stored".to_owned()));
+                let what = "what is filtered is not what is stored".to_owned();
+                look.untrue.insert(Agent::Provider(number), what);
             }
         }
         for (number, home) in self.world.homes().iter().enumerate() {
-            let agent = Agent::Home(number);
-            let requests = home.client.requests().into_iter();
-            for part in requests.flat_map(|request| request.parts) {
-                let server = PROVIDERS
-                    .iter()
-                    .position(|name| part.association.server.contains(name));
-                let Some(known) = server.and_then(|server| known.get_mut(server)) else {
-                    continue;
-                };
-                let truth = known.remove(&(home.name.clone(), part.mid));
-                let is_true = match &part.state {
-                    // Whoever goes cannot be told.
-                    State::Ended(End::NotAsked) => {
-                        left_behind += u64::from(truth.is_some());
-                        true
-                    }
-                    State::Accepted(seen) => truth == Some(*seen),
-                    // A copy of the request that arrives after all others is granted a lifetime of its
-                    // own, and a home whose wall clock jumped while it was dead takes for over what is
-                    // not; both end by themselves. This hides a home that gives up a request too early
-                    // or never sends its withdrawal, unless many do: whoever runs storms bounds the number.
-                    State::Refused { .. } | State::Ended(_) => {
-                        let goes_on =
-                            truth.filter(|it| *it != Status::DotsClientWithdrawnMitigation);
-                        orphans += u64::from(goes_on.is_some());
-                        true
-                    }
-                    State::Deactivated { .. }
-                    | State::Postponed { .. }
-                    | State::Asking
-                    | State::Withdrawing => false,
-                };
-                if !is_true {
-                    let (server, mid, state) = (part.association.server, part.mid, part.state);
-                    let what = format!("{server} {mid}: believes {state:?}, and it is {truth:?}");
-                    return Err(self.fault(agent, what));
-                }
-            }
-            // What it asked for just before it died it may not remember.
-            let forgotten = known
-                .iter()
-                .flatten()
-                .find(|((name, _), _)| *name == home.name);
-            if let Some((key, status)) = forgotten.filter(|_| home.crashes == 0) {
-                if home.changes == 0 {
-                    return Err(self.fault(agent, format!("does not know of {key:?}, {status:?}")));
-                }
-                left_behind += 1;
-            }
+            let untrue = look
+                .beliefs(home, &mut known)
+                .or_else(|| wrongly_asked(home));
+            look.untrue
+                .extend(untrue.map(|what| (Agent::Home(number), what)));
         }
-        Ok((orphans, left_behind))
-    }
-
-    /// Whatever came and went: what is wanted is asked of whom it belongs to now, and of nobody else.
-    fn check_asked(&self) -> Result<(), Fault> {
-        for (number, home) in self.world.homes().iter().enumerate() {
-            for wanted in home.store.wanted.values() {
-                let Some(report) = home.client.request(wanted.id) else {
-                    continue;
-                };
-                for prefix in &wanted.attack.target.prefixes {
-                    let right = home.site.asked(prefix);
-                    let named = |part: &&PartReport| {
-                        let mut named = part.target.prefixes.iter();
-                        named.any(|named| named.net().contains(&prefix.net()))
-                    };
-                    // What a server has refused or ended stays with it as its last word.
-                    let of = |states: &dyn Fn(&State) -> bool| -> BTreeSet<usize> {
-                        let parts = report.parts.iter().filter(named);
-                        let parts = parts.filter(|part| states(&part.state));
-                        let server = |part: &PartReport| {
-                            let mut names = PROVIDERS.iter();
-                            names.position(|name| part.association.server.contains(name))
-                        };
-                        parts.filter_map(server).collect()
-                    };
-                    let going = of(&|state| {
-                        use State::{Accepted, Asking, Postponed};
-                        matches!(state, Accepted(_) | Asking | Postponed { .. })
-                    });
-                    let known = of(&|state| *state != State::Ended(End::NotAsked));
-                    if !going.is_subset(&right) || !right.is_subset(&known) {
-                        let what = format!(
-                            "{prefix} is asked of {going:?} ({known:?}), and belongs to {right:?}: {report:?}"
-                        );
-                        return Err(self.fault(Agent::Home(number), what));
-                    }
-                }
-            }
-        }
-        Ok(())
+        look
     }
 
     /// All of it ends in time; there is nothing to see after that.
@@ -180,4 +103,108 @@ impl Storm {
         }
         Ok(())
     }
+}
+
+/// What is seen at one moment.
+#[derive(Default)]
+struct Look {
+    /// What is not as it should be, and may be on its way.
+    untrue: BTreeMap<Agent, String>,
+    /// Mitigations in force that their homes believe to be over.
+    orphans: u64,
+    /// Mitigations in force of networks that went before they could be told.
+    left_behind: u64,
+}
+
+/// The mitigations that one provider has, by home and number.
+type Known = BTreeMap<(String, Mid), Status>;
+
+impl Look {
+    /// What a home believes that is not so, if anything. What it knows is taken out of what there is.
+    fn beliefs(&mut self, home: &Home, known: &mut [Known]) -> Option<String> {
+        let requests = home.client.requests().into_iter();
+        for part in requests.flat_map(|request| request.parts) {
+            let known = provider_of(&part).and_then(|number| known.get_mut(number));
+            let Some(known) = known else { continue };
+            let truth = known.remove(&(home.name.clone(), part.mid));
+            let is_true = match &part.state {
+                // Whoever goes cannot be told.
+                State::Ended(End::NotAsked) => {
+                    self.left_behind += u64::from(truth.is_some());
+                    true
+                }
+                State::Accepted(seen) => truth == Some(*seen),
+                // A copy of the request that arrives after all others is granted a lifetime of its
+                // own, and a home whose wall clock jumped while it was dead takes for over what is
+                // not; both end by themselves. This hides a home that gives up a request too early
+                // or never sends its withdrawal, unless many do: whoever runs storms bounds the number.
+                State::Refused { .. } | State::Ended(_) => {
+                    let goes_on = truth.filter(|it| *it != Status::DotsClientWithdrawnMitigation);
+                    self.orphans += u64::from(goes_on.is_some());
+                    true
+                }
+                State::Deactivated { .. }
+                | State::Postponed { .. }
+                | State::Asking
+                | State::Withdrawing => false,
+            };
+            if !is_true {
+                let (server, mid, state) = (part.association.server, part.mid, part.state);
+                return Some(format!(
+                    "{server} {mid}: believes {state:?}, and it is {truth:?}"
+                ));
+            }
+        }
+        // What it asked for just before it died it may not remember.
+        let first = (home.name.clone(), Mid(0));
+        let mut left = known.iter().filter_map(|it| it.range(&first..).next());
+        let (key, status) = left.find(|((name, _), _)| *name == home.name)?;
+        if home.crashes > 0 {
+            return None;
+        }
+        if home.changes == 0 {
+            return Some(format!("does not know of {key:?}, {status:?}"));
+        }
+        self.left_behind += 1;
+        None
+    }
+}
+
+/// Whatever came and went: what is wanted is asked of whom it belongs to now, and of nobody else.
+fn wrongly_asked(home: &Home) -> Option<String> {
+    for wanted in home.store.wanted.values() {
+        let Some(report) = home.client.request(wanted.id) else {
+            continue;
+        };
+        for prefix in &wanted.attack.target.prefixes {
+            let right = home.site.asked(prefix);
+            let named = |part: &&PartReport| {
+                let mut named = part.target.prefixes.iter();
+                named.any(|named| named.net().contains(&prefix.net()))
+            };
+            // What a server has refused or ended stays with it as its last word.
+            let of = |states: &dyn Fn(&State) -> bool| -> BTreeSet<usize> {
+                let parts = report.parts.iter().filter(named);
+                let parts = parts.filter(|part| states(&part.state));
+                parts.filter_map(provider_of).collect()
+            };
+            let going = of(&|state| {
+                use State::{Accepted, Asking, Postponed};
+                matches!(state, Accepted(_) | Asking | Postponed { .. })
+            });
+            let known = of(&|state| *state != State::Ended(End::NotAsked));
+            if !going.is_subset(&right) || !right.is_subset(&known) {
+                return Some(format!(
+                    "{prefix} is asked of {going:?} ({known:?}), and belongs to {right:?}: {report:?}"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// The number of the provider that was asked.
+fn provider_of(part: &PartReport) -> Option<usize> {
+    let mut names = PROVIDERS.iter();
+    names.position(|name| part.association.server.contains(name))
 }
