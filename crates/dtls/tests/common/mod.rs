@@ -18,6 +18,10 @@ pub mod stream;
 
 use std::time::Instant;
 
+/// For how many seconds a certificate is issued that is to expire in a test: the next longer one where the machine has not
+/// managed its handshakes in time.
+pub const BRIEF: [u64; 3] = [2, 8, 32];
+
 /// OpenSSL's timers run on the real clock, so the tests start from it.
 #[allow(clippy::disallowed_methods)]
 pub fn real_now() -> Instant {

@@ -242,54 +242,60 @@ fn a_client_with_a_key_talks_to_openssl_s_server() {
 fn a_ticket_does_not_outlive_the_clients_certificate() {
     let ca = Ca::new("test CA");
     let server = ca.issue(&Profile::server());
-    let expiry = Instant::now() + Duration::from_secs(2);
-    let client = ca.issue(&Profile {
-        not_after: &pki::seconds_from_now(1),
-        ..Profile::client()
-    });
-    let socket = bind();
-    let address = socket.local_addr().unwrap().to_string();
-    let files = tempfile::tempdir().unwrap();
-    let session_file = files.path().join("session.pem");
-    let session_file = session_file.to_str().unwrap();
-    let mut acceptor = Acceptor::new(server.server_config(), &SEED, Instant::now());
-
-    let Some(mut openssl) = Program::openssl(
-        "s_client",
-        &client,
-        &["-dtls1_2", "-connect", &address, "-sess_out", session_file],
-    ) else {
-        return;
-    };
-    let (mut session, peer) = accept(&mut acceptor, &socket);
-    run(&mut *session, &socket, peer, established);
-    openssl.say("Q");
-    assert_eq!(
-        run(&mut *session, &socket, peer, closed),
-        CloseReason::PeerClosed
-    );
-
-    common::wait_until(expiry);
-    let _openssl = Program::openssl(
-        "s_client",
-        &client,
-        &["-dtls1_2", "-connect", &address, "-sess_in", session_file],
-    );
-    let (mut session, peer) = accept(&mut acceptor, &socket);
-    let fault = CertificateFault::Expired(X509Code(10));
     let refused = CloseReason::PeerCertificate(CertificateProblem {
         peer: Role::Client,
-        fault,
+        fault: CertificateFault::Expired(X509Code(10)),
     });
-    assert_eq!(
-        run(&mut *session, &socket, peer, closed_unestablished),
-        refused
-    );
+    for seconds in common::BRIEF {
+        let expiry = Instant::now() + Duration::from_secs(seconds + 1);
+        let client = ca.issue(&Profile {
+            not_after: &pki::seconds_from_now(seconds),
+            ..Profile::client()
+        });
+        let socket = bind();
+        let address = socket.local_addr().unwrap().to_string();
+        let files = tempfile::tempdir().unwrap();
+        let session_file = files.path().join("session.pem");
+        let session_file = session_file.to_str().unwrap();
+        let mut acceptor = Acceptor::new(server.server_config(), &SEED, Instant::now());
+
+        let Some(mut openssl) = Program::openssl(
+            "s_client",
+            &client,
+            &["-dtls1_2", "-connect", &address, "-sess_out", session_file],
+        ) else {
+            return;
+        };
+        let (mut session, peer) = accept(&mut acceptor, &socket);
+        if let Err(reason) = run(&mut *session, &socket, peer, decided) {
+            assert_eq!(reason, refused);
+            continue;
+        }
+        openssl.say("Q");
+        assert_eq!(
+            run(&mut *session, &socket, peer, closed),
+            CloseReason::PeerClosed
+        );
+
+        common::wait_until(expiry);
+        let _openssl = Program::openssl(
+            "s_client",
+            &client,
+            &["-dtls1_2", "-connect", &address, "-sess_in", session_file],
+        );
+        let (mut session, peer) = accept(&mut acceptor, &socket);
+        let decision = run(&mut *session, &socket, peer, decided);
+        assert_eq!(decision.unwrap_err(), refused);
+        return;
+    }
+    panic!("no handshake before the certificate had expired");
 }
 
-fn closed_unestablished(output: Output) -> Option<CloseReason> {
+/// Whether a handshake succeeds.
+fn decided(output: Output) -> Option<Result<(), CloseReason>> {
     match output {
-        Output::Closed(reason) => Some(reason),
-        other => panic!("{other:?} from a client whose certificate has expired"),
+        Output::Established(_) => Some(Ok(())),
+        Output::Closed(reason) => Some(Err(reason)),
+        other => panic!("{other:?} instead of a handshake"),
     }
 }
