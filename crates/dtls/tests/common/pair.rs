@@ -112,19 +112,23 @@ impl Pair {
         }
     }
 
-    /// Waits for the earliest timer of either end, fires what is due and settles.
+    /// Waits for the earliest timer of either end until one sends something, and settles. OpenSSL starts its own clock a
+    /// little after ours.
     pub fn wait_for_timer(&mut self) {
-        let server = self.server.as_ref().and_then(Session::poll_timeout);
-        let Some(due) = self.client.poll_timeout().into_iter().chain(server).min() else {
-            return;
-        };
-        wait_until(due);
-        self.now = due;
-        self.client.handle_timeout(due);
-        if let Some(server) = &mut self.server {
-            server.handle_timeout(due);
+        let sent = self.trace.len();
+        while self.trace.len() == sent {
+            let server = self.server.as_ref().and_then(Session::poll_timeout);
+            let Some(due) = self.client.poll_timeout().into_iter().chain(server).min() else {
+                return;
+            };
+            wait_until(due);
+            self.now = due;
+            self.client.handle_timeout(due);
+            if let Some(server) = &mut self.server {
+                server.handle_timeout(due);
+            }
+            self.settle();
         }
-        self.settle();
     }
 
     pub fn established(&self) -> bool {
