@@ -7,14 +7,15 @@ use dtls::{Acceptor, Session};
 use crate::common::pair::SEED;
 use crate::common::pki::{PSK, PSK_IDENTITY, psk_server};
 use crate::program::Program;
-use crate::{data, datagrams, established, streams};
+use crate::{PATIENCE, data, datagrams, established, streams};
 
 const CLIENTS: [&str; 2] = ["coap-client-openssl", "coap-client-gnutls"];
 
 fn start(client: &'static str, scheme: &str, port: u16) -> Option<Program> {
     let key = str::from_utf8(PSK).unwrap();
+    let patience = PATIENCE.as_secs().to_string();
     let uri = format!("{scheme}://127.0.0.1:{port}/x");
-    let arguments = ["-u", PSK_IDENTITY, "-k", key, "-w", "-B", "10", &uri];
+    let arguments = ["-u", PSK_IDENTITY, "-k", key, "-w", "-B", &patience, &uri];
     Program::start(client, arguments)
 }
 
