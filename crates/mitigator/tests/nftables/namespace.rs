@@ -19,6 +19,8 @@ const INSIDE: &str = "MOAT_NFTABLES_TEST";
 
 /// Longer than the loopback interface ever holds a packet.
 const SILENCE: Duration = Duration::from_millis(100);
+/// More than a packet takes that nothing drops, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the body of a test in a fresh network namespace: there it runs the same test of the same
 /// binary again. The name of the test is that of the function the closure stands in.
@@ -168,6 +170,19 @@ impl Path {
         }
         self.target.set_nonblocking(false)?;
         Ok(arrived + self.drain())
+    }
+
+    /// Whether each of so many packets arrives, where one is sent when the one before has arrived.
+    pub(crate) fn passes(&self, packets: usize) -> Outcome<bool> {
+        self.target.set_read_timeout(Some(PATIENCE))?;
+        for _ in 0..packets {
+            self.source.send_to(b"x", self.to)?;
+            if self.target.recv(&mut [0; 16]).is_err() {
+                return Ok(false);
+            }
+        }
+        self.target.set_read_timeout(Some(SILENCE))?;
+        Ok(true)
     }
 
     fn drain(&self) -> usize {

@@ -28,11 +28,7 @@ fn a_flood_is_blocked_and_a_client_is_not(
     let mut nftables = limiting(LimitPerSource::default());
     nftables.reconcile(&[])?;
     let flood = Path::new(flooder, target, 5353)?;
-    assert_eq!(
-        flood.arriving(FLOOD)?,
-        FLOOD,
-        "without a mitigation all pass"
-    );
+    assert!(flood.passes(FLOOD)?, "without a mitigation all pass");
     drop(flood);
 
     nftables.apply(&[FilterChange::Enforce(filter("m", &[scope], &[], &[]))])?;
@@ -42,7 +38,7 @@ fn a_flood_is_blocked_and_a_client_is_not(
     assert_eq!(flood.arriving(1)?, 0, "it is blocked, not just slowed down");
     drop(flood);
     let visit = Path::new(client, target, 5353)?;
-    assert_eq!(visit.arriving(10)?, 10, "a client passes");
+    assert!(visit.passes(10)?, "a client passes");
     drop(visit);
     let dropped = nftables.counters()?[&id("m")];
     assert_eq!(dropped.packets, u64::try_from(FLOOD + 1 - passed)?);
@@ -50,11 +46,7 @@ fn a_flood_is_blocked_and_a_client_is_not(
 
     nftables.apply(&[FilterChange::Withdraw(id("m"))])?;
     let flood = Path::new(flooder, target, 5353)?;
-    assert_eq!(
-        flood.arriving(FLOOD)?,
-        FLOOD,
-        "after the withdrawal all pass"
-    );
+    assert!(flood.passes(FLOOD)?, "after the withdrawal all pass");
     assert!(nftables.counters()?.is_empty());
     Ok(())
 }
@@ -105,10 +97,7 @@ fn an_ipv6_flooder_gains_nothing_by_changing_its_address_within_its_64() -> Outc
             Path::new("2001:db8:66::2", "2001:db8:f::7", 53)?.arriving(5)?,
             0
         );
-        assert_eq!(
-            Path::new("2001:db8:66:1::1", "2001:db8:f::7", 53)?.arriving(5)?,
-            5
-        );
+        assert!(Path::new("2001:db8:66:1::1", "2001:db8:f::7", 53)?.passes(5)?);
         Ok(())
     })
 }
@@ -196,10 +185,7 @@ fn where_no_places_are_left_all_sources_of_a_mitigation_share_a_rate() -> Outcom
         nftables.reconcile(&[filter("m", &["203.0.113.7/32"], &[], &[])])?;
         let passed = Path::new("192.0.2.66", "203.0.113.7", 53)?.arriving(FLOOD)?;
         assert!((1..LEAK).contains(&passed), "{passed} of the flood passed");
-        assert_eq!(
-            Path::new("192.0.2.66", "203.0.113.8", 53)?.arriving(FLOOD)?,
-            FLOOD
-        );
+        assert!(Path::new("192.0.2.66", "203.0.113.8", 53)?.passes(FLOOD)?);
         Ok(())
     })
 }
@@ -220,7 +206,7 @@ fn filters_nested_deeper_than_the_kernel_follows_chains_are_all_visited() -> Out
             let path = Path::new("192.0.2.1", "203.0.113.7", 1000 + length)?;
             assert_eq!(path.arriving(3)?, 0, "the filter of /{length}");
         }
-        assert_eq!(Path::new("192.0.2.1", "203.0.113.7", 1033)?.arriving(3)?, 3);
+        assert!(Path::new("192.0.2.1", "203.0.113.7", 1033)?.passes(3)?);
         Ok(())
     })
 }
@@ -276,7 +262,7 @@ fn a_filter_without_prefixes_drops_nothing() -> Outcome {
         addresses(&["192.0.2.1/32", "203.0.113.7/32"])?;
         let mut nftables = dropping();
         nftables.reconcile(&[filter("m", &[], &[], &[])])?;
-        assert_eq!(Path::new("192.0.2.1", "203.0.113.7", 53)?.arriving(10)?, 10);
+        assert!(Path::new("192.0.2.1", "203.0.113.7", 53)?.passes(10)?);
         Ok(())
     })
 }
