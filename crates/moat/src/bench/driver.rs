@@ -244,7 +244,7 @@ mod tests {
         let answering = std::thread::spawn(move || {
             let mut buffer = [0; 2048];
             server
-                .set_read_timeout(Some(Duration::from_secs(1)))
+                .set_read_timeout(Some(Duration::from_secs(3)))
                 .unwrap();
             let mut count = 0;
             while let Ok((length, client)) = server.recv_from(&mut buffer) {
@@ -256,7 +256,7 @@ mod tests {
             }
         });
         let mut driver = Driver::new(1);
-        driver.patience = Duration::from_millis(300);
+        driver.patience = Duration::from_secs(3);
         driver.add(vec![station]);
         let (answers, elapsed) = driver.run(&|next, _| next <= 50, &heartbeat).unwrap();
         assert_eq!((answers.count, answers.lost), (49, 1));

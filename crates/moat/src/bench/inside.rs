@@ -64,6 +64,9 @@ pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// How often it is looked whether what was killed has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Held by who ends the run with its lifeline, to the last.
 static ENDING: Mutex<()> = Mutex::new(());
 
@@ -76,8 +79,15 @@ fn end_with_lifeline(folder: &Path) {
         let _ = std::io::stdin().read_to_end(&mut nothing);
         let _ending = ENDING.lock();
         // First everybody who writes there: all processes of the namespace but the first, which is this one.
-        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-        while rustix::process::wait(WaitOptions::empty()).is_ok() {}
+        // One may be started just now, so it is asked again until there is none.
+        loop {
+            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(None) => std::thread::sleep(LOOK_AGAIN),
+                Ok(Some(_)) => {}
+                Err(_) => break,
+            }
+        }
         let _ = std::fs::remove_dir_all(folder);
         std::process::exit(EXIT_INTERRUPTED);
     });

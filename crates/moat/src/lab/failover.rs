@@ -10,7 +10,7 @@
 //! ```
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::agents::{Held, Told};
 use super::error::Error;
@@ -22,6 +22,9 @@ use super::scenario::{Course, Provider};
 /// How long a server may take to hear of a request once its uplink is back: requests are repeated every 3 s, sessions sought anew
 /// more rarely.
 const RETURN_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long nothing may have happened to sessions until they are compared: of two that are sought at once the later one still comes up.
+const STEADY: Duration = Duration::from_secs(5);
 
 /// How long a link is down.
 const DOWN: Duration = Duration::from_secs(4);
@@ -98,7 +101,7 @@ impl Lab {
             Ok(self.has_what_it_must(silent, &held).then_some(held))
         })?;
         let is_heard = heard.is_some();
-        let held = heard.map_or_else(|| self.held(), Ok)?;
+        let held = self.held_once_steady(silent)?;
         events.expect(
             format!(
                 "When {} was back, {} heard what it had missed.",
@@ -137,6 +140,21 @@ impl Lab {
             told.requests = self.agents.standing(told)?;
         }
         Ok(())
+    }
+
+    /// What servers have once the sessions of one have not changed for a while.
+    fn held_once_steady(&self, provider: &Provider) -> Result<Vec<Held>, Error> {
+        let mut last = self.held()?;
+        let mut since = Instant::now();
+        let steady = process::wait_for(RETURN_LIMIT, || {
+            let held = self.held()?;
+            if self.sessions(provider, &held) != self.sessions(provider, &last) {
+                since = Instant::now();
+            }
+            last = held;
+            Ok((since.elapsed() >= STEADY).then(|| last.clone()))
+        })?;
+        steady.map_or_else(|| self.held(), Ok)
     }
 
     /// How many sessions a server has had, and whose those are that it has.

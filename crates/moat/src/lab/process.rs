@@ -19,7 +19,7 @@ const TAIL_LINES: usize = 12;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Longest time that a program may take, or an answer; a client itself gives servers ten seconds.
-pub(crate) const LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs a program that must succeed and returns its stdout.
 pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
@@ -266,8 +266,8 @@ mod tests {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let process = Process::start("who is silent", &mut command, &folder.path().join("log"));
         let mut conversation = Conversation::new(process.unwrap()).unwrap();
-        conversation.limit = SHORT;
         assert_eq!(conversation.ask::<u32>("first").unwrap(), 1);
+        conversation.limit = SHORT;
         let error = conversation.ask::<u32>("second").unwrap_err();
         assert!(error.to_string().contains("who is silent"), "{error}");
     }

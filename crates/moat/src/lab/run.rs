@@ -36,7 +36,7 @@ const BEFORE: Duration = Duration::from_secs(1);
 const VISITED: Duration = Duration::from_secs(2);
 
 /// How long the attack is measured after the withdrawal.
-const WITHDRAWN: Duration = Duration::from_millis(500);
+const WITHDRAWN: Duration = Duration::from_secs(2);
 
 /// Until traffic that was just started is steady.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -45,7 +45,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// How long the flood may take to stop, or to be back after the withdrawal.
-const REACTION_LIMIT: Duration = Duration::from_secs(5);
+const REACTION_LIMIT: Duration = Duration::from_secs(30);
 
 /// A scenario with its network built and its agents and traffic started. All of it ends when dropped.
 #[derive(Debug)]

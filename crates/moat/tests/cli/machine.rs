@@ -36,7 +36,10 @@ fn folders_that_cannot_be_written_are_told_and_those_of_another_user_are_warning
     };
     set_mode("", 0o755);
     chown(path.join("home-key.pem"), Some(NOBODY), None).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_moat"), path.join("moat")).unwrap();
+    // By another process: what this one has open for writing while it forks cannot be executed.
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(env!("CARGO_BIN_EXE_moat")).arg(path.join("moat"));
+    assert!(copied.status().unwrap().success());
     for (name, owner) in [("own", NOBODY), ("closed", NOBODY), ("foreign", 0)] {
         fs::create_dir(path.join(name)).unwrap();
         chown(path.join(name), Some(owner), None).unwrap();

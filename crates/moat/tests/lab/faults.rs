@@ -49,7 +49,7 @@ fn a_fault_fails_the_verdict() {
         (
             "residential",
             attack,
-            "cd /run/moat-lab/fixed; ip netns exec home timeout 3 openssl s_client -dtls1_2 -bind 198.51.100.1:0 -connect 198.51.100.129:4646 \
+            "cd /run/moat-lab/fixed; ip netns exec home timeout 20 openssl s_client -dtls1_2 -bind 198.51.100.1:0 -connect 198.51.100.129:4646 \
              -cert home.pem -key home-key.pem </dev/null 2>/dev/null || true",
             "mobile.example: public key 0 for fixed.example was seen on its link",
         ),
@@ -119,6 +119,7 @@ fn run_with_broken_ip(folder: &Path, scenario: &str) -> Command {
 
 #[test]
 fn what_goes_wrong_inside_is_told_in_json_with_the_scenario_of_which_it_is_told() {
+    let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     for (scenario, expected) in [
         ("residential", vec!["residential".to_owned()]),
@@ -149,6 +150,7 @@ fn what_goes_wrong_inside_is_told_in_json_with_the_scenario_of_which_it_is_told(
 /// As with `moat lab run all --json | head -c 0`.
 #[test]
 fn who_stops_reading_stops_no_scenario_and_changes_no_exit_code() {
+    let _one = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let mut command = run_with_broken_ip(folder.path(), "all");
     let mut run = command

@@ -33,7 +33,10 @@ impl Copy {
         for (folder, mode) in [(folder.path(), 0o755), (&temporary, 0o777)] {
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).unwrap();
         }
-        std::fs::copy(MOAT, folder.path().join("moat")).unwrap();
+        // By another process: what this one has open for writing while it forks cannot be executed.
+        let mut copy = Command::new("cp");
+        let copied = copy.arg(MOAT).arg(folder.path().join("moat")).status();
+        assert!(copied.unwrap().success());
         Copy { folder }
     }
 

@@ -23,7 +23,7 @@ pub(crate) use files::customer;
 pub(crate) use identity::customer_inside;
 
 /// Longest time a daemon may need to start, and the clients for their sessions.
-const START_LIMIT: Duration = Duration::from_secs(15);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a server logs when it listens.
 const SERVER_READY: &str = "moat server is ready";

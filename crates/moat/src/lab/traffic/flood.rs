@@ -13,7 +13,7 @@ use crate::lab::monotonic_nanoseconds;
 const MAX_BURST_ROUNDS: u32 = 50;
 
 /// Never floods longer than this, whatever became of the process that asks.
-const MAX_DURATION: Duration = Duration::from_secs(120);
+const MAX_DURATION: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -11,8 +11,11 @@ use super::packet::{Kind, PACKET_LENGTH, Packet};
 use super::{Error, Flow, Pair};
 use crate::lab::monotonic_nanoseconds;
 
-/// A response that takes longer counts as lost.
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// A response that takes longer counts as lost: so long that none does because a machine is busy.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether all are answered.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,6 +41,12 @@ pub(crate) struct Visits {
     pub(crate) sent: u64,
     /// How many of them were answered in time.
     pub(crate) answered: u64,
+}
+
+impl Visits {
+    fn are_answered(&self) -> bool {
+        self.answered >= self.sent
+    }
 }
 
 /// Requests of one path: those numbered `from..next` are in the window.
@@ -80,7 +89,10 @@ pub(super) fn main(args: &Args) -> Result<(), Error> {
             paths
                 .iter()
                 .for_each(|path| super::lock(&path.window).open = false);
-            thread::sleep(RESPONSE_TIMEOUT);
+            let end = Instant::now() + RESPONSE_TIMEOUT;
+            while Instant::now() < end && !paths.iter().all(|path| path.visits().are_answered()) {
+                thread::sleep(LOOK_AGAIN);
+            }
         }
         paths.iter().map(|path| path.visits()).collect::<Vec<_>>()
     })

@@ -254,7 +254,7 @@ fn each_deviation_is_a_failure_in_words() {
             "mobile.example: not asked by home, but",
         ),
         (
-            |report| report.edges[0].attack_pps_before = 0.4 * FLOOD,
+            |report| report.edges[0].attack_pps_before = 0.09 * FLOOD,
             "before the alarm",
         ),
         (

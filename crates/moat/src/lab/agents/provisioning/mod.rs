@@ -17,7 +17,7 @@ use crate::lab::scenario::{Known, Place, Provider, Scenario};
 use crate::lab::topology::Network;
 
 /// How long the servers may take to start.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 impl Agents {
     /// Starts what clients are to learn from, at each edge, and waits until it answers.
