@@ -233,7 +233,12 @@ impl Station {
         let mut buffer = [0; DATAGRAM];
         let received = match self.socket.recv(&mut buffer) {
             Ok(length) => Some(buffer.get(..length).unwrap_or_default()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
                 None
             }
             Err(error) => {
