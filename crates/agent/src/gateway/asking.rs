@@ -9,6 +9,7 @@ use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::target::Target;
 
+use super::combination::is_over;
 use super::grouping::GroupId;
 use super::member::{Kind, later_of};
 use super::refusal::later;
@@ -30,8 +31,6 @@ pub(super) struct Asked {
     pub(super) hop_limit: NonZeroU8,
     /// Those whom it protects.
     pub(super) groups: BTreeSet<GroupId>,
-    /// All that were asked have refused or ended it.
-    pub(super) is_over: bool,
 }
 
 /// All requests of the client, and what they are for.
@@ -105,7 +104,6 @@ impl Gateway {
                 cdid: request.relayed.cdid,
                 hop_limit: request.relayed.hop_limit.unwrap_or(initial),
                 groups: BTreeSet::new(),
-                is_over: false,
             };
             self.requests.insert(request.id, asked);
         }
@@ -148,7 +146,6 @@ impl Gateway {
                         cdid: group.cdid.clone(),
                         hop_limit: group.hop_limit,
                         groups: BTreeSet::from([id]),
-                        is_over: false,
                     };
                     let on_behalf = group.keys().into_iter().cloned().collect();
                     self.requests.insert(request, asked);
@@ -177,14 +174,13 @@ impl Gateway {
         let is_same = |request: &RequestId| {
             let asked = self.requests.get(*request);
             asked.is_some_and(|asked| {
-                !asked.is_over
-                    && (&asked.target, &asked.cdid, asked.hop_limit)
-                        == (&group.target, &group.cdid, group.hop_limit)
+                (&asked.target, &asked.cdid, asked.hop_limit)
+                    == (&group.target, &group.cdid, group.hop_limit)
             })
         };
         let is_whole = |request: &RequestId| {
             let report = client.request(*request);
-            report.is_some_and(|report| !report.is_outdone)
+            report.is_some_and(|report| !report.is_outdone && !is_over(&report))
         };
         let mut same = group.older.iter().copied().rev().filter(is_same);
         if let Some(found) = same.find(is_whole) {

@@ -10,13 +10,16 @@
 //! Of several requests that are for it, that one counts at each server that it protects with, else the one that it may
 //! yet protect with; among equals the newest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use dots::mitigation::{ConflictInformation, DroppedCounters, Status};
 use dots::target::{Target, TargetPrefix};
 
-use crate::client::{End, PartReport, RequestReport, State, Waiting};
+use super::asking::{Asked, Requests};
+use super::grouping::Group;
+use super::member::Wanted;
+use crate::client::{Client, Connector, End, PartReport, RequestId, RequestReport, State, Waiting};
 use crate::server::UpstreamStatus;
 use crate::server_selection::AssociationId;
 
@@ -78,27 +81,94 @@ fn at_servers<'a>(request: &'a RequestReport, target: &Target) -> AtServers<'a> 
     at
 }
 
-/// The parts that count for who wants `target`, of the current request and of those from before that are for all of it,
-/// of which the newest comes first.
-pub(super) fn standing<'a>(
-    current: &'a RequestReport,
-    older: impl Iterator<Item = &'a RequestReport>,
-    target: &Target,
-) -> Vec<&'a PartReport> {
-    let mut at = at_servers(current, target);
-    for request in older {
-        for (server, theirs) in at_servers(request, target) {
-            let before = at.get(server).map_or(Outlook::Over, |(before, _)| *before);
-            if theirs.0 < before {
-                at.insert(server, theirs);
+/// Unanswered requests that are kept beside the current one of a group: no loop has more rounds (RFC 8768 §3).
+const MOST_UNANSWERED: usize = 255;
+
+/// How the requests of a group stand.
+pub(super) struct Reports<'a> {
+    current: RequestReport,
+    /// Newest first.
+    older: Vec<(&'a Asked, RequestReport)>,
+}
+
+impl<'a> Reports<'a> {
+    /// What the client says of them, once there is a request for all of the group.
+    pub(super) fn of<C: Connector>(
+        group: &Group,
+        requests: &'a Requests,
+        client: &Client<C>,
+    ) -> Option<Self> {
+        let older = group.older.iter().rev();
+        let older = older.filter_map(|id| Some((requests.get(*id)?, client.request(*id)?)));
+        Some(Self {
+            current: client.request(group.current?)?,
+            older: older.collect(),
+        })
+    }
+
+    /// How it stands with the current request for all of the group.
+    pub(super) fn of_current(&self, group: &Group) -> Combined<'_> {
+        combine(at_servers(&self.current, &group.target))
+    }
+
+    /// How it stands for one member.
+    pub(super) fn of_member(&self, wanted: &Wanted) -> Combined<'_> {
+        let mut at = at_servers(&self.current, &wanted.target);
+        let whole = self.older.iter().filter(|(asked, report)| {
+            // Which goes farther than it may says nothing before it is accepted.
+            let is_as_far = asked.hop_limit <= wanted.hop_limit || is_accepted(report);
+            is_as_far && covers(&asked.target, &wanted.target)
+        });
+        for (_, request) in whole {
+            for (server, theirs) in at_servers(request, &wanted.target) {
+                let before = at.get(server).map_or(Outlook::Over, |(before, _)| *before);
+                if theirs.0 < before {
+                    at.insert(server, theirs);
+                }
             }
         }
+        combine(at)
     }
-    at.into_values().flat_map(|(_, parts)| parts).collect()
+
+    /// Which of the older requests are of use beside the current one.
+    pub(super) fn needed(&self) -> BTreeSet<RequestId> {
+        let older = self.older.iter().map(|(_, report)| report);
+        let needed = older.clone().filter(|it| is_needed(it, &self.current));
+        // What is not answered yet may take the place of the current one. In a loop of gateways, each round has one.
+        let is_open = !is_accepted(&self.current);
+        let open = older.filter(|it| is_open && is_asked(it));
+        let needed = needed.chain(open.take(MOST_UNANSWERED));
+        needed.map(|report| report.id).collect()
+    }
+
+    /// The newest of the older requests that a server protects with.
+    pub(super) fn last_accepted(&self) -> Option<RequestId> {
+        let mut older = self.older.iter().map(|(_, report)| report);
+        older.find(|it| is_accepted(it)).map(|it| it.id)
+    }
+}
+
+/// Whether a server protects with it.
+fn is_accepted(request: &RequestReport) -> bool {
+    let mut parts = request.parts.iter();
+    parts.any(|part| matches!(part.state, State::Accepted(_)))
+}
+
+/// Whether nobody protects with it, and nobody is asked again.
+pub(super) fn is_over(request: &RequestReport) -> bool {
+    let mut meant = request.parts.iter().filter(|part| !is_elsewhere(part));
+    let is_over = |part: &PartReport| matches!(part.state, State::Refused { .. } | State::Ended(_));
+    meant.next().is_some_and(is_over) && meant.all(is_over)
+}
+
+/// Whether the answer of a server is awaited.
+fn is_asked(request: &RequestReport) -> bool {
+    let mut parts = request.parts.iter();
+    parts.any(|part| part.state == State::Asking)
 }
 
 /// Whether a server protects with an older request what it does not protect with the current one.
-pub(super) fn is_needed(older: &RequestReport, current: &RequestReport) -> bool {
+fn is_needed(older: &RequestReport, current: &RequestReport) -> bool {
     let is_held =
         |part: &&PartReport| part.is_granted && Outlook::from(&part.state) < Outlook::Over;
     let mut held = older.parts.iter().filter(is_held);
@@ -112,8 +182,10 @@ pub(super) fn is_needed(older: &RequestReport, current: &RequestReport) -> bool 
     })
 }
 
-/// How it stands with these parts.
-pub(super) fn combine(parts: Vec<&PartReport>) -> Combined<'_> {
+/// How it stands with what counts at each server.
+fn combine(at: AtServers<'_>) -> Combined<'_> {
+    let parts = at.into_values().flat_map(|(_, parts)| parts);
+    let parts: Vec<&PartReport> = parts.collect();
     let accepted = parts.iter().filter_map(|part| match part.state {
         State::Accepted(status) => Some((*part, status)),
         _ => None,
@@ -147,7 +219,7 @@ pub(super) fn combine(parts: Vec<&PartReport>) -> Combined<'_> {
 }
 
 /// Whether somebody protects all of `target` with this request.
-pub(super) fn covers(asked: &Target, target: &Target) -> bool {
+fn covers(asked: &Target, target: &Target) -> bool {
     let covers_net = |prefix: &TargetPrefix| asked.prefixes.iter().any(|it| it.contains(prefix));
     target.prefixes.iter().all(covers_net)
         && holds(&asked.port_ranges, &target.port_ranges)

@@ -11,18 +11,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::client::{Client, Connector, RequestId, RequestReport, State};
+use crate::client::{Client, Connector, RequestId};
 use crate::server::{Acceptance, Deactivation, Upstream};
 use crate::time::Now;
 
-use super::asking::Asked;
-use super::combination::{Combined, combine, covers, is_needed, standing};
+use super::combination::{Combined, Reports};
 use super::grouping::{Group, GroupId};
 use super::refusal::{Because, Refused, conflicting, later, refusal};
 use super::{Gateway, Note, Output};
 
-/// Unanswered requests that are kept beside the current one of a group: no loop has more rounds (RFC 8768 §3).
-const MOST_UNANSWERED: usize = 255;
+/// What the server is told of a member.
+type Said = (Acceptance, Upstream);
+
+/// Why nothing is to be expected for a member.
+type Over = (Acceptance, Refused);
 
 impl Gateway {
     /// Tells the server how those stand of whom something may have changed.
@@ -37,38 +39,40 @@ impl Gateway {
         self.withdraw_unwanted(now, client);
     }
 
-    fn tell_group<C: Connector>(
-        &mut self,
-        client: &Client<C>,
-        id: GroupId,
-        told: &mut Vec<(Acceptance, Upstream)>,
-    ) {
+    fn tell_group<C: Connector>(&mut self, client: &Client<C>, id: GroupId, told: &mut Vec<Said>) {
         let Some(group) = self.groups.get(id) else {
             return;
         };
-        let current = group.current.and_then(|it| client.request(it));
-        let Some(current) = current else {
+        let Some(reports) = Reports::of(group, &self.requests, client) else {
             return;
         };
-        let older = group.older.iter().rev().filter_map(|request| {
-            let asked = self.requests.get(*request)?;
-            Some((asked, client.request(*request)?))
-        });
-        let older: Vec<(&Asked, RequestReport)> = older.collect();
-        let mut said = Vec::new();
-        let mut over = Vec::new();
+        let (mut said, over) = self.judge(group, &reports);
+        let own_loop = over.iter().find_map(|(_, it)| it.own_loop.clone());
+        said.extend(self.blamed(group, over));
+        let needed = reports.needed();
+        match reports.of_current(group) {
+            // That a refresh is answered is no news of the client's.
+            Combined::Accepted(status) if !status.is_complete => drop(self.renewing.insert(id)),
+            Combined::Over(_) => {
+                if let Some(accepted) = reports.last_accepted() {
+                    self.fall_back(id, accepted);
+                }
+            }
+            _ => {}
+        }
+        self.leave_older(id, &needed);
+        told.extend(self.news(said, own_loop.as_deref()));
+    }
+
+    /// How it stands upstream for each member, and why for those for whom nothing is to be expected.
+    fn judge(&self, group: &Group, reports: &Reports<'_>) -> (Vec<Said>, Vec<Over>) {
+        let (mut said, mut over) = (Vec::new(), Vec::new());
         for id in &group.members {
             let Some(member) = self.members.get(id) else {
                 continue;
             };
             let wanted = &member.wanted;
-            let whole = older.iter().filter(|(asked, report)| {
-                // Which goes farther than it may says nothing before it is accepted.
-                let is_as_far = asked.hop_limit <= wanted.hop_limit || is_accepted(report);
-                is_as_far && covers(&asked.target, &wanted.target)
-            });
-            let whole = whole.map(|(_, report)| report);
-            let upstream = match combine(standing(&current, whole, &wanted.target)) {
+            let upstream = match reports.of_member(wanted) {
                 Combined::Accepted(status) => Upstream::Accepted(status),
                 Combined::Pending if member.told.is_none() => continue,
                 Combined::Pending => Upstream::Pending,
@@ -85,26 +89,12 @@ impl Gateway {
             };
             said.push((id.clone(), upstream));
         }
-        let own_loop = over.iter().find_map(|(_, it)| it.own_loop.clone());
-        said.extend(self.blamed(group, over));
-        let needed = older
-            .iter()
-            .filter(|(_, report)| is_needed(report, &current));
-        // What is not answered yet may take the place of the current one. In a loop of gateways, each round has one.
-        let is_open = !is_accepted(&current);
-        let open = older
-            .iter()
-            .filter(|(_, report)| is_open && is_asked(report));
-        let needed = needed.chain(open.take(MOST_UNANSWERED));
-        let needed = needed.map(|(_, report)| report.id);
-        let needed: BTreeSet<RequestId> = needed.collect();
-        match combine(standing(&current, std::iter::empty(), &group.target)) {
-            // That a refresh is answered is no news of the client's.
-            Combined::Accepted(status) if !status.is_complete => drop(self.renewing.insert(id)),
-            Combined::Over(_) => self.fall_back(client, id),
-            _ => {}
-        }
-        self.leave_older(id, &needed);
+        (said, over)
+    }
+
+    /// What of this the server has not been told.
+    fn news(&mut self, said: Vec<Said>, own_loop: Option<&str>) -> Vec<Said> {
+        let mut news = Vec::new();
         for (member, said) in said {
             let Some(known) = self.members.get_mut(&member) else {
                 continue;
@@ -113,22 +103,19 @@ impl Gateway {
                 continue;
             }
             known.told = Some(said.clone());
-            if let (Upstream::Refused(_), Some(path)) = (&said, &own_loop) {
-                let (key, path) = (member.key.clone(), path.clone());
+            if let (Upstream::Refused(_), Some(path)) = (&said, own_loop) {
+                let (key, path) = (member.key.clone(), path.to_owned());
                 let note = Note::Loop { key, path };
                 self.outputs.push_back(Output::Noted(note));
             }
-            told.push((member, said));
+            news.push((member, said));
         }
+        news
     }
 
     /// Who is refused of those that nobody protects. Of several the widest is the first to be left out, for servers refuse
     /// what is beyond a prefix; of equals the newest.
-    fn blamed(
-        &self,
-        group: &Group,
-        over: Vec<(Acceptance, Refused)>,
-    ) -> Vec<(Acceptance, Upstream)> {
+    fn blamed(&self, group: &Group, over: Vec<Over>) -> Vec<Said> {
         let is_alone = over.len() == 1;
         let suspect = over.iter().map(|(id, _)| id);
         let suspect = suspect.max_by_key(|id| (self.width_of(id), id.accepted));
@@ -168,35 +155,14 @@ impl Gateway {
         }
     }
 
-    /// The current request is refused everywhere: the last that is accepted goes on.
-    fn fall_back<C: Connector>(&mut self, client: &Client<C>, id: GroupId) {
+    /// The current request is refused everywhere: one from before that is accepted goes on.
+    fn fall_back(&mut self, id: GroupId, accepted: RequestId) {
         let Some(group) = self.groups.get_mut(id) else {
             return;
         };
-        let Some(failed) = group.current else {
-            return;
-        };
-        if let Some(asked) = self.requests.get_mut(failed) {
-            asked.is_over = true;
-        }
-        let is_accepted =
-            |request: &&RequestId| client.request(**request).is_some_and(|it| is_accepted(&it));
-        if let Some(found) = group.older.iter().rev().find(is_accepted).copied() {
-            group.older.retain(|request| *request != found);
-            group.current = Some(found);
+        group.older.retain(|request| *request != accepted);
+        if let Some(failed) = group.current.replace(accepted) {
             self.requests.release(failed, id);
         }
     }
-}
-
-/// Whether a server protects with it.
-fn is_accepted(request: &RequestReport) -> bool {
-    let mut parts = request.parts.iter();
-    parts.any(|part| matches!(part.state, State::Accepted(_)))
-}
-
-/// Whether the answer of a server is awaited.
-fn is_asked(request: &RequestReport) -> bool {
-    let mut parts = request.parts.iter();
-    parts.any(|part| part.state == State::Asking)
 }
