@@ -154,9 +154,7 @@ impl Gateway {
                 }
                 Err(refusal) => {
                     let members = group.members.clone();
-                    for member in members {
-                        told.extend(self.refuse_unasked(&member, &refusal));
-                    }
+                    told.extend(self.refuse_unasked(&members, &refusal));
                 }
             }
         }
@@ -227,29 +225,30 @@ impl Gateway {
         (id.clone(), said)
     }
 
-    /// The client cannot ask: whoever is not protected already is told so.
+    /// The client cannot ask: the newest of those that nobody has accepted yet is told so, and the others are asked for
+    /// without it. What may have been promised waits until there is room.
     fn refuse_unasked(
         &mut self,
-        id: &Acceptance,
+        members: &BTreeSet<Acceptance>,
         refusal: &Refusal,
     ) -> Option<(Acceptance, Upstream)> {
-        let member = self.members.get_mut(id)?;
-        if matches!(member.told, Some(Upstream::Accepted(_))) {
-            return None;
-        }
-        let said = Upstream::Refused(cannot_ask(refusal));
+        let new = members.iter().filter(|id| !self.is_standing(id));
+        let newest = new.max_by_key(|id| id.accepted)?.clone();
+        let said = Upstream::Refused(cannot_ask(refusal, members.len() == 1));
+        let member = self.members.get_mut(&newest)?;
         member.told = Some(said.clone());
-        Some((id.clone(), said))
+        Some((newest, said))
     }
 }
 
-fn cannot_ask(refusal: &Refusal) -> Response {
+fn cannot_ask(refusal: &Refusal, is_alone: bool) -> Response {
     match refusal {
         Refusal::TooManyRequests(_) => later("this gateway relays as many requests as it may"),
-        _ => content::diagnostic(
+        _ if is_alone => content::diagnostic(
             Code::BAD_REQUEST,
-            "together with what others ask for, this is too much for one request upstream",
+            "this is too much for one request upstream",
         ),
+        _ => later("together with what others ask for, this is too much for one request upstream"),
     }
 }
 

@@ -111,6 +111,11 @@ impl<'a> Reports<'a> {
         combine(at_servers(&self.current, &group.target))
     }
 
+    /// Whether nobody is asked again with the current request.
+    pub(super) fn is_current_over(&self) -> bool {
+        is_over(&self.current)
+    }
+
     /// How it stands for one member.
     pub(super) fn of_member(&self, wanted: &Wanted) -> Combined<'_> {
         let mut at = at_servers(&self.current, &wanted.target);

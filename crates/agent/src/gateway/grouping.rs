@@ -114,12 +114,13 @@ impl Groups {
 }
 
 impl Gateway {
-    /// Leaves out what is new and nobody upstream can be asked for. What was restored may have been
-    /// promised: it waits for its network, and so does what may belong to one that has not been found yet.
+    /// Leaves out what is new and nobody upstream can be asked for. What may have been promised waits for its network,
+    /// and so does what may belong to one that has not been found yet.
     pub(super) fn take_in<C: Connector>(&mut self, client: &Client<C>) {
         let mut told = Vec::new();
         for id in std::mem::take(&mut self.fresh) {
-            let Some(member) = self.members.get(&id) else {
+            let member = self.members.get(&id);
+            let Some(member) = member.filter(|_| !self.is_standing(&id)) else {
                 continue;
             };
             let selection = client.explain(&member.wanted.target.clone().into());

@@ -111,6 +111,9 @@ pub struct Gateway {
     by_key: BTreeMap<MitigationKey, Acceptance>,
     groups: Groups,
     requests: Requests,
+    /// Those that somebody upstream has accepted, or may have before the restart, by their place in the order of
+    /// acceptance: they wait for whoever cannot be asked, or does not answer.
+    standing: BTreeMap<MitigationKey, u64>,
     /// Members that have to be put together anew.
     loose: BTreeSet<Acceptance>,
     /// Those that the server has just made durable: whether anybody can be asked is to be seen.
@@ -140,6 +143,7 @@ impl Gateway {
             by_key: BTreeMap::new(),
             groups: Groups::default(),
             requests: Requests::default(),
+            standing: BTreeMap::new(),
             loose: BTreeSet::new(),
             fresh: BTreeSet::new(),
             undecided: BTreeSet::new(),
@@ -149,6 +153,7 @@ impl Gateway {
             outputs: VecDeque::new(),
         };
         for record in records {
+            gateway.standing.insert(record.key.clone(), record.accepted);
             let _is_fresh = gateway.want(now, record);
         }
         gateway.take_up(now, client);
@@ -164,7 +169,10 @@ impl Gateway {
                     self.fresh.insert(record.into());
                 }
             }
-            Change::Delete(key) => self.forget(key),
+            Change::Delete(key) => {
+                self.standing.remove(key);
+                self.forget(key);
+            }
             Change::PutResources(..) => {}
         }
     }
@@ -232,8 +240,14 @@ impl Gateway {
     /// before.
     fn want(&mut self, now: Now, record: &MitigationRecord) -> bool {
         let id = Acceptance::from(record);
+        let told = self.members.get(&id).and_then(|it| it.told.clone());
         let Some(wanted) = Wanted::of(now, record, &self.terms) else {
             self.forget(&record.key);
+            // When it comes back, somebody has to take it first.
+            if let Some(Upstream::Accepted(_) | Upstream::Deactivated(_)) = told {
+                let those = vec![(id, Upstream::Pending)];
+                self.outputs.push_back(Output::Tell(those));
+            }
             return false;
         };
         if let Some(member) = self.members.get_mut(&id)
@@ -246,7 +260,6 @@ impl Gateway {
             }
             return false;
         }
-        let told = self.members.get(&id).and_then(|it| it.told.clone());
         self.forget(&record.key);
         self.by_key.insert(record.key.clone(), id.clone());
         self.loose.insert(id.clone());
@@ -257,6 +270,11 @@ impl Gateway {
         };
         self.members.insert(id, member);
         true
+    }
+
+    /// Whether somebody upstream has accepted it, or may have before the restart.
+    fn is_standing(&self, id: &Acceptance) -> bool {
+        self.standing.get(&id.key) == Some(&id.accepted)
     }
 
     /// A mitigation is not wanted any more.

@@ -20,6 +20,8 @@ const CONFLICTING_PREFIXES: usize = 4;
 pub(super) struct Refused {
     pub(super) response: Response,
     pub(super) because: Because,
+    /// Whether a server may yet take just this, as far as one can tell from what they said.
+    pub(super) is_passing: bool,
     /// The path of a loop that this gateway is in.
     pub(super) own_loop: Option<String>,
 }
@@ -44,9 +46,10 @@ impl Because {
                 | Code::REQUEST_ENTITY_INCOMPLETE
                 | Code::TOO_MANY_REQUESTS
         );
-        match code.class() == 4 && !is_about_asking {
-            true => Self::Request,
-            false => Self::Server,
+        match code {
+            Code::HOP_LIMIT_REACHED => Self::HopLimit,
+            _ if code.class() == 4 && !is_about_asking => Self::Request,
+            _ => Self::Server,
         }
     }
 }
@@ -64,9 +67,14 @@ pub(super) fn refusal(
         Some(_) => 2,
         None => 3,
     });
+    let is_passing = parts.iter().any(|part| match part.state.refusal() {
+        Some((code, _)) => code == Code::CONFLICT || Because::of(code) == Because::Server,
+        None => true,
+    });
     let plain = |response, because| Refused {
         response,
         because,
+        is_passing,
         own_loop: None,
     };
     let Some((part, (code, diagnostic))) =
@@ -84,6 +92,7 @@ pub(super) fn refusal(
                 Ok(response) => plain(response, Because::HopLimit),
                 Err(own) => Refused {
                     own_loop: Some(diagnostic.to_owned()),
+                    is_passing: false,
                     ..plain(
                         content::diagnostic(Code::BAD_GATEWAY, &own.to_string()),
                         Because::Server,

@@ -9,7 +9,7 @@
 //! refused everywhere, and no older one goes on: who is to blame is refused; without him the others are asked for anew
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::{Client, Connector, RequestId};
 use crate::server::{Acceptance, Deactivation, Upstream};
@@ -17,6 +17,7 @@ use crate::time::Now;
 
 use super::combination::{Combined, Reports};
 use super::grouping::{Group, GroupId};
+use super::member::Wanted;
 use super::refusal::{Because, Refused, conflicting, later, refusal};
 use super::{Gateway, Note, Output};
 
@@ -47,13 +48,16 @@ impl Gateway {
             return;
         };
         let (mut said, over) = self.judge(group, &reports);
-        let own_loop = over.iter().find_map(|(_, it)| it.own_loop.clone());
+        let loops = over
+            .iter()
+            .filter_map(|(id, it)| Some((id.clone(), it.own_loop.clone()?)));
+        let loops: BTreeMap<Acceptance, String> = loops.collect();
         said.extend(self.blamed(group, over));
         let needed = reports.needed();
         match reports.of_current(group) {
             // That a refresh is answered is no news of the client's.
             Combined::Accepted(status) if !status.is_complete => drop(self.renewing.insert(id)),
-            Combined::Over(_) => {
+            Combined::Over(_) if reports.is_current_over() => {
                 if let Some(accepted) = reports.last_accepted() {
                     self.fall_back(id, accepted);
                 }
@@ -61,7 +65,7 @@ impl Gateway {
             _ => {}
         }
         self.leave_older(id, &needed);
-        told.extend(self.news(said, own_loop.as_deref()));
+        told.extend(self.news(said, &loops));
     }
 
     /// How it stands upstream for each member, and why for those for whom nothing is to be expected.
@@ -93,7 +97,7 @@ impl Gateway {
     }
 
     /// What of this the server has not been told.
-    fn news(&mut self, said: Vec<Said>, own_loop: Option<&str>) -> Vec<Said> {
+    fn news(&mut self, said: Vec<Said>, loops: &BTreeMap<Acceptance, String>) -> Vec<Said> {
         let mut news = Vec::new();
         for (member, said) in said {
             let Some(known) = self.members.get_mut(&member) else {
@@ -103,8 +107,11 @@ impl Gateway {
                 continue;
             }
             known.told = Some(said.clone());
-            if let (Upstream::Refused(_), Some(path)) = (&said, own_loop) {
-                let (key, path) = (member.key.clone(), path.to_owned());
+            if matches!(said, Upstream::Accepted(_)) {
+                self.standing.insert(member.key.clone(), member.accepted);
+            }
+            if let (Upstream::Refused(_), Some(path)) = (&said, loops.get(&member)) {
+                let (key, path) = (member.key.clone(), path.clone());
                 let note = Note::Loop { key, path };
                 self.outputs.push_back(Output::Noted(note));
             }
@@ -113,25 +120,31 @@ impl Gateway {
         news
     }
 
-    /// Who is refused of those that nobody protects. Of several the widest is the first to be left out, for servers refuse
-    /// what is beyond a prefix; of equals the newest.
+    /// Who is refused of those that nobody protects. Of several the first to be left out is one that nobody has accepted yet,
+    /// then the widest, for servers refuse what is beyond a prefix; of equals the newest.
     fn blamed(&self, group: &Group, over: Vec<Over>) -> Vec<Said> {
         let is_alone = over.len() == 1;
         let suspect = over.iter().map(|(id, _)| id);
-        let suspect = suspect.max_by_key(|id| (self.width_of(id), id.accepted));
+        let suspect = suspect.max_by_key(|id| {
+            let is_new = !self.is_standing(id);
+            (is_new, self.width_of(id), id.accepted)
+        });
         let suspect = suspect.cloned();
         let blamed = over.into_iter().filter_map(|(id, refused)| {
             let member = self.members.get(&id)?;
-            let response = match refused.because {
+            let said = match refused.because {
                 Because::HopLimit if member.wanted.hop_limit > group.hop_limit => return None,
+                Because::Request if !is_alone && suspect.as_ref() != Some(&id) => return None,
                 // Whose request is wrong is not known: he is asked for alone when he asks again.
-                Because::Request if !is_alone && suspect.as_ref() == Some(&id) => {
-                    later("what others ask for, too, was refused together with it")
+                Because::Request if !is_alone || !is_all_of(group, &member.wanted) => {
+                    Upstream::Refused(later(
+                        "what others ask for, too, was refused together with it",
+                    ))
                 }
-                Because::Request if !is_alone => return None,
-                _ => refused.response,
+                _ if refused.is_passing => Upstream::Postponed(refused.response),
+                _ => Upstream::Refused(refused.response),
             };
-            Some((id, Upstream::Refused(response)))
+            Some((id, said))
         });
         blamed.collect()
     }
@@ -155,7 +168,7 @@ impl Gateway {
         }
     }
 
-    /// The current request is refused everywhere: one from before that is accepted goes on.
+    /// The current request is refused everywhere for good: one from before that is accepted goes on.
     fn fall_back(&mut self, id: GroupId, accepted: RequestId) {
         let Some(group) = self.groups.get_mut(id) else {
             return;
@@ -165,4 +178,11 @@ impl Gateway {
             self.requests.release(failed, id);
         }
     }
+}
+
+/// Whether the addresses of a member are all that is asked for.
+fn is_all_of(group: &Group, wanted: &Wanted) -> bool {
+    let own = &wanted.target.prefixes;
+    let mut all = group.target.prefixes.iter();
+    all.all(|prefix| own.iter().any(|own| own.contains(prefix)))
 }

@@ -89,13 +89,19 @@ impl Server {
                 && before.trigger_mitigation == asked.trigger_mitigation;
             if is_same {
                 self.check_owner(identity, existing.record.scope.prefixes())?;
+                let is_terminating = existing.is_terminating();
+                let deactivated = existing.deactivated_upstream(now);
+                if existing.record.standing == Standing::Deactivated {
+                    self.judge_deactivated(now, &key)?;
+                    self.reconsider_one(now, &key);
+                }
                 if self.awaits_upstream(&key) {
                     return Ok(self.ask_upstream_again(now, key, &asked));
                 }
-                if let Some(information) = existing.deactivated_upstream(now) {
-                    return Err(conflict(information));
+                if let Some(information) = deactivated {
+                    return Err(self.refuse_deactivated(now, &key, information));
                 }
-                let answer = match existing.is_terminating() {
+                let answer = match is_terminating {
                     true => self.revive(now, &key, &asked),
                     false => self.refresh(now, &key, &asked),
                 };
@@ -175,11 +181,6 @@ impl Server {
         key: &MitigationKey,
         asked: &MitigationRequest,
     ) -> Result<Response, Response> {
-        let standing = self.mitigations.get(key).map(|known| known.record.standing);
-        if standing == Some(Standing::Deactivated) {
-            self.judge_deactivated(now, key)?;
-            self.reconsider_one(now, key);
-        }
         let lifetime = self.grant_relayed(key, asked.lifetime);
         let key = key.clone();
         if let Some(mitigation) = self.mitigations.get_mut(&key) {
@@ -265,8 +266,8 @@ impl Server {
         for older in replaced.iter().filter(|older| is_decided && **older != key) {
             self.end(now, older, Status::AttackMitigationTerminated);
         }
-        for other in preconfigured {
-            self.yield_to_immediate(now, &other);
+        for other in preconfigured.iter().filter(|_| is_decided) {
+            self.yield_to_immediate(now, other);
         }
         self.settle_conflicts(now, &key, &rivals);
         let accepted = self.mitigations.get(&key);

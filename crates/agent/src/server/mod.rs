@@ -24,6 +24,7 @@ mod conflict;
 mod customer;
 mod held;
 mod interface;
+mod lapse;
 mod lifecycle;
 mod lookups;
 mod mitigation;
@@ -61,6 +62,7 @@ pub use self::conflict::ConflictPolicy;
 pub use self::customer::{Customer, Customers};
 use self::held::Held;
 pub use self::interface::{Action, Change, Input, SessionId};
+pub use self::lapse::Deactivation;
 use self::mitigations::Mitigations;
 use self::observation::Observations;
 pub use self::outcome::Outcome;
@@ -74,7 +76,7 @@ pub use self::resources::{AcceptList, Alias, ClientKey, ClientResources, Resourc
 pub use self::scope::{Scope, ScopeError};
 pub use self::session_limits::{SessionLimits, TooManySessions};
 pub use self::sessions::{Flow, MessageFaults, SessionOutput, Sessions};
-pub use self::upstream::{Acceptance, Deactivation, Relaying, Upstream, UpstreamStatus};
+pub use self::upstream::{Acceptance, Relaying, Upstream, UpstreamStatus};
 use crate::time::Now;
 
 /// What a server takes up again after a restart.

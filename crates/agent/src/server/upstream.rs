@@ -4,25 +4,24 @@
 //! PUT --recorded--> held --Accepted, and all have answered--> 2.01, with the shortest lifetime
 //!                    |   \--Refused by all, or Deactivated--> what they said, and forgotten
 //!                    '--patience over--> 2.01 if one has accepted, else 5.03; it stays wanted
-//! promised --Accepted-----> their status   --Pending--> 1, and the next PUT is held
+//! promised --Accepted-----> their status   --Pending, Postponed--> 1, and the next PUT is held
 //!          --Deactivated--> 7 with their conflict, until it comes back
-//!          --Refused: they have ended it--> over (6)
+//!          --Refused: nobody takes just this any more--> over (6)
 //! ```
 //!
 //! A request is recorded before it is relayed, and relayed before it is promised.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use coap::{Code, Request, Response};
 use dots::identifiers::Cdid;
 use dots::lifetime::Lifetime;
 use dots::mitigation::{
-    ConflictCause, ConflictInformation, ConflictStatus, DroppedCounters, Granted,
-    MitigationRequest, Status,
+    ConflictCause, ConflictInformation, DroppedCounters, Granted, MitigationRequest, Status,
 };
 
-use super::conflict::DEACTIVATED_GRACE;
+use super::lapse::Deactivation;
 use super::lifecycle::Expiry;
 use super::mitigation::Progress;
 use super::outcome::Outcome;
@@ -69,28 +68,11 @@ pub enum Upstream {
     Pending,
     /// Nobody mitigates, since requests of other clients are in force instead. It comes back by itself.
     Deactivated(Deactivation),
-    /// All that were asked have refused or ended it, or nobody can be asked; and this is what the
-    /// client is told.
+    /// All that were asked have refused or ended it, and one of them may take it yet: it is asked again by itself. This
+    /// is what the client is told.
+    Postponed(Response),
+    /// All that were asked refuse just this, or nobody can be asked; and this is what the client is told.
     Refused(Response),
-}
-
-/// What keeps a mitigation out of force upstream (RFC 9132 §4.4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deactivation {
-    /// The conflict, as the client may see it.
-    pub conflict: ConflictInformation,
-    /// When it may be asked for again.
-    pub retry: Instant,
-}
-
-impl Deactivation {
-    fn information(&self, now: Now) -> ConflictInformation {
-        ConflictInformation {
-            status: Some(ConflictStatus::RequestInactiveOtherActive),
-            retry_timer: Some(now.seconds_until(self.retry)),
-            ..self.conflict.clone()
-        }
-    }
 }
 
 /// What those say together that have accepted.
@@ -110,14 +92,16 @@ pub struct UpstreamStatus {
 /// What is known here of a mitigation that is relayed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    said: Said,
+    pub(super) said: Said,
     /// Whether the client has been told that it is accepted. What was restored may have been.
     is_promised: bool,
+    /// Whether it is kept for longer since it is out of force, so that its client can ask again.
+    pub(super) is_extended: bool,
 }
 
 /// What the servers upstream say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     #[default]
     Nothing,
     Accepted(UpstreamStatus),
@@ -171,11 +155,16 @@ impl Server {
         known.is_some_and(|known| known.said == Said::Nothing)
     }
 
-    /// Whether nobody upstream has ever accepted it, as far as its client could know.
-    pub(super) fn was_never_accepted(&self, key: &MitigationKey) -> bool {
+    /// Whether its client may count on it.
+    pub(super) fn is_promised(&self, key: &MitigationKey) -> bool {
         let known = self.mitigations.get(key);
         let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
-        known.is_some_and(|known| known.said == Said::Nothing && !known.is_promised)
+        known.is_some_and(|known| known.is_promised)
+    }
+
+    /// Whether nobody upstream has ever accepted it, as far as its client could know.
+    pub(super) fn was_never_accepted(&self, key: &MitigationKey) -> bool {
+        self.awaits_upstream(key) && !self.is_promised(key)
     }
 
     /// How a request goes on that came with this cdid, if it goes on.
@@ -202,6 +191,9 @@ impl Server {
     ) -> Answer {
         let is_copy = self.held.contains(&key);
         if let Some(mitigation) = self.mitigations.get_mut(&key) {
+            if let Some(known) = &mut mitigation.upstream {
+                known.is_extended = false;
+            }
             let before = std::mem::replace(&mut mitigation.record.request.lifetime, asked.lifetime);
             // Its time begins when it is accepted.
             if !is_copy || before != asked.lifetime {
@@ -222,6 +214,7 @@ impl Server {
                 Upstream::Accepted(status) => self.on_accepted(now, &acceptance.key, status),
                 Upstream::Pending => self.on_pending(now, &acceptance.key),
                 Upstream::Deactivated(said) => self.on_deactivated(now, &acceptance.key, said),
+                Upstream::Postponed(response) => self.on_postponed(now, &acceptance.key, response),
                 Upstream::Refused(response) => self.on_refused(now, &acceptance.key, response),
             }
         }
@@ -234,6 +227,7 @@ impl Server {
         let Some(known) = &mut mitigation.upstream else {
             return;
         };
+        known.is_extended = false;
         let before = std::mem::replace(&mut known.said, Said::Accepted(said));
         let is_news = before != known.said;
         let is_in_force = mitigation.is_in_force();
@@ -250,42 +244,6 @@ impl Server {
         if is_news {
             self.mark(now, key);
         }
-    }
-
-    /// What was accepted is not in force any more.
-    fn on_pending(&mut self, now: Now, key: &MitigationKey) {
-        self.lapse(now, key, Said::Nothing);
-    }
-
-    /// Requests of other clients are in force instead. What was never promised is refused; else it is kept for as long as
-    /// its client needs to ask again (RFC 9132 §4.4.1.3).
-    fn on_deactivated(&mut self, now: Now, key: &MitigationKey, said: Deactivation) {
-        let information = said.information(now);
-        let known = self.mitigations.get(key);
-        let known = known.and_then(|mitigation| mitigation.upstream.as_ref());
-        if !known.is_some_and(|known| known.is_promised) {
-            return self.on_refused(now, key, conflict(information));
-        }
-        let retry_timer = now.seconds_until(said.retry);
-        self.lapse(now, key, Said::Deactivated(said));
-        let kept = retry_timer.saturating_add(DEACTIVATED_GRACE);
-        self.reschedule(key, Expiry::in_seconds(now, kept));
-        if let Some(entry) = self.held.remove(key) {
-            self.respond(entry.session, entry.exchange, Err(conflict(information)));
-        }
-        let key = key.clone();
-        self.act(Action::Decided(Outcome::Deactivated { key, retry_timer }));
-    }
-
-    fn lapse(&mut self, now: Now, key: &MitigationKey, said: Said) {
-        self.silence(key);
-        if let Some(mitigation) = self.mitigations.get_mut(key)
-            && let Some(known) = &mut mitigation.upstream
-        {
-            known.said = said;
-            mitigation.progress = Progress::Starting;
-        }
-        self.mark(now, key);
     }
 
     /// Answers who waits for a mitigation that is accepted.
@@ -344,8 +302,8 @@ impl Server {
         }
     }
 
-    /// All that were asked have refused it, or ended it.
-    fn on_refused(&mut self, now: Now, key: &MitigationKey, response: Response) {
+    /// Nobody takes it.
+    pub(super) fn on_refused(&mut self, now: Now, key: &MitigationKey, response: Response) {
         let waiting = self.held.remove(key);
         self.end(now, key, Status::AttackMitigationTerminated);
         match waiting {
@@ -358,8 +316,8 @@ impl Server {
         }
     }
 
-    /// An accepted mitigation takes the place of its client's older ones that share an address
-    /// (RFC 9132 §4.4.1.3): not before, so that a refusal takes no protection away.
+    /// An accepted mitigation takes the place of its client's older ones that share an address, and of preconfigured ones if
+    /// it is immediate (RFC 9132 §4.4.1.3): not before, so that a refusal takes no protection away.
     fn end_replaced(&mut self, now: Now, key: &MitigationKey) {
         let Some(mitigation) = self.mitigations.get(key) else {
             return;
@@ -368,21 +326,26 @@ impl Server {
         let (asked, scope) = (&request.target, &mitigation.record.scope);
         let table = &self.mitigations;
         let same_kind = table.own_overlapping(key, request.trigger_mitigation, asked, scope);
+        let preconfigured = match request.trigger_mitigation {
+            true => table.own_overlapping(key, false, asked, scope),
+            false => Default::default(),
+        };
         let client = mitigation.client();
         for mid in same_kind.into_iter().filter(|mid| *mid < key.mid) {
             self.replace(now, &client.key(mid));
+        }
+        for mid in preconfigured {
+            self.yield_to_immediate(now, &client.key(mid));
         }
     }
 
     /// A newer request of the same client takes the place of a mitigation.
     pub(super) fn replace(&mut self, now: Now, older: &MitigationKey) {
-        if let Some(entry) = self.held.remove(older) {
-            let refusal = conflict(ConflictInformation {
-                cause: Some(ConflictCause::OverlappingTargets),
-                ..ConflictInformation::default()
-            });
-            self.respond(entry.session, entry.exchange, Err(refusal));
-        }
+        let refusal = ConflictInformation {
+            cause: Some(ConflictCause::OverlappingTargets),
+            ..ConflictInformation::default()
+        };
+        self.refuse_held(older, conflict(refusal));
         self.end(now, older, Status::AttackMitigationTerminated);
     }
 }

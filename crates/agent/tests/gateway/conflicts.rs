@@ -103,3 +103,57 @@ fn what_one_provider_mitigates_is_mitigated() {
     assert_eq!(status, Status::AttackSuccessfullyMitigated);
     net.expect(HOME, put(HOME, 1, &[OWN]), Code::CHANGED);
 }
+
+/// RFC 9132 §4.4.1.3: it is kept for longer so that its client can ask again, and for no other reason.
+#[test]
+fn what_a_server_deactivates_ends_unless_its_client_asks_again() {
+    for is_asked in [false, true] {
+        let mut net = contested(ConflictPolicy::Last);
+        net.expect(HOME, put_for(HOME, 1, &[FIXED], 300), Code::CREATED);
+        net.advance(5);
+        rival(&mut net, put(RIVAL, 1, &[FIXED]));
+        net.advance(1800);
+        rival(&mut net, put(RIVAL, 1, &[FIXED]));
+        net.advance(1790);
+        assert_eq!(net.node("g1").stored.len(), 1);
+        net.advance(15);
+        if is_asked {
+            let again = put_for(HOME, 1, &[FIXED], 300);
+            let again = net.expect(HOME, again, Code::CONFLICT);
+            assert!(conflict_in(&again).retry_timer > Some(1000));
+        }
+        rival(&mut net, put(RIVAL, 1, &[FIXED]));
+        net.advance(100);
+        let stored = net.node("g1").stored.len();
+        assert_eq!(stored, usize::from(is_asked));
+    }
+}
+
+/// What is deactivated inside, and comes back, is not said to be mitigated before somebody upstream has taken it.
+#[test]
+fn what_comes_back_inside_is_promised_again_when_it_is_accepted_again() {
+    let wide = "203.0.113.0/28";
+    let mut net = Net::new();
+    let now = net.now();
+    let gateway = net.node("g1");
+    gateway.plan.policy.on_conflict = ConflictPolicy::Last;
+    gateway.start(now);
+    net.advance(5);
+    net.expect(HOME, put(HOME, 1, &[wide]), Code::CREATED);
+    net.expect(BRANCH, put(BRANCH, 1, &[FIXED]), Code::CREATED);
+    net.advance(30);
+    net.check(&[FIXED], &[]);
+    net.expect(HOME, put(HOME, 1, &[wide]), Code::CONFLICT);
+    net.node("fixed").is_cut_off = true;
+    net.expect(BRANCH, delete(BRANCH, 1), Code::DELETED);
+    let question = net.send("g1", HOME, put(HOME, 1, &[wide]));
+    net.advance(5);
+    assert_eq!(net.answer("g1", question), None);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackMitigationInProgress);
+    net.node("fixed").is_cut_off = false;
+    net.advance(5);
+    let told = net.answer("g1", question).expect("an answer");
+    assert_eq!(told.code, Code::CHANGED, "{}", text_of(&told));
+    net.check(&[wide], &[]);
+}

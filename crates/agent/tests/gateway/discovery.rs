@@ -6,6 +6,7 @@ use dots::mitigation::Status;
 use pvd::{ProvisioningDomain, PvdSet};
 
 use super::net::*;
+use crate::client::target;
 
 /// The PvDs of the site before anything of them is discovered.
 fn undiscovered() -> PvdSet {
@@ -142,4 +143,31 @@ fn a_mitigation_that_lapses_upstream_is_not_said_to_be_mitigated() {
     net.advance(200);
     let status = net.status_code(HOME, 1);
     assert_eq!(status, Status::AttackMitigationInProgress);
+}
+
+/// Covers: S-043, M-010. The power fails, and the uplink is back after the client that it was preconfigured for is lost.
+#[test]
+fn what_was_preconfigured_starts_when_its_network_comes_after_the_loss() {
+    let mut net = Net::new();
+    let parked = request(target(&[FIXED]), 36_000, false);
+    let ask = Ask::new(Code::PUT, HOME, 1).body(&parked);
+    net.expect(HOME, ask, Code::CREATED);
+    let mut without_prefixes = PvdSet::default();
+    without_prefixes.insert(domain("fixed.example", &[], FIXED_SERVER));
+    without_prefixes.insert(domain(
+        "mobile.example",
+        &["198.51.100.0/24"],
+        MOBILE_SERVER,
+    ));
+    let plan = &mut net.node("g1").plan;
+    plan.outside = Some((without_prefixes, Policy::default(), terms("g1")));
+    net.restart("g1");
+    net.advance(600);
+    let stored = net.node("g1").stored.values().next().expect("it is kept");
+    assert!(stored.standing.is_in_force());
+    net.set_pvds("g1", site());
+    net.advance(60);
+    net.check(&[FIXED], &[]);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
 }

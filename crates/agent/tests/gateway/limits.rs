@@ -1,7 +1,7 @@
 //! What one inside client can take while nobody upstream answers.
 
 use coap::Code;
-use dots::mitigation::Refusal;
+use dots::mitigation::{Refusal, Status};
 
 use super::net::*;
 
@@ -59,4 +59,34 @@ fn the_limit_of_a_customer_holds_while_nobody_answers() {
         net.settle();
     }
     assert_eq!(net.node("g1").stored.len(), 4);
+}
+
+/// Who finds no room for his request takes nothing from those who were promised theirs, and is told to come back.
+#[test]
+fn who_cannot_be_asked_for_ends_nothing_of_others() {
+    let mut net = Net::new();
+    let now = net.now();
+    net.node("fixed").plan.policy.max_lifetime = 300.try_into().unwrap();
+    net.node("fixed").start(now);
+    net.node("g1").plan.max_requests = 1;
+    net.node("g1").start(now);
+    net.advance(120);
+    let ask = put_for(HOME, 1, &[FIXED], 36_000);
+    net.expect(HOME, ask.clone(), Code::CREATED);
+    net.node("fixed").is_cut_off = true;
+    net.advance(280);
+    net.expect(HOME, ask.clone(), Code::CHANGED);
+    net.advance(200);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackMitigationInProgress);
+    let wide = put(BRANCH, 1, &["203.0.113.0/28"]);
+    net.expect(BRANCH, wide, Code::SERVICE_UNAVAILABLE);
+    net.expect(BRANCH, get(BRANCH, 1), Code::NOT_FOUND);
+    net.expect(HOME, get(HOME, 1), Code::CONTENT);
+    net.send("g1", HOME, ask);
+    net.node("fixed").is_cut_off = false;
+    net.advance(120);
+    net.check(&[FIXED], &[]);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
 }

@@ -15,7 +15,7 @@ use agent::server::{
 };
 use agent::server_selection::{self, AssociationId};
 use agent::session::{self, Negotiation, SessionParameters, SignalSession};
-use coap::{Exchange, Response};
+use coap::{Code, Exchange, Options, Response};
 use dots::configuration::AcceptableConfiguration;
 use dots::identifiers::Mid;
 use dots::target::Target;
@@ -87,6 +87,8 @@ pub(super) struct Node {
     pub(super) enforced: BTreeMap<Enforcement, Target>,
     /// Whether its mitigator can.
     pub(super) is_able: bool,
+    /// What it says to each PUT, as if something in it were broken.
+    pub(super) trouble: Option<Code>,
     /// Nothing reaches it, and nothing leaves it.
     pub(super) is_cut_off: bool,
     /// Answers to those who have no session in this network.
@@ -117,6 +119,7 @@ impl Node {
             wanted: BTreeMap::new(),
             enforced: BTreeMap::new(),
             is_able: true,
+            trouble: None,
             is_cut_off: false,
             answers: BTreeMap::new(),
             notified: Vec::new(),
@@ -334,6 +337,20 @@ impl Node {
         for (id, event) in events {
             if matches!(event, session::Event::Closed(_)) {
                 self.sessions.remove(&id);
+            }
+            if let session::Event::Request {
+                exchange, request, ..
+            } = &event
+                && let Some(code) = self.trouble.filter(|_| request.method == Code::PUT)
+                && let Some((session, _)) = self.sessions.get_mut(&id)
+            {
+                let response = Response {
+                    code,
+                    options: Options::default(),
+                    payload: Vec::new(),
+                };
+                session.respond(now.monotonic, *exchange, response);
+                continue;
             }
             if let Some(input) = Input::from_event(id, event) {
                 self.server.handle(now, input);

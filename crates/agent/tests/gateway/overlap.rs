@@ -1,5 +1,6 @@
 //! Inside clients that ask for common addresses.
 
+use agent::server::{Input, Standing};
 use coap::Code;
 use dots::mitigation::Status;
 use dots::target::{PortRange, Target};
@@ -134,4 +135,49 @@ fn preconfigured_requests_are_relayed_as_such() {
     net.node("g1").is_cut_off = true;
     net.advance(600);
     net.check(&[FIXED], &[]);
+}
+
+/// HOME has lost its session, and what it preconfigured protects; then it is back.
+fn started(net: &mut Net) {
+    let parked = request(target(&[FIXED]), 36_000, false);
+    let ask = Ask::new(Code::PUT, HOME, 1).body(&parked);
+    let (session, _) = net.send("g1", HOME, ask);
+    net.settle();
+    let now = net.now();
+    let server = &mut net.node("g1").server;
+    server.handle(now, Input::SessionLost(session));
+    net.advance(30);
+    net.check(&[FIXED], &[]);
+    let now = net.now();
+    let server = &mut net.node("g1").server;
+    server.handle(now, Input::Established(session, HOME.peer()));
+    net.advance(30);
+}
+
+/// Covers: S-033. A refusal upstream takes no protection away.
+#[test]
+fn an_immediate_request_takes_the_place_of_a_preconfigured_one_once_it_is_accepted() {
+    let mut net = Net::new();
+    let now = net.now();
+    let fixed = net.node("fixed");
+    fixed.plan.customers[0].prefixes = vec![WIDE.parse().unwrap()];
+    fixed.start(now);
+    net.advance(120);
+    started(&mut net);
+    let refused = put(HOME, 2, &["203.0.113.0/24"]);
+    net.expect(HOME, refused, Code::BAD_REQUEST);
+    net.advance(60);
+    net.check(&[FIXED], &[]);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
+
+    net.expect(HOME, put(HOME, 3, &[WIDE]), Code::CREATED);
+    net.advance(60);
+    net.check(&[WIDE], &[]);
+    let stored = net.nodes["g1"].stored.values();
+    let standings: Vec<Standing> = stored.map(|record| record.standing).collect();
+    assert_eq!(standings[0], Standing::Parked);
+    net.expect(HOME, delete(HOME, 3), Code::DELETED);
+    net.advance(60);
+    net.check(&[], &[]);
 }

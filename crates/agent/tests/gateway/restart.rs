@@ -120,3 +120,46 @@ fn a_request_whose_successor_is_refused_never_ceases() {
         net.expect(BRANCH, get(BRANCH, 1), Code::NOT_FOUND);
     }
 }
+
+/// Covers: M-010. What was promised is ended by people and time: a server in trouble, or that was, ends nothing.
+#[test]
+fn a_passing_error_of_a_server_ends_nothing_that_was_promised() {
+    for trouble in [Code::INTERNAL_SERVER_ERROR, Code::UNAUTHORIZED] {
+        let mut net = Net::new();
+        net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+        net.advance(5);
+        let known = |net: &Net| -> Vec<_> { net.nodes["fixed"].stored.keys().cloned().collect() };
+        let before = known(&net);
+        net.node("fixed").trouble = Some(trouble);
+        net.restart("g1");
+        let question = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+        net.advance(30);
+        let told = net.answer("g1", question).expect("an answer");
+        assert!(!told.code.is_success(), "{}", text_of(&told));
+        assert_eq!(net.node("g1").stored.len(), 1);
+        let status = net.status_code(HOME, 1);
+        assert_eq!(status, Status::AttackMitigationInProgress);
+        net.check(&[FIXED], &[]);
+        net.node("fixed").trouble = None;
+        net.advance(300);
+        assert_eq!(known(&net), before, "under the same number");
+        let status = net.status_code(HOME, 1);
+        assert_eq!(status, Status::AttackSuccessfullyMitigated);
+    }
+}
+
+/// What nobody was promised is refused by the same error.
+#[test]
+fn a_new_request_is_told_of_the_error_and_forgotten() {
+    let mut net = Net::new();
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.node("fixed").trouble = Some(Code::INTERNAL_SERVER_ERROR);
+    let wide = "203.0.113.0/28";
+    let refused = Code::INTERNAL_SERVER_ERROR;
+    net.expect(BRANCH, put(BRANCH, 1, &[wide]), refused);
+    net.expect(BRANCH, get(BRANCH, 1), Code::NOT_FOUND);
+    net.advance(30);
+    net.check(&[FIXED], &[]);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
+}
