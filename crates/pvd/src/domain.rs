@@ -32,6 +32,8 @@ pub struct ProvisioningDomain {
     pub dots_agent: DotsAgent,
     /// Where all this was learned.
     pub learned: Learned,
+    /// Whether the network is still being looked at: more of it may be known soon.
+    pub is_awaited: bool,
 }
 
 /// Who answers at the DOTS servers of a PvD.
@@ -57,7 +59,13 @@ impl ProvisioningDomain {
             dots_servers: Vec::new(),
             dots_agent: DotsAgent::default(),
             learned: Learned::Configuration,
+            is_awaited: false,
         }
+    }
+
+    /// Whether its prefixes or its servers may be found yet.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_awaited && (self.prefixes.is_empty() || self.dots_servers.is_empty())
     }
 
     /// Whether only a gateway knows which targets belong to it (RFC 9284 §5.3).

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use dots::identifiers::Cdid;
 use dots::target::Target;
-use pvd::{ProvisioningDomain, PvdSet};
+use pvd::PvdSet;
 
 use super::aggregation::{Aggregate, aggregate};
 use super::member::{Kind, Wanted, later_of};
@@ -204,13 +204,11 @@ impl Gateway {
     }
 }
 
-/// Whether a network may serve it that has not been found yet: one without a server assigned it, or has
-/// no prefix so far.
+/// Whether a network may serve it that is still being looked for: one without a server so far assigned it, or one has no
+/// prefix yet.
 fn may_yet_be_asked(pvds: &PvdSet, selection: &Selection) -> bool {
     let mut unprotected = selection.unprotected.iter();
     let is_without_server = unprotected.any(|it| it.reason == Reason::NoDotsServer);
-    let mut networks = pvds.iter();
-    let is_unknown =
-        |domain: &ProvisioningDomain| domain.dots_servers.is_empty() && domain.prefixes.is_empty();
-    is_without_server || networks.any(is_unknown)
+    let mut incomplete = pvds.iter().filter(|it| it.is_incomplete());
+    incomplete.any(|it| is_without_server || it.prefixes.is_empty())
 }

@@ -124,6 +124,8 @@ pub struct Gateway {
     dirty: BTreeSet<GroupId>,
     /// Groups that are accepted, and of which an answer is awaited.
     renewing: BTreeSet<GroupId>,
+    /// How many networks may be found yet.
+    incomplete: usize,
     next_look: Option<Instant>,
     outputs: VecDeque<Output>,
 }
@@ -153,6 +155,7 @@ impl Gateway {
             outputs: VecDeque::new(),
         };
         for record in records {
+            incomplete: 0,
             gateway.standing.insert(record.key.clone(), record.accepted);
             let _is_fresh = gateway.want(now, record);
         }
@@ -205,7 +208,10 @@ impl Gateway {
 
     /// Brings what the client asks for to what is wanted, and passes on what is known.
     pub fn settle<C: Connector>(&mut self, now: Now, client: &mut Client<C>) {
-        if self.next_look.is_some_and(|at| at <= now.monotonic) {
+        let is_due = self.next_look.is_some_and(|at| at <= now.monotonic);
+        let incomplete = client.pvds().iter().filter(|it| it.is_incomplete());
+        let incomplete = incomplete.count();
+        if std::mem::replace(&mut self.incomplete, incomplete) != incomplete || is_due {
             self.fresh.append(&mut self.undecided);
             self.dirty.extend(self.groups.ids());
             self.next_look = None;
@@ -214,6 +220,8 @@ impl Gateway {
         self.regroup();
         self.ask(now, client);
         self.dirty.append(&mut self.renewing);
+        }
+        if is_due {
         self.tell(now, client);
         if self.next_look.is_none() && !self.members.is_empty() {
             self.next_look = Some(now.monotonic + LOOK);

@@ -12,7 +12,10 @@ use crate::client::target;
 fn undiscovered() -> PvdSet {
     let mut pvds = PvdSet::default();
     for id in ["fixed.example", "mobile.example"] {
-        pvds.insert(ProvisioningDomain::new(id.parse().unwrap()));
+        pvds.insert(ProvisioningDomain {
+            is_awaited: true,
+            ..ProvisioningDomain::new(id.parse().unwrap())
+        });
     }
     pvds.insert_independent("192.0.2.0/24".parse().unwrap());
     pvds
@@ -90,8 +93,8 @@ fn what_belongs_to_no_network_that_is_found_is_rejected_then() {
     net.advance(1);
     assert_eq!(net.answer("g1", question), None);
     net.set_pvds("g1", site());
-    net.advance(20);
-    net.answer("g1", question).expect("an answer");
+    let response = net.answer("g1", question).expect("an answer");
+    assert_eq!(response.code, Code::BAD_REQUEST, "{}", text_of(&response));
     net.expect(HOME, get(HOME, 1), Code::NOT_FOUND);
     assert!(net.node("g1").stored.is_empty());
 }
@@ -170,4 +173,40 @@ fn what_was_preconfigured_starts_when_its_network_comes_after_the_loss() {
     net.check(&[FIXED], &[]);
     let status = net.status_code(HOME, 1);
     assert_eq!(status, Status::AttackSuccessfullyMitigated);
+}
+
+/// Covers: G-018. A network without a server, and one that was never plugged in, are waited for while they are looked at, and no
+/// longer; one whose server is written has no prefix yet.
+#[test]
+fn what_a_network_without_a_server_assigned_is_rejected_once_that_is_clear() {
+    let mobile = domain("mobile.example", &["198.51.100.0/24"], MOBILE_SERVER);
+    let id = || "fixed.example".parse().unwrap();
+    let prefixes = vec!["203.0.113.0/24".parse().unwrap()];
+    let without_server = ProvisioningDomain {
+        prefixes,
+        ..ProvisioningDomain::new(id())
+    };
+    let unplugged = ProvisioningDomain::new(id());
+    let without_prefixes = domain("fixed.example", &[], FIXED_SERVER);
+    for network in [without_server, unplugged, without_prefixes] {
+        let mut net = Net::new();
+        let with = |is_awaited| {
+            let mut pvds = PvdSet::default();
+            pvds.insert(mobile.clone());
+            pvds.insert(ProvisioningDomain {
+                is_awaited,
+                ..network.clone()
+            });
+            pvds
+        };
+        net.set_pvds("g1", with(true));
+        let question = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+        net.advance(3);
+        assert_eq!(net.answer("g1", question), None);
+        net.set_pvds("g1", with(false));
+        let response = net.answer("g1", question).expect("an answer");
+        assert_eq!(response.code, Code::BAD_REQUEST, "{}", text_of(&response));
+        net.expect(HOME, put(HOME, 2, &[FIXED]), Code::BAD_REQUEST);
+        assert!(net.node("g1").stored.is_empty());
+    }
 }

@@ -286,7 +286,12 @@ mod tests {
             warnings: Vec::new(),
         };
         let names = Names::new(&config, mpsc::channel(1).0).unwrap();
-        Networks::new(&config, &names, &mpsc::channel(1).0)
+        Networks::new(
+            &config,
+            &names,
+            &mpsc::channel(1).0,
+            crate::clock::now().monotonic,
+        )
     }
 
     fn asked_for(

@@ -140,7 +140,7 @@ impl Daemon {
         let (finding, found) = mpsc::channel(QUEUE);
         let (reporting, reports) = mpsc::channel(QUEUE);
         let names = Names::new(config, finding)?;
-        let networks = Networks::new(config, &names, &reporting);
+        let networks = Networks::new(config, &names, &reporting, clock.now().monotonic);
         let routing = Routing::start(config, networks.set());
         let daemon = Self {
             agent,
@@ -174,7 +174,7 @@ impl Daemon {
         match event {
             Event::Received(incoming) => self.on_incoming(incoming),
             Event::Found(found) => self.on_found(found),
-            Event::Reported(report) => self.networks.learn(report),
+            Event::Reported(report) => self.networks.learn(self.clock.now().monotonic, report),
         }
     }
 

@@ -25,6 +25,10 @@ use crate::resolver::Link;
 /// How often a network is asked again because its servers are of no use.
 const DOUBT_AGAIN: Duration = Duration::from_secs(300);
 
+/// How long after the start, or after the interface was attached, what a network does not say may come yet: DHCP and the
+/// lookups after it have answered by then, or nobody does.
+const AWAITED: Duration = Duration::from_secs(300);
+
 /// What is known of a PvD that may be discovered.
 #[derive(Debug)]
 struct Network {
@@ -34,6 +38,8 @@ struct Network {
     attachment: Option<Attachment>,
     found: BTreeMap<Family, (Finding, Vec<SocketAddr>)>,
     announced: Option<Announced>,
+    /// Until when more may be found.
+    awaited_until: Option<Instant>,
     /// Has the network asked again.
     doubts: mpsc::Sender<()>,
     doubted: Option<Instant>,
@@ -75,6 +81,7 @@ impl Networks {
         config: &ClientConfig,
         names: &Names,
         reports: &mpsc::Sender<NetworkReport>,
+        now: Instant,
     ) -> Self {
         let mut written = config.pvd_set();
         let mut discovered = BTreeMap::new();
@@ -103,6 +110,7 @@ impl Networks {
                 attachment: None,
                 found: BTreeMap::new(),
                 announced: None,
+                awaited_until: Some(now + AWAITED),
                 doubts,
                 doubted: None,
             };
@@ -130,7 +138,7 @@ impl Networks {
     }
 
     /// Takes what discovery reports.
-    pub(super) fn learn(&mut self, report: NetworkReport) {
+    pub(super) fn learn(&mut self, now: Instant, report: NetworkReport) {
         let NetworkReport { pvd, news } = report;
         let Some(network) = self.discovered.get_mut(&pvd) else {
             return;
@@ -142,6 +150,7 @@ impl Networks {
                 let addresses: Vec<IpAddr> = addresses.map(|own| own.address).collect();
                 tracing::info!(%pvd, interface = %attachment.interface.name, ?addresses, "attached");
                 network.attachment = Some(attachment);
+                network.awaited_until = Some(now + AWAITED);
             }
             News::Elsewhere => {
                 tracing::info!(%pvd, "the interface is in another network");
@@ -219,21 +228,24 @@ impl Networks {
         }
     }
 
-    /// When an announcement is over.
+    /// When an announcement is over, or a network is waited for no more.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let announced = self.discovered.values();
-        announced
-            .filter_map(|network| Some(network.announced.as_ref()?.until))
-            .min()
+        let networks = self.discovered.values();
+        let ends = networks.flat_map(|network| {
+            let announced = network.announced.as_ref().map(|announced| announced.until);
+            announced.into_iter().chain(network.awaited_until)
+        });
+        ends.min()
     }
 
-    /// Forgets announcements that are over.
+    /// Forgets announcements that are over, and what has not come.
     pub(super) fn expire(&mut self, now: Instant) {
         for network in self.discovered.values_mut() {
             let over = network
                 .announced
                 .take_if(|announced| announced.until <= now);
-            self.is_changed |= over.is_some();
+            let given_up = network.awaited_until.take_if(|until| *until <= now);
+            self.is_changed |= over.is_some() || given_up.is_some();
         }
     }
 
@@ -254,6 +266,7 @@ impl Network {
     /// As the agent sees it. Without prefixes nobody asks it for anything.
     fn domain(&self) -> ProvisioningDomain {
         let mut domain = self.written.clone();
+        domain.is_awaited = self.awaited_until.is_some();
         if let Some(announced) = &self.announced {
             fill(&mut domain.prefixes, &announced.prefixes);
             fill(&mut domain.addresses, &announced.addresses);
