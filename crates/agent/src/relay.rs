@@ -29,6 +29,9 @@ pub const DEFAULT_HOP_LIMIT: NonZeroU8 = match NonZeroU8::new(16) {
     None => NonZeroU8::MIN,
 };
 
+/// The most bytes of relays' names in a 5.08: what RFC 7252 §4.6 suggests for a payload where the path MTU is not known.
+const LONGEST_PATH: usize = 1024;
+
 /// How a request is relayed; nothing of that where it is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Relayed {
@@ -134,12 +137,12 @@ impl Relay {
         }
     }
 
-    /// The 5.08 to pass on for one that came back with this diagnostic payload; `room` is what a
-    /// datagram to the client has for it, in bytes (RFC 7252 §4.6).
+    /// The 5.08 to pass on for one that came back with this diagnostic payload. This relay's name is left out where a
+    /// datagram has no room for it (RFC 8768 §4).
     ///
     /// # Errors
     /// [`OwnLoop`]: it is not to be passed on.
-    pub fn pass_back(&self, diagnostic: &[u8], room: usize) -> Result<Response, OwnLoop> {
+    pub fn pass_back(&self, diagnostic: &[u8]) -> Result<Response, OwnLoop> {
         let own = self.identifier.0.as_bytes();
         let mut identifiers = diagnostic.split(|byte| *byte == b' ');
         if identifiers.any(|identifier| identifier == own) {
@@ -150,7 +153,7 @@ impl Relay {
             true => own.to_vec(),
             false => [own, b" ", diagnostic].concat(),
         };
-        if response.payload.len() > room {
+        if response.payload.len() > LONGEST_PATH {
             response.payload = diagnostic.to_vec();
         }
         Ok(response)

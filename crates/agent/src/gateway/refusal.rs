@@ -10,8 +10,6 @@ use super::member::Wanted;
 use crate::client::PartReport;
 use crate::content;
 
-/// What a datagram to a client has room for beside the rest of a message, in bytes.
-const DIAGNOSTIC_ROOM: usize = 400;
 /// How many prefixes a `conflict-scope` names: a response is to fit the smallest datagram.
 const CONFLICTING_PREFIXES: usize = 4;
 
@@ -84,22 +82,17 @@ pub(super) fn refusal(
         return plain(response, Because::Server);
     };
     match (code, &part.conflict) {
-        (Code::HOP_LIMIT_REACHED, _) => {
-            let passed = terms
-                .relay
-                .pass_back(diagnostic.as_bytes(), DIAGNOSTIC_ROOM);
-            match passed {
-                Ok(response) => plain(response, Because::HopLimit),
-                Err(own) => Refused {
-                    own_loop: Some(diagnostic.to_owned()),
-                    is_passing: false,
-                    ..plain(
-                        content::diagnostic(Code::BAD_GATEWAY, &own.to_string()),
-                        Because::Server,
-                    )
-                },
-            }
-        }
+        (Code::HOP_LIMIT_REACHED, _) => match terms.relay.pass_back(diagnostic.as_bytes()) {
+            Ok(response) => plain(response, Because::HopLimit),
+            Err(own) => Refused {
+                own_loop: Some(diagnostic.to_owned()),
+                is_passing: false,
+                ..plain(
+                    content::diagnostic(Code::BAD_GATEWAY, &own.to_string()),
+                    Because::Server,
+                )
+            },
+        },
         (Code::CONFLICT, Some(conflict)) => {
             let refusal = Refusal {
                 conflict: conflicting(terms, conflict, wanted),
@@ -147,8 +140,9 @@ pub(super) fn conflicting(
         });
         common.collect::<Vec<_>>()
     });
-    let mut prefixes: Vec<TargetPrefix> = common.take(CONFLICTING_PREFIXES).collect();
+    let mut prefixes: Vec<TargetPrefix> = common.collect();
     prefixes.dedup();
+    prefixes.truncate(CONFLICTING_PREFIXES);
     let scope = (!prefixes.is_empty()).then(|| ConflictScope {
         target: Target {
             prefixes,
@@ -158,11 +152,73 @@ pub(super) fn conflicting(
     });
     ConflictInformation {
         scope,
+        // It runs down; whoever tells the client fills it in.
+        retry_timer: None,
         ..conflict.clone()
     }
+}
+
+/// Whether a conflict is about addresses, and none of them is one that a member of a group wants.
+pub(super) fn is_about_others(conflict: &ConflictInformation, wanted: &Wanted) -> bool {
+    let scope = conflict.scope.as_ref().map(|scope| &scope.target.prefixes);
+    scope.is_some_and(|prefixes| {
+        let mut own = wanted.target.prefixes.iter();
+        !prefixes.is_empty() && !own.any(|own| prefixes.iter().any(|it| it.overlaps(own)))
+    })
 }
 
 /// 5.03 with the time after which to ask again.
 pub(super) fn later(reason: &str) -> Response {
     content::unavailable(reason, content::RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::member::Kind;
+    use crate::relay::Relay;
+
+    /// Four conflicts with one prefix hide no other.
+    #[test]
+    fn each_own_prefix_in_conflict_is_named_once() {
+        let prefixes = |texts: &[&str]| -> Vec<TargetPrefix> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let rule = |inside: &str, outside: &str| {
+            super::super::Rule::new(inside.parse().unwrap(), outside.parse().unwrap()).unwrap()
+        };
+        let translation = [rule("10.0.0.0/24", "203.0.113.0/24")];
+        let terms = Terms {
+            relay: Relay::new("g1".parse().unwrap()),
+            says_domain: false,
+            translation: translation.into_iter().collect(),
+        };
+        let inside = prefixes(&["10.0.0.0/28", "10.0.0.64/28"]);
+        let wanted = Wanted {
+            kind: Kind {
+                trigger_mitigation: true,
+                customer: None,
+            },
+            target: Target::default(),
+            inside: inside.clone(),
+            cdid: None,
+            hop_limit: crate::relay::DEFAULT_HOP_LIMIT,
+            until: None,
+        };
+        let theirs = ["203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4"];
+        let theirs = [&theirs[..], &["203.0.113.64/28"]].concat();
+        let scope = ConflictScope {
+            target: Target {
+                prefixes: prefixes(&theirs),
+                ..Target::default()
+            },
+            ..ConflictScope::default()
+        };
+        let conflict = ConflictInformation {
+            scope: Some(scope),
+            ..ConflictInformation::default()
+        };
+        let seen = conflicting(&terms, &conflict, &wanted);
+        assert_eq!(seen.scope.unwrap().target.prefixes, inside);
+    }
 }

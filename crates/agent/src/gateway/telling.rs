@@ -18,7 +18,7 @@ use crate::time::Now;
 use super::combination::{Combined, Reports};
 use super::grouping::{Group, GroupId};
 use super::member::Wanted;
-use super::refusal::{Because, Refused, conflicting, later, refusal};
+use super::refusal::{Because, Refused, conflicting, is_about_others, later, refusal};
 use super::{Gateway, Note, Output};
 
 /// What the server is told of a member.
@@ -80,6 +80,14 @@ impl Gateway {
                 Combined::Accepted(status) => Upstream::Accepted(status),
                 Combined::Pending if member.told.is_none() => continue,
                 Combined::Pending => Upstream::Pending,
+                // He is asked for without those whom the conflict is about, once they are gone.
+                Combined::Deactivated { conflict, .. }
+                    if group.members.len() > 1
+                        && !self.is_standing(id)
+                        && conflict.is_some_and(|it| is_about_others(it, wanted)) =>
+                {
+                    continue;
+                }
                 Combined::Deactivated { retry, conflict } => {
                     let conflict = conflict.cloned().unwrap_or_default();
                     let conflict = conflicting(&self.terms, &conflict, wanted);

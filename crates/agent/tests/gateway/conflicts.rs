@@ -1,6 +1,6 @@
 //! Mitigations that a server upstream keeps out of force for those of others (RFC 9132 §4.4.1.3).
 
-use agent::server::{ConflictPolicy, Customer, Standing};
+use agent::server::{ConflictPolicy, Customer, Outcome, Standing};
 use coap::{Code, Response};
 use dots::mitigation::{ConflictInformation, Refusal, Status};
 
@@ -156,4 +156,33 @@ fn what_comes_back_inside_is_promised_again_when_it_is_accepted_again() {
     let told = net.answer("g1", question).expect("an answer");
     assert_eq!(told.code, Code::CHANGED, "{}", text_of(&told));
     net.check(&[wide], &[]);
+}
+
+/// Who asked together with others is asked for alone where the conflict is about what they want.
+#[test]
+fn a_conflict_of_one_is_not_told_to_those_who_asked_together_with_him() {
+    let mut net = contested(ConflictPolicy::First);
+    rival(&mut net, put(RIVAL, 1, &["203.0.113.9/32"]));
+    let good = net.send("g1", HOME, put(HOME, 1, &[FIXED]));
+    let bad = net.send("g1", BRANCH, put(BRANCH, 1, &["203.0.113.0/28"]));
+    net.advance(5);
+    let told = net.answer("g1", bad).expect("an answer");
+    assert!(conflict_in(&told).scope.is_some());
+    let told = net.answer("g1", good).expect("an answer");
+    assert_eq!(told.code, Code::CREATED, "{}", text_of(&told));
+    net.advance(30);
+    net.check(&[FIXED, "203.0.113.9/32"], &[]);
+}
+
+/// That its retry-timer runs down is no news.
+#[test]
+fn a_deactivation_is_noted_once() {
+    let mut net = contested(ConflictPolicy::Last);
+    net.expect(HOME, put(HOME, 1, &[FIXED]), Code::CREATED);
+    net.advance(5);
+    rival(&mut net, put(RIVAL, 1, &[FIXED]));
+    net.advance(600);
+    let outcomes = net.nodes["g1"].outcomes.iter();
+    let noted = outcomes.filter(|it| matches!(it, Outcome::Deactivated { .. }));
+    assert_eq!(noted.count(), 1);
 }

@@ -62,19 +62,24 @@ fn a_hop_limit_that_is_none_is_a_bad_request() {
 #[test]
 fn each_relay_puts_its_name_before_the_others_of_a_508_that_comes_back() {
     let far = relay("p3").refuse(&NotForwarded::Exhausted).payload;
-    let middle = relay("p2").pass_back(&far, 100).unwrap();
-    let near = relay("p1").pass_back(&middle.payload, 100).unwrap();
+    let middle = relay("p2").pass_back(&far).unwrap();
+    let near = relay("p1").pass_back(&middle.payload).unwrap();
     assert_eq!(near.code, Code::HOP_LIMIT_REACHED);
     assert_eq!(near.payload, b"p1 p2 p3");
-    assert_eq!(relay("p1").pass_back(b"", 100).unwrap().payload, b"p1");
+    assert_eq!(relay("p1").pass_back(b"").unwrap().payload, b"p1");
 }
 
 /// Covers: G-010
 #[test]
 fn a_name_that_finds_no_room_is_left_out() {
     let relay = relay("p1");
-    assert_eq!(relay.pass_back(b"p2 p3", 8).unwrap().payload, b"p1 p2 p3");
-    assert_eq!(relay.pass_back(b"p2 p3", 7).unwrap().payload, b"p2 p3");
+    let room = "p1 ".len();
+    for (length, is_named) in [(1024 - room, true), (1025 - room, false)] {
+        let path = vec![b'x'; length];
+        let passed = relay.pass_back(&path).unwrap().payload;
+        assert_eq!(passed.starts_with(b"p1 "), is_named);
+        assert!(passed.ends_with(&path));
+    }
 }
 
 /// Covers: G-010. A whole name, and not a part of one.
@@ -82,10 +87,10 @@ fn a_name_that_finds_no_room_is_left_out() {
 fn a_508_that_names_the_relay_is_not_passed_on() {
     let relay = relay("p1");
     for in_loop in [&b"p1"[..], b"p2 p1", b"p1 p2", b"p3 p1 p2"] {
-        assert_eq!(relay.pass_back(in_loop, 100), Err(OwnLoop));
+        assert_eq!(relay.pass_back(in_loop), Err(OwnLoop));
     }
     for other in [&b"p11"[..], b"xp1 p2", b"p2 p1x", b"\xff\xfe"] {
-        assert!(relay.pass_back(other, 100).is_ok());
+        assert!(relay.pass_back(other).is_ok());
     }
 }
 
