@@ -205,10 +205,16 @@ impl Gateway {
         id: &Acceptance,
         selection: Selection,
     ) -> (Acceptance, Upstream) {
+        let wanted = self.members.get(id).map(|member| &member.wanted);
         let reasons = selection.unprotected.iter();
-        let reasons = reasons.map(|it| format!("{}: {}", it.prefix, it.reason));
-        let reasons: Vec<String> = reasons.collect();
-        let text = match reasons.is_empty() {
+        let reasons: Vec<String> = match wanted.filter(|wanted| wanted.is_translated()) {
+            // The client knows nothing of the addresses outside.
+            Some(wanted) => wanted.inside.iter().map(ToString::to_string).collect(),
+            None => reasons
+                .map(|it| format!("{}: {}", it.prefix, it.reason))
+                .collect(),
+        };
+        let text = match selection.unprotected.is_empty() {
             true => "no server upstream of this gateway can be asked".to_owned(),
             false => format!(
                 "not served upstream of this gateway: {}",

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use dots::mitigation::AttackStatus;
 
+use dots::target::Target;
 pub use self::aggregation::{Aggregate, aggregate};
 use self::asking::Requests;
 use self::grouping::{GroupId, Groups};
@@ -256,6 +257,11 @@ impl Gateway {
                 let those = vec![(id, Upstream::Pending)];
                 self.outputs.push_back(Output::Tell(those));
             }
+    /// What servers upstream are asked for instead of a target of an inside client.
+    pub fn outside(&self, target: &Target) -> Target {
+        self.terms.translation.outside(target)
+    }
+
             return false;
         };
         if let Some(member) = self.members.get_mut(&id)

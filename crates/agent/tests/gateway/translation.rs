@@ -149,3 +149,20 @@ fn a_gateway_of_the_servers_domain_says_whose_each_request_is() {
     assert_eq!(said, wanted);
     assert_eq!(said[0].as_str().len(), 22);
 }
+
+/// Covers: G-015, G-018. Nor does this gateway name addresses of the outside to its clients.
+#[test]
+fn what_nobody_serves_is_named_as_its_client_knows_it() {
+    let terms = Terms {
+        translation: [rule("10.3.0.0/24", "8.8.8.0/24").unwrap()]
+            .into_iter()
+            .collect(),
+        ..terms("g1")
+    };
+    let mut net = Net::with(terms, Policy::default());
+    let ask = put(HOME, 1, &["10.3.0.7/32"]);
+    let refused = net.expect(HOME, ask, Code::BAD_REQUEST);
+    let text = text_of(&refused);
+    assert!(text.contains("10.3.0.7"), "{text}");
+    assert!(!text.contains("8.8.8"), "{text}");
+}

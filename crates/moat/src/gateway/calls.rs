@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::Daemon;
 use crate::control::{Answer, Call, Command};
 use crate::server::Inside;
+use crate::words;
 
 /// For which mitigations inside each request upstream is, by its number.
 type Relayed = BTreeMap<u64, Vec<String>>;
@@ -16,7 +17,13 @@ impl Daemon {
     /// Who asks how things stand is told of both sides.
     pub(super) fn on_call(&mut self, inside: &Inside, call: Call) {
         match call.command {
-            Command::Explain { .. } | Command::Announce { .. } => self.outside.on_call(call),
+            Command::Explain { targets, seen_on } => {
+                let targets = self.seen_outside(targets);
+                let command = Command::Explain { targets, seen_on };
+                let answer = call.answer;
+                self.outside.on_call(Call { command, answer });
+            }
+            Command::Announce { .. } => self.outside.on_call(call),
             Command::Status | Command::Sessions => {
                 let relayed = match call.command {
                     Command::Status => self.relayed(),
@@ -47,6 +54,15 @@ impl Daemon {
                 drop(call.answer.send(answer));
             }
         }
+    }
+
+    /// What servers are asked for instead of these targets; what cannot be read is left for the client to refuse.
+    fn seen_outside(&self, targets: Vec<String>) -> Vec<String> {
+        let Ok(inside) = words::target(&targets, &[], &[]) else {
+            return targets;
+        };
+        let seen = self.gateway.outside(&inside).prefixes;
+        seen.iter().map(ToString::to_string).collect()
     }
 
     fn relayed(&self) -> Relayed {
