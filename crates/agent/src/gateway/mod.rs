@@ -27,11 +27,12 @@ mod telling;
 mod translation;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use dots::mitigation::AttackStatus;
-
 use dots::target::Target;
+
 pub use self::aggregation::{Aggregate, aggregate};
 use self::asking::Requests;
 use self::grouping::{GroupId, Groups};
@@ -45,6 +46,8 @@ use crate::time::Now;
 
 /// How often the counters of the servers upstream are passed on, which change without a note.
 const LOOK: Duration = Duration::from_secs(15);
+/// How many groups of which an answer is awaited are looked at after an event.
+const MOST_RENEWING: usize = 64;
 
 /// How a gateway relays.
 #[derive(Clone, Debug)]
@@ -119,14 +122,16 @@ pub struct Gateway {
     loose: BTreeSet<Acceptance>,
     /// Those that the server has just made durable: whether anybody can be asked is to be seen.
     fresh: BTreeSet<Acceptance>,
-    /// Those of them that may belong to a network that is not found yet: they are looked at again from time to time.
+    /// Those of them that may belong to a network that is not found yet: they are looked at again when one is.
     undecided: BTreeSet<Acceptance>,
+    /// How many networks may be found yet.
+    incomplete: usize,
     /// Groups of which something may have changed.
     dirty: BTreeSet<GroupId>,
     /// Groups that are accepted, and of which an answer is awaited.
     renewing: BTreeSet<GroupId>,
-    /// How many networks may be found yet.
-    incomplete: usize,
+    /// The last of them that was looked at.
+    renewed: GroupId,
     next_look: Option<Instant>,
     outputs: VecDeque<Output>,
 }
@@ -150,13 +155,14 @@ impl Gateway {
             loose: BTreeSet::new(),
             fresh: BTreeSet::new(),
             undecided: BTreeSet::new(),
+            incomplete: 0,
             dirty: BTreeSet::new(),
             renewing: BTreeSet::new(),
+            renewed: GroupId::default(),
             next_look: None,
             outputs: VecDeque::new(),
         };
         for record in records {
-            incomplete: 0,
             gateway.standing.insert(record.key.clone(), record.accepted);
             let _is_fresh = gateway.want(now, record);
         }
@@ -214,19 +220,31 @@ impl Gateway {
         let incomplete = incomplete.count();
         if std::mem::replace(&mut self.incomplete, incomplete) != incomplete || is_due {
             self.fresh.append(&mut self.undecided);
+        }
+        if is_due {
             self.dirty.extend(self.groups.ids());
             self.next_look = None;
         }
         self.take_in(client);
         self.regroup();
         self.ask(now, client);
-        self.dirty.append(&mut self.renewing);
-        }
-        if is_due {
+        self.look_at_renewing();
         self.tell(now, client);
         if self.next_look.is_none() && !self.members.is_empty() {
             self.next_look = Some(now.monotonic + LOOK);
         }
+    }
+
+    /// Some of those of which an answer is awaited, in turn: an event is not to cost all of them.
+    fn look_at_renewing(&mut self) {
+        let later = (Bound::Excluded(self.renewed), Bound::Unbounded);
+        let later = self.renewing.range(later).chain(&self.renewing);
+        let some: BTreeSet<GroupId> = later.take(MOST_RENEWING).copied().collect();
+        self.renewed = some.last().copied().unwrap_or_default();
+        for id in &some {
+            self.renewing.remove(id);
+        }
+        self.dirty.extend(some);
     }
 
     /// What is to be done next; poll until `None` after each [`Gateway::settle`].
@@ -237,6 +255,11 @@ impl Gateway {
     /// When [`Gateway::settle`] is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_look.filter(|_| !self.members.is_empty())
+    }
+
+    /// What servers upstream are asked for instead of a target of an inside client.
+    pub fn outside(&self, target: &Target) -> Target {
+        self.terms.translation.outside(target)
     }
 
     /// Which mitigations inside each request upstream is for.
@@ -257,11 +280,6 @@ impl Gateway {
                 let those = vec![(id, Upstream::Pending)];
                 self.outputs.push_back(Output::Tell(those));
             }
-    /// What servers upstream are asked for instead of a target of an inside client.
-    pub fn outside(&self, target: &Target) -> Target {
-        self.terms.translation.outside(target)
-    }
-
             return false;
         };
         if let Some(member) = self.members.get_mut(&id)
