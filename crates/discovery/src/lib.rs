@@ -10,15 +10,14 @@
 pub mod dhcp;
 pub mod dns;
 pub mod finding;
-pub mod name;
 pub mod peer;
 pub mod procedure;
 pub mod settings;
 pub mod trust;
 
 pub use finding::{Agent, Family, Finding, Interface};
-pub use name::{DomainName, HostName, NameError};
 pub use peer::{PeerAgent, ReferenceIdentifier};
 pub use procedure::Procedure;
+pub use pvd::{DomainName, HostName, NameError};
 pub use settings::{Cause, Output, Settings};
 pub use trust::{TrustedName, TrustedNames};

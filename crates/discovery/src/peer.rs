@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::name::HostName;
+use pvd::HostName;
 
 /// How many addresses of an option are used; the first ones are those that the network prefers.
 pub const MOST_ADDRESSES: usize = 16;

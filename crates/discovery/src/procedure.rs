@@ -28,12 +28,12 @@ use crate::dhcp::exchange::Version;
 use crate::dhcp::{Exchange, Ignored, Information};
 use crate::dns::{Answer, ApplicationProtocol, Failure, Outcome, Query, Resolution};
 use crate::finding::{Agent, Finding};
-use crate::name::{DomainName, HostName};
 use crate::peer::{PeerAgent, ReferenceIdentifier};
 use crate::settings::{
     Cause, LONGEST_UNAVAILABLE_WAIT, NO_RECORDS_WAIT, Output, PATIENCE, SHORTEST_TTL, Settings,
     UNAVAILABLE_WAIT,
 };
+use pvd::{DomainName, HostName};
 
 /// The protocols that a session is looked for over, the preferred one first where the network has no opinion.
 const PROTOCOLS: [ApplicationProtocol; 2] = [

@@ -6,9 +6,9 @@ use crate::dhcp::LinkAddress;
 use crate::dhcp::exchange::Version;
 use crate::dns::{ApplicationService, Query};
 use crate::finding::{Agent, Family, Finding, Interface};
-use crate::name::DomainName;
 use crate::peer::ReferenceIdentifier;
 use crate::trust::TrustedNames;
+use pvd::DomainName;
 
 /// How long DHCP may take before the DNS is asked as well. Three messages have gone by then, two over IPv4.
 pub const PATIENCE: Duration = Duration::from_secs(8);

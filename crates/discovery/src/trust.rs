@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::name::{HostName, NameError};
+use pvd::{HostName, NameError};
 
 /// The names that discovery may bring; without any, every name is taken.
 ///

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::name::{self, DomainName};
+
 /// Longest domain name in presentation form, without the trailing dot (RFC 1035 §2.3.4).
 const LONGEST_NAME: usize = 253;
 /// Longest label of a domain name (RFC 1035 §2.3.4).
@@ -35,6 +37,19 @@ impl PvdId {
     /// The domain name in lower case, without a trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Appends the name as it goes over the wire, uncompressed (RFC 8801 §3.1).
+    pub fn write(&self, wire: &mut Vec<u8>) {
+        name::write(self.0.split('.').map(str::as_bytes), wire);
+    }
+}
+
+impl TryFrom<DomainName> for PvdId {
+    type Error = IdentifierError;
+
+    fn try_from(name: DomainName) -> Result<Self, Self::Error> {
+        name.to_string().parse()
     }
 }
 

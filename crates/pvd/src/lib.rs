@@ -5,6 +5,7 @@
 //! [`Learned`]. A new carrier changes no schema (RFC 7556 §2, RFC 8801 §3).
 //!
 //! * [`identifier`]: the name of a PvD and how two names compare.
+//! * [`name`]: domain names.
 //! * [`domain`]: the object.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
@@ -16,6 +17,7 @@ pub mod anycast;
 pub mod division;
 pub mod domain;
 pub mod identifier;
+pub mod name;
 pub mod prefix_map;
 pub mod set;
 pub mod source_address;
@@ -27,6 +29,7 @@ pub use domain::{
     ProvisioningDomain, Transport,
 };
 pub use identifier::{IdentifierError, PvdId};
+pub use name::{DomainName, HostName, NameError};
 pub use prefix_map::PrefixMap;
 pub use set::{Owners, PvdSet};
 pub use source_address::OwnAddress;

@@ -16,8 +16,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use self::exchange::Exchange;
-use crate::name::DomainName;
 use crate::peer::PeerAgent;
+use pvd::DomainName;
 
 /// For how long an answer holds that does not say so (RFC 8415 §7.6, IRT_DEFAULT). DHCPv4 gives an answer to
 /// DHCPINFORM no time at all (RFC 2131 §4.3.5), so it gets this one.

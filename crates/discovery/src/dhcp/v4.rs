@@ -139,7 +139,7 @@ fn addresses(option: Option<&[u8]>) -> impl Iterator<Item = Ipv4Addr> {
 }
 
 /// Some servers end the text with a zero, which does not belong there (RFC 2132 §2).
-fn domain(options: &Options) -> Option<crate::name::DomainName> {
+fn domain(options: &Options) -> Option<pvd::DomainName> {
     let text = str::from_utf8(options.value(DOMAIN_NAME)?).ok()?;
     text.trim_end_matches('\0').parse().ok()
 }

@@ -7,8 +7,8 @@ use super::{
     DEFAULT_REFRESH, Ignored, Information, LinkAddress, MOST_DOMAINS, MOST_RESOLVERS,
     SHORTEST_REFRESH,
 };
-use crate::name::{DomainName, HostName};
 use crate::peer::{self, PeerAgent};
+use pvd::{DomainName, HostName};
 
 /// The port that clients are answered on.
 pub const CLIENT_PORT: u16 = 546;

@@ -4,7 +4,7 @@
 //! would change nothing.
 
 use super::naptr::{ApplicationProtocol, ApplicationService};
-use crate::name::{DomainName, NameError};
+use pvd::{DomainName, NameError};
 
 /// The service part of an instance's name.
 pub fn labels(service: ApplicationService, protocol: ApplicationProtocol) -> [&'static str; 2] {

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use self::naptr::{ApplicationProtocol, ApplicationService, Naptr};
 pub use self::resolution::{Candidate, Outcome, Resolution};
 pub use self::srv::Srv;
-use crate::name::DomainName;
+use pvd::DomainName;
 
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! S-NAPTR records (RFC 3958 §2, §6), and the tags that DOTS has in them (RFC 8973 §9.4).
 
-use crate::name::DomainName;
+use pvd::DomainName;
 
 /// The default port of the signal channel (RFC 9132 §3).
 pub const SIGNAL_PORT: u16 = 4646;

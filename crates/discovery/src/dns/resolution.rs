@@ -15,8 +15,8 @@ use std::time::Duration;
 use super::naptr::{ApplicationProtocol, ApplicationService, Flag, Naptr};
 use super::srv::{self, Srv};
 use super::{Answer, Failure, Query, Record, RecordKind, dns_sd};
-use crate::name::{DomainName, HostName};
 use crate::peer;
+use pvd::{DomainName, HostName};
 
 /// How many questions one walk asks.
 pub const MOST_QUERIES: usize = 32;

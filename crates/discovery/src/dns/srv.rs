@@ -1,6 +1,6 @@
 //! SRV records, and the order to try them in (RFC 2782).
 
-use crate::name::DomainName;
+use pvd::DomainName;
 
 /// A host that offers a service.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Domain names, as DHCP and the DNS carry them.
+//! Domain names, as Router Advertisements, DHCP and the DNS carry them.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -88,6 +88,11 @@ impl DomainName {
         }
     }
 
+    /// Appends the name as it goes over the wire, uncompressed (RFC 1035 §3.1).
+    pub fn write(&self, wire: &mut Vec<u8>) {
+        write(self.labels(), wire);
+    }
+
     /// Its labels, from the most specific one; without the root.
     pub fn labels(&self) -> impl Iterator<Item = &[u8]> {
         self.labels.iter().map(AsRef::as_ref)
@@ -106,6 +111,15 @@ impl DomainName {
     pub fn is_within(&self, domain: &Self) -> bool {
         self.labels.ends_with(&domain.labels)
     }
+}
+
+/// Appends labels of at most 63 octets each, and the root.
+pub(crate) fn write<'a>(labels: impl Iterator<Item = &'a [u8]>, wire: &mut Vec<u8>) {
+    for label in labels {
+        wire.push(u8::try_from(label.len()).unwrap_or_default());
+        wire.extend_from_slice(label);
+    }
+    wire.push(0);
 }
 
 impl FromStr for DomainName {
@@ -255,11 +269,8 @@ mod tests {
         fn names_survive_the_wire(labels in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..64), 1..4)) {
             let name = DomainName::from_labels(labels.iter().map(Vec::as_slice)).unwrap();
             let mut wire = Vec::new();
-            for label in name.labels() {
-                wire.push(u8::try_from(label.len()).unwrap());
-                wire.extend(label);
-            }
-            wire.extend([0, 7]);
+            name.write(&mut wire);
+            wire.push(7);
             prop_assert_eq!(DomainName::read(&wire), Ok((name, &[7][..])));
         }
 
