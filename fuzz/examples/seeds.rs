@@ -14,7 +14,6 @@ use dots::configuration::{
 };
 use dots::heartbeat::Heartbeat;
 use dots::identifiers::Mid;
-use dots::lifetime::Lifetime;
 use dots::mitigation::{
     AttackStatus, ConflictCause, ConflictInformation, ConflictScope, ConflictStatus,
     ConflictingAcl, Granted, MitigationRequest, Refusal,
@@ -22,12 +21,15 @@ use dots::mitigation::{
 use dots::redirect::RedirectedSignal;
 use dots::target::{PortRange, Protocol, Target};
 use dtls::{ClientConfig, Output, PskIdentity, PskKey, Session, SessionSettings};
+use pvd::bindings::router_advertisement::{
+    Announced, Delay, Header, Lifetime, NdOption, PrefixInformation, PvdOption, RouterAdvertisement,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
     let target = target()?;
-    let lifetime = Lifetime::from_number(3600)?;
+    let lifetime = dots::lifetime::Lifetime::from_number(3600)?;
     let request = MitigationRequest::new(target.clone(), lifetime, true, None)?.encode();
     write("mitigation_request", "names_and_addresses", &request)?;
     write("mitigation_request", "deployed_client", &deployed_request())?;
@@ -75,10 +77,48 @@ fn main() -> Result<()> {
 
     messages(&request)?;
     dhcp()?;
+    router_advertisement()?;
     hellos()
 }
 
 /// What a server says to a client of the targets: its name, ours, and all that was asked for.
+/// A PvD with a header, a resolver and a prefix of its own.
+fn router_advertisement() -> Result<()> {
+    let advertisement = RouterAdvertisement {
+        outer: Header::default(),
+        outer_options: vec![NdOption::Mtu(1500)],
+        pvd: Some(PvdOption {
+            id: "example.org".parse()?,
+            additional_information: Some(Announced {
+                delay: Delay::default(),
+                sequence_number: 123,
+            }),
+            has_legacy: true,
+            header: Some(Header::default()),
+            options: vec![
+                NdOption::RecursiveDnsServers {
+                    lifetime: Lifetime::Infinite,
+                    addresses: vec!["2001:db8::53".parse()?],
+                },
+                NdOption::DnsSearchList {
+                    lifetime: Lifetime::Seconds(600),
+                    domains: vec!["example.org".parse()?],
+                },
+                NdOption::PrefixInformation(PrefixInformation {
+                    prefix: "2001:db8::/64".parse()?,
+                    is_on_link: true,
+                    is_autonomous: true,
+                    valid: Lifetime::Infinite,
+                    preferred: Lifetime::Seconds(600),
+                }),
+            ],
+        }),
+    };
+    let message = advertisement.encode();
+    let rest = message.get(2..).unwrap_or_default();
+    write("router_advertisement", "pvd", rest)
+}
+
 fn dhcp() -> Result<()> {
     let name = b"\x04dots\x07example\x03com\0";
     let v6 = |code: u8, value: &[u8]| {

@@ -9,6 +9,7 @@ mod dhcp;
 mod door;
 mod drive;
 mod message;
+mod router_advertisement;
 
 pub use channel::uri;
 pub use codec::{coap_message, coap_stream};
@@ -19,3 +20,4 @@ pub use message::{
     configuration_report, configuration_request, efficacy_update, granted, heartbeat,
     mitigation_report, mitigation_request, redirect, refusal,
 };
+pub use router_advertisement::router_advertisement;

@@ -7,6 +7,7 @@
 //! * [`identifier`]: the name of a PvD and how two names compare.
 //! * [`name`]: domain names.
 //! * [`domain`]: the object.
+//! * [`bindings`]: what carriers bring, read and written.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
 //! * [`anycast`]: servers that cannot be told apart by their address.
@@ -14,6 +15,7 @@
 //! * [`division`]: a target cut where the owner changes.
 
 pub mod anycast;
+pub mod bindings;
 pub mod division;
 pub mod domain;
 pub mod identifier;
