@@ -5,15 +5,15 @@ use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use coap::{Code, MessageType, OptionNumber};
 use dots::identifiers::Mid;
 use dots::mitigation::{MitigationReport, MitigationStatus, Status};
 
 use crate::support::{
-    CUID, Gate, Outcome, Outgoing, PATIENCE, Peer, SERVER_V4, SERVER_V6, Site, body, get,
-    is_filtered, isolated, mitigate_path, put, until,
+    self, CUID, Gate, Outcome, Outgoing, Peer, SERVER_V4, SERVER_V6, Site, body, get, is_filtered,
+    isolated, mitigate_path, put, until,
 };
 
 /// RFC 9132 §4.4.1.1, Figure 8.
@@ -34,6 +34,13 @@ const EXAMPLE_ADDRESSES: [&str; 2] = ["2001:db8:6401::1", "2001:db8:6401::2"];
 const GRANTED: &[u8] = &[
     0xa1, 0x01, 0xa1, 0x02, 0x81, 0xa2, 0x05, 0x18, 0x7b, 0x0e, 0x19, 0x0e, 0x10,
 ];
+
+/// For how many seconds the client waits for a response, and how long it follows what three others ask for.
+const PATIENCE: &str = "60";
+const OBSERVED: &str = "300";
+
+/// Less than the fifteen seconds after which the state is told although nothing has changed.
+const CHANGE_TOLD: Duration = Duration::from_secs(14);
 
 /// A heartbeat: `{49: {51: true}}`.
 const HEARTBEAT: &[u8] = &[0xa1, 0x18, 0x31, 0xa1, 0x18, 0x33, 0xf5];
@@ -141,7 +148,7 @@ impl Libcoap<'_> {
     /// The body of a GET that the client puts together of blocks of 16 octets.
     fn get_in_blocks(&self, path: &str) -> Outcome<Vec<u8>> {
         drop(fs::remove_file(self.output()));
-        let mut command = self.command(&["-B", "5", "-b", "16"], path);
+        let mut command = self.command(&["-B", PATIENCE, "-b", "16"], path);
         assert!(command.output()?.status.success());
         Ok(fs::read(self.output())?)
     }
@@ -155,7 +162,7 @@ impl Libcoap<'_> {
 
     /// Sends one request; the response.
     fn ask(&self, arguments: &[&str], path: &str) -> Outcome<Shown> {
-        self.start(&[&["-B", "5"], arguments].concat(), path)?
+        self.start(&[&["-B", PATIENCE], arguments].concat(), path)?
             .response()
     }
 
@@ -185,7 +192,8 @@ impl Conversation {
             let (Some(kind), Some(code), true) = (kind, code, is_message) else {
                 continue;
             };
-            if !code.starts_with(|first: char| first.is_ascii_digit()) {
+            // A request has the name of its method, and an acknowledgement before its response is empty.
+            if code == "0.00" || !code.starts_with(|first: char| first.is_ascii_digit()) {
                 continue;
             }
             let payload = match line.split_once(" :: ") {
@@ -210,6 +218,16 @@ impl Conversation {
         let response = self.response()?;
         assert_eq!(response.code, "2.05");
         only(&response.payload)
+    }
+
+    /// The first that is not the former one, which is told again from time to time.
+    fn status_after(&mut self, former: Status) -> Outcome<MitigationStatus> {
+        loop {
+            let status = self.status()?;
+            if status.status != former {
+                return Ok(status);
+            }
+        }
     }
 }
 
@@ -263,23 +281,21 @@ fn example_lives_with(program: &'static str, proof: Proof) -> Outcome {
         );
         assert_eq!(response.payload, GRANTED);
 
-        let mut observer = client.start(&["-N", "-s", "30"], &path)?;
+        let mut observer = client.start(&["-N", "-s", OBSERVED], &path)?;
         let status = observer.status()?;
         assert_eq!(status.status, Status::AttackMitigationInProgress);
         let opened = Instant::now();
         drop(gate);
-        let status = observer.status()?;
+        let status = observer.status_after(Status::AttackMitigationInProgress)?;
         assert_eq!(status.status, Status::AttackSuccessfullyMitigated);
         // The change itself is told, not only the state every fifteen seconds.
-        assert!(opened.elapsed() < PATIENCE);
+        assert!(opened.elapsed() < CHANGE_TOLD);
         assert!(EXAMPLE_ADDRESSES.into_iter().all(is_filtered));
 
-        // Confirmable: the answer comes with the acknowledgement.
+        // Confirmable: the answer comes with the acknowledgement, or after it where it takes longer.
         let response = client.ask(&[], &path)?;
-        assert_eq!(
-            (response.kind.as_str(), response.code.as_str()),
-            (kinds.to_con, "2.05")
-        );
+        assert_eq!(response.code, "2.05");
+        assert!([kinds.to_con, "CON"].contains(&response.kind.as_str()));
         let status = only(&response.payload)?;
         assert_eq!(status.mid, Mid(123));
         assert_eq!(status.status, Status::AttackSuccessfullyMitigated);
@@ -297,7 +313,7 @@ fn example_lives_with(program: &'static str, proof: Proof) -> Outcome {
         let response = client.ask(&["-N", "-H", "1", "-m", "delete"], &path)?;
         assert_eq!(response.code, "2.02");
         assert_eq!(response.payload, b"");
-        let status = observer.status()?;
+        let status = observer.status_after(Status::AttackSuccessfullyMitigated)?;
         assert_eq!(status.status, Status::AttackMitigationTerminated);
         let response = client.ask(&["-N"], &path)?;
         assert_eq!(response.code, "4.04");
@@ -378,7 +394,7 @@ fn a_repeated_put_gets_the_same_response_and_makes_one_mitigation() -> Outcome {
         let mut responses = Vec::new();
         for _ in 0..3 {
             client.send(&request)?;
-            responses.push(client.receive(PATIENCE)?.ok_or("no response")?);
+            responses.push(client.receive(support::PATIENCE)?.ok_or("no response")?);
         }
         // A refresh would say 2.04.
         assert_eq!(responses[0].code, Code::CREATED);
