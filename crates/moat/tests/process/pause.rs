@@ -33,7 +33,7 @@ const RECOVERY: Duration = Duration::from_secs(150);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(100);
 /// For how long the server grants where that is to be over soon.
-const GRANTED: u64 = 15;
+const GRANTED: u64 = 30;
 
 /// Lets the rest of the pause go by that somebody wants to be longer.
 fn rest(begun: Instant) -> Outcome {

@@ -37,7 +37,7 @@ impl Circle {
             let (server, client) = (credentials(SERVER_NAME), credentials("neighbour"));
             let file = format!(
                 "listen = [\"{address}:4646\"]\n{server}state = \"state/{name}.db\"\ncontrol = \"{name}.sock\"\n\
-                 relay = \"{name}\"\n[[customer]]\nname = \"home\"\nprefixes = [\"{PREFIX}\"]\n\
+                 relay = \"{name}\"\npatience = 50\n[[customer]]\nname = \"home\"\nprefixes = [\"{PREFIX}\"]\n\
                  [[customer]]\nname = \"neighbour\"\nprefixes = [\"{PREFIX}\"]\n\
                  [[pvd]]\nid = \"next.example\"\nprefixes = [\"{PREFIX}\"]\n[[pvd.dots]]\nname = \"{SERVER_NAME}\"\n\
                  addresses = [\"{next}\"]\ntransports = [\"udp\"]\n{client}"

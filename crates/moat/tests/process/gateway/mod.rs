@@ -54,7 +54,7 @@ fn write_files(folder: &Path) -> Outcome {
     }
     let prefixes = "prefixes = [\"2001:db8::/32\", \"192.0.2.0/24\"]\n";
     let gateway = format!(
-        "listen = [\"{GATEWAY}\"]\n{own}state = \"state/gateway.db\"\ncontrol = \"gateway.sock\"\nrelay = \"gw1\"\n\
+        "listen = [\"{GATEWAY}\"]\n{own}state = \"state/gateway.db\"\ncontrol = \"gateway.sock\"\nrelay = \"gw1\"\npatience = 50\n\
          [[customer]]\nname = \"neighbour\"\nmax_mitigations = {MITIGATIONS}\n{prefixes}{networks}{LIMITS}"
     );
     Ok(fs::write(folder.join("gateway.toml"), gateway)?)

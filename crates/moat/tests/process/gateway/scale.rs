@@ -89,7 +89,7 @@ fn knows_its_own(peer: &mut Peer, client: u32, started: Instant) -> Outcome {
 /// Waits until the gateway knows that all is mitigated. Of most it asks its providers every 15 s, as one
 /// session follows 64.
 fn all_is_mitigated(network: &Network, clients: u32) -> Outcome {
-    let deadline = Instant::now() + PATIENCE * (6 + clients / 50);
+    let deadline = Instant::now() + PATIENCE * (2 + clients / 50);
     while Instant::now() < deadline {
         let status = network.site.ask_at("gateway.sock", "status")?;
         let mitigations = status["mitigations"].as_array().ok_or("no mitigations")?;

@@ -3,14 +3,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Daemon, Outcome, SERVER_NAME, Site};
+use super::{Daemon, Outcome, PATIENCE, SERVER_NAME, Site};
 
-/// A daemon answers within ten seconds, and not at once when it is stopped.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const CLIENT_SOCKET: &str = "client.sock";
 const CERTIFICATE: &str = "certificate = \"pki/home.pem\"\n\
                            private_key = \"pki/home-key.pem\"\n\
@@ -51,7 +48,7 @@ impl Site {
     /// Gives a daemon one command, without a process of its own for it.
     pub(crate) fn call(&self, socket: &str, command: &Value) -> Outcome<Value> {
         let mut stream = UnixStream::connect(self.path().join(socket))?;
-        stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         writeln!(stream, "{command}")?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line)?;

@@ -31,8 +31,8 @@ pub(crate) use self::site::{Identity, MOAT, SERVER_NAME, SERVER_V4, SERVER_V6, S
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// More than anything here takes, also on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// More than anything here takes, also on a busy machine. Nothing waits for its end where all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a program and returns what it prints.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Outcome<String> {
@@ -57,7 +57,7 @@ fn search_path() -> String {
 
 /// Asks until the answer is yes. Each question is a round trip to another process, which paces this.
 pub(crate) fn until(what: &str, mut question: impl FnMut() -> Outcome<bool>) -> Outcome {
-    let deadline = Instant::now() + PATIENCE * 3;
+    let deadline = Instant::now() + PATIENCE * 2;
     while !question()? {
         if Instant::now() > deadline {
             return Err(format!("in vain: {what}").into());
