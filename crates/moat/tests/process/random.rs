@@ -2,20 +2,21 @@
 
 use std::env;
 use std::net::UdpSocket;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use coap::{Code, Message, MessageType};
 use fastrand::Rng;
 
 use crate::support::{
-    Legit, Outcome, Outgoing, Peer, SERVER_V4, Site, assert_no_secret_in, get, isolated, put,
+    Legit, Outcome, Outgoing, PATIENCE, Peer, SERVER_V4, Site, assert_no_secret_in, get, isolated,
+    put,
 };
 
 /// Replays the datagrams of a run.
 const SEED: &str = "MOAT_NOISE_SEED";
 const DATAGRAMS: usize = 10_000;
-/// Datagrams sent before the server is asked whether it is still with us; they fit its buffer.
-const BATCH: usize = 100;
+/// Datagrams sent before the server is asked whether it is still with us; they fit its buffer where the system grants the least.
+const BATCH: usize = 20;
 
 /// Record types and version of DTLS 1.2 (RFC 6347 §4.1).
 const RECORD_TYPES: std::ops::Range<u8> = 20..24;
@@ -152,7 +153,7 @@ fn noise_on_the_port_gets_silence_and_no_memory() -> Outcome {
 /// The first datagram of a handshake, which goes elsewhere.
 fn real_client_hello(site: &Site) -> Outcome<Vec<u8>> {
     let ear = UdpSocket::bind("127.0.0.1:0")?;
-    ear.set_read_timeout(Some(Duration::from_secs(5)))?;
+    ear.set_read_timeout(Some(PATIENCE))?;
     let _client = Peer::begin(
         &site.identity("pki", "home"),
         &ear.local_addr()?.to_string(),
@@ -182,7 +183,9 @@ fn noise_in_a_session_gets_silence_reset_or_refusal_and_the_session_goes_on() ->
                     answers += 1;
                     let class = answer.code.class();
                     let is_reset = answer.message_type == MessageType::Reset;
-                    assert!(is_reset || class == 4, "{answer:?}");
+                    // Acknowledged, where the answer itself takes longer.
+                    let is_empty = answer.code == Code::EMPTY;
+                    assert!(is_reset || is_empty || class == 4, "{answer:?}");
                 }
             }
         }

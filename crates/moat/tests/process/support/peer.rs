@@ -16,6 +16,9 @@ const DATAGRAM: usize = 64 * 1024;
 /// The shortest time that a socket can wait.
 const INSTANT: Duration = Duration::from_millis(1);
 
+/// After which time a request without a response is sent again.
+const REPEAT: Duration = Duration::from_secs(1);
+
 /// Why there is no session.
 #[derive(Debug)]
 pub(crate) struct NoSession(pub(crate) Option<CloseReason>);
@@ -91,15 +94,18 @@ impl Peer {
         self.ask_as(MessageType::NonConfirmable, request)
     }
 
-    /// Sends a request of this type and waits for its response.
+    /// Sends a request of this type, again and again as it may be lost, and waits for its response.
     pub(crate) fn ask_as(&mut self, kind: MessageType, request: &Outgoing) -> Outcome<Message> {
         let message = self.message(kind, request);
-        self.send(&message.encode())?;
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            match self.receive(deadline.saturating_duration_since(Instant::now()))? {
-                Some(response) if response.token == message.token => return Ok(response),
-                _ => {}
+        while self.closed.is_none() && Instant::now() < deadline {
+            self.send(&message.encode())?;
+            let again = Instant::now() + REPEAT;
+            let left = || again.saturating_duration_since(Instant::now());
+            while let Some(response) = self.receive(left())? {
+                if response.token == message.token {
+                    return Ok(response);
+                }
             }
         }
         Err(format!("no response; the session: {:?}", self.closed).into())
