@@ -28,11 +28,13 @@ use crate::support::{
 
 /// Replays the moments of a run.
 const SEED: &str = "MOAT_CRASH_SEED";
+/// So many moments at least, and more until each side of the promise was met this often.
 const MOMENTS: u32 = 50;
-/// Each side of the promise is met at least this often.
 const EACH: usize = 5;
+/// As many as the server lets its customer have mitigations.
+const MOST_MOMENTS: u32 = 250;
 /// Between them lies the time that a commit takes, and a promise, whatever the machine.
-const WINDOWS: [Duration; 2] = [Duration::from_micros(20), Duration::from_millis(200)];
+const WINDOWS: [Duration; 2] = [Duration::from_micros(20), Duration::from_secs(2)];
 
 /// How far a request had come when the server died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -136,7 +138,13 @@ fn after_kill_9_at_any_moment_what_was_promised_is_in_force_and_nothing_is_half_
         // Moments around the commit take turns with moments around the promise. Each window moves
         // so that half of its moments fall on either side.
         let mut windows = [Fate::Committed, Fate::Promised].map(|fate| (fate, WINDOWS[0] * 100));
-        for mid in 1..=MOMENTS {
+        let met =
+            |fates: &BTreeMap<Fate, BTreeSet<u32>>, fate| fates.get(fate).map_or(0, BTreeSet::len);
+        for mid in 1..=MOST_MOMENTS {
+            let sides = [&Fate::Lost, &Fate::Promised];
+            if mid > MOMENTS && sides.iter().all(|fate| met(&fates, fate) >= EACH) {
+                break;
+            }
             windows.reverse();
             let (aim, window) = &mut windows[0];
             let delay = (rng.u32(0..10) > 0).then(|| window.mul_f64(rng.f64()));
@@ -161,7 +169,7 @@ fn after_kill_9_at_any_moment_what_was_promised_is_in_force_and_nothing_is_half_
         }
         println!("{fates:?}, at last {windows:?}");
         let lost = fates.remove(&Fate::Lost).unwrap_or_default();
-        let promised = fates.get(&Fate::Promised).map_or(0, BTreeSet::len);
+        let promised = met(&fates, &Fate::Promised);
         assert!(
             lost.len() >= EACH && promised >= EACH,
             "the moments fell on one side"
