@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Daemon, Gate, Outcome, run};
+use super::{Daemon, Gate, Outcome, PATIENCE, run};
 
 pub(crate) const MOAT: &str = env!("CARGO_BIN_EXE_moat");
 pub(crate) const SERVER_NAME: &str = "dots.example";
@@ -136,14 +137,20 @@ program = "{}"
     /// As [`Site::ask`], of the daemon whose control socket has this name. `sessions` exits with 1 while a
     /// PvD has none, and answers all the same.
     pub(crate) fn ask_at(&self, socket: &str, command: &str) -> Outcome<Value> {
-        let output = Command::new(MOAT)
-            .args([command, "--json", "--control"])
-            .arg(self.path().join(socket))
-            .output()?;
-        let answer: Value = serde_json::from_slice(&output.stdout)?;
-        match answer.get("error") {
-            Some(error) => Err(error.to_string().into()),
-            None => Ok(answer),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let output = Command::new(MOAT)
+                .args([command, "--json", "--control"])
+                .arg(self.path().join(socket))
+                .output()?;
+            let answer: Value = serde_json::from_slice(&output.stdout)?;
+            let Some(error) = answer.get("error").map(Value::to_string) else {
+                return Ok(answer);
+            };
+            // A person is told soon that a daemon may be stopped.
+            if !error.contains("gave no answer within") || Instant::now() > deadline {
+                return Err(error.into());
+            }
         }
     }
 }
