@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, MOAT, NameServer, Outcome, SERVER_NAME, Site, isolated, run, until};
+use crate::support::{Daemon, NameServer, Outcome, SERVER_NAME, Site, isolated, run, until};
 
 const OTHER_NAME: &str = "dots2.customer.example";
 /// Where the other server listens: the port is that of DOTS, as a redirect names none.
@@ -70,14 +70,6 @@ impl Scene {
         })
     }
 
-    fn mitigate(&self) -> Outcome<String> {
-        let socket = self.site.path().join("client.sock").display().to_string();
-        run(
-            MOAT,
-            &["mitigate", "203.0.113.7", "--json", "--control", &socket],
-        )
-    }
-
     fn at_other(&self) -> Outcome<usize> {
         let status: Value = self.site.ask_at("other.sock", "status")?;
         Ok(status["mitigations"].as_array().map_or(0, Vec::len))
@@ -89,7 +81,7 @@ impl Scene {
 fn a_redirected_request_is_granted_by_the_other_server_at_the_addresses_given() -> Outcome {
     isolated(&[], || {
         let scene = Scene::new("addresses = [\"192.0.2.46\"]", OTHER_NAME)?;
-        scene.mitigate()?;
+        scene.site.mitigate("203.0.113.7")?;
         until("the other server has it", || Ok(scene.at_other()? == 1))
     })
 }
@@ -101,7 +93,7 @@ fn without_addresses_the_name_of_the_other_server_is_looked_up_in_the_pvd() -> O
         let names = Site::new()?;
         let _names = NameServer::start(&names)?;
         let scene = Scene::new("", OTHER_NAME)?;
-        scene.mitigate()?;
+        scene.site.mitigate("203.0.113.7")?;
         until("the other server has it", || Ok(scene.at_other()? == 1))
     })
 }
@@ -112,7 +104,7 @@ fn the_other_server_has_to_prove_that_it_is_the_one_named() -> Outcome {
     isolated(&[], || {
         let mut scene = Scene::new("addresses = [\"192.0.2.46\"]", "impostor.example")?;
         // Nobody grants it, and the person is told so.
-        drop(scene.mitigate());
+        drop(scene.site.mitigate("203.0.113.7"));
         scene
             .client
             .wait_for(&format!("is not valid for the name {OTHER_NAME}"))?;

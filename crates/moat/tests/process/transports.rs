@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Daemon, MOAT, Outcome, SERVER_NAME, Site, isolated, run, until};
+use crate::support::{Daemon, Outcome, SERVER_NAME, Site, isolated, run, until};
 
 /// Covers: S-072
 #[test]
@@ -43,8 +43,7 @@ fn where_udp_is_lost_the_client_asks_over_tcp() -> Outcome {
             .find(|remote| remote.starts_with("[::1]:"))
             .ok_or_else(|| sessions.to_string())?;
         let remote = format!("remote={remote}");
-        let socket = site.path().join("client.sock").display().to_string();
-        run(MOAT, &["mitigate", "203.0.113.7", "--control", &socket])?;
+        site.mitigate("203.0.113.7")?;
         until("the server has it", || {
             let status = site.ask("status")?;
             Ok(status["mitigations"].as_array().map(Vec::len) == Some(1))
