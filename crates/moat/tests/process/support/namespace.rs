@@ -1,7 +1,6 @@
 //! A network and process namespace for each test.
 
 use std::any::type_name;
-use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -51,12 +50,14 @@ pub(crate) fn isolated<Body: FnOnce() -> Outcome>(programs: &[&str], body: Body)
 }
 
 /// A folder with copies of these programs. AppArmor's profiles name programs by their path, and Debian's let name servers and DHCP
-/// servers see no folder of a test.
+/// servers see no folder of a test. Another program copies them: what this one has open for writing, a child of another
+/// thread might hold for a moment longer, and nobody could execute it.
 fn copies_of(programs: &[&str]) -> Outcome<TempDir> {
     let folder = tempfile::Builder::new().prefix("programs-").tempdir()?;
     for program in programs {
         let original = run("which", &[program])?;
-        fs::copy(original.trim(), folder.path().join(program))?;
+        let copy = folder.path().join(program).display().to_string();
+        run("cp", &[original.trim(), &copy])?;
     }
     Ok(folder)
 }
