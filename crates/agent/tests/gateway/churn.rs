@@ -1,12 +1,14 @@
-//! Networks that come and go, providers that fall silent or refuse, restarts and clients that ask for common addresses, in
-//! an order that a seed gives.
+//! Networks that come and go, providers that fall silent, refuse or have trouble, their other clients, restarts, clients that are
+//! lost and clients that ask for common addresses, in an order that a seed gives.
 
+use agent::server::{ConflictPolicy, Customer};
 use coap::Code;
 use dots::mitigation::Status;
 use dots::target::TargetPrefix;
 use pvd::PvdSet;
 
 use super::net::*;
+use crate::client::target;
 
 const SEEDS: u64 = 48;
 const STEPS: usize = 60;
@@ -17,6 +19,15 @@ const GOOD: [&str; 5] = [FIXED, "203.0.113.0/28", MOBILE, OWN, "192.0.2.0/28"];
 /// What one of them refuses.
 const BAD: [&str; 2] = ["203.0.113.0/24", "192.0.2.0/24"];
 const PROVIDERS: [&str; 2] = ["fixed", "mobile"];
+/// For how long, in seconds, another client of a provider asks: shorter than the run's end.
+const RIVALRY: u32 = 1200;
+/// What those are told, of whom it is promised, whom nobody can protect for a while.
+const PASSING: [Code; 4] = [
+    Code::SERVICE_UNAVAILABLE,
+    Code::INTERNAL_SERVER_ERROR,
+    Code::BAD_GATEWAY,
+    Code::CONFLICT,
+];
 
 const CLIENTS: [Inside; 4] = [
     HOME,
@@ -31,11 +42,24 @@ const CLIENTS: [Inside; 4] = [
     },
 ];
 
+/// Another client of each provider.
+const RIVALS: [Inside; 2] = [
+    Inside {
+        customer: "rival",
+        number: 8,
+    },
+    Inside {
+        customer: "rival",
+        number: 9,
+    },
+];
+
 /// What a client wants.
 struct Wanted {
     client: Inside,
     mid: u32,
     prefix: &'static str,
+    is_immediate: bool,
     question: Option<Question>,
     is_promised: bool,
 }
@@ -45,6 +69,13 @@ struct Churn {
     dice: fastrand::Rng,
     wanted: Vec<Wanted>,
     mid: u32,
+}
+
+impl Wanted {
+    fn ask(&self) -> Ask {
+        let request = request(target(&[self.prefix]), LIFETIME, self.is_immediate);
+        Ask::new(Code::PUT, self.client, self.mid).body(&request)
+    }
 }
 
 fn prefix(text: &str) -> TargetPrefix {
@@ -76,7 +107,17 @@ impl Churn {
         for (name, taken) in PROVIDERS.into_iter().zip(taken) {
             let node = net.node(name);
             let prefixes = taken.iter().map(|text| text.parse().unwrap());
+            let rival = Customer {
+                name: "rival".to_owned(),
+                ..node.plan.customers[0].clone()
+            };
             node.plan.customers[0].prefixes = prefixes.collect();
+            node.plan.customers.push(rival);
+            node.plan.policy.on_conflict = [
+                ConflictPolicy::Both,
+                ConflictPolicy::Last,
+                ConflictPolicy::First,
+            ][seed as usize % 3];
             node.start(now);
         }
         net.advance(120);
@@ -89,7 +130,7 @@ impl Churn {
     }
 
     fn step(&mut self) {
-        match self.dice.u8(..20) {
+        match self.dice.u8(..26) {
             0..8 => self.ask(),
             8..10 => self.refresh(),
             10..13 => self.withdraw(),
@@ -102,22 +143,58 @@ impl Churn {
                 let away = [None, Some("fixed"), Some("mobile")][self.dice.usize(..3)];
                 self.net.set_pvds("g1", without(away));
             }
-            _ => {
+            19 => {
                 self.net.restart("g1");
-                // Nobody hears of what he asked last.
-                let unheard = self.wanted.extract_if(.., |it| !it.is_promised);
-                let unheard: Vec<Wanted> = unheard.collect();
-                for one in unheard {
-                    self.delete(&one);
-                }
-                for one in &mut self.wanted {
-                    one.question = None;
+                self.give_up(|_| true);
+            }
+            20..22 => {
+                let client = CLIENTS[self.dice.usize(..CLIENTS.len())];
+                self.net.lose("g1", client);
+                self.give_up(|one| one.client.number == client.number);
+            }
+            22..24 => {
+                let codes = [Code::INTERNAL_SERVER_ERROR, Code::UNAUTHORIZED];
+                let code = codes[self.dice.usize(..2)];
+                let node = self.net.node(PROVIDERS[self.dice.usize(..2)]);
+                node.trouble = node.trouble.xor(Some(code));
+            }
+            _ => {
+                let place = self.dice.usize(..2);
+                match self.dice.bool() {
+                    true => {
+                        self.mid += 1;
+                        let text = GOOD[self.dice.usize(..GOOD.len())];
+                        let ask = put_for(RIVALS[place], self.mid, &[text], RIVALRY);
+                        self.net.send(PROVIDERS[place], RIVALS[place], ask);
+                    }
+                    false => self.end_rivalry(place),
                 }
             }
         }
         let pause = self.dice.u64(..30);
         self.net.advance(if self.dice.bool() { 0 } else { pause });
         self.hear();
+    }
+
+    /// Nobody hears of what these clients asked last.
+    fn give_up(&mut self, whose: impl Fn(&Wanted) -> bool) {
+        let unheard = self
+            .wanted
+            .extract_if(.., |it| whose(it) && !it.is_promised);
+        let unheard: Vec<Wanted> = unheard.collect();
+        for one in unheard {
+            self.delete(&one);
+        }
+        for one in self.wanted.iter_mut().filter(|it| whose(it)) {
+            one.question = None;
+        }
+    }
+
+    fn end_rivalry(&mut self, place: usize) {
+        for mid in 1..=self.mid {
+            let ask = delete(RIVALS[place], mid);
+            self.net.send(PROVIDERS[place], RIVALS[place], ask);
+        }
     }
 
     /// Of one client, nothing has addresses in common.
@@ -135,22 +212,26 @@ impl Churn {
             return;
         }
         self.mid += 1;
-        let ask = put_for(client, self.mid, &[text], LIFETIME);
-        let question = self.net.send("g1", client, ask);
         self.wanted.push(Wanted {
             client,
             mid: self.mid,
             prefix: text,
-            question: Some(question),
+            is_immediate: self.dice.u8(..4) > 0,
+            question: None,
             is_promised: false,
         });
+        self.put(self.wanted.len() - 1);
+    }
+
+    fn put(&mut self, place: usize) {
+        let one = &mut self.wanted[place];
+        one.question = Some(self.net.send("g1", one.client, one.ask()));
     }
 
     fn refresh(&mut self) {
-        let Some(place) = self.any() else { return };
-        let one = &mut self.wanted[place];
-        let ask = put_for(one.client, one.mid, &[one.prefix], LIFETIME);
-        one.question = Some(self.net.send("g1", one.client, ask));
+        if let Some(place) = self.any() {
+            self.put(place);
+        }
     }
 
     fn withdraw(&mut self) {
@@ -183,7 +264,7 @@ impl Churn {
                 } else if !one.is_promised {
                     over.push(place);
                 } else {
-                    assert_eq!(response.code, Code::SERVICE_UNAVAILABLE, "{}", one.prefix);
+                    assert!(PASSING.contains(&response.code), "{}", response.code);
                 }
             }
             let stored = &self.net.nodes["g1"].stored;
@@ -202,14 +283,24 @@ impl Churn {
 
     /// When all is well again somebody protects each, and at last nobody anything.
     fn conclude(&mut self) {
-        for name in PROVIDERS {
+        for (place, name) in PROVIDERS.into_iter().enumerate() {
             self.net.node(name).is_cut_off = false;
+            self.net.node(name).trouble = None;
+            self.end_rivalry(place);
         }
         self.net.set_pvds("g1", site());
-        self.net.advance(900);
-        self.hear();
+        for _ in 0..15 {
+            for place in 0..self.wanted.len() {
+                self.put(place);
+            }
+            self.net.advance(100);
+            self.hear();
+        }
         for one in &self.wanted {
-            if !GOOD.contains(&one.prefix) {
+            let stored = self.net.nodes["g1"].stored.values();
+            let mut stored = stored.filter(|record| record.key.mid.0 == one.mid);
+            let is_in_force = stored.any(|record| record.standing.is_in_force());
+            if !GOOD.contains(&one.prefix) || !is_in_force && !one.is_immediate {
                 continue;
             }
             let status = self.net.status_code(one.client, one.mid);

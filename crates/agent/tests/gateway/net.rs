@@ -282,6 +282,17 @@ impl Net {
         (session, exchange)
     }
 
+    /// The session of an inside client breaks; its next request begins another.
+    pub(super) fn lose(&mut self, at: &str, client: Inside) {
+        let session = SessionId(INSIDE + client.number);
+        let now = self.now();
+        if self.endpoints.remove(&session).is_some() {
+            let node = self.node(at);
+            node.server.handle(now, Input::SessionLost(session));
+        }
+        self.settle();
+    }
+
     /// The answer to a question, if it has come.
     pub(super) fn answer(&mut self, at: &str, question: Question) -> Option<Response> {
         self.settle();
