@@ -47,6 +47,10 @@ impl Requests {
         self.by_id.get(&id)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RequestId, &Asked)> {
+        self.by_id.iter().map(|(id, asked)| (*id, asked))
+    }
+
     pub(super) fn get_mut(&mut self, id: RequestId) -> Option<&mut Asked> {
         self.by_id.get_mut(&id)
     }

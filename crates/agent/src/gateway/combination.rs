@@ -106,14 +106,10 @@ impl<'a> Reports<'a> {
         })
     }
 
-    /// How it stands with the current request for all of the group.
-    pub(super) fn of_current(&self, group: &Group) -> Combined<'_> {
-        combine(at_servers(&self.current, &group.target))
-    }
-
-    /// Whether nobody is asked again with the current request.
-    pub(super) fn is_current_over(&self) -> bool {
-        is_over(&self.current)
+    /// Whether the current request is accepted, and somebody has yet to answer.
+    pub(super) fn is_awaited(&self, group: &Group) -> bool {
+        let standing = combine(at_servers(&self.current, &group.target));
+        matches!(standing, Combined::Accepted(status) if !status.is_complete)
     }
 
     /// How it stands for one member.
@@ -144,12 +140,6 @@ impl<'a> Reports<'a> {
         let open = older.filter(|it| is_open && is_asked(it));
         let needed = needed.chain(open.take(MOST_UNANSWERED));
         needed.map(|report| report.id).collect()
-    }
-
-    /// The newest of the older requests that a server protects with.
-    pub(super) fn last_accepted(&self) -> Option<RequestId> {
-        let mut older = self.older.iter().map(|(_, report)| report);
-        older.find(|it| is_accepted(it)).map(|it| it.id)
     }
 }
 

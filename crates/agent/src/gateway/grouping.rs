@@ -70,10 +70,6 @@ impl Groups {
         self.by_id.get_mut(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
-        self.by_id.values()
-    }
-
     pub(super) fn ids(&self) -> impl Iterator<Item = GroupId> {
         self.by_id.keys().copied()
     }

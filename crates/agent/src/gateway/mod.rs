@@ -35,7 +35,7 @@ use dots::target::Target;
 
 pub use self::aggregation::{Aggregate, aggregate};
 use self::asking::Requests;
-use self::grouping::{GroupId, Groups};
+use self::grouping::{Group, GroupId, Groups};
 use self::member::Wanted;
 pub use self::translation::{Rule, RuleError, Translation};
 use crate::client::{self, Client, Connector, RequestId};
@@ -207,7 +207,7 @@ impl Gateway {
     ) {
         let member = self.by_key.get(key).and_then(|id| self.members.get(id));
         let group = member.and_then(|member| self.groups.get(member.group?));
-        if let Some(request) = group.and_then(|group| group.current) {
+        for request in group.into_iter().flat_map(Group::requests) {
             // Without a mitigation there is nothing to tell of.
             let _nobody_mitigates = client.report_efficacy(now, request, status);
         }
@@ -264,8 +264,11 @@ impl Gateway {
 
     /// Which mitigations inside each request upstream is for.
     pub fn relayed(&self) -> impl Iterator<Item = (RequestId, Vec<&MitigationKey>)> {
-        let groups = self.groups.iter();
-        groups.filter_map(|group| Some((group.current?, group.keys())))
+        self.requests.iter().map(|(id, asked)| {
+            let groups = asked.groups.iter();
+            let groups = groups.filter_map(|group| self.groups.get(*group));
+            (id, groups.flat_map(Group::keys).collect())
+        })
     }
 
     /// A mitigation is wanted, for longer or otherwise. Returns whether something else is wanted than

@@ -53,17 +53,11 @@ impl Gateway {
             .filter_map(|(id, it)| Some((id.clone(), it.own_loop.clone()?)));
         let loops: BTreeMap<Acceptance, String> = loops.collect();
         said.extend(self.blamed(group, over));
-        let needed = reports.needed();
-        match reports.of_current(group) {
-            // That a refresh is answered is no news of the client's.
-            Combined::Accepted(status) if !status.is_complete => drop(self.renewing.insert(id)),
-            Combined::Over(_) if reports.is_current_over() => {
-                if let Some(accepted) = reports.last_accepted() {
-                    self.fall_back(id, accepted);
-                }
-            }
-            _ => {}
+        // That a refresh is answered is no news of the client's.
+        if reports.is_awaited(group) {
+            self.renewing.insert(id);
         }
+        let needed = reports.needed();
         self.leave_older(id, &needed);
         told.extend(self.news(said, &loops));
     }
@@ -173,17 +167,6 @@ impl Gateway {
         };
         for request in group.older.extract_if(.., |it| !needed.contains(it)) {
             self.requests.release(request, id);
-        }
-    }
-
-    /// The current request is refused everywhere for good: one from before that is accepted goes on.
-    fn fall_back(&mut self, id: GroupId, accepted: RequestId) {
-        let Some(group) = self.groups.get_mut(id) else {
-            return;
-        };
-        group.older.retain(|request| *request != accepted);
-        if let Some(failed) = group.current.replace(accepted) {
-            self.requests.release(failed, id);
         }
     }
 }

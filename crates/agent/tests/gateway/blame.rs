@@ -91,3 +91,20 @@ fn a_provider_that_refuses_a_wider_request_goes_on_with_the_narrower_one() {
     net.advance(30);
     net.check(&[], &[]);
 }
+
+/// A server takes less than it did, and leaves what stands: that somebody else's part is refused is no answer for good.
+#[test]
+fn who_asks_together_with_what_stands_is_not_refused_for_good() {
+    let mut net = Net::new();
+    net.expect(
+        HOME,
+        put(HOME, 1, &[FIXED, "203.0.113.8/32"]),
+        Code::CREATED,
+    );
+    net.node("fixed").trouble = Some(Code::BAD_REQUEST);
+    let ask = put(BRANCH, 1, &[FIXED, "203.0.113.99/32"]);
+    net.expect(BRANCH, ask, Code::SERVICE_UNAVAILABLE);
+    net.advance(30);
+    let status = net.status_code(HOME, 1);
+    assert_eq!(status, Status::AttackSuccessfullyMitigated);
+}
