@@ -106,11 +106,13 @@ impl<C: Connector> Client<C> {
     /// # Errors
     /// [`Refusal::NoSuchRequest`].
     pub fn withdraw(&mut self, now: Now, id: RequestId) -> Result<(), Refusal> {
-        if self.is_over(now, id) {
-            return Err(Refusal::NoSuchRequest(id));
-        }
+        let is_over = self.is_over(now, id);
+        // Also what is over: no network that comes is to be asked for it.
         if let Some(wanted) = self.requests.get_mut(id) {
             wanted.is_withdrawn = true;
+        }
+        if is_over {
+            return Err(Refusal::NoSuchRequest(id));
         }
         self.change_parts(id, |part| part.withdraw(now));
         self.withdraw_absent(now, id);

@@ -10,7 +10,7 @@ use pvd::PvdSet;
 use super::net::*;
 use crate::client::target;
 
-const SEEDS: u64 = 48;
+const SEEDS: u64 = 64;
 const STEPS: usize = 60;
 /// Longer than a run.
 const LIFETIME: u32 = 36_000;

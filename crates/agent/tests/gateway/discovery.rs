@@ -210,3 +210,24 @@ fn what_a_network_without_a_server_assigned_is_rejected_once_that_is_clear() {
         assert!(net.node("g1").stored.is_empty());
     }
 }
+
+/// What a provider has refused, and nobody wants any more, is asked of no network that comes later.
+#[test]
+fn what_was_refused_is_not_asked_for_when_networks_change() {
+    let mut net = Net::new();
+    let mut networks = PvdSet::default();
+    networks.insert_independent("192.0.2.0/24".parse().unwrap());
+    let none = networks.clone();
+    let mobile = domain("mobile.example", &["198.51.100.0/24"], MOBILE_SERVER);
+    networks.insert(mobile);
+    net.set_pvds("g1", networks);
+    net.node("mobile").trouble = Some(Code::BAD_REQUEST);
+    net.expect(HOME, put(HOME, 1, &[OWN]), Code::BAD_REQUEST);
+    net.advance(5);
+    net.set_pvds("g1", none);
+    net.advance(5);
+    net.node("mobile").trouble = None;
+    net.set_pvds("g1", site());
+    net.advance(120);
+    net.check(&[], &[]);
+}
