@@ -99,6 +99,8 @@ fn without(away: Option<&str>) -> PvdSet {
 impl Churn {
     fn new(seed: u64) -> Self {
         let mut net = Net::new();
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let on_conflict = dice.usize(..3);
         let now = net.now();
         let taken: [&[&str]; 2] = [
             &["203.0.113.0/28", "192.0.2.0/24"],
@@ -117,13 +119,13 @@ impl Churn {
                 ConflictPolicy::Both,
                 ConflictPolicy::Last,
                 ConflictPolicy::First,
-            ][seed as usize % 3];
+            ][on_conflict];
             node.start(now);
         }
         net.advance(120);
         Self {
             net,
-            dice: fastrand::Rng::with_seed(seed),
+            dice,
             wanted: Vec::new(),
             mid: 0,
         }
