@@ -1,7 +1,7 @@
 //! What `moat config check` finds missing on the machine.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::{Report, check};
@@ -30,9 +30,21 @@ fn equipped() -> Folder {
     folder
 }
 
+/// A port that is free for both transports.
+fn free() -> u16 {
+    let both = || {
+        let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let address = socket.local_addr().ok()?;
+        TcpListener::bind(address).ok().map(|_| address.port())
+    };
+    std::iter::from_fn(|| Some(both()))
+        .flatten()
+        .next()
+        .unwrap()
+}
+
 fn check_with_machine(folder: &Folder, more: &str) -> Report {
-    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    let more = more.replace("FREE", &free.unwrap().port().to_string());
+    let more = more.replace("FREE", &free().to_string());
     check(&folder.write(&server(&more))).unwrap()
 }
 
