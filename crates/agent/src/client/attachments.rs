@@ -5,27 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use dots::identifiers::Mid;
 use pvd::{ProvisioningDomain, PvdId};
 
 use super::association::Association;
 use super::part::Part;
 use super::splitting;
 use super::{Client, Connector};
-use crate::server_selection::{self, Asked, AssociationId, Attack, SameProvider, SessionStates};
-use crate::time::Now;
-
-/// The servers as they look from an attachment that is cut off.
-struct Without<'a, C: Connector> {
-    client: &'a Client<C>,
-    pvd: &'a PvdId,
-}
-
-impl<C: Connector> SessionStates for Without<'_, C> {
-    fn is_established(&self, asked: &AssociationId) -> bool {
-        asked.pvd != *self.pvd && self.client.is_established(asked)
-    }
-}
+use crate::server_selection::{self, Asked, AssociationId, Attack, SameProvider};
 
 impl<C: Connector> Client<C> {
     /// The attachments to the provider of a PvD, where one of them is asked for all: this one, and others.
@@ -37,7 +23,7 @@ impl<C: Connector> Client<C> {
     }
 
     /// The other attachments to the same provider, where one of them is asked for all.
-    fn siblings<'a>(
+    pub(super) fn siblings<'a>(
         &'a self,
         domain: &'a ProvisioningDomain,
     ) -> impl Iterator<Item = &'a ProvisioningDomain> {
@@ -47,12 +33,16 @@ impl<C: Connector> Client<C> {
         })
     }
 
+    /// Whether a server of a PvD answers.
+    pub(super) fn is_answered_in(&self, pvd: &PvdId) -> bool {
+        self.associations.of(pvd).any(Association::is_reached)
+    }
+
     /// Whether no server of a PvD answers, and one of another attachment to its provider does.
     pub(super) fn is_cut_off(&self, pvd: &PvdId) -> bool {
-        let is_reached = |id: &PvdId| self.associations.of(id).any(Association::is_reached);
         let domain = self.pvds.get(pvd).into_iter();
         let mut siblings = domain.flat_map(|domain| self.siblings(domain));
-        !is_reached(pvd) && siblings.any(|it| is_reached(&it.id))
+        !self.is_answered_in(pvd) && siblings.any(|it| self.is_answered_in(&it.id))
     }
 
     /// Who takes over a part whose own attachment is cut off, if one may be asked for all of it.
@@ -60,35 +50,17 @@ impl<C: Connector> Client<C> {
         if !self.is_cut_off(&at.pvd) {
             return None;
         }
-        let (client, pvd) = (self, &at.pvd);
         let wanted = self.requests.get(part.wish.request)?;
         let attack = Attack {
             target: part.wish.target.clone(),
             seen_on: wanted.attack.seen_on.clone(),
         };
-        let without = Without { client, pvd };
-        let selection = server_selection::select(&attack, &self.pvds, &self.policy, &without);
-        let siblings = self.attachments(pvd);
+        let selection = server_selection::select(&attack, &self.pvds, &self.policy, self);
+        let siblings = self.attachments(&at.pvd);
         let mut asked = selection.asked.into_iter();
         let asked = asked.find(|asked| siblings.contains(&asked.association.pvd))?;
         let is_all = splitting::make_up(&[&part.wish], &asked.target);
         let other = self.associations.get(&asked.association)?;
-        (is_all && other.id.pvd != *pvd && other.takes_over(&part.wish)).then_some(asked)
-    }
-
-    pub(super) fn move_to_attachment(
-        &mut self,
-        now: Now,
-        from: (&AssociationId, Mid),
-        to: Asked,
-    ) -> bool {
-        let association = self.associations.get(from.0);
-        let part = association.and_then(|it| it.parts.get(from.1));
-        let request = part.map(|part| part.wish.request);
-        let id = to.association.clone();
-        if let Some(wanted) = request.and_then(|id| self.requests.get_mut(id)) {
-            wanted.selection.ask_too(to);
-        }
-        self.move_part(now, from, &id)
+        (is_all && other.id.pvd != at.pvd && other.takes_over(&part.wish)).then_some(asked)
     }
 }

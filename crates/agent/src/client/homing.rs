@@ -24,48 +24,13 @@ use super::part::{Part, Wish};
 use super::parts;
 use super::route::{Destination, Ways};
 use super::splitting;
+use super::steady::Steady;
 use super::{Client, Connector, End, RequestId};
-use crate::server_selection::{
-    self, Asked, AssociationId, Policy, Selection, SessionStates, Unprotected,
-};
+use crate::server_selection::{self, Asked, AssociationId, Policy, Selection, Unprotected};
 use crate::time::Now;
 
 /// How long a server that is named no more is told what is withdrawn, if it does not answer.
 const FAREWELL: Duration = Duration::from_secs(30);
-
-/// Servers as they look to a request that some of them have: these are not changed without need.
-pub(super) struct Steady<'a, C: Connector> {
-    pub(super) client: &'a Client<C>,
-    pub(super) request: RequestId,
-}
-
-impl<C: Connector> Steady<'_, C> {
-    fn has(&self, association: &Association<C::Session>) -> bool {
-        let mut parts = association.parts_of(self.request);
-        parts.any(|part| part.is_going() && !part.is_moved())
-    }
-
-    fn is_at_another_attachment(&self, asked: &AssociationId) -> bool {
-        let attachments = self.client.attachments(&asked.pvd);
-        let mut others = attachments.iter().filter(|pvd| **pvd != asked.pvd);
-        others.any(|pvd| {
-            self.client
-                .associations
-                .of(pvd)
-                .any(|other| self.has(other))
-        })
-    }
-}
-
-impl<C: Connector> SessionStates for Steady<'_, C> {
-    fn is_established(&self, asked: &AssociationId) -> bool {
-        let mut in_pvd = self.client.associations.of(&asked.pvd);
-        match in_pvd.find(|other| self.has(other)) {
-            Some(other) => other.id == *asked,
-            None => self.client.is_established(asked) && !self.is_at_another_attachment(asked),
-        }
-    }
-}
 
 /// The server of the same PvD that is asked: this one, if it is.
 fn in_same_pvd<'a>(selection: &'a Selection, id: &AssociationId) -> Option<&'a AssociationId> {
@@ -142,17 +107,23 @@ impl<C: Connector> Client<C> {
             if !wanted.is_going(now) || self.is_over(now, id) {
                 continue;
             }
-            let steady = Steady {
-                client: self,
-                request: id,
-            };
-            let attack = &wanted.attack;
-            let selection = server_selection::select(attack, &self.pvds, &self.policy, &steady);
-            self.carry_out(now, id, selection);
+            self.decide(now, id);
         }
     }
 
-    pub(super) fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
+    /// Brings what servers are asked for of a request to what is decided now.
+    pub(super) fn decide(&mut self, now: Now, request: RequestId) {
+        let Some(wanted) = self.requests.get(request) else {
+            return;
+        };
+        let client = &*self;
+        let steady = Steady { client, request };
+        let attack = &wanted.attack;
+        let selection = server_selection::select(attack, &self.pvds, &self.policy, &steady);
+        self.carry_out(now, request, selection);
+    }
+
+    fn carry_out(&mut self, now: Now, id: RequestId, mut selection: Selection) {
         let Some(wanted) = self.requests.get(id) else {
             return;
         };
@@ -322,6 +293,12 @@ impl<S: dtls::Session> Association<S> {
             left.extend(self.newers(wish, target, Part::is_going));
         }
         left
+    }
+
+    /// Whether to ask for this under a new number would take the place of a newer request (RFC 9132 §4.4.1.3).
+    pub(super) fn would_replace(&self, wish: &Wish) -> bool {
+        let newers = self.newers(wish, &mut wish.target.clone(), Part::is_going);
+        !newers.is_empty()
     }
 
     /// Takes out what newer requests name.

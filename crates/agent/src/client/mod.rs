@@ -35,6 +35,7 @@ mod sessions;
 mod settling;
 mod splitting;
 mod state;
+mod steady;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -54,7 +55,6 @@ pub use self::action::{
     Action, AssociationRecord, Change, Note, Peer, Redirection, Refusal, RequestRecord, Snapshot,
     WantedRecord,
 };
-use self::association::Association;
 use self::associations::Associations;
 use self::part::{Part, Wish};
 pub use self::relaying::RelayedRequest;
@@ -134,13 +134,13 @@ pub struct Client<C: Connector> {
 }
 
 impl<C: Connector> SessionStates for Client<C> {
-    /// A session that may be lost counts while no server of the PvD has a better one.
+    /// A session that may be lost counts while no server has a better one that may be asked instead.
     fn is_established(&self, association: &AssociationId) -> bool {
         let Some(asked) = self.associations.get(association) else {
             return false;
         };
-        let mut in_pvd = self.associations.of(&association.pvd);
-        let mut is_best = || !in_pvd.any(Association::is_reached);
+        let mut attachments = self.attachments(&association.pvd).into_iter();
+        let mut is_best = || !attachments.any(|pvd| self.is_answered_in(&pvd));
         asked.is_reached() || asked.is_established() && is_best()
     }
 }

@@ -88,16 +88,19 @@ impl<S: dtls::Session> Association<S> {
         self.reached.replace(reached) != Some(reached)
     }
 
-    /// Whether its server can be asked for this: it has not been, or it came and went.
+    /// Whether its server can be asked for this: it has not been, or what it was asked for came and went.
     pub(super) fn takes_over(&self, wish: &Wish) -> bool {
-        let came_and_went = |part: &Part| part.is_moved() && !part.is_refused();
-        self.same_as(wish).all(came_and_went)
+        let is_declined = |part: &Part| part.is_refused() || part.is_replaced();
+        let is_past = |part: &Part| part.is_moved() || part.is_withdrawn() || part.is_over();
+        let mut same = self.same_as(wish);
+        same.all(|part| is_past(part) && !is_declined(part))
     }
 
     /// Whether it would ask its server for this now.
     fn is_free_for(&self, wish: &Wish) -> bool {
         let is_put_off = |part: &Part| part.put_off_until().is_some();
-        self.takes_over(wish) && !self.same_as(wish).any(is_put_off)
+        let is_put_off = self.same_as(wish).any(is_put_off);
+        self.takes_over(wish) && !is_put_off && !self.would_replace(wish)
     }
 
     /// Whether it would ask its server now for what another one put off.
@@ -209,17 +212,29 @@ impl<C: Connector> Client<C> {
             true => other.is_free_for(&part.wish),
             false => is_stranded && other.takes_over(&part.wish),
         };
-        let to = self
-            .reachable(at)
-            .find(may_go)
-            .map(|other| other.id.clone());
-        if let Some(to) = to {
-            return self.move_part(now, (at, mid), &to);
+        let to = self.reachable(at).find(may_go);
+        let to = to.map(|other| other.id.clone());
+        let asked = match &to {
+            None if is_stranded => self.attachment_for(at, part),
+            _ => None,
+        };
+        let (wish, attachment) = (&part.wish, asked.as_ref().map(|it| it.association.clone()));
+        let Some(other) = to.or(attachment).and_then(|to| self.associations.get(&to)) else {
+            return false;
+        };
+        let (id, to) = (wish.request, other.id.clone());
+        // What a newer request names stays that one's.
+        if other.would_replace(wish) {
+            if let Some(association) = self.associations.get_mut(at) {
+                association.parts.change([mid], |part| part.unasked(now));
+            }
+            self.decide(now, id);
+            return true;
         }
-        match self.attachment_for(at, part).filter(|_| is_stranded) {
-            Some(asked) => self.move_to_attachment(now, (at, mid), asked),
-            None => false,
+        if let (Some(asked), Some(wanted)) = (asked, self.requests.get_mut(id)) {
+            wanted.selection.ask_too(asked);
         }
+        self.move_part(now, (at, mid), &to)
     }
 
     /// Withdraws what has moved and is granted, or takes it back.
@@ -295,7 +310,10 @@ impl<C: Connector> Client<C> {
 
     /// Where a part goes that its server redirects in circles: to each of the others at most once.
     fn elsewhere(&self, from: &AssociationId, part: &Part) -> Option<AssociationId> {
-        let is_new = |other: &&Association<_>| other.same_as(&part.wish).next().is_none();
+        let is_new = |other: &&Association<_>| {
+            let mut same = other.same_as(&part.wish);
+            same.next().is_none() && !other.would_replace(&part.wish)
+        };
         let others = self.others(from).filter(is_new);
         let best = others.min_by_key(|other| !other.is_established())?;
         Some(best.id.clone())

@@ -15,17 +15,11 @@ fn undiscovered() -> PvdSet {
 }
 
 fn find(rig: &mut Rig) {
-    rig.pvds = home::pvds(&[pvd::Transport::Udp]);
-    let (now, pvds) = (rig.now(), rig.pvds.clone());
-    rig.client.set_pvds(now, pvds);
-    rig.settle();
+    rig.network(home::pvds(&[pvd::Transport::Udp]));
 }
 
 fn lose(rig: &mut Rig) {
-    rig.pvds = undiscovered();
-    let (now, pvds) = (rig.now(), rig.pvds.clone());
-    rig.client.set_pvds(now, pvds);
-    rig.settle();
+    rig.network(undiscovered());
 }
 
 fn asked(rig: &mut Rig) -> Vec<(Code, u32)> {
@@ -189,10 +183,7 @@ fn what_one_network_refuses_is_still_asked_of_the_one_that_is_away() {
     }
     rig.inject(put.path, &[BYE]);
     rig.settle();
-    rig.pvds = only("");
-    let (now, pvds) = (rig.now(), rig.pvds.clone());
-    rig.client.set_pvds(now, pvds);
-    rig.settle();
+    rig.network(only(""));
     rig.restart();
     let (now, pvds) = (rig.now(), only("mobile.example"));
     rig.client.set_pvds(now, pvds);

@@ -10,6 +10,8 @@ use super::replies::Asked;
 use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig, target};
 use crate::world::{BYE, seconds};
 
+const MOBILE: &str = "mobile.example";
+
 fn one_provider() -> Rig {
     let mut rig = Rig::home(changed(|set| {
         for id in ["fixed.example", "mobile.example"] {
@@ -77,9 +79,7 @@ fn what_an_attachment_without_a_session_has_not_granted_goes_to_another_of_the_p
     assert!(matches!(there, State::Accepted(_)));
     // That something else has changed is no reason to change what is in force.
     rig.take();
-    let (now, pvds) = (rig.now(), rig.pvds.clone());
-    rig.client.set_pvds(now, pvds);
-    rig.settle();
+    rig.network(rig.pvds.clone());
     assert!(rig.take().is_empty());
 }
 
@@ -178,4 +178,48 @@ fn what_was_sent_goes_to_another_attachment_10_s_later_after_a_restart() {
     assert_eq!(told(&rig, &put).0, MOBILE4);
     let waited = (put.at - start).as_secs();
     assert_eq!(waited, 10);
+}
+
+/// Covers: M-029. It is named no more and named again, as after a modem has connected again.
+#[test]
+fn an_attachment_that_was_not_asked_for_a_while_takes_over_again() {
+    for is_told in [false, true] {
+        let (mut rig, id, put) = moved();
+        rig.grant_observed(&put, 6000);
+        let found = rig.pvds.clone();
+        let mut lost = found.clone();
+        alter(&mut lost, MOBILE, |domain| domain.dots_servers.clear());
+        rig.network(lost);
+        let delete = rig.one(Code::DELETE);
+        assert_eq!(told(&rig, &delete), (MOBILE4.to_owned(), Code::DELETE, 1));
+        rig.network(found);
+        if is_told {
+            rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+        }
+        let put = rig.take().remove(0);
+        assert_eq!(told(&rig, &put), (MOBILE4.to_owned(), Code::PUT, 2));
+        rig.grant(&put, 6000);
+        let there = state_at(&rig, id, "dots.mobile.example");
+        assert!(matches!(there, State::Accepted(_)));
+    }
+}
+
+/// Covers: M-029, M-005. The owner of the target is asked in vain before the one that granted it is found.
+#[test]
+fn what_an_attachment_granted_stays_there_though_it_is_found_late_after_a_restart() {
+    let (mut rig, id, put) = moved();
+    rig.grant_observed(&put, 6000);
+    let found = rig.pvds.clone();
+    alter(&mut rig.pvds, MOBILE, |domain| domain.dots_servers.clear());
+    rig.restart();
+    rig.advance(seconds(5));
+    assert!(rig.take().is_empty());
+    rig.network(found);
+    rig.advance(seconds(1));
+    let put = rig.one(Code::PUT);
+    assert_eq!(told(&rig, &put), (MOBILE4.to_owned(), Code::PUT, 1));
+    let there = state_at(&rig, id, "dots.mobile.example");
+    assert_eq!(there, State::Asking);
+    let first = state_at(&rig, id, "dots.fixed.example");
+    assert_eq!(first, State::Ended(End::NotAsked));
 }

@@ -6,7 +6,7 @@ use coap::Code;
 use dots::mitigation::Status;
 
 use super::home::{self, BACKUP};
-use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig};
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig, target};
 use crate::world::seconds;
 
 /// `fixed` has a second server. These addresses are as if they were not there.
@@ -206,4 +206,46 @@ fn a_session_that_may_be_lost_serves_where_no_server_has_a_better_one() {
     rig.settle();
     rig.mitigate(&[FIXED_HOST], 6000);
     assert_eq!(rig.one(Code::PUT).path, path);
+}
+
+/// Covers: M-029, S-029. The newer one was asked of the second server while the first one had no session.
+#[test]
+fn what_a_newer_request_names_is_not_taken_from_it_by_an_older_one_that_moves() {
+    for (others, left) in [
+        (vec![], None),
+        (vec!["203.0.113.1/32"], Some("203.0.113.1/32")),
+    ] {
+        let mut rig = without(&[]);
+        rig.advance(seconds(0));
+        let prefixes = [vec![FIXED_HOST], others].concat();
+        let older = rig.mitigate(&prefixes, 6000);
+        let put = rig.one(Code::PUT);
+        for address in [FIXED6, FIXED4] {
+            rig.set(address, Behaviour::Down);
+        }
+        rig.inject(put.path, &[crate::world::BYE]);
+        rig.settle();
+        rig.advance(seconds(5));
+        let newer = rig.mitigate(&["203.0.113.4/30"], 6000);
+        let put = rig.one(Code::PUT);
+        assert_eq!(rig.paths[&put.path], BACKUP);
+        rig.grant_observed(&put, 6000);
+        rig.advance(seconds(5));
+        for put in rig.take() {
+            assert_eq!(rig.paths[&put.path], BACKUP);
+            let asked = put.body().target;
+            assert_eq!(Some(asked), left.map(|left| target(&[left])));
+            rig.grant_observed(&put, 6000);
+        }
+        rig.advance(seconds(60));
+        assert!(matches!(rig.state(newer), State::Accepted(_)));
+        assert!(rig.wanted.contains_key(&newer));
+        assert!(rig.client.request(older).unwrap().is_outdone);
+        assert_eq!(rig.wanted.contains_key(&older), left.is_some());
+        // The first server may have it, and is told.
+        rig.set(FIXED6, Behaviour::Up);
+        let delete = rig.until_asked(120).remove(0);
+        let to = &*rig.paths[&delete.path];
+        assert_eq!((to, delete.message.code), (FIXED6, Code::DELETE));
+    }
 }

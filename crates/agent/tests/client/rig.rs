@@ -199,6 +199,13 @@ impl Rig {
         self.advance(Duration::ZERO);
     }
 
+    /// The networks are these now.
+    pub(crate) fn network(&mut self, pvds: PvdSet) {
+        self.pvds = pvds.clone();
+        self.client.set_pvds(self.now(), pvds);
+        self.settle();
+    }
+
     /// Lets time pass, with every timeout at its instant.
     pub(crate) fn advance(&mut self, time: Duration) {
         let end = self.elapsed + time;
