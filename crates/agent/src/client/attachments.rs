@@ -22,6 +22,12 @@ impl<C: Connector> Client<C> {
         siblings.chain([pvd.clone()]).collect()
     }
 
+    /// One of the attachments to the provider of a PvD, the same for all of them.
+    pub(super) fn one_attachment(&self, pvd: &PvdId) -> PvdId {
+        let mut attachments = self.attachments(pvd);
+        attachments.pop_first().unwrap_or_else(|| pvd.clone())
+    }
+
     /// The other attachments to the same provider, where one of them is asked for all.
     pub(super) fn siblings<'a>(
         &'a self,

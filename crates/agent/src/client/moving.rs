@@ -120,7 +120,8 @@ impl<S: dtls::Session> Association<S> {
         if !moving.is_empty() {
             return self.parts.change(moving, |part| part.stays(now));
         }
-        let before = parts::mids(self.same_as(&wish).filter(|part| part.is_moved()));
+        // What is still to be withdrawn is, lest the server refuses the new one and keeps it.
+        let before = parts::mids(self.same_as(&wish).filter(|part| part.is_over()));
         for mid in before {
             self.parts.remove(mid);
         }
@@ -146,21 +147,19 @@ impl<C: Connector> Client<C> {
     pub(super) fn place_parts(&mut self, now: Now, pvds: &BTreeSet<PvdId>) -> bool {
         let mut requests: BTreeSet<(PvdId, RequestId)> = BTreeSet::new();
         for pvd in pvds {
-            let mut has_turned = false;
+            let (one, mut has_turned) = (self.one_attachment(pvd), false);
             for at in self.associations.ids_of(&BTreeSet::from([pvd.clone()])) {
                 if let Some(association) = self.associations.get_mut(&at) {
                     has_turned |= association.has_turned();
                     let unplaced = association.take_unplaced(now).into_iter();
-                    requests.extend(unplaced.map(|id| (pvd.clone(), id)));
+                    requests.extend(unplaced.map(|id| (one.clone(), id)));
                 }
             }
             for other in self.attachments(pvd).into_iter().filter(|_| has_turned) {
                 self.associations.stir(&other);
-                let parts = self
-                    .associations
-                    .of(&other)
-                    .flat_map(|it| it.parts.requests());
-                requests.extend(parts.map(|id| (other.clone(), id)));
+                let servers = self.associations.of(&other);
+                let parts = servers.flat_map(|it| it.parts.requests());
+                requests.extend(parts.map(|id| (one.clone(), id)));
             }
         }
         let mut changed = false;
@@ -269,7 +268,8 @@ impl<C: Connector> Client<C> {
             let Some(to) = moved.moved_to() else { break };
             let there = self.associations.get(to);
             let same = there.into_iter().flat_map(|it| it.same_as(&part.wish));
-            let Some(found) = same.max_by_key(|each| (!each.is_moved(), each.mid)) else {
+            let is_asked = |each: &Part| each.is_going() && !each.is_moved();
+            let Some(found) = same.max_by_key(|each| (is_asked(each), each.mid)) else {
                 return Instead::Gone;
             };
             if found.is_moved() {
@@ -308,11 +308,12 @@ impl<C: Connector> Client<C> {
         others.filter(|other| other.reaches(other.next_mid()))
     }
 
-    /// Where a part goes that its server redirects in circles: to each of the others at most once.
+    /// Where a part goes that its server redirects in circles: to each of the others once.
     fn elsewhere(&self, from: &AssociationId, part: &Part) -> Option<AssociationId> {
         let is_new = |other: &&Association<_>| {
             let mut same = other.same_as(&part.wish);
-            same.next().is_none() && !other.would_replace(&part.wish)
+            let was_passed = |it: &Part| it.is_moved() && it.is_unsent() && other.is_reached();
+            same.all(was_passed) && !other.would_replace(&part.wish)
         };
         let others = self.others(from).filter(is_new);
         let best = others.min_by_key(|other| !other.is_established())?;

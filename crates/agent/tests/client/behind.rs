@@ -3,6 +3,7 @@
 use agent::client::State;
 use coap::Code;
 
+use super::home::{self, BACKUP};
 use super::redirect::{ALTERNATE, ALTERNATE4, fixed, redirect};
 use super::rig::{Behaviour, FIXED_HOST, FIXED6, Rig};
 use crate::world::seconds;
@@ -100,5 +101,46 @@ fn what_the_first_server_may_have_is_withdrawn_there_too() {
             rig.advance(seconds(1));
         }
         assert!(matches!(rig.state(other), State::Ended(_)));
+    }
+}
+
+/// Covers: S-049, S-063, M-029. The alternate one sends it back, and another server of the PvD takes it.
+#[test]
+fn what_the_first_server_may_have_is_withdrawn_there_when_a_third_one_grants_it() {
+    let mut rig = Rig::home(home::with_backup());
+    for address in [ALTERNATE4, BACKUP] {
+        rig.set(address, Behaviour::Up);
+    }
+    rig.advance(seconds(0));
+    rig.mitigate(&[FIXED_HOST], 60_000);
+    assert_eq!(rig.one(Code::PUT).mid(), 1);
+    rig.mitigate(&["203.0.113.9/32"], 60_000);
+    let put = rig.one(Code::PUT);
+    redirect(&mut rig, &put, ALTERNATE, &["192.0.2.99"], Some(3600));
+    for asked in rig.take() {
+        assert_eq!(rig.paths[&asked.path], ALTERNATE4);
+        match asked.mid() {
+            1 => redirect(&mut rig, &asked, "dots.fixed.example", &[], Some(300)),
+            _ => drop(rig.grant(&asked, 60_000)),
+        }
+    }
+    let asked = rig.take().into_iter();
+    let mut asked = asked.filter(|asked| rig.paths[&asked.path] == BACKUP);
+    let put = asked.next().expect("the third server is asked");
+    rig.grant(&put, 60_000);
+    let mut told = Vec::new();
+    for _ in 0..120 {
+        for asked in rig.take() {
+            if let Some(to) = rig.paths.get(&asked.path).cloned()
+                && asked.message.code == Code::DELETE
+            {
+                told.push((to, asked.mid()));
+                rig.answer(&asked, Code::DELETED, |_| {}, &[]);
+            }
+        }
+        rig.advance(seconds(1));
+    }
+    for server in [FIXED6, ALTERNATE4] {
+        assert!(told.contains(&(server.to_owned(), 1)), "{told:?}");
     }
 }

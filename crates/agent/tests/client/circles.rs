@@ -187,3 +187,27 @@ fn what_was_redirected_in_circles_goes_to_a_server_that_answers() {
     let put = rig.until_asked(100).remove(0);
     assert_eq!(rig.paths[&put.path], BACKUP);
 }
+
+/// Covers: S-065, M-029. It had no session when a request was first sent to it, and has one when the redirect is repeated or before.
+#[test]
+fn a_server_without_a_session_that_another_redirects_to_is_asked_when_it_is_up() {
+    let mut rig = Rig::home(home::with_backup());
+    rig.advance(seconds(0));
+    let id = rig.mitigate(&[FIXED_HOST], 6000);
+    for _ in 0..2 {
+        let put = rig.until_asked(2).remove(0);
+        assert_eq!(rig.paths[&put.path], FIXED6);
+        redirect(&mut rig, &put, "backup.fixed.example", &[], Some(300));
+    }
+    rig.set(BACKUP, Behaviour::Up);
+    let put = rig.until_asked(200).remove(0);
+    assert_eq!(rig.paths[&put.path], BACKUP);
+    // It sends it back: once at each is enough.
+    redirect(&mut rig, &put, "dots.fixed.example", &[], Some(300));
+    rig.advance(seconds(290));
+    assert!(rig.take().is_empty());
+    let put = rig.until_asked(20).remove(0);
+    assert_eq!(rig.paths[&put.path], BACKUP);
+    rig.grant_observed(&put, 5000);
+    assert!(rig.client.is_settled(id));
+}

@@ -192,3 +192,32 @@ fn what_is_in_force_stays_with_a_busy_server_over_a_restart() {
     let put = rig.one(Code::PUT);
     assert_eq!((&*rig.paths[&put.path], put.mid()), (FIXED6, 1));
 }
+
+/// Covers: M-029, S-049. The first server may have what it was asked for before, whatever it says of what is asked now.
+#[test]
+fn a_withdrawal_goes_on_when_the_request_comes_back_under_another_number() {
+    let (mut rig, id, put) = moved();
+    rig.grant_observed(&put, 60);
+    rig.set(BACKUP, Behaviour::Down);
+    rig.inject(put.path, &[BYE]);
+    rig.set(FIXED6, Behaviour::Up);
+    let mut asked = rig.until_asked(60);
+    assert_eq!(asked[0].message.code, Code::DELETE);
+    for _ in 0..60 {
+        asked.retain(|asked| asked.message.code == Code::PUT);
+        if !asked.is_empty() {
+            break;
+        }
+        asked = rig.until_asked(1);
+    }
+    let put = asked.remove(0);
+    assert_eq!((&*rig.paths[&put.path], put.mid()), (FIXED6, 2));
+    rig.answer(&put, Code::FORBIDDEN, |_| {}, b"no");
+    rig.withdraw(id);
+    rig.take();
+    let delete = rig.until_asked(20).remove(0);
+    assert_eq!((delete.message.code, delete.mid()), (Code::DELETE, 1));
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    rig.advance(seconds(20));
+    assert!(methods_at(&mut rig, FIXED6).is_empty());
+}

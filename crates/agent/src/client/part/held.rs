@@ -117,6 +117,11 @@ impl Part {
         }
     }
 
+    /// Whether the server was never asked.
+    pub(in crate::client) fn is_unsent(&self) -> bool {
+        self.held == Held::Nothing
+    }
+
     /// When another server may be asked instead, if this one has no session: what was never sent
     /// at once, and what was granted when that is over. `None`: never.
     pub(in crate::client) fn movable_at(&self) -> Option<Instant> {

@@ -133,7 +133,7 @@ impl Part {
     pub(in crate::client) fn moved(&mut self, to: AssociationId) {
         let has_nothing = match self.held {
             Held::Nothing => true,
-            Held::Asked => self.is_redirected(),
+            Held::Asked => self.is_redirected() && self.behind.is_none(),
             Held::Granted => false,
         };
         if has_nothing && self.is_going() {
