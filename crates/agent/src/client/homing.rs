@@ -323,7 +323,7 @@ impl<S: dtls::Session> Association<S> {
 
     /// What the server is asked for of a request. What it has refused or ended, or a newer request has replaced, is
     /// not asked again because something else has changed.
-    fn known(&self, request: RequestId) -> impl Iterator<Item = &Part> {
+    pub(super) fn known(&self, request: RequestId) -> impl Iterator<Item = &Part> {
         let known = self.parts_of(request);
         known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.is_withdrawn())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dots::lifetime::Lifetime;
 use dots::mitigation::AttackStatus;
-use dots::target::TargetPrefix;
+use dots::target::{Target, TargetPrefix};
 use pvd::PvdId;
 
 use super::association::Association;
@@ -53,7 +53,6 @@ impl<C: Connector> Client<C> {
             });
             if let Some(wanted) = self.requests.get_mut(id) {
                 wanted.until = until;
-                wanted.selection = selection;
             }
             self.settle(now);
             return Ok(id);
@@ -248,28 +247,54 @@ impl<C: Connector> Client<C> {
         }
     }
 
-    /// The request that asks the same of the same PvDs, of servers that can be asked, if one is
-    /// going on.
+    /// The request that asks the same of the same PvDs, or of other attachments to their providers, of servers that can be
+    /// asked, if one is going on.
     fn request_for(&self, selection: &Selection, trigger: bool) -> Option<RequestId> {
+        let mut wanted: BTreeMap<PvdId, (Target, Vec<&AssociationId>)> = BTreeMap::new();
+        for Asked {
+            association,
+            target,
+            ..
+        } in &selection.asked
+        {
+            let one = wanted.entry(self.one_attachment(&association.pvd));
+            let nothing = || Target {
+                prefixes: Vec::new(),
+                ..target.clone()
+            };
+            let (whole, servers) = one.or_insert_with(|| (nothing(), Vec::new()));
+            whole.prefixes.extend(&target.prefixes);
+            servers.push(association);
+        }
         self.candidates(selection).into_iter().find(|id| {
-            let going = |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
-            let mut asked: BTreeMap<&PvdId, Vec<(&Association<_>, &Part)>> = BTreeMap::new();
-            for (association, part) in self.parts_of(*id).filter(|(_, part)| !part.is_moved()) {
-                let pieces = asked.entry(&association.id.pvd).or_default();
-                pieces.push((association, part));
+            let mut asked: BTreeMap<PvdId, Vec<(&AssociationId, &Part)>> = BTreeMap::new();
+            for association in self.associations.iter() {
+                let pieces = association.known(*id).map(|part| (&association.id, part));
+                let mut pieces = pieces.peekable();
+                if pieces.peek().is_some() {
+                    let one = asked.entry(self.one_attachment(&association.id.pvd));
+                    one.or_default().extend(pieces);
+                }
             }
-            let is_same = |wanted: &Asked| {
-                let Some(pieces) = asked.get(&wanted.association.pvd) else {
+            let is_same = |(one, (whole, servers)): (&PvdId, &(Target, Vec<&AssociationId>))| {
+                let Some(pieces) = asked.get(one) else {
                     return false;
                 };
                 let wishes: Vec<&Wish> = pieces.iter().map(|(_, part)| &part.wish).collect();
+                let going =
+                    |part: &Part| part.is_going() && part.wish.trigger_mitigation == trigger;
                 let mut pieces = pieces.iter();
-                pieces.all(|(at, part)| {
-                    going(part) && (at.id == wanted.association || at.is_established())
-                }) && splitting::make_up(&wishes, &wanted.target)
+                pieces
+                    .all(|(at, part)| going(part) && (servers.contains(at) || self.has_session(at)))
+                    && splitting::make_up(&wishes, whole)
             };
-            asked.len() == selection.asked.len() && selection.asked.iter().all(is_same)
+            asked.len() == wanted.len() && wanted.iter().all(is_same)
         })
+    }
+
+    fn has_session(&self, at: &AssociationId) -> bool {
+        let association = self.associations.get(at);
+        association.is_some_and(Association::is_established)
     }
 
     /// The requests that may ask the same: all that share something with what would be asked first.
@@ -277,8 +302,9 @@ impl<C: Connector> Client<C> {
         let Some(first) = selection.asked.first() else {
             return BTreeSet::new();
         };
-        let in_pvd = self.associations.of(&first.association.pvd);
-        let near = in_pvd.flat_map(|it| it.parts.overlapping(&first.target));
+        let attachments = self.attachments(&first.association.pvd);
+        let servers = attachments.iter().flat_map(|pvd| self.associations.of(pvd));
+        let near = servers.flat_map(|it| it.parts.overlapping(&first.target));
         near.map(|part| part.wish.request).collect()
     }
 

@@ -7,7 +7,7 @@ use coap::{Code, OptionNumber};
 use super::home::{alter, changed};
 use super::moved::are_asked_in_turn;
 use super::replies::Asked;
-use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE4, Rig, target};
+use super::rig::{Behaviour, FIXED_HOST, FIXED4, FIXED6, MOBILE_HOST, MOBILE4, Rig, target};
 use crate::world::{BYE, seconds};
 
 const MOBILE: &str = "mobile.example";
@@ -133,9 +133,9 @@ fn what_the_other_attachment_does_not_take_the_first_is_asked_for_again() {
         let first = state_at(&rig, id, "dots.fixed.example");
         assert!(matches!(first, State::Accepted(_)), "{code}");
         rig.advance(seconds(600));
-        let puts = rig.take().into_iter();
-        let mut puts = puts.filter(|asked| asked.message.code == Code::PUT);
-        assert!(puts.all(|put| told(&rig, &put).0 == FIXED6), "{code}");
+        let mut asked = rig.take().into_iter();
+        let put = asked.find(|asked| asked.message.code == Code::PUT);
+        assert!(put.is_none(), "{code}: {put:?}");
     }
 }
 
@@ -222,4 +222,37 @@ fn what_an_attachment_granted_stays_there_though_it_is_found_late_after_a_restar
     assert_eq!(there, State::Asking);
     let first = state_at(&rig, id, "dots.fixed.example");
     assert_eq!(first, State::Ended(End::NotAsked));
+}
+
+/// Covers: M-029. The first one is back, and would be asked now.
+#[test]
+fn the_same_again_is_no_new_request_at_whichever_attachment_it_is() {
+    let (mut rig, id, put) = moved();
+    rig.grant_observed(&put, 6000);
+    rig.set(FIXED6, Behaviour::Up);
+    let delete = rig.until_asked(120).remove(0);
+    rig.answer(&delete, Code::DELETED, |_| {}, &[]);
+    rig.take();
+    assert_eq!(rig.mitigate(&[FIXED_HOST], 6000), id);
+    let put = rig.one(Code::PUT);
+    assert_eq!(told(&rig, &put), (MOBILE4.to_owned(), Code::PUT, 1));
+    let report = rig.client.request(id).unwrap();
+    let mut asked = report.selection.asked.iter();
+    assert!(asked.any(|it| it.association.server == "dots.mobile.example"));
+    assert_ne!(rig.mitigate(&[FIXED_HOST, MOBILE_HOST], 6000), id);
+}
+
+/// Covers: M-029. One of them has refused its share, and something else changes.
+#[test]
+fn what_one_attachment_refuses_is_not_asked_of_another_that_is_asked_for_more() {
+    let mut rig = one_provider();
+    rig.mitigate(&[FIXED_HOST, MOBILE_HOST], 6000);
+    for put in rig.take() {
+        match told(&rig, &put).0 == MOBILE4 {
+            true => drop(rig.grant_observed(&put, 6000)),
+            false => rig.answer(&put, Code::BAD_REQUEST, |_| {}, b"no"),
+        }
+    }
+    rig.network(rig.pvds.clone());
+    assert!(rig.take().is_empty());
 }
