@@ -163,7 +163,8 @@ impl Interfaces {
                 None => std::future::pending().await,
             }
         };
-        if tokio::time::timeout(LOOK_AGAIN, change).await == Ok(None) {
+        let change = tokio::time::timeout(LOOK_AGAIN, change).await;
+        if change == Ok(None) || self.0.is_none() {
             *self = Self::listen();
         }
     }

@@ -10,7 +10,7 @@ use rtnetlink::{Handle, IpVersion, MulticastGroup, new_connection};
 use tokio::task::JoinHandle;
 
 use super::message::{self, Route};
-use super::plan::{Defaults, Family, Hop, Kind, Plan, RouteKey, Rule, Way};
+use super::plan::{Defaults, Family, Hop, Kind, Lookup, Plan, RouteKey, Rule, Uplink, Way};
 use crate::netlink::Changes;
 
 /// What is told where the kernel has no IPv6.
@@ -40,6 +40,15 @@ pub(super) struct Found {
     pub(super) defaults: Defaults,
 }
 
+impl Outcome {
+    /// What the kernel says of the route by a router of this table, if it does not take it.
+    pub(super) fn refusal(&self, table: (Family, u32)) -> Option<&rtnetlink::Error> {
+        let mut refused = self.refused.iter();
+        let refused = refused.find(|(key, _)| (key.family, key.table) == table);
+        refused.map(|(_, error)| error)
+    }
+}
+
 impl Found {
     fn add_default(
         &mut self,
@@ -55,9 +64,17 @@ impl Found {
         }
     }
 
-    /// The tables in which moat has led somewhere.
-    pub(super) fn led(&self) -> BTreeSet<(Family, u32)> {
-        self.keys().map(|key| (key.family, key.table)).collect()
+    /// The tables of those for whose addresses moat had rules, in whatever table they were looked up.
+    pub(super) fn led(&self, uplinks: &[Uplink]) -> BTreeSet<(Family, u32)> {
+        let rules = self.rules.iter().filter_map(|(rule, _)| *rule);
+        let led = rules.filter_map(|rule| match rule.lookup {
+            Lookup::MainButDefault => None,
+            Lookup::From(source, _) => {
+                let owner = uplinks.iter().find(|uplink| uplink.has(source))?;
+                Some((rule.family, owner.table))
+            }
+        });
+        led.collect()
     }
 
     fn keys(&self) -> impl Iterator<Item = RouteKey> {
@@ -125,13 +142,15 @@ impl Kernel {
         Ok(found)
     }
 
-    /// Makes what is missing, and removes what moat has made and is not wanted.
+    /// Makes what is missing, and removes what moat has made and is not wanted. A table that is none of those `led` before gets
+    /// nothing while the kernel does not take its route by a router.
     ///
     /// # Errors
     /// What the kernel says of anything but a route by a router. What was done before stays.
     pub(super) async fn bring_to(
         &self,
         plan: &Plan,
+        led: &BTreeSet<(Family, u32)>,
         found: Found,
     ) -> Result<Outcome, rtnetlink::Error> {
         let mut outcome = Outcome::default();
@@ -153,8 +172,14 @@ impl Kernel {
                 obsolete.push(message);
             }
         }
+        let mut barred = BTreeSet::new();
         // No rule ever leads to a table without routes, and what is near is never looked up in one.
         for (key, hop) in &routes {
+            let table = (key.family, key.table);
+            // The route by a router comes first.
+            if barred.contains(&table) {
+                continue;
+            }
             let message = message::of_route(key, hop.as_ref());
             let added = self.handle.route().add(message);
             // What somebody else has in a table stays.
@@ -164,11 +189,18 @@ impl Kernel {
             };
             match added.execute().await {
                 Ok(()) => outcome.is_changed = true,
-                Err(error) if key.kind == Kind::ByRouter => outcome.refused.push((*key, error)),
+                Err(error) if key.kind == Kind::ByRouter => {
+                    outcome.refused.push((*key, error));
+                    barred.extend((!led.contains(&table)).then_some(table));
+                }
                 Err(error) => return Err(error),
             }
         }
-        for rule in &rules {
+        let is_barred = |rule: &Rule| match rule.lookup {
+            Lookup::MainButDefault => false,
+            Lookup::From(_, table) => barred.contains(&(rule.family, table)),
+        };
+        for rule in rules.iter().filter(|rule| !is_barred(rule)) {
             let mut added = self.handle.rule().add();
             *added.message_mut() = message::of_rule(rule);
             added.execute().await?;

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::kernel::{Kernel, Outcome};
-use self::plan::{Plan, Uplink};
+use self::plan::{Family, Plan, Uplink};
 use crate::config::{self, ClientConfig};
 
 /// How long the kernel is left in peace that refused.
@@ -120,22 +120,30 @@ impl Site {
         uplinks
     }
 
-    /// Says which PvDs have no way out now, and which have one again.
-    fn tell(&self, plan: &Plan, outcome: &Outcome, told: &mut BTreeSet<PvdId>) {
-        let refused = |table| outcome.refused.iter().find(|(key, _)| key.table == table);
-        for (pvd, (table, _)) in &self.tables {
-            let leads = plan.led().any(|(_, led)| led == *table);
-            let reason = match refused(*table) {
-                Some((_, error)) => Some(said(error)),
-                None if leads => None,
-                None => Some("no default route over its interface".to_owned()),
+    /// Says which PvDs have no way out now, and which have one again, for each version of IP in which they have addresses
+    /// of their own.
+    fn tell(&self, plan: &Plan, outcome: &Outcome, told: &mut BTreeSet<(Family, u32)>) {
+        let led: BTreeSet<(Family, u32)> = plan.led().collect();
+        let all: BTreeSet<(Family, u32)> = plan.all_tables().collect();
+        told.retain(|table| all.contains(table));
+        for table in all {
+            let (family, number) = table;
+            let mut pvds = self.tables.iter();
+            let Some((pvd, _)) = pvds.find(|(_, (it, _))| *it == number) else {
+                continue;
             };
-            if let Some(reason) = reason {
-                if told.insert(pvd.clone()) {
-                    tracing::warn!(%pvd, reason, "its addresses have no way out");
+            let reason = match outcome.refusal(table) {
+                Some(error) => said(error),
+                None if led.contains(&table) => {
+                    if told.remove(&table) {
+                        tracing::info!(%pvd, %family, "its addresses have a way out again");
+                    }
+                    continue;
                 }
-            } else if told.remove(pvd) {
-                tracing::info!(%pvd, "its addresses have a way out again");
+                None => "no default route over its interface".to_owned(),
+            };
+            if told.insert(table) {
+                tracing::warn!(%pvd, %family, reason, "its addresses have no way out of their own");
             }
         }
     }
@@ -154,10 +162,11 @@ fn lock() -> Result<UnixListener, Error> {
 /// Follows the PvDs until nobody tells of them any more.
 async fn keep(site: Site, mut pvds: watch::Receiver<PvdSet>) {
     while let Err(error) = follow(&site, &mut pvds).await {
-        tracing::error!(%error, "routes do not follow the source address; it is tried again every 30 s");
         if pvds.has_changed().is_err() {
+            tracing::error!(%error, "the routes by source address could not be removed");
             return;
         }
+        tracing::error!(%error, "routes do not follow the source address; it is tried again every 30 s");
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
             _ = pvds.changed() => {}
@@ -174,14 +183,14 @@ async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), E
         let is_over = pvds.has_changed().is_err();
         let round = async {
             let found = kernel.look().await?;
-            // What a killed one has led goes on.
-            led.extend(found.led());
             let uplinks = site.uplinks(&pvds.borrow_and_update());
+            // What a killed one has led goes on.
+            led.extend(found.led(&uplinks));
             let plan = match is_over {
                 true => Plan::default(),
                 false => Plan::new(site.terms, &uplinks, &found.defaults, &led),
             };
-            let outcome = kernel.bring_to(&plan, found).await?;
+            let outcome = kernel.bring_to(&plan, &led, found).await?;
             Ok::<_, Error>((plan, outcome))
         };
         let round = tokio::time::timeout(ANSWER_WITHIN, round).await;
@@ -189,7 +198,7 @@ async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), E
         if is_over {
             return Ok(());
         }
-        led.extend(plan.led());
+        led.extend(plan.led().filter(|it| outcome.refusal(*it).is_none()));
         if outcome.is_changed {
             let (rules, routes) = (plan.rules.len(), plan.routes.len());
             tracing::info!(rules, routes, "routes follow the source address");

@@ -9,10 +9,11 @@
 //! table of a PvD: default by its router
 //!                 otherwise unreachable: what has an address of this PvD leaves by no other one
 //! ```
-//! Nothing is made for a PvD before it has a way out, lest a name of an interface that is misspelt cuts a host off. What two PvDs
+//! Nothing is made for a PvD before it has a way out that the kernel takes, lest an interface or a router that is misspelt cuts a host off. What two PvDs
 //! assigned says nothing of the way, and stays the business of `main`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -24,6 +25,15 @@ use crate::config::{PRIORITIES, Routing};
 pub(super) enum Family {
     V4,
     V6,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
 }
 
 impl Family {
@@ -88,6 +98,8 @@ pub(super) struct Plan {
     pub(super) rules: BTreeSet<Rule>,
     /// `None`: the one that is unreachable.
     pub(super) routes: BTreeMap<RouteKey, Option<Hop>>,
+    /// The tables that are left alone because they never had a way out.
+    pub(super) idle: BTreeSet<(Family, u32)>,
 }
 
 /// A PvD as far as routes are concerned.
@@ -130,6 +142,8 @@ impl Plan {
                 if hop.is_some() || led.contains(&(family, uplink.table)) {
                     plan.look_up(terms, family, source, uplink.table);
                     plan.lead_out(family, uplink.table, hop);
+                } else {
+                    plan.idle.insert((family, uplink.table));
                 }
             }
         }
@@ -138,8 +152,18 @@ impl Plan {
 
     /// The tables with a way out.
     pub(super) fn led(&self) -> impl Iterator<Item = (Family, u32)> {
-        let by_router = self.routes.keys().filter(|key| key.kind == Kind::ByRouter);
-        by_router.map(|key| (key.family, key.table))
+        self.tables(Kind::ByRouter)
+    }
+
+    /// All tables that something leads to, and those to which nothing does yet.
+    pub(super) fn all_tables(&self) -> impl Iterator<Item = (Family, u32)> {
+        let idle = self.idle.iter().copied();
+        self.tables(Kind::Unreachable).chain(idle)
+    }
+
+    fn tables(&self, kind: Kind) -> impl Iterator<Item = (Family, u32)> {
+        let of_kind = self.routes.keys().filter(move |key| key.kind == kind);
+        of_kind.map(|key| (key.family, key.table))
     }
 
     fn look_up(&mut self, terms: Routing, family: Family, source: IpNet, table: u32) {
@@ -172,6 +196,11 @@ impl Plan {
 }
 
 impl Uplink {
+    /// Whether it assigned this.
+    pub(super) fn has(&self, source: IpNet) -> bool {
+        self.sources.iter().any(|own| own.trunc() == source)
+    }
+
     /// The way out.
     fn hop(&self, family: Family, defaults: &Defaults) -> Option<Hop> {
         let interface = self.interface?;
@@ -324,6 +353,8 @@ mod tests {
     #[test]
     fn a_pvd_that_never_had_a_way_out_is_left_alone() {
         let misspelt = uplink(4646, &["203.0.113.0/28"], None);
-        assert_eq!(plan(&[misspelt], &Defaults::new()), Plan::default());
+        let plan = plan(&[misspelt], &Defaults::new());
+        assert!(plan.rules.is_empty() && plan.routes.is_empty());
+        assert!(plan.all_tables().eq([(Family::V4, 4646)]));
     }
 }

@@ -187,3 +187,34 @@ fn what_has_an_address_of_a_provider_leaves_by_that_provider_or_not_at_all() -> 
         until("all of it is removed", || Ok(rules_and_routes()? == before))
     })
 }
+
+/// Covers: M-011. It is misspelt, and the system's routes go on until it is not.
+#[test]
+fn a_router_that_is_not_there_cuts_nothing_off() -> Outcome {
+    isolated(&[], || {
+        let site = Site::new()?;
+        let _fixed = uplink(&site, "fixed0", FIXED, ["203.0.113.1", "2001:db8:f::1"])?;
+        ip("route add default via 203.0.113.1 dev fixed0")?;
+        ip("route add default via 2001:db8:f::1 dev fixed0")?;
+        let file = site.path().join("client.toml");
+        let network = "interface = \"fixed0\"\n";
+        let routers = format!("{network}routers = [\"192.0.2.9\"]\n");
+        fs::write(&file, client_file("client").replace(network, &routers))?;
+        let answered = [Fate::Answered, Fate::Answered];
+        // The second one finds what the first has made.
+        for _ in 0..2 {
+            let mut client = Daemon::launch("client", &file)?;
+            client.wait_for("Network is unreachable")?;
+            assert_eq!(fates(FIXED)?, answered);
+            client.kill()?;
+            assert_eq!(fates(FIXED)?, answered);
+        }
+        let mut client = Daemon::launch("client", &file)?;
+        client.wait_for("Network is unreachable")?;
+        ip("address add 192.0.2.8/24 dev fixed0")?;
+        client.wait_for("a way out again")?;
+        let rules = ip("-4 rule")?;
+        assert!(rules.contains("from 203.0.113.0/28"), "{rules}");
+        Ok(())
+    })
+}
