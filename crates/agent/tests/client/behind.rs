@@ -121,7 +121,7 @@ fn what_the_first_server_may_have_is_withdrawn_there_when_a_third_one_grants_it(
         assert_eq!(rig.paths[&asked.path], ALTERNATE4);
         match asked.mid() {
             1 => redirect(&mut rig, &asked, "dots.fixed.example", &[], Some(300)),
-            _ => drop(rig.grant(&asked, 60_000)),
+            _ => rig.grant(&asked, 60_000),
         }
     }
     let asked = rig.take().into_iter();
