@@ -325,7 +325,7 @@ impl<S: dtls::Session> Association<S> {
     /// not asked again because something else has changed.
     pub(super) fn known(&self, request: RequestId) -> impl Iterator<Item = &Part> {
         let known = self.parts_of(request);
-        known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.is_withdrawn())
+        known.filter(|part| !part.is_unasked() && !part.is_moved() && !part.was_withdrawn())
     }
 
     /// Forgets what a request was asked for here before, once the server has been told.

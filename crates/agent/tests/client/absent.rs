@@ -102,6 +102,43 @@ fn what_is_withdrawn_while_its_server_is_away_is_withdrawn_there_later() {
     assert!(rig.requests.is_empty());
 }
 
+/// Covers: M-005, M-028. What was withdrawn because a network went says nothing of what is wanted.
+#[test]
+fn what_is_wanted_is_asked_each_time_that_its_network_is_back() {
+    let mut rig = Rig::new();
+    let id = cut_off(&mut rig);
+    lose(&mut rig);
+    rig.advance(seconds(60));
+    rig.pvds = undiscovered();
+    rig.restart();
+    connect(&mut rig);
+    let (mut deleted, mut put) = (false, None);
+    for asked in rig.take() {
+        match asked.message.code {
+            Code::DELETE => {
+                deleted = true;
+                rig.answer(&asked, Code::DELETED, |_| {}, &[]);
+            }
+            Code::PUT => put = Some(asked),
+            _ => {}
+        }
+    }
+    assert!(deleted);
+    rig.answer(&put.unwrap(), Code::UNAUTHORIZED, |_| {}, &[]);
+    for away in [0, 60, 0] {
+        lose(&mut rig);
+        rig.advance(seconds(1));
+        rig.take();
+        rig.advance(seconds(away));
+        connect(&mut rig);
+        let asked = rig.take();
+        let put = asked.iter().find(|it| it.message.code == Code::PUT);
+        rig.answer(put.unwrap(), Code::UNAUTHORIZED, |_| {}, &[]);
+    }
+    let last = rig.parts(id).pop().unwrap();
+    assert!(matches!(last.state, State::Postponed { .. }));
+}
+
 /// Covers: S-049, M-028. It goes without a word, and is back before the server has let it expire.
 #[test]
 fn a_server_that_went_without_a_session_is_told_when_it_is_back() {

@@ -123,6 +123,11 @@ impl Part {
         self.state == State::Withdrawing && !self.is_renumbered()
     }
 
+    /// Whether it was or is being withdrawn here: that is no word of its server.
+    pub(in crate::client) fn was_withdrawn(&self) -> bool {
+        self.is_withdrawn() || self.state == State::Ended(End::Withdrawn)
+    }
+
     /// Whether it is withdrawn only to be asked for again under a new number.
     pub(in crate::client) fn is_renumbered(&self) -> bool {
         self.leaving == Leaving::ToRenumber
