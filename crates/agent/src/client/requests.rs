@@ -145,7 +145,7 @@ impl<C: Connector> Client<C> {
     pub fn request(&self, id: RequestId) -> Option<RequestReport> {
         let wanted = self.requests.get(id)?;
         let mut replaced = self.parts_of(id).map(|(_, part)| part.is_replaced());
-        let is_outdone = wanted.is_outdone || replaced.any(|it| it);
+        let is_outdone = wanted.is_outdone || wanted.is_less || replaced.any(|it| it);
         let selection = wanted.selection.clone();
         let parts = self
             .parts_of(id)

@@ -24,6 +24,8 @@ pub(super) struct Wanted {
     pub(super) was_cut: bool,
     /// At a server that would be asked, a newer request was there already when it was last decided.
     pub(super) is_outdone: bool,
+    /// It names less than it did, because newer requests do.
+    pub(super) is_less: bool,
     /// It names less than the store has.
     pub(super) was_shed: bool,
     /// The last decision.
@@ -42,6 +44,7 @@ impl Wanted {
             is_withdrawn: false,
             was_cut: false,
             is_outdone: false,
+            is_less: false,
             was_shed: false,
             selection: Selection::default(),
             stored: None,
@@ -97,7 +100,9 @@ impl Wanted {
             let mut newer = newer.iter();
             !newer.any(|newer| newer.net().contains(&prefix.net()))
         });
-        self.was_shed |= prefixes.len() != before;
+        let was_shed = prefixes.len() != before;
+        self.was_shed |= was_shed;
+        self.is_less |= was_shed;
     }
 
     /// Whether anybody is still to be asked.

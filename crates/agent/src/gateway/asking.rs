@@ -119,6 +119,7 @@ impl Gateway {
         let ids: Vec<GroupId> = self.dirty.iter().copied().collect();
         let mut told = Vec::new();
         for id in ids {
+            self.set_aside(client, id);
             self.adopt(client, id);
             let Some(group) = self.groups.get_mut(id) else {
                 continue;
@@ -166,6 +167,21 @@ impl Gateway {
             self.outputs.push_back(Output::Tell(told));
         }
         self.withdraw_unwanted(now, client);
+    }
+
+    /// What a newer request of the client has taken the place of at a server is asked for anew: that one may be wanted no more.
+    fn set_aside<C: Connector>(&mut self, client: &Client<C>, id: GroupId) {
+        let Some(group) = self.groups.get_mut(id) else {
+            return;
+        };
+        let is_outdone = |request: &mut RequestId| {
+            let report = client.request(*request);
+            report.is_none_or(|report| report.is_outdone)
+        };
+        if let Some(outdone) = group.current.take_if(is_outdone) {
+            group.older.push(outdone);
+            group.older.sort_unstable();
+        }
     }
 
     /// A request that asks for just what the group wants, of all that are to be asked, goes on.
