@@ -61,9 +61,11 @@ impl Server {
     }
 
     /// Keeps what is out of force until its client can have asked again (RFC 9132 §4.4.1.3): once, and once more each time
-    /// that it does ask. That this gateway asks again keeps nothing.
+    /// that it does ask. That this gateway asks again keeps nothing. A preconfigured one is wanted because its client is lost,
+    /// which cannot ask: it keeps its lifetime.
     fn extend_deactivated_upstream(&mut self, now: Now, key: &MitigationKey) {
         if let Some(mitigation) = self.mitigations.get_mut(key)
+            && mitigation.record.request.trigger_mitigation
             && let Some(known) = &mut mitigation.upstream
             && let Said::Deactivated(said) = &known.said
             && !std::mem::replace(&mut known.is_extended, true)

@@ -291,11 +291,12 @@ impl Churn {
             self.end_rivalry(place);
         }
         self.net.set_pvds("g1", site());
-        for _ in 0..15 {
+        // Who has to wait for a rival's retry-timer has 45 s to ask again (RFC 9132 §4.4.1.3).
+        for _ in 0..50 {
             for place in 0..self.wanted.len() {
                 self.put(place);
             }
-            self.net.advance(100);
+            self.net.advance(30);
             self.hear();
         }
         for one in &self.wanted {
