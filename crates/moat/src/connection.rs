@@ -152,9 +152,15 @@ async fn write<T>(
     while let Some(chunk) = chunks.recv().await {
         let patience = if chunks.is_closed() { linger } else { STALLED };
         let began = Instant::now();
-        let Ok(Ok(())) = tokio::time::timeout(patience, writer.write_all(&chunk)).await else {
-            return;
-        };
+        match tokio::time::timeout(patience, writer.write_all(&chunk)).await {
+            Ok(Ok(())) => {}
+            // The peer has closed it. What it said before is still to be read, and what is read says that it is broken.
+            Ok(Err(_)) => {
+                while chunks.recv().await.is_some() {}
+                return;
+            }
+            Err(_) => return,
+        }
         if chunks.is_closed() {
             linger = linger.saturating_sub(began.elapsed());
         }
@@ -168,6 +174,50 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
+
+    /// Covers: S-067. A peer that takes leave and closes resets the connection if it was sent something more: its farewell
+    /// is read before that is told.
+    #[test]
+    fn what_a_peer_said_before_it_closed_is_read_although_it_takes_no_more() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut peer = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (chunks, mut incoming) = mpsc::channel(8);
+            let opened = async { Ok(stream) };
+            let connection = Connection::spawn(opened, chunks, |it| it);
+            peer.write_all(b"one").await.unwrap();
+            let Some(Incoming::Chunk(_, turn)) = incoming.recv().await else {
+                panic!("nothing was read");
+            };
+            connection.send(b"never read".to_vec()).unwrap();
+            peer.readable().await.unwrap();
+            peer.write_all(b"farewell").await.unwrap();
+            drop(peer);
+            for _ in 0..2 {
+                connection.send(b"more".to_vec()).unwrap();
+                let early = tokio::time::timeout(Duration::from_millis(50), incoming.recv());
+                assert!(early.await.is_err(), "it says nothing before it is read");
+            }
+            drop(turn);
+            let Some(Incoming::Chunk(octets, turn)) = incoming.recv().await else {
+                panic!("the farewell is lost");
+            };
+            assert_eq!(octets, b"farewell");
+            drop(turn);
+            let end = incoming.recv().await;
+            let ended = match &end {
+                Some(Incoming::Chunk(octets, _)) => octets.is_empty(),
+                end => matches!(end, Some(Incoming::Failed(_))),
+            };
+            assert!(ended, "{end:?}");
+        });
+    }
 
     /// A peer that sends a lot fills no queue: the next of it is read when what was
     /// read before has been taken.
