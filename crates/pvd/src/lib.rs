@@ -7,6 +7,7 @@
 //! * [`identifier`]: the name of a PvD and how two names compare.
 //! * [`name`]: domain names.
 //! * [`domain`]: the object.
+//! * [`evidence`]: what speaks for it, and when that is enough.
 //! * [`bindings`]: what carriers bring, read and written.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
@@ -18,6 +19,7 @@ pub mod anycast;
 pub mod bindings;
 pub mod division;
 pub mod domain;
+pub mod evidence;
 pub mod identifier;
 pub mod name;
 pub mod prefix_map;
@@ -29,6 +31,9 @@ pub use division::{Division, Piece, TooManyPieces};
 pub use domain::{
     DotsAgent, DotsServer, Endpoint, InterfaceName, InterfaceNameError, Learned,
     ProvisioningDomain, Transport,
+};
+pub use evidence::{
+    DataEvidence, Evidence, Insufficient, KeyBinding, LinkEvidence, TrustPolicy, Use,
 };
 pub use identifier::{IdentifierError, PvdId};
 pub use name::{DomainName, HostName, NameError};
