@@ -8,14 +8,13 @@
 //! ```
 
 mod kernel;
+mod lock;
 mod message;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -25,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::kernel::{Kernel, Outcome};
+use self::lock::{Holder, Lock};
 use self::plan::{Family, Plan, Uplink};
 use crate::config::{self, ClientConfig};
 
@@ -149,14 +149,20 @@ impl Site {
     }
 }
 
-/// Keeps another moat in this network namespace, which is what rules and routes belong to, from the same.
-fn lock() -> Result<UnixListener, Error> {
-    let name = SocketAddr::from_abstract_name("moat routes");
-    let lock = name.and_then(|name| UnixListener::bind_addr(&name));
-    lock.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => Error::Another,
-        _ => Error::Connection(error),
-    })
+/// Keeps another moat from the same; somebody else who only holds its name keeps nobody from anything.
+fn lock() -> Result<Option<Lock>, Error> {
+    match lock::take()? {
+        Holder::This(lock) => Ok(Some(lock)),
+        Holder::Another => Err(Error::Another),
+        Holder::Stranger(user) => {
+            tracing::warn!(
+                user,
+                "a program of another user holds the name by which moats on one machine know of each other; routes are \
+                 kept nevertheless, and nothing keeps a second moat from the same"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Follows the PvDs until nobody tells of them any more.

@@ -1,8 +1,9 @@
 //! Routes by source address: real packets over two uplinks, one of which has the system's default route.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::UdpSocket;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Daemon, Neighbour, Outcome, Site, isolated, run, until};
@@ -215,6 +216,48 @@ fn a_router_that_is_not_there_cuts_nothing_off() -> Outcome {
         client.wait_for("a way out again")?;
         let rules = ip("-4 rule")?;
         assert!(rules.contains("from 203.0.113.0/28"), "{rules}");
+        Ok(())
+    })
+}
+
+/// A program of another user takes the name by which moats know of each other, and routes are kept nevertheless.
+#[test]
+fn another_user_keeps_nobody_from_keeping_routes() -> Outcome {
+    const HOLDER: &str = r#"use Socket; $| = 1; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die;
+        bind($s, pack_sockaddr_un("\0moat routes")) or die "taken: $!"; $< = $> = 65534; $< == 65534 or die "mapped to one user";
+        LISTEN listen($s, 1) or die;
+        print "held\n"; sleep 300"#;
+    if !rustix::process::geteuid().is_root() {
+        let name = "routing::another_user_keeps_nobody_from_keeping_routes";
+        writeln!(
+            std::io::stdout(),
+            "SKIPPED: {name}: it needs root, to be another user"
+        )?;
+        return Ok(());
+    }
+    isolated(&[], || {
+        let site = Site::new()?;
+        let _fixed = uplink(&site, "fixed0", FIXED, ["203.0.113.1", "2001:db8:f::1"])?;
+        ip("route add default via 203.0.113.1 dev fixed0")?;
+        let file = site.path().join("client.toml");
+        fs::write(&file, client_file("client"))?;
+        for listens in ["", "#"] {
+            let mut holder = Command::new("perl")
+                .args(["-e", &HOLDER.replace("LISTEN", listens)])
+                .stdout(Stdio::piped())
+                .spawn()?;
+            let mut said = String::new();
+            let output = holder.stdout.take().ok_or("it has no output")?;
+            BufReader::new(output).read_line(&mut said)?;
+            assert_eq!(said, "held\n");
+            let mut client = Daemon::launch("client", &file)?;
+            client.wait_for("a program of another user holds the name")?;
+            client.wait_for("routes follow the source address")?;
+            client.terminate()?;
+            client.wait_for("moat client has stopped")?;
+            holder.kill()?;
+            holder.wait()?;
+        }
         Ok(())
     })
 }
