@@ -8,6 +8,7 @@
 //! * [`name`]: domain names.
 //! * [`domain`]: the object.
 //! * [`evidence`]: what speaks for it, and when that is enough.
+//! * [`dependency`]: which PvD is needed to learn of which.
 //! * [`bindings`]: what carriers bring, read and written.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
@@ -17,6 +18,7 @@
 
 pub mod anycast;
 pub mod bindings;
+pub mod dependency;
 pub mod division;
 pub mod domain;
 pub mod evidence;
@@ -27,6 +29,7 @@ pub mod set;
 pub mod source_address;
 
 pub use anycast::SharedAddress;
+pub use dependency::Dependencies;
 pub use division::{Division, Piece, TooManyPieces};
 pub use domain::{
     DotsAgent, DotsServer, Endpoint, InterfaceName, InterfaceNameError, Learned,
