@@ -22,6 +22,7 @@ mod lab;
 mod link;
 mod netlink;
 mod pki;
+mod provisioning;
 mod resolver;
 mod routing;
 mod server;
