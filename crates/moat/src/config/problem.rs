@@ -53,7 +53,7 @@ pub(crate) enum ProblemKind {
     )]
     UselessWithDrop,
     #[error(
-        "this is neither a client's nor a server's file; a client's has [[pvd]], a server's has [[customer]]"
+        "this is no daemon's file: a client's has [[pvd]], a server's has [[customer]], and a gateway's has both"
     )]
     UnknownDaemon,
 

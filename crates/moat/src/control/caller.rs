@@ -112,8 +112,8 @@ fn advice(error: &io::Error) -> &'static str {
             "the socket is its owner's alone: run this as the user who runs the daemon"
         }
         _ => {
-            "start one with `moat client --config FILE`, or name its socket with --control PATH \
-             or MOAT_CONTROL"
+            "start one with `moat client`, `moat server` or `moat gateway` and --config FILE, or name its \
+             socket with --control PATH or MOAT_CONTROL"
         }
     }
 }

@@ -93,7 +93,10 @@ fn with_json_every_failure_is_an_object_on_standard_output() {
 fn without_json_errors_go_to_standard_error_with_advice() {
     let folder = folder();
     let cases = [
-        ("status", "start one with `moat client --config FILE`"),
+        (
+            "status",
+            "start one with `moat client`, `moat server` or `moat gateway`",
+        ),
         (
             "mitigate 224.0.0.1",
             "write an address or prefix such as 203.0.113.7",

@@ -122,9 +122,9 @@ fn syntax_errors_are_told_with_their_place() {
 }
 
 #[test]
-fn a_file_of_neither_daemon_is_told() {
-    let wanted = "x.toml:1:1: this is neither a client's nor a server's file; a client's has [[pvd]], \
-                  a server's has [[customer]]";
+fn a_file_of_no_daemon_is_told() {
+    let wanted = "x.toml:1:1: this is no daemon's file: a client's has [[pvd]], a server's has [[customer]], \
+                  and a gateway's has both";
     for text in ["", "state = \"a\"", "pvd = 1\nlisten = 1"] {
         assert_eq!(Folder::new().told(text), [wanted], "{text}");
     }
