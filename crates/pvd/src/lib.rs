@@ -9,6 +9,7 @@
 //! * [`domain`]: the object.
 //! * [`evidence`]: what speaks for it, and when that is enough.
 //! * [`dependency`]: which PvD is needed to learn of which.
+//! * [`information`]: what a network says of itself beyond an advertisement, as JSON.
 //! * [`bindings`]: what carriers bring, read and written.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
@@ -23,6 +24,7 @@ pub mod division;
 pub mod domain;
 pub mod evidence;
 pub mod identifier;
+pub mod information;
 pub mod name;
 pub mod prefix_map;
 pub mod set;
@@ -39,6 +41,7 @@ pub use evidence::{
     DataEvidence, Evidence, Insufficient, KeyBinding, LinkEvidence, TrustPolicy, Use,
 };
 pub use identifier::{IdentifierError, PvdId};
+pub use information::AdditionalInformation;
 pub use name::{DomainName, HostName, NameError};
 pub use prefix_map::PrefixMap;
 pub use set::{Owners, PvdSet};
