@@ -16,7 +16,7 @@ const LONGEST_LABEL: usize = 63;
 /// Held in lower case and without a trailing dot, so that equality is the comparison of
 /// RFC 8801 §3.4: case is ignored and the trailing dot does not count.
 /// Copies share the text: a client keeps one beside whatever belongs to a PvD.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PvdId(Arc<str>);
 
 /// Why a text is not a PvD ID.

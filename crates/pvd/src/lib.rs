@@ -11,6 +11,7 @@
 //! * [`dependency`]: which PvD is needed to learn of which.
 //! * [`information`]: what a network says of itself beyond an advertisement, as JSON.
 //! * [`bindings`]: what carriers bring, read and written.
+//! * [`host`]: how a node learns them from its links.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
 //! * [`anycast`]: servers that cannot be told apart by their address.
@@ -23,6 +24,7 @@ pub mod dependency;
 pub mod division;
 pub mod domain;
 pub mod evidence;
+pub mod host;
 pub mod identifier;
 pub mod information;
 pub mod name;

@@ -1,0 +1,367 @@
+//! One interface while it is attached to a network: its PvDs, and to which of them its addresses belong.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
+
+use super::admission::Admission;
+use super::budget::{Budget, Permission};
+use super::dhcp::{self, Association, Claim, Lease, Misconfiguration};
+use super::domain::{Domain, Heard};
+use super::held::earliest;
+use super::identity::Identity;
+use super::information::Step;
+use super::order::{Failure, Fetched, Now, OrderNumber};
+use super::settings::Settings;
+use super::solicitation::Solicitation;
+use crate::bindings::router_advertisement::RouterAdvertisement;
+use crate::evidence::LinkEvidence;
+use crate::identifier::PvdId;
+use crate::source_address::{Kind, OwnAddress, Stage};
+
+#[derive(Debug)]
+pub(super) struct Attachment {
+    /// Of the link that the node is on; `None` while the interface is detached.
+    pub(super) link: Option<LinkEvidence>,
+    pub(super) domains: BTreeMap<Identity, Domain>,
+    pub(super) faults: Vec<Misconfiguration>,
+    budget: Budget,
+    admission: Admission,
+    solicitation: Solicitation,
+    addresses: Vec<OwnAddress>,
+    owned: BTreeMap<Identity, Vec<OwnAddress>>,
+    /// Router Advertisements that were heard.
+    heard: u64,
+}
+
+/// What a Router Advertisement led to.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// It counts.
+    pub(super) is_taken: bool,
+    /// Orders that nobody needs any more.
+    pub(super) abandoned: Vec<OrderNumber>,
+    /// The routers are to be asked.
+    pub(super) solicits: bool,
+}
+
+/// What has come of time.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// Something is over.
+    pub(super) is_over: bool,
+    /// Orders that nobody needs any more.
+    pub(super) abandoned: Vec<OrderNumber>,
+    /// The routers are to be asked.
+    pub(super) solicits: bool,
+}
+
+impl Attachment {
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            link: None,
+            domains: BTreeMap::new(),
+            faults: Vec::new(),
+            budget: Budget::default(),
+            admission: Admission::new(key),
+            solicitation: Solicitation::default(),
+            addresses: Vec::new(),
+            owned: BTreeMap::new(),
+            heard: 0,
+        }
+    }
+
+    /// The node is on a network anew, or on none; nothing of the last one is left. What is abandoned.
+    pub(super) fn set_link(
+        &mut self,
+        link: Option<LinkEvidence>,
+        random: &mut fastrand::Rng,
+        now: Instant,
+    ) -> Vec<OrderNumber> {
+        self.link = link;
+        match link {
+            Some(_) => self.solicitation.begin(random, now),
+            None => self.solicitation.end(),
+        }
+        self.budget.begin();
+        self.admission.end();
+        let domains = std::mem::take(&mut self.domains);
+        self.associate();
+        domains
+            .values()
+            .filter_map(|domain| domain.information.order())
+            .collect()
+    }
+
+    pub(super) fn set_addresses(&mut self, addresses: Vec<OwnAddress>) {
+        self.addresses = addresses;
+        self.associate();
+    }
+
+    pub(super) fn take(
+        &mut self,
+        source: Ipv6Addr,
+        advertisement: &RouterAdvertisement,
+        settings: &Settings,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) -> Taken {
+        self.heard += 1;
+        let identity = match &advertisement.pvd {
+            Some(pvd) => Identity::Explicit(pvd.id.clone()),
+            None => Identity::Implicit(source),
+        };
+        let heard = Heard {
+            source,
+            advertisement,
+            number: self.heard,
+        };
+        let mut taken = Taken::default();
+        let known = self.domains.remove(&identity);
+        taken.is_taken = known.is_some();
+        let mut domain = known.unwrap_or_else(|| Domain::new(now.instant));
+        domain.take(heard, &settings.limits, now.instant);
+        if domain.is_empty() {
+            taken.abandoned.extend(domain.information.order());
+        } else if taken.is_taken || self.admit(&identity, settings, now.instant, &mut taken) {
+            taken.is_taken = true;
+            let pvd = advertisement.pvd.as_ref();
+            let announced = pvd.and_then(|pvd| pvd.additional_information);
+            let abandoned = domain.information.announce(announced, random, now);
+            taken.abandoned.extend(abandoned);
+            self.domains.insert(identity, domain);
+        }
+        if taken.is_taken {
+            if advertisement.header().router_lifetime > 0 {
+                self.solicitation.end();
+            }
+            self.associate();
+        }
+        taken
+    }
+
+    /// Whether there is room for one more PvD, or somebody gives way to it.
+    fn admit(
+        &mut self,
+        stranger: &Identity,
+        settings: &Settings,
+        now: Instant,
+        taken: &mut Taken,
+    ) -> bool {
+        let limits = &settings.limits;
+        if self.domains.len() < limits.domains {
+            self.admission.end();
+            return true;
+        }
+        taken.solicits = self.admission.solicits(now);
+        if !self
+            .admission
+            .was_heard_before(stranger, limits.strangers, now)
+        {
+            return false;
+        }
+        let domains = self.domains.iter().filter(|(_, domain)| {
+            !domain.is_proved() && self.admission.is_silent(domain.last_heard)
+        });
+        let heard_for = |domain: &Domain| domain.last_heard - domain.first_heard;
+        let weakest = domains.min_by_key(|(_, domain)| (heard_for(domain), domain.last_heard));
+        let Some(weakest) = weakest.map(|(identity, _)| identity.clone()) else {
+            return false;
+        };
+        let gone = self.domains.remove(&weakest);
+        taken
+            .abandoned
+            .extend(gone.and_then(|domain| domain.information.order()));
+        true
+    }
+
+    /// Lets go the PvDs of which nothing is left. What is abandoned.
+    fn let_go(&mut self) -> Vec<OrderNumber> {
+        let gone = self.domains.extract_if(.., |_, domain| domain.is_empty());
+        gone.filter_map(|(_, domain)| domain.information.order())
+            .collect()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) -> Passed {
+        let mut passed = Passed {
+            solicits: self.solicitation.handle_timeout(now.instant),
+            ..Passed::default()
+        };
+        for domain in self.domains.values_mut() {
+            passed.is_over |= domain.expire(now.instant);
+            passed.is_over |= domain.information.handle_timeout(now);
+        }
+        if passed.is_over {
+            passed.abandoned = self.let_go();
+            self.associate();
+        }
+        passed
+    }
+
+    pub(super) fn handle_fetched(
+        &mut self,
+        identity: &Identity,
+        fetched: Fetched,
+        settings: &Settings,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) {
+        let (Some(id), Some(domain)) = (identity.id(), self.domains.get_mut(identity)) else {
+            return;
+        };
+        let attempts = settings.limits.attempts;
+        let information = &mut domain.information;
+        if let Some(failure) = information.handle_fetched(id, fetched, attempts, random, now) {
+            self.budget.note_failure(id.clone(), failure);
+        }
+    }
+
+    /// The next PvD to be asked now, if one may be. Who has shown to be somebody comes before who was heard once.
+    pub(super) fn next_question(&mut self, settings: &Settings, now: Instant) -> Option<PvdId> {
+        let due = self
+            .askable(settings)
+            .filter(|(_, domain)| domain.information.is_due(now));
+        let mut due: Vec<_> = due
+            .map(|(id, domain)| {
+                let rank = (domain.is_proved(), domain.was_heard_again());
+                (Reverse(rank), domain.first_heard, id.clone())
+            })
+            .collect();
+        due.sort();
+        for (.., id) in due {
+            match self.budget.check(&id, now) {
+                Permission::Granted => return Some(id),
+                Permission::Failed(failure) => self.give_up(&id, failure),
+                Permission::NotBefore(_) | Permission::Closed => {}
+            }
+        }
+        None
+    }
+
+    fn give_up(&mut self, id: &PvdId, failure: Failure) {
+        if let Some(domain) = self.domains.get_mut(&Identity::Explicit(id.clone())) {
+            domain.information.give_up(failure);
+        }
+    }
+
+    /// The PvDs that could be asked: by policy, and with an address and a resolver of their own.
+    fn askable(&self, settings: &Settings) -> impl Iterator<Item = (&PvdId, &Domain)> {
+        self.domains.iter().filter_map(|(identity, domain)| {
+            let id = identity.id().filter(|id| settings.fetching.permits(id))?;
+            let is_able = !domain.resolvers.is_empty() && !self.sources(identity).is_empty();
+            is_able.then_some((id, domain))
+        })
+    }
+
+    /// Notes that a PvD is asked; its resolvers and this node's addresses in it.
+    pub(super) fn ask(
+        &mut self,
+        id: &PvdId,
+        order: OrderNumber,
+        now: Instant,
+    ) -> Option<(Vec<IpAddr>, Vec<Ipv6Addr>)> {
+        let identity = Identity::Explicit(id.clone());
+        let sources = self.sources(&identity);
+        let domain = self.domains.get_mut(&identity)?;
+        self.budget.note_question(id.clone(), now);
+        domain.information.ask(order);
+        Some((domain.resolvers(), sources))
+    }
+
+    /// This node's IPv6 addresses in a PvD: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones.
+    fn sources(&self, identity: &Identity) -> Vec<Ipv6Addr> {
+        let mut own = self.addresses_of(identity).to_vec();
+        own.sort_by_key(|own| (own.stage == Stage::Deprecated, own.kind == Kind::Public));
+        let addresses = own.iter().filter_map(|own| match own.address {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        });
+        addresses.collect()
+    }
+
+    /// This node's addresses in a PvD.
+    pub(super) fn addresses_of(&self, identity: &Identity) -> &[OwnAddress] {
+        self.owned.get(identity).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.budget.is_closed()
+    }
+
+    pub(super) fn poll_timeout(&self, settings: &Settings, is_busy: bool) -> Option<Instant> {
+        let objects = self.domains.values().map(Domain::poll_timeout);
+        let questions = self
+            .askable(settings)
+            .filter(|_| !is_busy)
+            .map(|(id, domain)| {
+                let Step::Due { at, .. } = *domain.information.step() else {
+                    return None;
+                };
+                match self.budget.check(id, at) {
+                    Permission::Granted | Permission::Failed(_) => Some(at),
+                    Permission::NotBefore(later) => Some(later),
+                    Permission::Closed => None,
+                }
+            });
+        let solicitation = self.solicitation.poll_timeout();
+        earliest(objects.chain(questions).chain([solicitation]))
+    }
+
+    /// Decides anew to which PvDs the addresses belong.
+    fn associate(&mut self) {
+        let mut owned: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for own in &self.addresses {
+            let Association { identities, fault } = self.owners(own.address);
+            for identity in identities {
+                owned.entry(identity).or_default().push(*own);
+            }
+            faults.extend(fault.filter(|fault| !faults.contains(fault)));
+        }
+        (self.owned, self.faults) = (owned, faults);
+    }
+
+    fn owners(&self, address: IpAddr) -> Association {
+        let nobody = Association {
+            identities: Vec::new(),
+            fault: None,
+        };
+        let (lease, address) = match address {
+            IpAddr::V4(address) if address.is_loopback() || address.is_link_local() => {
+                return nobody;
+            }
+            IpAddr::V4(_) => (Lease::Legacy, None),
+            // It is of the link, and of none of its PvDs.
+            IpAddr::V6(address) if address.is_unicast_link_local() || address.is_loopback() => {
+                return nobody;
+            }
+            IpAddr::V6(address) => (Lease::Address(address), Some(address)),
+        };
+        if self.domains.is_empty() {
+            return nobody;
+        }
+        let heard_with = |domain: &Domain| address.and_then(|it| domain.last_heard_with(it));
+        let made = self
+            .domains
+            .iter()
+            .filter_map(|(identity, domain)| heard_with(domain).map(|heard| (heard, identity)));
+        if let Some((_, last)) = made.max_by_key(|(heard, _)| *heard) {
+            return Association {
+                identities: vec![last.clone()],
+                fault: None,
+            };
+        }
+        let claims = self.domains.iter().map(|(identity, domain)| {
+            let flags = domain.flags();
+            Claim {
+                identity,
+                has_legacy: flags.has_legacy,
+                is_managed: flags.is_managed,
+                has_other_configuration: flags.has_other,
+                covers: address.is_some_and(|address| domain.covers(address)),
+            }
+        });
+        dhcp::associate(lease, &claims.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,90 @@
+//! To which PvDs of an interface belongs what DHCP brought there (RFC 8801 §3.4.1, §3.4.2).
+
+use std::net::Ipv6Addr;
+
+use super::identity::Identity;
+use crate::identifier::PvdId;
+
+/// What DHCP brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// DHCPv4, whatever it brought.
+    Legacy,
+    /// DHCPv6 without an address: resolvers, search domains.
+    Stateless,
+    /// An address by DHCPv6, with what came with it.
+    Address(Ipv6Addr),
+}
+
+/// What the Router Advertisements of one PvD say that matters here.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The PvD.
+    pub identity: &'a Identity,
+    /// The L-flag of its PvD option.
+    pub has_legacy: bool,
+    /// The M-flag.
+    pub is_managed: bool,
+    /// The O-flag.
+    pub has_other_configuration: bool,
+    /// Whether one of its prefixes is around the address that was leased.
+    pub covers: bool,
+}
+
+/// The PvDs that something belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Association {
+    /// They; all of them.
+    pub identities: Vec<Identity>,
+    /// What is wrong with what the routers say.
+    pub fault: Option<Misconfiguration>,
+}
+
+/// What routers should not say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misconfiguration {
+    /// Several PvDs with the L-flag.
+    #[error("{} each claim what DHCPv4 brings, so none of them has it", list(.0))]
+    SeveralLegacy(Vec<PvdId>),
+    /// An address by DHCPv6, and nobody has both the M-flag and a prefix around it.
+    #[error(
+        "DHCPv6 leased {0}, and no PvD with the M-flag has a prefix around it: it goes to the implicit PvDs"
+    )]
+    NoPrefix(Ipv6Addr),
+}
+
+/// To whom a lease belongs, by what the PvDs of its interface claim.
+pub fn associate(lease: Lease, claims: &[Claim<'_>]) -> Association {
+    let of = |is: &dyn Fn(&Claim<'_>) -> bool| -> Vec<Identity> {
+        let claims = claims.iter().filter(|claim| is(claim));
+        claims.map(|claim| claim.identity.clone()).collect()
+    };
+    let is_implicit = |claim: &Claim<'_>| claim.identity.id().is_none();
+    let (identities, fault) = match lease {
+        Lease::Stateless => (of(&|claim| claim.has_other_configuration), None),
+        Lease::Legacy => {
+            let explicit = of(&|claim| claim.has_legacy && !is_implicit(claim));
+            match explicit.len() {
+                0 => (of(&is_implicit), None),
+                1 => (explicit, None),
+                _ => {
+                    let ids = explicit.iter().filter_map(Identity::id).cloned().collect();
+                    (of(&is_implicit), Some(Misconfiguration::SeveralLegacy(ids)))
+                }
+            }
+        }
+        Lease::Address(address) => {
+            let matching = of(&|claim| claim.is_managed && claim.covers);
+            match matching.is_empty() {
+                true => (of(&is_implicit), Some(Misconfiguration::NoPrefix(address))),
+                false => (matching, None),
+            }
+        }
+    };
+    Association { identities, fault }
+}
+
+fn list(ids: &[PvdId]) -> String {
+    let ids: Vec<_> = ids.iter().map(PvdId::as_str).collect();
+    ids.join(", ")
+}

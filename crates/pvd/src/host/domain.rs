@@ -1,0 +1,247 @@
+//! One PvD on one interface: what Router Advertisements brought, each object for its lifetime (RFC 8801 §3.4).
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+use ipnet::Ipv6Net;
+
+use super::held::{Held, Until, earliest, until};
+use super::information::Information;
+use super::settings::HostLimits;
+use crate::bindings::router_advertisement::{
+    Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
+};
+use crate::name::DomainName;
+
+/// How long flags count that no object comes with: three times as long as routers may wait between advertisements
+/// (RFC 4861 §6.2.1).
+const FLAGS_LIFETIME: Lifetime = Lifetime::Seconds(3 * 1800);
+
+/// Advertisements within this time are one, where it counts how often somebody was heard.
+pub(super) const AGAIN: Duration = Duration::from_secs(4);
+
+#[derive(Debug)]
+pub(super) struct Domain {
+    pub(super) first_heard: Instant,
+    pub(super) last_heard: Instant,
+    pub(super) routers: Held<Ipv6Addr, Preference>,
+    pub(super) prefixes: Held<Ipv6Net, Prefix>,
+    pub(super) routes: Held<(Ipv6Net, Ipv6Addr), Preference>,
+    pub(super) resolvers: Held<Ipv6Addr, ()>,
+    pub(super) search: Held<DomainName, ()>,
+    pub(super) nat64: Held<Ipv6Net, ()>,
+    pub(super) mtu: Option<u32>,
+    pub(super) information: Information,
+    flags: Held<Ipv6Addr, Flags>,
+}
+
+/// A prefix as it was last advertised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prefix {
+    pub(super) is_on_link: bool,
+    pub(super) is_autonomous: bool,
+    pub(super) preferred: Until,
+    /// The number of the Router Advertisement, on its interface.
+    pub(super) heard: u64,
+}
+
+/// What says to whom DHCP's data belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Flags {
+    pub(super) is_managed: bool,
+    pub(super) has_other: bool,
+    pub(super) has_legacy: bool,
+}
+
+/// A Router Advertisement that was received.
+#[derive(Clone, Copy)]
+pub(super) struct Heard<'a> {
+    pub(super) source: Ipv6Addr,
+    pub(super) advertisement: &'a RouterAdvertisement,
+    /// Its number on this interface.
+    pub(super) number: u64,
+}
+
+impl Domain {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            first_heard: now,
+            last_heard: now,
+            routers: Held::default(),
+            prefixes: Held::default(),
+            routes: Held::default(),
+            resolvers: Held::default(),
+            search: Held::default(),
+            nat64: Held::default(),
+            mtu: None,
+            information: Information::default(),
+            flags: Held::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, heard: Heard<'_>, limits: &HostLimits, now: Instant) {
+        let Heard {
+            source,
+            advertisement,
+            number,
+        } = heard;
+        self.last_heard = now;
+        let header = advertisement.header();
+        let lifetime = Lifetime::Seconds(header.router_lifetime.into());
+        self.routers
+            .renew(source, header.preference, lifetime, now, limits.routers);
+        let flags = Flags {
+            is_managed: header.is_managed,
+            has_other: header.has_other_configuration,
+            has_legacy: advertisement.pvd.as_ref().is_some_and(|pvd| pvd.has_legacy),
+        };
+        let lifetime = match flags == Flags::default() {
+            true => Lifetime::Seconds(0),
+            false => FLAGS_LIFETIME,
+        };
+        self.flags
+            .renew(source, flags, lifetime, now, limits.routers);
+        for option in advertisement.options() {
+            self.take_option(option, source, number, limits.objects, now);
+        }
+    }
+
+    fn take_option(
+        &mut self,
+        option: &NdOption,
+        source: Ipv6Addr,
+        number: u64,
+        most: usize,
+        now: Instant,
+    ) {
+        match option {
+            NdOption::PrefixInformation(prefix) => self.take_prefix(prefix, number, most, now),
+            NdOption::RouteInformation(route) => {
+                let key = (route.prefix, source);
+                self.routes
+                    .renew(key, route.preference, route.lifetime, now, most);
+            }
+            NdOption::RecursiveDnsServers {
+                lifetime,
+                addresses,
+            } => {
+                for address in addresses {
+                    self.resolvers.renew(*address, (), *lifetime, now, most);
+                }
+            }
+            NdOption::DnsSearchList { lifetime, domains } => {
+                for domain in domains {
+                    self.search.renew(domain.clone(), (), *lifetime, now, most);
+                }
+            }
+            NdOption::Pref64 { lifetime, prefix } => {
+                let lifetime = Lifetime::Seconds((*lifetime).into());
+                self.nat64.renew(*prefix, (), lifetime, now, most);
+            }
+            NdOption::Mtu(octets) => self.mtu = Some(*octets),
+            NdOption::Other { .. } => {}
+        }
+    }
+
+    fn take_prefix(&mut self, it: &PrefixInformation, number: u64, most: usize, now: Instant) {
+        // RFC 4861 §4.6.2: hosts take no notice of the link-local prefix.
+        if it.prefix.network().is_unicast_link_local() {
+            return;
+        }
+        let prefix = Prefix {
+            is_on_link: it.is_on_link,
+            is_autonomous: it.is_autonomous,
+            preferred: until(it.preferred, now),
+            heard: number,
+        };
+        self.prefixes.renew(it.prefix, prefix, it.valid, now, most);
+    }
+
+    /// Lets go what is over, and says whether something was.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let expired = [
+            self.routers.expire(now),
+            self.prefixes.expire(now),
+            self.routes.expire(now),
+            self.resolvers.expire(now),
+            self.search.expire(now),
+            self.nat64.expire(now),
+            self.flags.expire(now),
+        ];
+        expired.contains(&true)
+    }
+
+    /// Whether nothing of it is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.routers.is_empty()
+            && self.prefixes.is_empty()
+            && self.routes.is_empty()
+            && self.resolvers.is_empty()
+            && self.search.is_empty()
+            && self.nat64.is_empty()
+            && self.flags.is_empty()
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        earliest([
+            self.routers.poll_timeout(),
+            self.prefixes.poll_timeout(),
+            self.routes.poll_timeout(),
+            self.resolvers.poll_timeout(),
+            self.search.poll_timeout(),
+            self.nat64.poll_timeout(),
+            self.flags.poll_timeout(),
+            self.information.poll_timeout(),
+        ])
+    }
+
+    /// The flags of all routers that speak for it.
+    pub(super) fn flags(&self) -> Flags {
+        let flags = self.flags.iter().map(|entry| entry.value);
+        flags.fold(Flags::default(), |all, one| Flags {
+            is_managed: all.is_managed || one.is_managed,
+            has_other: all.has_other || one.has_other,
+            has_legacy: all.has_legacy || one.has_legacy,
+        })
+    }
+
+    /// The last Router Advertisement that brought a prefix to make the address of (RFC 8801 §3.4).
+    pub(super) fn last_heard_with(&self, address: Ipv6Addr) -> Option<u64> {
+        let prefixes = self
+            .prefixes
+            .iter()
+            .filter(|entry| entry.value.is_autonomous);
+        let around = prefixes.filter(|entry| entry.key.contains(&address));
+        around.map(|entry| entry.value.heard).max()
+    }
+
+    /// Whether one of its prefixes is around the address.
+    pub(super) fn covers(&self, address: Ipv6Addr) -> bool {
+        let mut prefixes = self.prefixes.iter();
+        prefixes.any(|entry| entry.key.contains(&address))
+    }
+
+    /// A prefix that the additional information does not cover, so that it must not be used (RFC 8801 §4.1).
+    pub(super) fn contradiction(&self) -> Option<Ipv6Net> {
+        let held = self.information.held()?;
+        let mut prefixes = self.prefixes.iter().map(|entry| entry.key);
+        prefixes.find(|prefix| !held.information.covers(prefix))
+    }
+
+    /// Whether somebody has proved to be the PvD, and that these are its prefixes.
+    pub(super) fn is_proved(&self) -> bool {
+        self.information.is_proved() && self.contradiction().is_none()
+    }
+
+    /// Whether it was advertised more than once.
+    pub(super) fn was_heard_again(&self) -> bool {
+        self.last_heard.duration_since(self.first_heard) >= AGAIN
+    }
+
+    pub(super) fn resolvers(&self) -> Vec<IpAddr> {
+        self.resolvers
+            .iter()
+            .map(|entry| entry.key.into())
+            .collect()
+    }
+}

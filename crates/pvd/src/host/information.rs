@@ -1,0 +1,246 @@
+//! The additional information of one PvD: when it is asked for, held and dropped (RFC 8801 §4.1).
+//!
+//! ```text
+//!               announced             time, budget, an own address, a resolver
+//!   Unannounced ----------> Due(at) ------------------------------------------> Asking(order)
+//!        ^                  ^ ^ ^ ^                                             |  |  |
+//!        |                  | | | `-- not reached: later each time -------------'  |  |
+//!   not announced           | | `---- good: held; due again at chance in the ------'  |
+//!   any more (from any      | |       second half of its validity                     |
+//!   state; drops)           | |                                                       |
+//!                           | `- held one expires (drops): due at once                |
+//!                           |                                                         v
+//!     another sequence number                              GivenUp, for the attachment (drops):
+//!     (drops, abandons): due at chance                     TLS, HTTP, no object of this PvD,
+//!     within 2^(10+delay) ms                               or not reached too often
+//! ```
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
+use super::order::{Failure, FailureKind, Fetched, Now, OrderNumber};
+use crate::bindings::router_advertisement::Announced;
+use crate::evidence::DataEvidence;
+use crate::identifier::PvdId;
+use crate::information::AdditionalInformation;
+
+/// After a server was not reached for the first time; doubled each time after.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The longest validity that is believed: an instant has an end.
+const FARTHEST: Duration = Duration::from_secs(1 << 40);
+
+#[derive(Debug, Default)]
+pub(super) struct Information {
+    announced: Option<Announced>,
+    held: Option<Obtained>,
+    /// Under which sequence number the last one was obtained.
+    obtained_under: Option<u16>,
+    step: Step,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Step {
+    #[default]
+    Unannounced,
+    Due {
+        at: Instant,
+        tries: u32,
+    },
+    Asking {
+        order: OrderNumber,
+        tries: u32,
+    },
+    GivenUp(Failure),
+}
+
+/// Additional information with what was proved of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Obtained {
+    pub(super) information: AdditionalInformation,
+    pub(super) data: DataEvidence,
+    /// Keys that say nothing to us.
+    pub(super) ignored: Vec<String>,
+    until: Instant,
+}
+
+impl Information {
+    /// What the last Router Advertisement of the PvD said. The order to be abandoned, if there is one.
+    pub(super) fn announce(
+        &mut self,
+        announced: Option<Announced>,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) -> Option<OrderNumber> {
+        let before = std::mem::replace(&mut self.announced, announced);
+        let Some(announced) = announced else {
+            self.held = None;
+            return self.leave(Step::Unannounced);
+        };
+        let number = announced.sequence_number;
+        let last = before
+            .map(|before| before.sequence_number)
+            .or(self.obtained_under);
+        if last.is_some_and(|last| last != number) {
+            let longest = Duration::from_millis(announced.delay.longest_milliseconds());
+            let at = now.instant + chance(random, Duration::ZERO..=longest);
+            return self.change(at);
+        }
+        if self.step == Step::Unannounced {
+            self.step = Step::Due {
+                at: now.instant,
+                tries: 0,
+            };
+        }
+        None
+    }
+
+    /// There is another object than the one that is held.
+    fn change(&mut self, at: Instant) -> Option<OrderNumber> {
+        let had_one = self.held.take().is_some();
+        let at = match self.step {
+            Step::GivenUp(_) => return None,
+            // Who changes the number ever again cannot put off the question for ever.
+            Step::Due { at: due, .. } if !had_one => due.min(at),
+            _ => at,
+        };
+        self.leave(Step::Due { at, tries: 0 })
+    }
+
+    fn leave(&mut self, to: Step) -> Option<OrderNumber> {
+        match std::mem::replace(&mut self.step, to) {
+            Step::Asking { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+
+    /// What is under way.
+    pub(super) fn order(&self) -> Option<OrderNumber> {
+        match self.step {
+            Step::Asking { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+
+    pub(super) fn step(&self) -> &Step {
+        &self.step
+    }
+
+    pub(super) fn held(&self) -> Option<&Obtained> {
+        self.held.as_ref()
+    }
+
+    /// Whether somebody has proved to be the PvD, and it still says the same.
+    pub(super) fn is_proved(&self) -> bool {
+        let data = self.held.as_ref().map(|held| &held.data);
+        data.is_some_and(|data| *data > DataEvidence::Absent)
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        matches!(self.step, Step::Due { at, .. } if at <= now)
+    }
+
+    pub(super) fn ask(&mut self, order: OrderNumber) {
+        if let Step::Due { tries, .. } = self.step {
+            self.step = Step::Asking { order, tries };
+        }
+    }
+
+    pub(super) fn give_up(&mut self, failure: Failure) {
+        self.held = None;
+        self.step = Step::GivenUp(failure);
+    }
+
+    /// What came of the order that is under way. The failure, if the PvD is not to be asked again.
+    pub(super) fn handle_fetched(
+        &mut self,
+        id: &PvdId,
+        fetched: Fetched,
+        attempts: u32,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) -> Option<Failure> {
+        let Step::Asking { tries, .. } = self.step else {
+            return None;
+        };
+        let failure = match fetched {
+            Fetched::Object { bytes, data } => match Obtained::read(id, &bytes, data, now) {
+                Ok((obtained, validity)) => {
+                    let pause = chance(random, validity / 2..=validity);
+                    self.obtained_under = self.announced.map(|it| it.sequence_number);
+                    let at = now.instant + pause;
+                    self.step = Step::Due { at, tries: 0 };
+                    self.held = Some(obtained);
+                    return None;
+                }
+                Err(failure) => failure,
+            },
+            Fetched::Failed(failure) => failure,
+        };
+        let tries = tries + 1;
+        if failure.is_final() || tries >= attempts {
+            self.give_up(failure.clone());
+            return Some(failure);
+        }
+        let pause = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(16));
+        let at = now.instant + chance(random, pause..=pause * 3 / 2);
+        self.step = Step::Due { at, tries };
+        None
+    }
+
+    /// Drops what has expired, and says whether something has.
+    pub(super) fn handle_timeout(&mut self, now: Now) -> bool {
+        let is_over = self.held.as_ref().is_some_and(|held| held.is_over(now));
+        if is_over {
+            self.held = None;
+            if let Step::Due { at, tries: 0 } = &mut self.step {
+                *at = now.instant.min(*at);
+            }
+        }
+        is_over
+    }
+
+    /// When it next has to do something by itself, other than asking.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.held.as_ref().map(|held| held.until)
+    }
+}
+
+impl Obtained {
+    /// With how long it is valid.
+    fn read(
+        id: &PvdId,
+        bytes: &[u8],
+        data: DataEvidence,
+        now: Now,
+    ) -> Result<(Self, Duration), Failure> {
+        let read = AdditionalInformation::read(bytes, now.system)
+            .map_err(|refused| Failure::new(FailureKind::Object, &refused))?;
+        let information = read.information;
+        if information.identifier != *id {
+            let other = format_args!("it is that of {}", information.identifier).to_string();
+            return Err(Failure::new(FailureKind::Object, &other));
+        }
+        let validity = information.expires.duration_since(now.system);
+        let validity = validity.unwrap_or_default().min(FARTHEST);
+        let obtained = Self {
+            information,
+            data,
+            ignored: read.ignored,
+            until: now.instant + validity,
+        };
+        Ok((obtained, validity))
+    }
+
+    pub(super) fn is_over(&self, now: Now) -> bool {
+        // Of the two clocks the wall clock may have been set.
+        self.until <= now.instant || self.information.expires <= now.system
+    }
+}
+
+/// A time of these, each as likely as the other.
+fn chance(random: &mut fastrand::Rng, range: RangeInclusive<Duration>) -> Duration {
+    let width = range.end().saturating_sub(*range.start());
+    let nanoseconds = u64::try_from(width.as_nanos()).unwrap_or(u64::MAX);
+    *range.start() + Duration::from_nanos(random.u64(0..=nanoseconds))
+}

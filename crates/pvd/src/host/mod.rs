@@ -1,0 +1,256 @@
+//! The host of provisioning domains, one machine for all its interfaces (RFC 8801 §3.4, §4.1).
+//!
+//! ```text
+//!   Router Advertisement --> Attachment (one interface) --> Domain: objects with their lifetimes
+//!   own addresses       -->     |                             `-- Information: asked for, held, dropped
+//!                               |-- Admission: who gets a place where there is none left
+//!                               `-- Budget: how often others are asked at all
+//!   what was fetched    -->  ...  --> Action::{Fetch, Abandon, Solicit, Changed}
+//! ```
+//! * [`dhcp`]: to whom belongs what DHCP brought.
+//!
+//! What is held decides nothing of security by its expiry: the wall clock may be wrong (RFC 8801 §6).
+
+mod admission;
+mod attachment;
+mod budget;
+pub mod dhcp;
+mod domain;
+mod held;
+mod identity;
+mod information;
+mod order;
+mod settings;
+mod solicitation;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+pub use identity::Identity;
+pub use order::{Action, Failure, FailureKind, FetchOrder, Fetched, Now, OrderNumber};
+pub use settings::{Fetching, HostLimits, Settings};
+pub use view::{Information, InformationState, Lasting, Prefix, Route, Router, View};
+
+use crate::bindings::router_advertisement::RouterAdvertisement;
+use crate::domain::InterfaceName;
+use crate::evidence::{DataEvidence, LinkEvidence};
+use crate::identifier::PvdId;
+use crate::source_address::OwnAddress;
+use attachment::Attachment;
+use held::earliest;
+
+/// The PvDs of a node, and what is to be done to know them.
+#[derive(Debug)]
+pub struct Host {
+    settings: Settings,
+    random: fastrand::Rng,
+    attachments: BTreeMap<InterfaceName, Attachment>,
+    /// Whose information is being fetched.
+    orders: BTreeMap<OrderNumber, (InterfaceName, Identity)>,
+    last_order: u64,
+    actions: VecDeque<Action>,
+}
+
+impl Host {
+    /// A host without interfaces.
+    pub fn new(settings: Settings, random: fastrand::Rng) -> Self {
+        Self {
+            settings,
+            random,
+            attachments: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            last_order: 0,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// All PvDs, by interface.
+    pub fn domains(&self, now: Now) -> Vec<View> {
+        let mut views = Vec::new();
+        for (interface, attachment) in &self.attachments {
+            for entry in &attachment.domains {
+                views.push(View::new(interface, attachment, entry, &self.settings, now));
+            }
+        }
+        let proved = views.iter().filter(|view| is_proved(view));
+        let proved: Vec<_> = proved
+            .map(|view| (view.identity.clone(), view.interface.clone()))
+            .collect();
+        for view in views.iter_mut().filter(|view| is_proved(view)) {
+            let same = proved.iter().filter(|(identity, interface)| {
+                *identity == view.identity && *interface != view.interface
+            });
+            view.also_on = same.map(|(_, interface)| interface.clone()).collect();
+        }
+        views
+    }
+
+    /// What is wrong with what the routers of each interface say.
+    pub fn misconfigurations(
+        &self,
+    ) -> impl Iterator<Item = (&InterfaceName, &dhcp::Misconfiguration)> {
+        self.attachments.iter().flat_map(|(interface, attachment)| {
+            let faults = attachment.faults.iter();
+            faults.map(move |fault| (interface, fault))
+        })
+    }
+
+    /// How it behaves.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// An interface is on a network: on its first one, or on another one than before. What failed on the last one is forgotten.
+    pub fn handle_attached(&mut self, interface: &InterfaceName, link: LinkEvidence, now: Now) {
+        let key = self.random.u64(..);
+        let attachments = &mut self.attachments;
+        let attachment = attachments
+            .entry(interface.clone())
+            .or_insert_with(|| Attachment::new(key));
+        let abandoned = attachment.set_link(Some(link), &mut self.random, now.instant);
+        self.abandon(abandoned);
+        self.settle(true, now);
+    }
+
+    /// An interface is on no network any more.
+    pub fn handle_detached(&mut self, interface: &InterfaceName, now: Now) {
+        if let Some(attachment) = self.attachments.get_mut(interface) {
+            let abandoned = attachment.set_link(None, &mut self.random, now.instant);
+            self.abandon(abandoned);
+            self.settle(true, now);
+        }
+    }
+
+    /// The addresses that an interface has now, those apart of which the kernel does not know yet whether they are its own.
+    pub fn handle_addresses(
+        &mut self,
+        interface: &InterfaceName,
+        addresses: Vec<OwnAddress>,
+        now: Now,
+    ) {
+        if let Some(attachment) = self.attachments.get_mut(interface) {
+            attachment.set_addresses(addresses);
+            self.settle(true, now);
+        }
+    }
+
+    /// A Router Advertisement that came with hop limit 255; what comes from no link-local address, or over an interface that is not
+    /// attached, does not count (RFC 4861 §6.1.2).
+    pub fn handle_advertisement(
+        &mut self,
+        interface: &InterfaceName,
+        source: Ipv6Addr,
+        advertisement: &RouterAdvertisement,
+        now: Now,
+    ) {
+        let Some(attachment) = self.attachments.get_mut(interface) else {
+            return;
+        };
+        if attachment.link.is_none() || !source.is_unicast_link_local() {
+            return;
+        }
+        let taken = attachment.take(source, advertisement, &self.settings, &mut self.random, now);
+        if taken.solicits {
+            self.actions.push_back(Action::Solicit(interface.clone()));
+        }
+        self.abandon(taken.abandoned);
+        if taken.is_taken {
+            self.settle(true, now);
+        }
+    }
+
+    /// What came of an order; of one that was abandoned it does not count.
+    pub fn handle_fetched(&mut self, order: OrderNumber, fetched: Fetched, now: Now) {
+        let Some((interface, identity)) = self.orders.remove(&order) else {
+            return;
+        };
+        if let Some(attachment) = self.attachments.get_mut(&interface) {
+            let random = &mut self.random;
+            attachment.handle_fetched(&identity, fetched, &self.settings, random, now);
+        }
+        self.settle(true, now);
+    }
+
+    /// The time of [`Self::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let (mut is_changed, mut abandoned) = (false, Vec::new());
+        for (interface, attachment) in &mut self.attachments {
+            let passed = attachment.handle_timeout(now);
+            is_changed |= passed.is_over;
+            abandoned.extend(passed.abandoned);
+            if passed.solicits {
+                self.actions.push_back(Action::Solicit(interface.clone()));
+            }
+        }
+        self.abandon(abandoned);
+        self.settle(is_changed, now);
+    }
+
+    /// What is to be done next.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let is_busy = self.is_busy();
+        let attachments = self.attachments.values();
+        earliest(attachments.map(|attachment| attachment.poll_timeout(&self.settings, is_busy)))
+    }
+
+    fn is_busy(&self) -> bool {
+        self.orders.len() >= self.settings.limits.fetches
+    }
+
+    fn abandon(&mut self, orders: Vec<OrderNumber>) {
+        for order in orders {
+            self.orders.remove(&order);
+            self.actions.push_back(Action::Abandon(order));
+        }
+    }
+
+    /// Asks whom there is to ask, and says that something is different.
+    fn settle(&mut self, is_changed: bool, now: Now) {
+        let mut is_changed = is_changed;
+        let interfaces: Vec<_> = self.attachments.keys().cloned().collect();
+        for interface in interfaces {
+            while let Some(order) = self.next_order(&interface, now.instant) {
+                self.actions.push_back(Action::Fetch(order));
+                is_changed = true;
+            }
+        }
+        if is_changed && !self.actions.contains(&Action::Changed) {
+            self.actions.push_back(Action::Changed);
+        }
+    }
+
+    fn next_order(&mut self, interface: &InterfaceName, now: Instant) -> Option<FetchOrder> {
+        if self.is_busy() {
+            return None;
+        }
+        let attachment = self.attachments.get_mut(interface)?;
+        let pvd: PvdId = attachment.next_question(&self.settings, now)?;
+        self.last_order += 1;
+        let number = OrderNumber(self.last_order);
+        let (resolvers, sources) = attachment.ask(&pvd, number, now)?;
+        let identity = Identity::Explicit(pvd.clone());
+        self.orders.insert(number, (interface.clone(), identity));
+        Some(FetchOrder {
+            number,
+            pvd,
+            interface: interface.clone(),
+            resolvers,
+            sources,
+        })
+    }
+}
+
+/// Whether somebody has proved to be the PvD, and it is what its routers say.
+fn is_proved(view: &View) -> bool {
+    let information = view.information.as_ref();
+    information.is_some_and(|information| information.evidence.data > DataEvidence::Absent)
+}
