@@ -78,6 +78,7 @@ fn main() -> Result<()> {
     messages(&request)?;
     dhcp()?;
     router_advertisement()?;
+    additional_information()?;
     hellos()
 }
 
@@ -117,6 +118,34 @@ fn router_advertisement() -> Result<()> {
     let message = advertisement.encode();
     let rest = message.get(2..).unwrap_or_default();
     write("router_advertisement", "pvd", rest)
+}
+
+/// Every key that is registered, in two objects that libFuzzer can keep.
+fn additional_information() -> Result<()> {
+    let object = |rest: &str| {
+        format!(
+            r#"{{"identifier":"cafe.example.com.","expires":"2030-05-23T06:00:00Z","prefixes":["2001:db8::/48"],{rest}}}"#
+        )
+    };
+    let registered = object(
+        r#""dnsZones":["example.com"],"noInternet":true,"splitDnsClaims":[{"resolver":"dns.example.net",
+"parent":"example.com","subdomains":["sub","*"],"algorithm":"SHA384","salt":"abc"}],"proxies":[{"protocol":"socks5",
+"proxy":"[2001:db8::1]:1080","mandatory":["alpn"],"alpn":["h3"],"identifier":"p"},{"protocol":"connect-udp",
+"proxy":"https://a.example/{x}"}],"proxy-match":[{"proxies":["p"],"domains":["a.example","*.b.example"],
+"subnets":["2001:db8::1","192.0.2.0/24"],"ports":["80","1024-65535"]}]"#,
+    );
+    write(
+        "additional_information",
+        "registered",
+        registered.as_bytes(),
+    )?;
+    let ours = object(
+        r#""vendor-moat":{"ipv4Prefixes":["192.0.2.0/24"],"dotsServers":[{"name":"dots.example",
+"addresses":["2001:db8::1","192.0.2.9:5000"],"transports":["udp","tcp"]}],"dotsAgent":"client-domain-gateway",
+"vpn":{"gateway":"vpn.example","identity":"vpn.example","prefixes":["10.0.0.0/8"]},"networks":"a..b.c.d"},
+"vendor-other":{"a":[1,2.5,null,false,"\ud83d\ude00"]}"#,
+    );
+    write("additional_information", "ours", ours.as_bytes())
 }
 
 fn dhcp() -> Result<()> {

@@ -8,6 +8,7 @@ mod codec;
 mod dhcp;
 mod door;
 mod drive;
+mod information;
 mod message;
 mod router_advertisement;
 
@@ -16,6 +17,7 @@ pub use codec::{coap_message, coap_stream};
 pub use dhcp::{dhcpv4_acknowledgement, dhcpv6_reply};
 pub use door::{client_hello, cookie_door};
 pub use drive::{datagram_endpoint, stream_endpoint};
+pub use information::additional_information;
 pub use message::{
     configuration_report, configuration_request, efficacy_update, granted, heartbeat,
     mitigation_report, mitigation_request, redirect, refusal,
