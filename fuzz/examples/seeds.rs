@@ -79,6 +79,7 @@ fn main() -> Result<()> {
     dhcp()?;
     router_advertisement()?;
     additional_information()?;
+    signed_object()?;
     hellos()
 }
 
@@ -118,6 +119,26 @@ fn router_advertisement() -> Result<()> {
     let message = advertisement.encode();
     let rest = message.get(2..).unwrap_or_default();
     write("router_advertisement", "pvd", rest)
+}
+
+/// A header and what it stands before, without the signature; and what is sealed for a device.
+fn signed_object() -> Result<()> {
+    let payload =
+        r#"{"identifier":"cafe.example.com.","expires":"2030-05-23T06:00:00Z","prefixes":[]}"#;
+    for (name, header) in [
+        ("plain", r#"{"alg":"EdDSA","cty":"pvd+json","kid":"1"}"#),
+        (
+            "chain",
+            r#"{"alg":"ES256","cty":"pvd+json","x5c":["AAAA"],"crit":["exp"]}"#,
+        ),
+    ] {
+        let seed = format!("{header}\0{payload}");
+        write("signed_object", name, seed.as_bytes())?;
+    }
+    let header = r#"{"alg":"ECDH-ES","enc":"A256GCM","epk":{"kty":"OKP","crv":"X25519","x":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}}"#;
+    let header = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header);
+    let sealed = format!("{header}..BwcHBwcHBwcHBwcH.BwcH.BwcHBwcHBwcHBwcHBwcHBw");
+    write("signed_object", "sealed", sealed.as_bytes())
 }
 
 /// Every key that is registered, in two objects that libFuzzer can keep.

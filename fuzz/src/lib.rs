@@ -11,6 +11,7 @@ mod drive;
 mod information;
 mod message;
 mod router_advertisement;
+mod signed_object;
 
 pub use channel::uri;
 pub use codec::{coap_message, coap_stream};
@@ -23,3 +24,4 @@ pub use message::{
     mitigation_report, mitigation_request, redirect, refusal,
 };
 pub use router_advertisement::router_advertisement;
+pub use signed_object::signed_object;

@@ -16,7 +16,7 @@ pub const MAX_DEPTH: usize = 16;
 
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Json {
+pub enum Json {
     /// `null`
     Null,
     /// `true` or `false`
@@ -55,7 +55,10 @@ pub enum NotIJson {
 }
 
 /// Reads one object with nothing but white space around it.
-pub(super) fn read(octets: &[u8]) -> Result<BTreeMap<String, Json>, NotIJson> {
+///
+/// # Errors
+/// [`NotIJson`]
+pub fn read(octets: &[u8]) -> Result<BTreeMap<String, Json>, NotIJson> {
     let text =
         std::str::from_utf8(octets).map_err(|error| NotIJson::NotUtf8(error.valid_up_to()))?;
     let fault = Fault::default();

@@ -9,7 +9,7 @@
 
 mod extension;
 mod fields;
-mod json;
+pub mod json;
 mod proxy;
 pub mod registry;
 mod split_dns;
