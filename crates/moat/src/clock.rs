@@ -15,6 +15,14 @@ pub(crate) fn now() -> Now {
     }
 }
 
+/// The same moment, for the host of provisioning domains.
+pub(crate) fn host_now() -> pvd::host::Now {
+    pvd::host::Now {
+        instant: Instant::now(),
+        system: SystemTime::now(),
+    }
+}
+
 /// A seed that no peer can guess.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use crate::control::Attack;
 use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
+use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
 use crate::words;
 
 /// Where the client's control socket is when nobody says otherwise.
@@ -55,6 +56,18 @@ const DISCOVER_EXAMPLES: &str = "Examples:
 Nothing is changed: DHCP is only asked for information, beside the DHCP client of the system.
 It takes up to 8 seconds where no DHCP server answers, and exits 0 if a server was found.";
 
+const WATCH_EXAMPLES: &str = "Examples:
+  moat pvd watch --interface eth0
+  moat pvd watch --interface eth0 --interface wlan0=secured-wlan
+
+It configures nothing: addresses and routes stay the kernel's business. It needs root or CAP_NET_RAW.";
+
+const LIST_EXAMPLES: &str = "Examples:
+  moat pvd list
+  moat pvd list --watch
+
+With --watch it goes on, and prints a line of JSON for each change, first for each PvD there is.";
+
 /// Asks the right provider to stop a DDoS attack, and stops it
 ///
 /// moat is a DOTS agent (RFC 9132) for networks with several ways to the internet: each provider
@@ -92,7 +105,7 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show the sessions, and at a server what it has counted
     Sessions(AskArgs),
-    /// Find DOTS servers in the networks that this one is attached to
+    /// Know the networks that this node is attached to, and find DOTS servers in them
     #[command(subcommand)]
     Pvd(PvdCommand),
     /// Make certificates, or pre-shared keys, to try things with
@@ -261,6 +274,26 @@ pub(super) enum PvdCommand {
         #[arg(long, value_name = "PATH", env = "MOAT_CONTROL", default_value = DEFAULT_CONTROL)]
         control: PathBuf,
     },
+    /// Know the PvDs of this node: listen to Router Advertisements (RFC 8801)
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(WatchArgs),
+    /// List the PvDs that `moat pvd watch` knows
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        #[command(flatten)]
+        read: ReadArgs,
+        /// Go on, printing a line of JSON for each change
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Print the additional information of a PvD; exits 1 where there is none that may be used
+    #[command(after_help = "Example:\n  moat pvd get fixed.example")]
+    Get(ReadOneArgs),
+    /// Show everything that is known of a PvD
+    #[command(
+        after_help = "Examples:\n  moat pvd show fixed.example\n  moat pvd show fe80::1 --interface eth0"
+    )]
+    Show(ReadOneArgs),
 }
 
 #[derive(Debug, Args)]

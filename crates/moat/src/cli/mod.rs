@@ -18,6 +18,7 @@ use self::args::{
     PvdCommand,
 };
 use crate::control::{BindError, Command as ControlCommand, Failure};
+use crate::provisioning::watch;
 use crate::terminal::{complain, say};
 use crate::{bench, client, config, discovery, gateway, lab, pki, server, words};
 
@@ -82,6 +83,28 @@ pub(crate) fn main() -> ExitCode {
             json,
             control,
         }) => announce(&control, &interface, &json),
+        Command::Pvd(PvdCommand::Watch(args)) => {
+            log_to_stderr();
+            daemon(watch::run(&args), |error| match error {
+                watch::Error::Control(error) => fault_of_socket(error),
+                watch::Error::System(_) => Fault::Other,
+            })
+        }
+        Command::Pvd(PvdCommand::List { read, watch }) => list_domains(&read, watch),
+        Command::Pvd(PvdCommand::Get(args)) => {
+            let json = |object: &serde_json::Value| match args.read.json {
+                true => show::json(object),
+                false => say!("{object:#}"),
+            };
+            answered(watch::object(&args), json, args.read.json)
+        }
+        Command::Pvd(PvdCommand::Show(args)) => {
+            let show = |view: &watch::DomainView| match args.read.json {
+                true => show::json(view),
+                false => show::domain(view),
+            };
+            answered(watch::one(&args), show, args.read.json)
+        }
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -135,6 +158,23 @@ fn discover(place: &discovery::DiscoverArgs, json: bool) -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(EXIT_FAILED),
     }
+}
+
+fn list_domains(read: &watch::ReadArgs, goes_on: bool) -> ExitCode {
+    if goes_on {
+        let followed = watch::follow(&read.control, |line| say!("{line}"));
+        return done(followed, |_| EXIT_FAILED, read.json);
+    }
+    let show = |views: &Vec<watch::DomainView>| match read.json {
+        true => show::json(views),
+        false => show::domains(views),
+    };
+    answered(watch::list(&read.control), show, read.json)
+}
+
+fn answered<T>(answer: Result<T, watch::AskError>, show: impl FnOnce(&T), json: bool) -> ExitCode {
+    let answer = answer.map(|answer| show(&answer));
+    done(answer, |_| EXIT_FAILED, json)
 }
 
 /// Daemons log to stderr, one line an event; `RUST_LOG` says how much.

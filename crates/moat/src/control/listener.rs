@@ -55,13 +55,25 @@ impl BindError {
 /// # Errors
 /// When another daemon listens there, or the path cannot be used.
 pub(crate) fn bind(path: &Path) -> Result<Listener, BindError> {
-    try_bind(path).map_err(|error| BindError {
+    bind_with(path, 0o600)
+}
+
+/// The same for every user of this node: of a daemon that only tells.
+///
+/// # Errors
+/// As [`bind`].
+pub(crate) fn bind_for_everybody(path: &Path) -> Result<Listener, BindError> {
+    bind_with(path, 0o666)
+}
+
+fn bind_with(path: &Path, mode: u32) -> Result<Listener, BindError> {
+    try_bind(path, mode).map_err(|error| BindError {
         path: path.to_owned(),
         error,
     })
 }
 
-fn try_bind(path: &Path) -> io::Result<Listener> {
+fn try_bind(path: &Path, mode: u32) -> io::Result<Listener> {
     if BlockingStream::connect(path).is_ok() {
         return Err(io::Error::new(
             io::ErrorKind::AddrInUse,
@@ -90,7 +102,7 @@ fn try_bind(path: &Path) -> io::Result<Listener> {
         Err(_) => {}
     }
     let socket = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(Listener {
         socket,
         path: path.to_owned(),
@@ -105,6 +117,15 @@ impl Drop for Listener {
 }
 
 impl Listener {
+    /// The next caller.
+    ///
+    /// # Errors
+    /// Those of the system, as without a descriptor.
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.socket.accept().await?;
+        Ok(stream)
+    }
+
     /// Serves callers for ever, passing their commands to `calls`.
     pub(crate) async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = std::sync::Arc::new(Semaphore::new(MAX_CALLERS));
@@ -112,8 +133,8 @@ impl Listener {
             let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else {
                 return;
             };
-            match self.socket.accept().await {
-                Ok((stream, _)) => {
+            match self.accept().await {
+                Ok(stream) => {
                     let calls = calls.clone();
                     tokio::spawn(async move {
                         if let Err(error) = serve_one(stream, &calls).await {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use announcement::Announcement;
 pub(crate) use caller::{CallError, call};
-pub(crate) use listener::{BindError, Call, bind};
+pub(crate) use listener::{BindError, Call, Listener, bind, bind_for_everybody};
 pub(crate) use view::{
     AskedView, Dropped, MitigationView, NotAskedView, NotStoredView, RequestView, SelectionView,
     ServerSessionView, SessionView, UnprotectedView, are_reached, end, status,

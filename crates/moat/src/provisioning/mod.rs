@@ -1,5 +1,6 @@
 //! The sockets of provisioning domains: crates/pvd decides, this carries out.
 
-// The daemons that use it come after it.
+// The router that uses the rest of it comes after it.
 #[cfg_attr(not(test), allow(dead_code))]
 mod icmpv6;
+pub(crate) mod watch;

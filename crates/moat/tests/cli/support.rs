@@ -28,6 +28,7 @@ pub(crate) fn moat<'a>(folder: &Path, words: impl IntoIterator<Item = &'a str>) 
         .args(words)
         .current_dir(folder)
         .env("MOAT_CONTROL", "none.sock")
+        .env("MOAT_PVD_CONTROL", "none.sock")
         .env_remove("RUST_LOG")
         .output()
         .unwrap();

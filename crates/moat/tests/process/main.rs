@@ -15,6 +15,7 @@ mod loss;
 mod names;
 mod others;
 mod pause;
+mod pvd_watch;
 mod random;
 mod redirect;
 mod routing;

@@ -2,6 +2,7 @@
 
 mod cell;
 mod discovered;
+mod domain;
 mod request;
 mod session;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(super) use self::discovered::discovered;
+pub(super) use self::domain::{domain, domains};
 pub(super) use self::request::{
     mitigated, mitigations, not_stored, request, requests, selection, told,
 };

@@ -32,10 +32,20 @@ impl Daemon {
         Self::start(command, role, config)
     }
 
+    /// One that is told everything on its command line.
+    pub(crate) fn run(arguments: &[&str]) -> Outcome<Self> {
+        let mut command = Command::new(MOAT);
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
     fn start(mut command: Command, role: &str, config: &Path) -> Outcome<Self> {
+        command.args([role, "--config"]).arg(config);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Outcome<Self> {
         let mut child = command
-            .args([role, "--config"])
-            .arg(config)
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

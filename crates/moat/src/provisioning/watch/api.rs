@@ -1,0 +1,187 @@
+//! The local API: what this node knows of its PvDs, for every program on it.
+//!
+//! ```text
+//! program --> {"command":"list"}\n   --> daemon
+//!         <-- {"ok":[{"pvd":...},...]}\n
+//! program --> {"command":"watch"}\n
+//!         <-- {"event":"added","pvd":{...}}\n  for each one there is, then as things change:
+//!         <-- {"event":"changed","pvd":{...}}\n  {"event":"removed","pvd":{...}}\n ...
+//! ```
+//!
+//! Everybody on the node may ask (mode 0666): what is told is heard by everybody on the link or shown by the kernel to every
+//! program, except for what a server gave, which is for whoever is on the network. Nothing can be changed here. So that nobody
+//! keeps others away, one user has a quarter of all places.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::watch;
+
+use super::view::DomainView;
+use crate::control::Listener;
+
+/// Callers at a time, feeds among them.
+const MAX_CALLERS: usize = 128;
+/// Of these, callers of one user.
+const MAX_CALLERS_PER_USER: usize = 32;
+/// Longest question, in bytes.
+const MAX_QUESTION_BYTES: u64 = 1024;
+/// How long a caller may take to ask, or to read a line of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "command", deny_unknown_fields)]
+pub(crate) enum Question {
+    /// What there is now.
+    List,
+    /// The same, and then whatever changes.
+    Watch,
+}
+
+/// What became of a PvD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event", content = "pvd")]
+pub(crate) enum Event {
+    /// It is there.
+    Added(DomainView),
+    /// Something of it is different; its lifetimes alone are not.
+    Changed(DomainView),
+    /// It is gone; as it was.
+    Removed(DomainView),
+}
+
+/// What is known, as it changes.
+pub(super) type Known = watch::Receiver<Arc<Vec<DomainView>>>;
+
+/// Serves callers for ever.
+pub(super) async fn serve(listener: Listener, known: Known) {
+    let callers = Arc::new(Mutex::new(BTreeMap::new()));
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let Some(place) = Place::take(&callers, &stream) else {
+                    continue;
+                };
+                let known = known.clone();
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = serve_one(stream, known).await {
+                        tracing::debug!(%error, "a caller went away");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the socket takes no caller");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// The number of callers by user.
+type Callers = Arc<Mutex<BTreeMap<u32, usize>>>;
+
+/// A caller's place, free again when it is dropped.
+struct Place {
+    user: u32,
+    callers: Callers,
+}
+
+impl Place {
+    fn take(callers: &Callers, stream: &UnixStream) -> Option<Self> {
+        let user = stream.peer_cred().ok()?.uid();
+        let mut counts = callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = counts.values().sum();
+        let own = counts.entry(user).or_default();
+        if all >= MAX_CALLERS || *own >= MAX_CALLERS_PER_USER {
+            return None;
+        }
+        *own += 1;
+        drop(counts);
+        let callers = Arc::clone(callers);
+        Some(Self { user, callers })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = counts
+            .get(&self.user)
+            .map_or(0, |own| own.saturating_sub(1));
+        match left {
+            0 => counts.remove(&self.user),
+            left => counts.insert(self.user, left),
+        };
+    }
+}
+
+async fn serve_one(stream: UnixStream, mut known: Known) -> io::Result<()> {
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(reading.take(MAX_QUESTION_BYTES));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
+    match serde_json::from_str(&line) {
+        Ok(Question::List) => {
+            let list = Arc::clone(&known.borrow());
+            say(&mut writing, &serde_json::json!({ "ok": *list })).await
+        }
+        Ok(Question::Watch) => {
+            let mut told = BTreeMap::new();
+            // A caller says no more; that it is gone shows when it is read from.
+            let mut rest = reader.into_inner().into_inner();
+            loop {
+                let now = Arc::clone(&known.borrow_and_update());
+                for event in news(&mut told, &now) {
+                    say(&mut writing, &event).await?;
+                }
+                tokio::select! {
+                    changed = known.changed() => changed.map_err(io::Error::other)?,
+                    _ = rest.read_u8() => return Ok(()),
+                }
+            }
+        }
+        Err(error) => {
+            let reason = format!("this is no command: {error}");
+            say(
+                &mut writing,
+                &serde_json::json!({ "error": { "reason": reason } }),
+            )
+            .await
+        }
+    }
+}
+
+async fn say(writing: &mut OwnedWriteHalf, what: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string(what)?;
+    text.push('\n');
+    tokio::time::timeout(PATIENCE, writing.write_all(text.as_bytes())).await?
+}
+
+/// By what a PvD is known to a caller.
+type Key = (String, String);
+
+/// What a caller does not know yet; then he does.
+fn news(told: &mut BTreeMap<Key, DomainView>, now: &[DomainView]) -> Vec<Event> {
+    let key = |view: &DomainView| (view.interface.clone(), view.name().to_owned());
+    let mut events = Vec::new();
+    let gone = told.extract_if(.., |known, _| !now.iter().any(|view| key(view) == *known));
+    events.extend(gone.map(|(_, view)| Event::Removed(view)));
+    for view in now {
+        match told.insert(key(view), view.clone()) {
+            None => events.push(Event::Added(view.clone())),
+            Some(before) if before.timeless() != view.timeless() => {
+                events.push(Event::Changed(view.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    events
+}

@@ -1,0 +1,20 @@
+//! `moat pvd watch`: the PvDs of this node, known to every program on it (RFC 8801 §3.4).
+//!
+//! ```text
+//! interface (ICMPv6) --Heard--> daemon: pvd::host::Host
+//! link, addresses    -------->    |
+//!                                 `--> views --> api: `moat pvd list`, applications
+//! ```
+
+mod api;
+mod args;
+mod ask;
+mod daemon;
+mod interface;
+mod link;
+mod view;
+
+pub(crate) use self::args::{ReadArgs, ReadOneArgs, WatchArgs};
+pub(crate) use self::ask::{AskError, follow, list, object, one};
+pub(crate) use self::daemon::{Error, run};
+pub(crate) use self::view::{DomainView, NameView};

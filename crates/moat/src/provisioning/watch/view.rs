@@ -1,0 +1,260 @@
+//! What programs and people are told of a PvD.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, UNIX_EPOCH};
+
+use pvd::bindings::router_advertisement::Preference;
+use pvd::host::{Host, Identity, Lasting, Now, View};
+use pvd::source_address::{Kind, Stage};
+use pvd::{OwnAddress, TrustPolicy, Use};
+use serde::{Deserialize, Serialize};
+
+/// A PvD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DomainView {
+    /// Its ID; absent: it is implicit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pvd: Option<String>,
+    /// Of an implicit one: the link-local address of its router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) router: Option<String>,
+    /// The interface that it is on.
+    pub(crate) interface: String,
+    /// What link brought it.
+    pub(crate) link: String,
+    /// Its default routers.
+    pub(crate) routers: Vec<RouteView>,
+    /// Its prefixes.
+    pub(crate) prefixes: Vec<PrefixView>,
+    /// Its routes.
+    pub(crate) routes: Vec<RouteView>,
+    /// This node's addresses in it.
+    pub(crate) addresses: Vec<AddressView>,
+    /// Its resolvers, in their order.
+    pub(crate) resolvers: Vec<NameView>,
+    /// The domains in which it looks up short names, in their order.
+    pub(crate) search: Vec<NameView>,
+    /// The prefixes in which its NAT64 has the IPv4 internet.
+    pub(crate) nat64: Vec<NameView>,
+    /// The largest packet of the link, in octets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mtu: Option<u32>,
+    /// Its additional information.
+    pub(crate) information: InformationView,
+    /// Interfaces on which the same name is proved as here.
+    pub(crate) also_on: Vec<String>,
+}
+
+/// A default router or a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RouteView {
+    /// Where to.
+    pub(crate) to: String,
+    /// The link-local address of the router.
+    pub(crate) via: String,
+    /// low, medium or high.
+    pub(crate) preference: String,
+    /// Seconds since 1970; absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<u64>,
+}
+
+/// A prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PrefixView {
+    /// It.
+    pub(crate) prefix: String,
+    /// Its addresses are neighbours.
+    pub(crate) on_link: bool,
+    /// Hosts give themselves addresses of it.
+    pub(crate) autonomous: bool,
+    /// Seconds since 1970; absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<u64>,
+    /// Until when its addresses are used for what is new; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preferred_until: Option<u64>,
+}
+
+/// An address of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AddressView {
+    /// It.
+    pub(crate) address: String,
+    /// It hides who the node is.
+    pub(crate) temporary: bool,
+    /// It is not used for what is new.
+    pub(crate) deprecated: bool,
+}
+
+/// A resolver, a domain or a prefix of NAT64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NameView {
+    /// It.
+    pub(crate) name: String,
+    /// Seconds since 1970; absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<u64>,
+}
+
+/// Additional information.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InformationView {
+    /// How it stands, in words.
+    pub(crate) state: String,
+    /// What was proved of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) evidence: Option<String>,
+    /// For what the evidence is not enough, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) refused_for: BTreeMap<String, String>,
+    /// What in it says nothing to this host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ignored: Vec<String>,
+    /// The object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) object: Option<serde_json::Value>,
+}
+
+/// The uses that evidence is held against, with the words for them.
+const USES: [(&str, Use); 4] = [
+    ("names", Use::Names),
+    ("dots-servers", Use::DotsServers),
+    ("ways", Use::Ways),
+    ("credentials", Use::Credentials),
+];
+
+/// All that a host knows.
+pub(super) fn domains(host: &Host, now: Now) -> Vec<DomainView> {
+    let views = host.domains(now);
+    let views = views.iter();
+    views
+        .map(|view| DomainView::of(view, &host.settings().trust, now))
+        .collect()
+}
+
+impl DomainView {
+    fn of(view: &View, trust: &TrustPolicy, now: Now) -> Self {
+        let until = |at: Option<Instant>| at.map(|at| unix(at, now));
+        let (pvd, router) = match &view.identity {
+            Identity::Explicit(id) => (Some(id.to_string()), None),
+            Identity::Implicit(router) => (None, Some(router.to_string())),
+        };
+        let routers = view.routers.iter().map(|router| RouteView {
+            to: "::/0".to_owned(),
+            via: router.what.address.to_string(),
+            preference: preference(router.what.preference).to_owned(),
+            until: until(router.until),
+        });
+        let prefixes = view.prefixes.iter().map(|prefix| PrefixView {
+            prefix: prefix.what.prefix.to_string(),
+            on_link: prefix.what.is_on_link,
+            autonomous: prefix.what.is_autonomous,
+            until: until(prefix.until),
+            preferred_until: until(prefix.what.preferred_until),
+        });
+        let routes = view.routes.iter().map(|route| RouteView {
+            to: route.what.prefix.to_string(),
+            via: route.what.router.to_string(),
+            preference: preference(route.what.preference).to_owned(),
+            until: until(route.until),
+        });
+        Self {
+            pvd,
+            router,
+            interface: view.interface.to_string(),
+            link: view.link.to_string(),
+            routers: routers.collect(),
+            prefixes: prefixes.collect(),
+            routes: routes.collect(),
+            addresses: view.addresses.iter().map(AddressView::of).collect(),
+            resolvers: names(&view.resolvers, now),
+            search: names(&view.search, now),
+            nat64: names(&view.nat64, now),
+            mtu: view.mtu,
+            information: InformationView::of(view, trust),
+            also_on: view.also_on.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// By what people call it.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.pvd.as_deref().or(self.router.as_deref());
+        name.unwrap_or_default()
+    }
+
+    /// The same whatever the time: what was only renewed is no news.
+    pub(super) fn timeless(&self) -> Self {
+        let mut view = self.clone();
+        for route in view.routers.iter_mut().chain(&mut view.routes) {
+            route.until = None;
+        }
+        for prefix in &mut view.prefixes {
+            (prefix.until, prefix.preferred_until) = (None, None);
+        }
+        let names = view.resolvers.iter_mut().chain(&mut view.search);
+        for name in names.chain(&mut view.nat64) {
+            name.until = None;
+        }
+        view
+    }
+}
+
+impl AddressView {
+    fn of(own: &OwnAddress) -> Self {
+        Self {
+            address: own.address.to_string(),
+            temporary: own.kind == Kind::Temporary,
+            deprecated: own.stage == Stage::Deprecated,
+        }
+    }
+}
+
+impl InformationView {
+    fn of(view: &View, trust: &TrustPolicy) -> Self {
+        let state = view.state.to_string();
+        let Some(information) = &view.information else {
+            return Self {
+                state,
+                evidence: None,
+                refused_for: BTreeMap::new(),
+                ignored: Vec::new(),
+                object: None,
+            };
+        };
+        let refused = USES.iter().filter_map(|(word, to)| {
+            let why = information.trusted(trust, *to).err()?;
+            Some(((*word).to_owned(), why.to_string()))
+        });
+        Self {
+            state,
+            evidence: Some(information.evidence.data.to_string()),
+            refused_for: refused.collect(),
+            ignored: information.ignored.clone(),
+            object: serde_json::from_str(&information.content.to_json()).ok(),
+        }
+    }
+}
+
+fn names<T: ToString>(lasting: &[Lasting<T>], now: Now) -> Vec<NameView> {
+    let views = lasting.iter().map(|one| NameView {
+        name: one.what.to_string(),
+        until: one.until.map(|at| unix(at, now)),
+    });
+    views.collect()
+}
+
+fn preference(preference: Preference) -> &'static str {
+    match preference {
+        Preference::Low => "low",
+        Preference::Medium => "medium",
+        Preference::High => "high",
+    }
+}
+
+/// What the wall clock will show then, if nobody sets it.
+fn unix(at: Instant, now: Now) -> u64 {
+    let then = now.system + at.saturating_duration_since(now.instant);
+    let since = then.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
