@@ -12,6 +12,7 @@
 //! * [`information`]: what a network says of itself beyond an advertisement, as JSON.
 //! * [`bindings`]: what carriers bring, read and written.
 //! * [`host`]: how a node learns them from its links.
+//! * [`router`]: what a router advertises of PvDs, and when.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
 //! * [`anycast`]: servers that cannot be told apart by their address.
@@ -29,6 +30,7 @@ pub mod identifier;
 pub mod information;
 pub mod name;
 pub mod prefix_map;
+pub mod router;
 pub mod set;
 pub mod source_address;
 

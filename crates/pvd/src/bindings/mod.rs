@@ -2,5 +2,7 @@
 //! believed.
 //!
 //! * [`router_advertisement`]: the PvD option of IPv6 Router Advertisements (RFC 8801 §3).
+//! * [`router_solicitation`]: what a host asks for them with.
 
 pub mod router_advertisement;
+pub mod router_solicitation;

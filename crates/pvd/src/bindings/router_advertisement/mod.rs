@@ -20,6 +20,8 @@ pub use neighbor_discovery::{Lifetime, NdOption, PrefixInformation, RouteInforma
 pub use pvd_option::{Announced, Delay, PvdOption};
 pub use split::TooLarge;
 
+pub(super) use reader::options;
+
 use crate::identifier::IdentifierError;
 use crate::name::NameError;
 

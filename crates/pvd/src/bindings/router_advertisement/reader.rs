@@ -49,7 +49,9 @@ pub(super) fn read(message: &[u8]) -> Result<Received, Malformed> {
 
 /// The options in these octets: the type of each, and what follows its length. The last item is an error if they end in the midst
 /// of one.
-pub(super) fn options(mut octets: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), Malformed>> {
+pub(in crate::bindings) fn options(
+    mut octets: &[u8],
+) -> impl Iterator<Item = Result<(u8, &[u8]), Malformed>> {
     std::iter::from_fn(move || {
         let &[kind, ref rest @ ..] = octets else {
             return None;
