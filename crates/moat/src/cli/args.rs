@@ -17,6 +17,22 @@ use crate::words;
 /// Where the client's control socket is when nobody says otherwise.
 const DEFAULT_CONTROL: &str = "/run/moat/client.sock";
 
+const ADVERTISE_EXAMPLES: &str = r#"Examples:
+  moat pvd advertise --config /etc/moat/advertise.toml --check
+  moat pvd advertise --config /etc/moat/advertise.toml
+
+  [[pvd]]
+  id = "fixed.example"
+  interface = "lan0"
+  pvd_aware_only = true                 # beside radvd: hosts that know no PvDs notice nothing
+  dns = ["2001:db8:f::53"]
+  object = "fixed.json"                 # served at https://fixed.example/.well-known/pvd
+  [[pvd.prefix]]
+  prefix = "2001:db8:f:100::/64"
+
+README describes each key. It needs CAP_NET_RAW, and CAP_NET_ADMIN to add an address of its own.
+SIGHUP has the files with additional information looked at now; RUST_LOG=debug makes it say more."#;
+
 const EXIT_CODES: &str = "Exit codes:
   0  done: accepted, ended, shown; all is well
   1  refused, failed, or not (all) done yet
@@ -105,7 +121,7 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show the sessions, and at a server what it has counted
     Sessions(AskArgs),
-    /// Know the networks that this node is attached to, and find DOTS servers in them
+    /// Provisioning domains: know those of this node, advertise them to others, and find DOTS servers in them
     #[command(subcommand)]
     Pvd(PvdCommand),
     /// Make certificates, or pre-shared keys, to try things with
@@ -260,6 +276,19 @@ pub(super) enum PvdCommand {
         place: DiscoverArgs,
         #[command(flatten)]
         json: JsonArgs,
+    },
+    /// Advertise PvDs to the hosts of a link in Router Advertisements (RFC 8801), in place of radvd or beside it
+    #[command(after_help = ADVERTISE_EXAMPLES)]
+    Advertise {
+        /// Configuration file (TOML); README describes each key
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Only say what is wrong with the file, or that this machine does not have for it
+        #[arg(long)]
+        check: bool,
+        /// Print JSON with --check, also of an error: {"error":{"reason":"..."}}
+        #[arg(long, requires = "check")]
+        json: bool,
     },
     /// Tell the running client what was learned of a network by other means, such as 3GPP PCO
     #[command(after_help = ANNOUNCE_EXAMPLES)]

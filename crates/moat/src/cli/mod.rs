@@ -17,8 +17,9 @@ use self::args::{
     AskArgs, BenchCommand, Cli, Command, ConfigCommand, JsonArgs, LabCommand, MitigateArgs,
     PvdCommand,
 };
+use crate::config::{ConfigError, Report};
 use crate::control::{BindError, Command as ControlCommand, Failure};
-use crate::provisioning::watch;
+use crate::provisioning::{advertise, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, config, discovery, gateway, lab, pki, server, words};
 
@@ -105,6 +106,15 @@ pub(crate) fn main() -> ExitCode {
             };
             answered(watch::one(&args), show, args.read.json)
         }
+        Command::Pvd(PvdCommand::Advertise {
+            config,
+            check: true,
+            json,
+        }) => check_advertising(&config, json),
+        Command::Pvd(PvdCommand::Advertise { config, .. }) => {
+            log_to_stderr();
+            daemon(advertise::run(&config), fault_of_advertising)
+        }
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -188,7 +198,22 @@ fn log_to_stderr() {
 }
 
 fn check(file: &Path, json: bool) -> ExitCode {
-    match config::check(file) {
+    told(config::check(file), json)
+}
+
+/// The same for what is advertised: first the file, and then whether one interface can say all of it.
+fn check_advertising(file: &Path, json: bool) -> ExitCode {
+    let found = config::check_advertise(file);
+    if found.as_ref().is_ok_and(Report::is_ok)
+        && let Err(error) = advertise::check(file)
+    {
+        return failed(&error, EXIT_WRONG, json);
+    }
+    told(found, json)
+}
+
+fn told(found: Result<Report, ConfigError>, json: bool) -> ExitCode {
+    match found {
         Ok(report) => {
             if json {
                 show::json(&report);
@@ -233,6 +258,13 @@ fn fault_of_client(error: &client::Error) -> Fault {
         client::Error::Control(error) => fault_of_socket(error),
         client::Error::Store(error) => fault_of(error),
         _ => Fault::Other,
+    }
+}
+
+fn fault_of_advertising(error: &advertise::Error) -> Fault {
+    match error {
+        advertise::Error::State(_) | advertise::Error::System(_) => Fault::Other,
+        _ => Fault::Configuration,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused, and every problem of a file is told at once, with its place and what to do.
 
+mod advertise;
 mod client;
 mod conduct;
 mod credentials;
@@ -43,6 +44,7 @@ use error::Severity;
 use problem::ProblemKind;
 use reader::{Diagnostics, Located, Place, Table, Value};
 
+pub(crate) use advertise::{AdvertiseConfig, AdvertisedDomain, AdvertisingInterface};
 pub(crate) use client::ClientConfig;
 pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
@@ -117,18 +119,49 @@ pub(crate) fn load_gateway(file: &Path) -> Result<GatewayConfig, ConfigError> {
     Ok(GatewayConfig { warnings, ..config })
 }
 
+/// Loads the file of `moat pvd advertise`.
+///
+/// # Errors
+/// Everything that would keep it from starting, at once.
+pub(crate) fn load_advertise(file: &Path) -> Result<AdvertiseConfig, ConfigError> {
+    let (config, warnings) = load_any(file, advertise::read)?;
+    Ok(AdvertiseConfig { warnings, ..config })
+}
+
+/// Everything that is wrong with the file of `moat pvd advertise`, or that this machine does not have for it.
+///
+/// # Errors
+/// Only when the file itself cannot be read.
+pub(crate) fn check_advertise(file: &Path) -> Result<Report, ConfigError> {
+    let text = read(file)?;
+    let diagnostics = Diagnostics::new(file, &text).and_machine();
+    let (_, problems) = examine(diagnostics, file, advertise::read);
+    Ok(Report {
+        file: file.to_owned(),
+        daemon: None,
+        problems,
+    })
+}
+
 /// What a daemon's file says, and what is questionable in it.
 fn load<T>(
     file: &Path,
     daemon: Daemon,
     build: impl FnOnce(Table<'_>, &Path, &mut Diagnostics<'_>) -> Option<T>,
 ) -> Result<(T, Vec<Problem>), ConfigError> {
-    let text = read(file)?;
-    let diagnostics = Diagnostics::new(file, &text);
-    let (config, problems) = examine(diagnostics, file, |table, folder, diagnostics| {
+    load_any(file, |table, folder, diagnostics| {
         refuse_other(&table, daemon, file, diagnostics)?;
         build(table, folder, diagnostics)
-    });
+    })
+}
+
+fn load_any<T>(
+    file: &Path,
+    build: impl FnOnce(Table<'_>, &Path, &mut Diagnostics<'_>) -> Option<T>,
+) -> Result<(T, Vec<Problem>), ConfigError> {
+    let text = read(file)?;
+    let diagnostics = Diagnostics::new(file, &text);
+    let (config, problems) = examine(diagnostics, file, build);
     let (fatal, warnings) = by_severity(problems);
     match config {
         Some(config) if fatal.is_empty() => Ok((config, warnings)),

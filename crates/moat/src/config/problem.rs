@@ -130,6 +130,10 @@ pub(crate) enum ProblemKind {
     // Addresses, names, paths.
     #[error("{} is not an IP address; write it like 203.0.113.1 or 2001:db8::1", Quoted(.text))]
     NotAnAddress { text: String },
+    #[error("{} is of IPv4, which Router Advertisements do not carry; write one of IPv6, and leave IPv4 to DHCP", Quoted(.text))]
+    NotIpv6 { text: String },
+    #[error("{} is not a link-local address, from which alone routers advertise; write one like fe80::a, or nothing for moat's choice", Quoted(.text))]
+    NotLinkLocal { text: String },
     #[error("{} is not an IP address with a port; write it like 203.0.113.1:{port}, [2001:db8::1]:{port}, or without the port for {port}", Quoted(.text))]
     NotASocketAddress { text: String, port: u16 },
     #[error("{} is {what} address, which cannot be used here; write a unicast address of the network", Quoted(.text))]

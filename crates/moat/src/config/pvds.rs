@@ -197,7 +197,10 @@ fn read_one(mut table: Table<'_>, folder: &Path, diagnostics: &mut Diagnostics<'
 }
 
 /// Notes an interface that is not there: it may come up later, and it may be misspelt.
-fn note_missing_interface(name: &Located<InterfaceName>, diagnostics: &mut Diagnostics<'_>) {
+pub(super) fn note_missing_interface(
+    name: &Located<InterfaceName>,
+    diagnostics: &mut Diagnostics<'_>,
+) {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None);
     let found = socket.and_then(|socket| name_to_index(socket, name.value.as_str()));
     if found == Err(Errno::NODEV) {

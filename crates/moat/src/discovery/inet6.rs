@@ -19,15 +19,15 @@ const UNUSABLE: u32 = libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED;
 
 /// An address as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) address: Ipv6Addr,
+pub(crate) struct Entry {
+    pub(crate) address: Ipv6Addr,
     prefix_length: u8,
     flags: u32,
 }
 
 impl Entry {
     /// As an address to send from, if it can be.
-    pub(super) fn usable(self) -> Option<OwnAddress> {
+    pub(crate) fn usable(self) -> Option<OwnAddress> {
         let has = |flags| self.flags & flags != 0;
         // An optimistic address is used before the detection is done, like a deprecated one (RFC 4429 §3.3).
         let is_optimistic = has(libc::IFA_F_OPTIMISTIC) && !has(libc::IFA_F_DADFAILED);
@@ -50,7 +50,7 @@ impl Entry {
 ///
 /// # Errors
 /// Those of the system; a system without IPv6 has no addresses.
-pub(super) fn of(interface: &str) -> io::Result<Vec<Entry>> {
+pub(crate) fn of(interface: &str) -> io::Result<Vec<Entry>> {
     match std::fs::read_to_string(LIST) {
         Ok(list) => Ok(entries(&list, interface)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

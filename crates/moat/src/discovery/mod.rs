@@ -9,7 +9,7 @@
 
 mod attachment;
 mod driver;
-mod inet6;
+pub(crate) mod inet6;
 mod names;
 mod once;
 mod packet_socket;

@@ -165,6 +165,8 @@ impl Icmpv6Socket {
         socket.set_multicast_hops_v6(HOP_LIMIT.into())?;
         socket.set_unicast_hops_v6(HOP_LIMIT.into())?;
         socket.set_multicast_if_v6(index)?;
+        // A router may speak for an address that the kernel only answers for.
+        socket.set_freebind_v6(side == Side::Router)?;
         // Who hears itself takes itself for another router.
         socket.set_multicast_loop_v6(false)?;
         for group in side.groups() {
@@ -184,7 +186,7 @@ impl Icmpv6Socket {
     /// Sends a message, with hop limit 255 and its checksum; the system chooses a source that is `None`.
     ///
     /// # Errors
-    /// Those of the system, as when the interface is down, or the source is no address of it (yet).
+    /// Those of the system, as when the interface is down.
     pub(crate) fn send(
         &self,
         message: &[u8],

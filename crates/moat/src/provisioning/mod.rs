@@ -1,6 +1,5 @@
 //! The sockets of provisioning domains: crates/pvd decides, this carries out.
 
-// The router that uses the rest of it comes after it.
-#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod advertise;
 mod icmpv6;
 pub(crate) mod watch;

@@ -4,6 +4,7 @@
 //!
 //! Where a program or a privilege is missing, a test prints `SKIPPED` and why.
 
+mod advertise;
 mod crash;
 mod credentials;
 mod discovery;

@@ -73,8 +73,8 @@ pub(super) fn check(link: &Link, domains: &[Domain]) -> Result<(), Conflict> {
         let of_source = headers.get(&address).copied().unwrap_or_default();
         // What a PvD without an id is told is the outer header itself.
         let gives_way = outer.router_lifetime == 0
-            && of_source.router_lifetime > 0
-            && domain.advertisement.pvd.is_some();
+            && domain.advertisement.pvd.is_some()
+            && (of_source.router_lifetime > 0 || rank(&domain.advertisement) == INDIFFERENT);
         if outer != of_source && !gives_way {
             return Err(Conflict::Headers(address));
         }
@@ -91,17 +91,30 @@ pub(super) fn check(link: &Link, domains: &[Domain]) -> Result<(), Conflict> {
     Ok(())
 }
 
-/// The header that hosts without PvDs are told from each address: the one with a lifetime, if there is one.
+/// The header that hosts without PvDs are told from each address: the one that matters most.
 pub(super) fn outer_headers(domains: &[Domain]) -> BTreeMap<Ipv6Addr, Header> {
-    let mut headers = BTreeMap::<Ipv6Addr, Header>::new();
+    let mut headers = BTreeMap::<Ipv6Addr, ((bool, bool), Header)>::new();
     for domain in domains {
-        let outer = domain.advertisement.outer;
-        let header = headers.entry(domain.source.address).or_insert(outer);
-        if header.router_lifetime == 0 && outer.router_lifetime > 0 {
-            *header = outer;
+        let advertisement = &domain.advertisement;
+        let new = (rank(advertisement), advertisement.outer);
+        let header = headers.entry(domain.source.address).or_insert(new);
+        if header.0 < new.0 {
+            *header = new;
         }
     }
+    let headers = headers.into_iter();
     headers
+        .map(|(address, (_, header))| (address, header))
+        .collect()
+}
+
+/// The rank of an outer header without a lifetime, by which nobody goes who knows PvDs.
+const INDIFFERENT: (bool, bool) = (false, false);
+
+/// How much the outer header matters: it gives a default route; hosts that know PvDs go by it, too.
+fn rank(advertisement: &RouterAdvertisement) -> (bool, bool) {
+    let inner = advertisement.pvd.as_ref().and_then(|pvd| pvd.header);
+    (advertisement.outer.router_lifetime > 0, inner.is_none())
 }
 
 /// The advertisement of a domain beside the others from its address, and beside what somebody else sends from there.

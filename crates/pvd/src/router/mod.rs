@@ -76,13 +76,15 @@ pub struct Domain {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Conflict {
     /// Hosts would take them for one (RFC 8801 §3.2).
-    #[error("two PvDs without an id need two source addresses, and both have {0}")]
+    #[error("two PvDs without an id need two source addresses, or hosts take them for one")]
     Implicit(Ipv6Addr),
     /// The same PvD twice.
-    #[error("{0} is there twice with the source address {1}")]
+    #[error("{0} is there twice")]
     Twice(PvdId, Ipv6Addr),
     /// Hosts without PvDs would believe whichever comes last.
-    #[error("what hosts without PvDs are told of the router at {0} differs")]
+    #[error(
+        "what hosts without PvDs are told of one router differs; give these PvDs source addresses of their own, or the same router_lifetime, preference, hop_limit, managed and other"
+    )]
     Headers(Ipv6Addr),
     /// Only one PvD has what DHCPv4 brings (RFC 8801 §3.4.2).
     #[error(
@@ -229,11 +231,6 @@ impl Router {
         if is_changed {
             self.schedule.changed(now);
         }
-    }
-
-    /// The interface is back: hosts are told soon.
-    pub fn link_is_up(&mut self, now: Instant) {
-        self.schedule.changed(now);
     }
 
     /// Tells hosts that this is no router any more (RFC 4861 §6.2.5), and sends nothing after that.

@@ -1,5 +1,6 @@
 //! Configuration files as people write them, right and wrong.
 
+mod advertise;
 mod arbitrary;
 mod client;
 mod discover;

@@ -6,7 +6,9 @@ use super::super::client::ClientConfig;
 use super::super::gateway::GatewayConfig;
 use super::super::reader::{Diagnostics, Table};
 use super::super::server::ServerConfig;
-use super::super::{client, gateway, load_client, load_gateway, load_server, server};
+use super::super::{
+    advertise, client, gateway, load_advertise, load_client, load_gateway, load_server, server,
+};
 use super::{Folder, with};
 
 const README: &str = include_str!("../../../../../README.md");
@@ -80,6 +82,20 @@ const GATEWAY: &str = concat!(
     customers!(),
     networks!()
 );
+
+/// A file of `moat pvd advertise` with every table, and nothing that has a default.
+const ADVERTISE: &str = r#"# top
+[[interface]]
+name = "lo"
+[[pvd]]
+interface = "lo"
+id = "fixed.example"
+object = "fixed.json"
+[[pvd.prefix]]
+prefix = "2001:db8:f:100::/64"
+[[pvd.route]]
+prefix = "2001:db8:1::/48"
+"#;
 
 /// A row of README: the header of its table as the file has it, and its cells.
 struct Row {
@@ -159,6 +175,8 @@ fn readme_has_every_key_and_no_other() {
     let documented = |whose| rows(whose).iter().map(Row::path).collect::<BTreeSet<_>>();
     assert_eq!(documented("Client"), keys(CLIENT, &folder, client::read));
     assert_eq!(documented("Server"), keys(SERVER, &folder, server::read));
+    let advertised = keys(ADVERTISE, &folder, advertise::read);
+    assert_eq!(documented("Advertise"), advertised);
     // A gateway is a server without a mitigator, and a client without people.
     let is_of_mitigator = |key: &String| {
         key.starts_with("mitigator.")
@@ -238,6 +256,16 @@ fn readme_says_the_defaults_and_ranges_of_a_gateway() {
     let load = |text: &str| -> Option<GatewayConfig> { load_gateway(&folder.write(text)).ok() };
     let rows = rows("Gateway");
     check(&rows, GATEWAY, |text| {
+        load(text).map(|config| format!("{config:?}"))
+    });
+}
+
+#[test]
+fn readme_says_the_defaults_and_ranges_of_what_is_advertised() {
+    let folder = Folder::new();
+    let load = |text: &str| load_advertise(&folder.write(text)).ok();
+    let rows = rows("Advertise");
+    check(&rows, ADVERTISE, |text| {
         load(text).map(|config| format!("{config:?}"))
     });
 }

@@ -196,6 +196,17 @@ fn what_hosts_would_mix_up_is_refused() {
     let headers = Err(Conflict::Headers(address(SHARED)));
     assert_eq!(refused(vec![explicit.clone(), other]), headers);
     assert_eq!(refused(vec![explicit, visible(SHARED, 0, None)]), headers);
+    // Without a default route, too, what is not for all hosts says what the other one does.
+    let mut silent = visible(OWN, 0, Some("foo.example"));
+    silent.advertisement.outer.hop_limit = 64;
+    for domains in [[0, 1], [1, 0]] {
+        let both = [silent.clone(), hidden(OWN, "bar.example")];
+        let domains = domains.map(|which: usize| both[which].clone()).to_vec();
+        let mut router = router(domains, start()).unwrap();
+        for (_, advertisement) in next(&mut router).1 {
+            assert_eq!(advertisement.outer.hop_limit, 64);
+        }
+    }
     let legacy = |id: &str| {
         let mut domain = hidden(OWN, id);
         domain.advertisement.pvd.as_mut().unwrap().has_legacy = true;
