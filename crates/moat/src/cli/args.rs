@@ -11,6 +11,7 @@ use crate::control::Attack;
 use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
+use crate::provisioning::sign::{SignArgs, VerifyArgs};
 use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
 use crate::words;
 
@@ -83,6 +84,17 @@ const LIST_EXAMPLES: &str = "Examples:
   moat pvd list --watch
 
 With --watch it goes on, and prints a line of JSON for each change, first for each PvD there is.";
+
+const SIGN_EXAMPLES: &str = "Example:
+  moat pvd sign cafe.json --key cafe.example-key.pem --certificate cafe.example.pem > cafe.jose
+
+Who verifies it needs to trust the certificate's authority, or to know the key, and nothing of the way it came.";
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  moat pvd verify cafe.jose --authorities ca.pem
+  moat pvd verify cafe.jose --pvd cafe.example --pin cafe.pub --json
+
+It exits 0 if the object is proved, and says by what; otherwise 1, with the reason.";
 
 /// Asks the right provider to stop a DDoS attack, and stops it
 ///
@@ -274,6 +286,17 @@ pub(super) enum PvdCommand {
     Discover {
         #[command(flatten)]
         place: DiscoverArgs,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Sign the additional information of a PvD, so that it proves itself wherever it comes from; prints a JWS
+    #[command(after_help = SIGN_EXAMPLES)]
+    Sign(SignArgs),
+    /// Verify signed additional information
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify {
+        #[command(flatten)]
+        what: VerifyArgs,
         #[command(flatten)]
         json: JsonArgs,
     },

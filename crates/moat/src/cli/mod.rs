@@ -7,6 +7,7 @@ mod show;
 use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser;
 use pvd::InterfaceName;
@@ -19,9 +20,10 @@ use self::args::{
 };
 use crate::config::{ConfigError, Report};
 use crate::control::{BindError, Command as ControlCommand, Failure};
+use crate::provisioning::sign::{self, VerifyArgs};
 use crate::provisioning::{advertise, watch};
 use crate::terminal::{complain, say};
-use crate::{bench, client, config, discovery, gateway, lab, pki, server, words};
+use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
 /// Exit code: refused, failed, or not done yet.
 const EXIT_FAILED: u8 = 1;
@@ -115,6 +117,10 @@ pub(crate) fn main() -> ExitCode {
             log_to_stderr();
             daemon(advertise::run(&config), fault_of_advertising)
         }
+        Command::Pvd(PvdCommand::Sign(args)) => {
+            done(sign::sign(&args, wall_clock()), judged, false)
+        }
+        Command::Pvd(PvdCommand::Verify { what, json }) => verify(&what, json.json),
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -185,6 +191,26 @@ fn list_domains(read: &watch::ReadArgs, goes_on: bool) -> ExitCode {
 fn answered<T>(answer: Result<T, watch::AskError>, show: impl FnOnce(&T), json: bool) -> ExitCode {
     let answer = answer.map(|answer| show(&answer));
     done(answer, |_| EXIT_FAILED, json)
+}
+
+fn verify(what: &VerifyArgs, json: bool) -> ExitCode {
+    match sign::verify(what, wall_clock()) {
+        Ok(proof) if json => show::json(&proof),
+        Ok(proof) => say!("{proof}"),
+        Err(error) => return failed(&error, judged(&error), json),
+    }
+    ExitCode::SUCCESS
+}
+
+fn wall_clock() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(clock::now().unix)
+}
+
+fn judged(error: &sign::Error) -> u8 {
+    match error.is_of_object() {
+        true => EXIT_FAILED,
+        false => EXIT_WRONG,
+    }
 }
 
 /// Daemons log to stderr, one line an event; `RUST_LOG` says how much.

@@ -2,4 +2,5 @@
 
 pub(crate) mod advertise;
 mod icmpv6;
+pub(crate) mod sign;
 pub(crate) mod watch;

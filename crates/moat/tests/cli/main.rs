@@ -4,5 +4,6 @@
 mod daemon;
 mod machine;
 mod readme;
+mod signing;
 mod support;
 mod usage;
