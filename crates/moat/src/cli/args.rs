@@ -11,6 +11,7 @@ use crate::control::Attack;
 use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
+use crate::provisioning::fetch::FetchArgs;
 use crate::provisioning::sign::{SignArgs, VerifyArgs};
 use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
 use crate::words;
@@ -95,6 +96,13 @@ const VERIFY_EXAMPLES: &str = "Examples:
   moat pvd verify cafe.jose --pvd cafe.example --pin cafe.pub --json
 
 It exits 0 if the object is proved, and says by what; otherwise 1, with the reason.";
+
+const FETCH_EXAMPLES: &str = "Examples:
+  moat pvd fetch fixed.example --interface eth0 --dns 2001:db8:f::53
+  moat pvd fetch fixed.example --interface eth0 --dns 2001:db8:f::53 --authorities ca.pem --signed --json
+
+Names are asked of this resolver only, and all of it leaves by this interface, from an address of it. It exits 0 if
+the object is one that a host would use.";
 
 /// Asks the right provider to stop a DDoS attack, and stops it
 ///
@@ -346,6 +354,16 @@ pub(super) enum PvdCommand {
         after_help = "Examples:\n  moat pvd show fixed.example\n  moat pvd show fe80::1 --interface eth0"
     )]
     Show(ReadOneArgs),
+    /// Fetch the additional information of a PvD, as a host of its network would (RFC 8801)
+    #[command(after_help = FETCH_EXAMPLES)]
+    Fetch {
+        #[command(flatten)]
+        what: FetchArgs,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
+    /// Serve the additional information of PvDs over HTTPS (RFC 8801)
+    Serve(DaemonArgs),
 }
 
 #[derive(Debug, Args)]

@@ -20,8 +20,9 @@ use self::args::{
 };
 use crate::config::{ConfigError, Report};
 use crate::control::{BindError, Command as ControlCommand, Failure};
+use crate::provisioning::fetch::{FetchArgs, OnceError, fetch_once};
 use crate::provisioning::sign::{self, VerifyArgs};
-use crate::provisioning::{advertise, watch};
+use crate::provisioning::{advertise, serve, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
@@ -121,6 +122,14 @@ pub(crate) fn main() -> ExitCode {
             done(sign::sign(&args, wall_clock()), judged, false)
         }
         Command::Pvd(PvdCommand::Verify { what, json }) => verify(&what, json.json),
+        Command::Pvd(PvdCommand::Fetch { what, json }) => fetch(&what, json.json),
+        Command::Pvd(PvdCommand::Serve(args)) => {
+            log_to_stderr();
+            daemon(serve::run(&args.config), |error| match error {
+                serve::Error::Config(_) | serve::Error::Hosted { .. } => Fault::Configuration,
+                _ => Fault::Other,
+            })
+        }
         Command::Pki(args) => done(
             pki::run(args.command, args.json),
             |_| EXIT_FAILED,
@@ -198,6 +207,19 @@ fn verify(what: &VerifyArgs, json: bool) -> ExitCode {
         Ok(proof) if json => show::json(&proof),
         Ok(proof) => say!("{proof}"),
         Err(error) => return failed(&error, judged(&error), json),
+    }
+    ExitCode::SUCCESS
+}
+
+fn fetch(what: &FetchArgs, json: bool) -> ExitCode {
+    log_to_stderr();
+    match fetch_once(what) {
+        Ok(report) if json => show::json(&report),
+        Ok(report) => say!("{report}"),
+        Err(error @ (OnceError::NoInterface(_) | OnceError::Trust(_))) => {
+            return failed(&error, EXIT_WRONG, json);
+        }
+        Err(error) => return failed(&error, EXIT_FAILED, json),
     }
     ExitCode::SUCCESS
 }

@@ -15,6 +15,7 @@ mod limits;
 mod machine;
 mod mitigation;
 mod problem;
+mod pvd_server;
 mod pvds;
 mod reader;
 mod redirect;
@@ -49,6 +50,7 @@ pub(crate) use client::ClientConfig;
 pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use gateway::GatewayConfig;
+pub(crate) use pvd_server::{PvdServerConfig, PvdServerLimits, ServedPvd};
 pub(crate) use report::Report;
 pub(crate) use resolver::{DNS_OVER_TLS_PORT, DNS_PORT, Resolver};
 pub(crate) use routing::{PRIORITIES, Routing};
@@ -141,6 +143,15 @@ pub(crate) fn check_advertise(file: &Path) -> Result<Report, ConfigError> {
         daemon: None,
         problems,
     })
+}
+
+/// Loads the file of `moat pvd serve`.
+///
+/// # Errors
+/// Everything that would keep it from starting, at once.
+pub(crate) fn load_pvd_server(file: &Path) -> Result<PvdServerConfig, ConfigError> {
+    let (config, warnings) = load_any(file, pvd_server::read)?;
+    Ok(PvdServerConfig { warnings, ..config })
 }
 
 /// What a daemon's file says, and what is questionable in it.

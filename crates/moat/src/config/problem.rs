@@ -8,6 +8,7 @@ use agent::gateway::RuleError;
 use agent::relay::RelayIdentifierError;
 use dots::identifiers::IdentifierError;
 use ipnet::IpNet;
+use pvd::PvdId;
 
 use super::error::Severity;
 use super::wording::{KeyHint, List, Quoted, advice, example_prefix, full_length};
@@ -302,6 +303,8 @@ pub(crate) enum ProblemKind {
         use_: &'static str,
         purpose: &'static str,
     },
+    #[error("{} is for another name, so no host takes it (RFC 8801 §4.1); make one that has the DNS-ID {id}: moat pki issue --server {id}", file.display())]
+    NotForPvd { file: PathBuf, id: PvdId },
     #[error("{} is not a CA's certificate, so nothing it issued can be verified; name the CA's", file.display())]
     NotACa { file: PathBuf },
     #[error("{} has a key of {bits} bits, which can be broken; make one with P-256, or RSA of 2048 bits or more", file.display())]
@@ -345,6 +348,7 @@ impl ProblemKind {
             | Self::ExpiresSoon { .. } => Severity::Warning,
             // These break one credential; the other provider of a client can still be asked.
             Self::WrongPurpose { .. }
+            | Self::NotForPvd { .. }
             | Self::NotACa { .. }
             | Self::WeakAuthority { .. }
             | Self::Expired { .. }

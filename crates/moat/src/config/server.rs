@@ -191,7 +191,9 @@ fn read_listen(
     let wanted = "an address in quotes, like \"[::]:4646\"";
     let mut addresses = Vec::new();
     for entry in entries {
-        addresses.extend(entry.parse(wanted, diagnostics, value::listen_address));
+        addresses.extend(entry.parse(wanted, diagnostics, |text| {
+            value::listen_address(text, value::SIGNAL_PORT)
+        }));
     }
     note_double_addresses(&addresses, diagnostics);
     addresses

@@ -226,10 +226,10 @@ pub(super) fn server_address(text: &str, port: u16) -> Result<SocketAddr, Proble
     }
 }
 
-/// Where a server listens, port 4646 when none is written. 0.0.0.0 and :: mean every address of their family, and
+/// Where a server listens, with this port when none is written. 0.0.0.0 and :: mean every address of their family, and
 /// port 0 one that the system chooses.
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, ProblemKind> {
-    let address = socket_address(text, SIGNAL_PORT)?;
+pub(super) fn listen_address(text: &str, port: u16) -> Result<SocketAddr, ProblemKind> {
+    let address = socket_address(text, port)?;
     let unicast = |address: &IpAddr| !address.is_unspecified();
     refuse(
         text,

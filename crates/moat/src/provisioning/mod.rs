@@ -1,6 +1,8 @@
 //! The sockets of provisioning domains: crates/pvd decides, this carries out.
 
 pub(crate) mod advertise;
+pub(crate) mod fetch;
 mod icmpv6;
+pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod watch;

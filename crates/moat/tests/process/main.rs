@@ -16,6 +16,8 @@ mod loss;
 mod names;
 mod others;
 mod pause;
+mod pvd_fetch;
+mod pvd_server;
 mod pvd_watch;
 mod random;
 mod redirect;

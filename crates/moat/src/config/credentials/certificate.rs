@@ -84,21 +84,45 @@ pub(in crate::config) fn read(
         table.know(&KEYS);
         return Some(None);
     }
+    let own = own_pair(table, role, folder, diagnostics);
+    let trust_anchors = pem_file(table, "trust_anchors", "\"ca.pem\"", folder, diagnostics);
+    let checked = trust_anchors
+        .as_ref()
+        .and_then(|file| anchors(file, diagnostics));
+    let ((certificate, private_key), trust_anchors, ()) = (own?, trust_anchors?, checked?);
+    Some(Some(CertificateCredentials {
+        certificate,
+        private_key,
+        trust_anchors: trust_anchors.value,
+    }))
+}
+
+/// The certificate of a server that asks nobody for his, and its key.
+pub(in crate::config) fn server_certificate(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(PemFile, PemFile)> {
+    own_pair(table, Role::Server, folder, diagnostics)
+}
+
+/// `certificate` and `private_key`, which belong together.
+fn own_pair(
+    table: &mut Table<'_>,
+    role: Role,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<(PemFile, PemFile)> {
     let certificate = pem_file(table, "certificate", "\"cert.pem\"", folder, diagnostics);
     let private_key = pem_file(table, "private_key", "\"key.pem\"", folder, diagnostics);
-    let trust_anchors = pem_file(table, "trust_anchors", "\"ca.pem\"", folder, diagnostics);
-
     let leaf = certificate
         .as_ref()
         .and_then(|file| own_certificate(file, role, diagnostics));
     let key = private_key
         .as_ref()
         .and_then(|file| own_key(file, diagnostics));
-    let anchors = trust_anchors
-        .as_ref()
-        .and_then(|file| anchors(file, diagnostics));
-    let (certificate, private_key, trust_anchors) = (certificate?, private_key?, trust_anchors?);
-    let (leaf, key, ()) = (leaf?, key?, anchors?);
+    let (certificate, private_key) = (certificate?, private_key?);
+    let (leaf, key) = (leaf?, key?);
     if !leaf.public_key().is_ok_and(|public| public.public_eq(&key)) {
         let (key, certificate) = (private_key.value.path, certificate.value.path);
         diagnostics.note(
@@ -107,11 +131,7 @@ pub(in crate::config) fn read(
         );
         return None;
     }
-    Some(Some(CertificateCredentials {
-        certificate: certificate.value,
-        private_key: private_key.value,
-        trust_anchors: trust_anchors.value,
-    }))
+    Some((certificate.value, private_key.value))
 }
 
 fn pem_file(

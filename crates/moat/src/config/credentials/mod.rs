@@ -12,7 +12,7 @@ use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Table};
 
 pub(crate) use certificate::CertificateCredentials;
-pub(super) use certificate::{Role, read as certificate};
+pub(super) use certificate::{Role, read as certificate, server_certificate};
 pub(crate) use pre_shared_key::PreSharedKey;
 pub(super) use pre_shared_key::{Written as WrittenKey, read as pre_shared_key};
 

@@ -7,7 +7,8 @@ use super::super::gateway::GatewayConfig;
 use super::super::reader::{Diagnostics, Table};
 use super::super::server::ServerConfig;
 use super::super::{
-    advertise, client, gateway, load_advertise, load_client, load_gateway, load_server, server,
+    advertise, client, gateway, load_advertise, load_client, load_gateway, load_pvd_server,
+    load_server, pvd_server, server,
 };
 use super::{Folder, with};
 
@@ -97,6 +98,16 @@ prefix = "2001:db8:f:100::/64"
 prefix = "2001:db8:1::/48"
 "#;
 
+/// The file of a PvD server with every table, and nothing that has a default.
+const PVD_SERVER: &str = r#"# top
+[limits]
+[[pvd]]
+id = "dots.fixed.example"
+certificate = "dots.fixed.example.pem"
+private_key = "dots.fixed.example-key.pem"
+object = "x.json"
+"#;
+
 /// A row of README: the header of its table as the file has it, and its cells.
 struct Row {
     header: &'static str,
@@ -177,6 +188,10 @@ fn readme_has_every_key_and_no_other() {
     assert_eq!(documented("Server"), keys(SERVER, &folder, server::read));
     let advertised = keys(ADVERTISE, &folder, advertise::read);
     assert_eq!(documented("Advertise"), advertised);
+    assert_eq!(
+        documented("PvD server"),
+        keys(PVD_SERVER, &folder, pvd_server::read)
+    );
     // A gateway is a server without a mitigator, and a client without people.
     let is_of_mitigator = |key: &String| {
         key.starts_with("mitigator.")
@@ -266,6 +281,15 @@ fn readme_says_the_defaults_and_ranges_of_what_is_advertised() {
     let load = |text: &str| load_advertise(&folder.write(text)).ok();
     let rows = rows("Advertise");
     check(&rows, ADVERTISE, |text| {
+        load(text).map(|config| format!("{config:?}"))
+    });
+}
+
+#[test]
+fn readme_says_the_defaults_and_ranges_of_a_pvd_server() {
+    let folder = Folder::new();
+    let load = |text: &str| load_pvd_server(&folder.write(text)).ok();
+    check(&rows("PvD server"), PVD_SERVER, |text| {
         load(text).map(|config| format!("{config:?}"))
     });
 }

@@ -3,6 +3,7 @@
 mod client;
 mod daemon;
 mod filter;
+mod hostile_web;
 mod legit;
 mod loss;
 mod name_server;
@@ -11,6 +12,7 @@ mod neighbour;
 mod peer;
 mod request;
 mod site;
+mod web;
 
 use std::env;
 use std::error::Error;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::client::{CLIENT_SOCKET, Request, SERVER_SOCKET};
 pub(crate) use self::daemon::Daemon;
 pub(crate) use self::filter::{Gate, is_filtered};
+pub(crate) use self::hostile_web::HostileWeb;
 pub(crate) use self::legit::{Legit, assert_no_secret_in};
 pub(crate) use self::loss::Loss;
 pub(crate) use self::name_server::NameServer;
@@ -28,6 +31,7 @@ pub(crate) use self::neighbour::Neighbour;
 pub(crate) use self::peer::{NoSession, Peer};
 pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};
 pub(crate) use self::site::{Identity, MOAT, SERVER_NAME, SERVER_V4, SERVER_V6, Site};
+pub(crate) use self::web::{INSIDE, OBJECT, OUTSIDE, Seen, Web, compact, curl};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 

@@ -1,0 +1,121 @@
+//! Whom fetches trust, and what they ask for.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jose::Anchors;
+use openssl::error::ErrorStack;
+use openssl::ssl::{Ssl, SslConnector, SslMethod, SslOptions, SslSessionCacheMode, SslVersion};
+use openssl::x509::X509;
+use openssl::x509::verify::X509CheckFlags;
+use pvd::PvdId;
+
+/// What is spoken, as ALPN has it (RFC 7301 §3.1): its length before its name.
+const HTTP_1_1: &[u8] = b"\x08http/1.1";
+
+/// Where systems keep the certification authorities that they trust; the first that is there is taken.
+const SYSTEM_AUTHORITIES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// What all fetches of a node have in common.
+pub(crate) struct Environment {
+    connector: SslConnector,
+    anchors: Anchors,
+    wants_signed: bool,
+}
+
+/// Why nothing can be fetched.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TrustError {
+    /// The authorities that somebody named.
+    #[error("{}: {source}", file.display())]
+    Unreadable {
+        /// Their file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no certificate in it.
+    #[error("{}: there is no certificate in it ({error})", file.display())]
+    NoCertificate {
+        /// Their file.
+        file: PathBuf,
+        /// What the library said.
+        error: ErrorStack,
+    },
+    /// The library refused.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] ErrorStack),
+}
+
+impl Environment {
+    /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures. `wants_signed`: a signed object is liked better.
+    ///
+    /// # Errors
+    /// [`TrustError`]
+    pub(crate) fn new(authorities: Option<&Path>, wants_signed: bool) -> Result<Self, TrustError> {
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+        builder.set_alpn_protos(HTTP_1_1)?;
+        // Who comes again is not to be recognised by it.
+        builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+        builder.set_options(SslOptions::NO_TICKET);
+        let mut system = SYSTEM_AUTHORITIES.iter().map(Path::new);
+        let files = system.find(|file| file.is_file()).into_iter();
+        let mut anchors = Anchors::default();
+        for file in files.chain(authorities) {
+            anchors.authorities.extend(read(file)?);
+        }
+        for authority in &anchors.authorities {
+            builder.cert_store_mut().add_cert(authority.clone())?;
+        }
+        Ok(Self {
+            connector: builder.build(),
+            anchors,
+            wants_signed,
+        })
+    }
+
+    /// A session with a host, which must have a certificate with a DNS-ID equal to its name (RFC 8801 §4.1): no wildcard, and no
+    /// common name.
+    pub(super) fn session(&self, host: &PvdId) -> Result<Ssl, ErrorStack> {
+        let mut ssl = self.connector.configure()?.into_ssl(host.as_str())?;
+        let flags = X509CheckFlags::NO_WILDCARDS | X509CheckFlags::NEVER_CHECK_SUBJECT;
+        ssl.param_mut().set_hostflags(flags);
+        Ok(ssl)
+    }
+
+    /// Whose signatures are believed.
+    pub(super) fn anchors(&self) -> &Anchors {
+        &self.anchors
+    }
+
+    /// What is liked (RFC 9110 §12.5.1).
+    pub(super) fn accept(&self) -> &'static str {
+        match self.wants_signed {
+            true => "application/jose, application/pvd+json;q=0.5",
+            false => "application/pvd+json",
+        }
+    }
+}
+
+/// The certificates of a file.
+fn read(file: &Path) -> Result<Vec<X509>, TrustError> {
+    let pem = std::fs::read(file).map_err(|source| TrustError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
+    let found = X509::stack_from_pem(&pem);
+    let found = found.and_then(|found| match found.is_empty() {
+        true => Err(ErrorStack::get()),
+        false => Ok(found),
+    });
+    found.map_err(|error| TrustError::NoCertificate {
+        file: file.to_owned(),
+        error,
+    })
+}
