@@ -76,7 +76,8 @@ It takes up to 8 seconds where no DHCP server answers, and exits 0 if a server w
 
 const WATCH_EXAMPLES: &str = "Examples:
   moat pvd watch --interface eth0
-  moat pvd watch --interface eth0 --interface wlan0=secured-wlan
+  moat pvd watch --interface eth0 --interface wlan0=secured-wlan --authorities ca.pem
+  moat pvd watch --interface eth0 --fetch none
 
 It configures nothing: addresses and routes stay the kernel's business. It needs root or CAP_NET_RAW.";
 
@@ -334,7 +335,7 @@ pub(super) enum PvdCommand {
         #[arg(long, value_name = "PATH", env = "MOAT_CONTROL", default_value = DEFAULT_CONTROL)]
         control: PathBuf,
     },
-    /// Know the PvDs of this node: listen to Router Advertisements (RFC 8801)
+    /// Know the PvDs of this node: listen to Router Advertisements, fetch what they announce (RFC 8801)
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
     /// List the PvDs that `moat pvd watch` knows

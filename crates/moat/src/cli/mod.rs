@@ -90,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Pvd(PvdCommand::Watch(args)) => {
             log_to_stderr();
             daemon(watch::run(&args), |error| match error {
+                watch::Error::Trust(_) => Fault::Configuration,
                 watch::Error::Control(error) => fault_of_socket(error),
                 watch::Error::System(_) => Fault::Other,
             })

@@ -12,7 +12,7 @@ use rustix::net::netdevice::name_to_index;
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::support::{Daemon, MOAT, Outcome, isolated, run, until};
+use crate::support::{Daemon, INSIDE, MOAT, OBJECT, Outcome, Web, compact, isolated, run, until};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
@@ -58,15 +58,23 @@ impl Routers {
     }
 
     fn send(&self, source: &str, advertisement: &RouterAdvertisement) -> Outcome {
-        let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
-        socket.bind_device(Some(b"router0"))?;
-        socket.set_multicast_hops_v6(255)?;
-        let source = SocketAddrV6::new(source.parse()?, 0, 0, self.index);
-        socket.bind(&source.into())?;
-        let to = SocketAddrV6::new(ALL_NODES, 0, 0, self.index);
-        socket.send_to(&advertisement.encode(), &to.into())?;
-        Ok(())
+        send((source, ALL_NODES), ("router0", self.index), advertisement)
     }
+}
+
+fn send(
+    (from, to): (&str, Ipv6Addr),
+    (interface, index): (&str, u32),
+    advertisement: &RouterAdvertisement,
+) -> Outcome {
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_multicast_hops_v6(255)?;
+    socket.set_unicast_hops_v6(255)?;
+    socket.bind(&SocketAddrV6::new(from.parse()?, 0, 0, index).into())?;
+    let to = SocketAddrV6::new(to, 0, 0, index);
+    socket.send_to(&advertisement.encode(), &to.into())?;
+    Ok(())
 }
 
 fn ip(line: &str) -> Outcome<String> {
@@ -102,12 +110,12 @@ fn advertisement(options: Vec<NdOption>, pvd: Option<PvdOption>) -> RouterAdvert
 }
 
 /// The prefix for everybody, the resolver for hosts that know PvDs.
-fn explicit(resolvers: Vec<NdOption>) -> Outcome<RouterAdvertisement> {
+fn explicit(sequence_number: u16, resolvers: Vec<NdOption>) -> Outcome<RouterAdvertisement> {
     let pvd = PvdOption {
         id: "fixed.example".parse()?,
         additional_information: Some(Announced {
             delay: Delay::default(),
-            sequence_number: 7,
+            sequence_number,
         }),
         has_legacy: false,
         header: None,
@@ -184,6 +192,8 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
             "watch",
             "--interface",
             "fixed0=wired",
+            "--fetch",
+            "none",
             "--control",
             &socket,
         ])?;
@@ -195,7 +205,7 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
             0o666
         );
 
-        routers.send("fe80::1", &explicit(vec![resolver("2001:db8:f::53")?])?)?;
+        routers.send("fe80::1", &explicit(7, vec![resolver("2001:db8:f::53")?])?)?;
         let implicit = vec![prefix("2001:db8:a::/64")?, resolver("2001:db8:a::53")?];
         routers.send("fe80::2", &advertisement(implicit, None))?;
         until(
@@ -252,8 +262,8 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
         assert_eq!(feed.next()?.0, "added fixed.example");
         assert_eq!(feed.next()?.0, "added fe80::2");
         // The same again is no news; another resolver is.
-        routers.send("fe80::1", &explicit(vec![resolver("2001:db8:f::53")?])?)?;
-        routers.send("fe80::1", &explicit(vec![resolver("2001:db8:f::54")?])?)?;
+        routers.send("fe80::1", &explicit(7, vec![resolver("2001:db8:f::53")?])?)?;
+        routers.send("fe80::1", &explicit(7, vec![resolver("2001:db8:f::54")?])?)?;
         let (event, resolvers) = feed.next()?;
         assert_eq!(event, "changed fixed.example");
         assert_eq!(resolvers[1]["name"], "2001:db8:f::54");
@@ -262,5 +272,91 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
         assert_eq!(gone, ["removed fe80::2", "removed fixed.example"]);
         daemon.terminate()?;
         until("its socket is gone", || Ok(!Path::new(&socket).exists()))
+    })
+}
+
+/// Covers: P-014, P-015, P-016, P-017, P-020, P-021, P-023, P-025, P-040. All of it is on the one link `lo`.
+#[test]
+fn what_a_pvd_announces_is_fetched_from_it_and_told_with_what_proves_it() -> Outcome {
+    isolated(&[], || {
+        let web = Web::new()?;
+        let _server = web.serve("")?;
+        let askers = web.resolve(&[("fixed.example", "2001:db8:f::80")])?;
+        for address in ["fe80::1", "fe80::2"] {
+            ip(&format!("address add {address}/64 dev lo"))?;
+        }
+        let socket = web.file("pvd.sock").display().to_string();
+        let authorities = web.file("ca.pem").display().to_string();
+        let mut daemon = Daemon::run(&[
+            "pvd",
+            "watch",
+            "--interface",
+            "lo=wired",
+            "--authorities",
+            &authorities,
+            "--control",
+            &socket,
+        ])?;
+        daemon.wait_for("attached")?;
+        let hear = |number: u16, more: Option<NdOption>| -> Outcome {
+            let mut heard = explicit(number, vec![resolver("2001:db8:f::53")?])?;
+            heard.outer_options.extend(more);
+            send(("fe80::1", "fe80::2".parse()?), ("lo", 1), &heard)
+        };
+        let information = || -> Outcome<Value> {
+            let view = json(&socket, &["show", "fixed.example"])?;
+            Ok(view["information"].clone())
+        };
+        let is_known = || Ok(information()?["state"] == "known");
+
+        until("it is fetched", || {
+            // The first may come before the daemon listens.
+            hear(7, None)?;
+            is_known()
+        })?;
+        let object: Value =
+            serde_json::from_slice(&ask(&socket, &["get", "fixed.example"])?.stdout)?;
+        assert_eq!(object["prefixes"][0], "2001:db8:f::/48");
+        let told = information()?;
+        assert_eq!(told["evidence"], "TLS");
+        let refused: Vec<_> = told["refused_for"]
+            .as_object()
+            .ok_or("no uses")?
+            .keys()
+            .collect();
+        assert_eq!(refused, ["credentials"]);
+        let asked_from: Vec<String> = match askers.lock() {
+            Ok(askers) => askers.iter().map(ToString::to_string).collect(),
+            Err(_) => return Err("the resolver panicked".into()),
+        };
+        let is_inside = |from: &String| from.starts_with("2001:db8:f::");
+        assert!(
+            asked_from.iter().all(is_inside) && INSIDE.starts_with("2001:db8:f::"),
+            "{asked_from:?}"
+        );
+
+        // Another object, which hosts learn by the number; for ten seconds after the first one nobody is asked.
+        let other = OBJECT.replace("\"prefixes\"", "\"noInternet\": true, \"prefixes\"");
+        web.replace("fixed.example.json", &other)?;
+        web.replace("fixed.example.jws", &compact(&other))?;
+        hear(8, None)?;
+        until("the old one is dropped", || {
+            Ok(information()?["object"].is_null())
+        })?;
+        until("the new one is fetched", is_known)?;
+        assert_eq!(information()?["object"]["noInternet"], true);
+
+        // A prefix that it does not name.
+        hear(8, Some(prefix("2001:db8:bad::/64")?))?;
+        until("it is not used", || Ok(information()?["object"].is_null()))?;
+        let state = information()?["state"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(
+            state.contains("does not cover 2001:db8:bad::/64"),
+            "{state}"
+        );
+        Ok(())
     })
 }

@@ -48,7 +48,7 @@ pub enum Misconfiguration {
     SeveralLegacy(Vec<PvdId>),
     /// An address by DHCPv6, and nobody has both the M-flag and a prefix around it.
     #[error(
-        "DHCPv6 leased {0}, and no PvD with the M-flag has a prefix around it: it goes to the implicit PvDs"
+        "{0} was given by DHCPv6 or by hand, and no PvD with the M-flag has a prefix around it: it goes to the implicit PvDs"
     )]
     NoPrefix(Ipv6Addr),
 }

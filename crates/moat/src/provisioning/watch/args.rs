@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
-use pvd::{InterfaceName, LinkEvidence};
+use clap::{Args, ValueEnum};
+use pvd::{InterfaceName, LinkEvidence, PvdId};
 
 /// Where the daemon is when nobody says otherwise.
 const DEFAULT_CONTROL: &str = "/run/moat/pvd.sock";
@@ -16,6 +16,15 @@ pub(crate) struct WatchArgs {
     /// wired, vpn
     #[arg(long = "interface", value_name = "NAME[=KIND]", required = true)]
     pub(crate) interfaces: Vec<Watched>,
+    /// Of which PvDs additional information is fetched
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) fetch: Whose,
+    /// Fetch it of this PvD and those below it alone; whoever advertises names can find out which
+    #[arg(long = "only", value_name = "ID", conflicts_with = "fetch")]
+    pub(crate) only: Vec<PvdId>,
+    /// PEM file of certification authorities to trust besides those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authorities: Option<PathBuf>,
     /// Socket on which it tells programs of this node what it knows
     #[arg(long, value_name = "PATH", env = "MOAT_PVD_CONTROL", default_value = DEFAULT_CONTROL)]
     pub(crate) control: PathBuf,
@@ -43,6 +52,16 @@ pub(crate) struct ReadOneArgs {
     pub(crate) interface: Option<InterfaceName>,
     #[command(flatten)]
     pub(crate) read: ReadArgs,
+}
+
+/// Whose additional information is fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Whose {
+    /// Of all that announce some
+    #[default]
+    All,
+    /// Of none
+    None,
 }
 
 /// An interface to listen on.

@@ -1,26 +1,28 @@
 //! The daemon: what comes from links, the kernel and servers goes to the host, and what it wants is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pvd::host::{Action, Fetching, Host, Settings};
+use pvd::host::{Action, Fetched, Fetching, Host, OrderNumber, Settings};
 use pvd::{InterfaceName, OwnAddress};
 use rtnetlink::MulticastGroup;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::sleep_until;
 
-use super::api;
-use super::args::{WatchArgs, Watched};
+use super::args::{WatchArgs, Watched, Whose};
 use super::interface::{Heard, attend};
 use super::link::{self, Link};
 use super::view::{DomainView, domains};
+use super::{api, fetching};
 use crate::clock;
 use crate::control::{self, BindError};
 use crate::daemon::{self, SystemError, system};
 use crate::discovery::Attachment;
 use crate::netlink::Changes;
+use crate::provisioning::fetch::{Environment, TrustError};
 use crate::shutdown::signals;
 
 /// How often the interfaces are looked at though the kernel tells of no change.
@@ -35,6 +37,9 @@ const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(10);
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    /// Whom to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Its socket.
     #[error(transparent)]
     Control(#[from] BindError),
@@ -48,17 +53,18 @@ pub(crate) enum Error {
 /// # Errors
 /// [`Error`]
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Error> {
-    daemon::run(&[], watch_all(args))
+    let environment = Environment::new(args.authorities.as_deref(), true)?;
+    daemon::run(&[], watch_all(args, environment))
 }
 
-async fn watch_all(args: &WatchArgs) -> Result<(), Error> {
+async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Error> {
     let mut signals = signals().map_err(system("listen to signals"))?;
     let listener = control::bind_for_everybody(&args.control)?;
     let seed = clock::short_seed().map_err(system("get a seed"))?;
     let (publish, known) = watch::channel(Arc::new(Vec::new()));
     let (heard, mut hearing) = mpsc::channel(MAX_WAITING);
-    let host = Host::new(settings(), fastrand::Rng::with_seed(seed));
-    let mut daemon = Daemon::new(host, &args.interfaces, heard, publish);
+    let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
+    let mut daemon = Daemon::new(host, &args.interfaces, environment, heard, publish);
     let mut changes = listen();
     daemon.look();
     daemon.act();
@@ -69,6 +75,7 @@ async fn watch_all(args: &WatchArgs) -> Result<(), Error> {
         tokio::select! {
             () = signals.recv() => return Ok(()),
             Some(heard) = hearing.recv() => daemon.hear(&heard),
+            Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done.ok()),
             is_over = next(&mut changes) => {
                 if is_over {
                     changes = listen();
@@ -81,10 +88,14 @@ async fn watch_all(args: &WatchArgs) -> Result<(), Error> {
     }
 }
 
-/// Nothing is fetched: what Router Advertisements say is all that is known.
-fn settings() -> Settings {
+fn settings(args: &WatchArgs) -> Settings {
+    let fetching = match (args.fetch, args.only.is_empty()) {
+        (Whose::None, _) => Fetching::Nobody,
+        (Whose::All, true) => Fetching::Everybody,
+        (Whose::All, false) => Fetching::Named(args.only.iter().cloned().collect()),
+    };
     Settings {
-        fetching: Fetching::Nobody,
+        fetching,
         ..Settings::default()
     }
 }
@@ -139,7 +150,10 @@ impl Drop for Listener {
 struct Daemon {
     host: Host,
     interfaces: BTreeMap<InterfaceName, Interface>,
+    environment: Rc<Environment>,
     heard: mpsc::Sender<Heard>,
+    fetches: JoinSet<(OrderNumber, Fetched)>,
+    under_way: BTreeMap<OrderNumber, AbortHandle>,
     publish: watch::Sender<Arc<Vec<DomainView>>>,
     /// When programs are to be told.
     publish_at: Option<Instant>,
@@ -150,6 +164,7 @@ impl Daemon {
     fn new(
         host: Host,
         watched: &[Watched],
+        environment: Environment,
         heard: mpsc::Sender<Heard>,
         publish: watch::Sender<Arc<Vec<DomainView>>>,
     ) -> Self {
@@ -165,7 +180,10 @@ impl Daemon {
         Self {
             host,
             interfaces: interfaces.collect(),
+            environment: Rc::new(environment),
             heard,
+            fetches: JoinSet::new(),
+            under_way: BTreeMap::new(),
             publish,
             publish_at: None,
             complained: (None, BTreeSet::new()),
@@ -215,6 +233,22 @@ impl Daemon {
             .handle_advertisement(interface, *source, advertisement, now);
     }
 
+    fn end_fetch(&mut self, done: Option<(OrderNumber, Fetched)>) {
+        // Without one it was abandoned.
+        if let Some((order, fetched)) = done {
+            self.under_way.remove(&order);
+            match &fetched {
+                Fetched::Object { data, .. } => {
+                    tracing::info!(?order, proved_by = %data, "fetched");
+                }
+                Fetched::Failed(failure) => {
+                    tracing::info!(?order, %failure, "not fetched");
+                }
+            }
+            self.host.handle_fetched(order, fetched, clock::host_now());
+        }
+    }
+
     fn poll_timeout(&self) -> Instant {
         let times = [self.host.poll_timeout(), self.publish_at];
         let first = times.into_iter().flatten().min();
@@ -252,8 +286,20 @@ impl Daemon {
     fn act(&mut self) {
         while let Some(action) = self.host.poll_action() {
             match action {
-                // There are none where nobody is asked.
-                Action::Fetch(_) | Action::Abandon(_) => {}
+                Action::Fetch(order) => {
+                    tracing::info!(order = ?order.number, pvd = %order.pvd, interface = %order.interface, "fetches additional information");
+                    let environment = Rc::clone(&self.environment);
+                    let number = order.number;
+                    let task = self.fetches.spawn_local(async move {
+                        (number, fetching::carry_out(order, &environment).await)
+                    });
+                    self.under_way.insert(number, task);
+                }
+                Action::Abandon(order) => {
+                    if let Some(task) = self.under_way.remove(&order) {
+                        task.abort();
+                    }
+                }
                 Action::Solicit(name) => {
                     let interface = self.interfaces.get(&name);
                     if let Some(listener) = interface.and_then(|it| it.listener.as_ref()) {

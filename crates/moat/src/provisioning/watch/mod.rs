@@ -1,8 +1,8 @@
 //! `moat pvd watch`: the PvDs of this node, known to every program on it (RFC 8801 §3.4).
 //!
 //! ```text
-//! interface (ICMPv6) --Heard--> daemon: pvd::host::Host
-//! link, addresses    -------->    |
+//! interface (ICMPv6) --Heard--> daemon: pvd::host::Host --Fetch--> fetch, inside the PvD
+//! link, addresses    -------->    |  ^---- what came of it ---------'
 //!                                 `--> views --> api: `moat pvd list`, applications
 //! ```
 
@@ -10,6 +10,7 @@ mod api;
 mod args;
 mod ask;
 mod daemon;
+mod fetching;
 mod interface;
 mod link;
 mod view;

@@ -1,0 +1,50 @@
+//! Carries out an order to fetch, and sorts what can go wrong by whether it may be tried again (RFC 8801 §4.1).
+
+use std::net::IpAddr;
+
+use pvd::host::{Failure, FailureKind, FetchOrder, Fetched};
+
+use crate::provisioning::fetch::{Environment, Error, Place, fetch};
+
+/// Fetches what is ordered.
+pub(super) async fn carry_out(order: FetchOrder, environment: &Environment) -> Fetched {
+    let place = Place {
+        interface: order.interface,
+        resolvers: order.resolvers,
+        sources: order.sources.into_iter().map(IpAddr::from).collect(),
+    };
+    match fetch(&order.pvd, &place, environment).await {
+        Ok(fetched) => {
+            if let Some(forged) = fetched.forged {
+                tracing::warn!(pvd = %order.pvd, from = fetched.from, %forged, "the signature proves nothing");
+            }
+            Fetched::Object {
+                bytes: fetched.object,
+                data: fetched.data,
+            }
+        }
+        Err(error) => Fetched::Failed(Failure::new(kind(&error), &error)),
+    }
+}
+
+fn kind(error: &Error) -> FailureKind {
+    match error {
+        Error::NoAddress(_)
+        | Error::Unresolved { .. }
+        | Error::Unreachable { .. }
+        | Error::Slow(_)
+        | Error::Broken(_)
+        | Error::Library(_) => FailureKind::Unreachable,
+        Error::Tls { .. } => FailureKind::Tls,
+        // A name that leads to this node or its link is not asked again, either.
+        Error::Forbidden { .. }
+        | Error::Http(_)
+        | Error::Status(_)
+        | Error::Astray { .. }
+        | Error::Redirects
+        | Error::Unspeakable => FailureKind::Http,
+        Error::MediaType(_) | Error::Encoded(_) | Error::TooLarge(_) | Error::NotCompact => {
+            FailureKind::Object
+        }
+    }
+}
