@@ -1,6 +1,6 @@
 //! Objects of provisioning domains that carry their own proof, or a secret, wherever they come from.
 //!
-//! * [`sign`] and [`verify`]: additional information as a compact JWS (RFC 7515). The payload is plain PvD JSON, so that whoever fetched
+//! * [`sign()`] and [`verify()`]: additional information as a compact JWS (RFC 7515). The payload is plain PvD JSON, so that whoever fetched
 //!   it over TLS can take it as it is ([`payload_unverified`]); whoever verifies it need not know how it came.
 //! * [`seal`] and [`open`]: credentials as a compact JWE (RFC 7516) for the key of one device.
 //! * [`tlsa`]: which certificates a TLSA record speaks of (RFC 6698).
