@@ -201,7 +201,7 @@ fn an_object_that_has_expired_is_not_served() -> Outcome {
 fn connections_that_only_hold_on_keep_nobody_out() -> Outcome {
     isolated(&["curl"], || {
         let web = Web::new()?;
-        let limits = "[limits]\nconnections = 4\nhandshake_seconds = 2\nrequest_seconds = 2\n";
+        let limits = "[limits]\nconnections = 4\nhandshake_seconds = 20\nrequest_seconds = 5\n";
         let mut server = web.serve(limits)?;
         let mut silent = Vec::new();
         for _ in 0..20 {
