@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// Covers: P-043
+    /// P-043 once the host asks the graph.
     #[test]
     fn what_is_fetched_needs_nothing_but_what_the_carrier_brought() {
         let mut graph = Dependencies::default();
@@ -221,7 +221,7 @@ mod tests {
         );
     }
 
-    /// Covers: P-044
+    /// P-044 once tunnels are watched.
     #[test]
     fn a_tunnel_over_a_network_may_not_carry_what_describes_the_tunnel() {
         let mut graph = Dependencies::default();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     proptest! {
-        /// Covers: P-044. Of random edges those are refused that close a cycle, and no others.
+        /// Of random edges those are refused that close a cycle, and no others.
         #[test]
         fn an_edge_is_refused_exactly_if_it_closes_a_cycle(edges in prop::collection::vec((0_u8..7, 0_u8..7), 0..40)) {
             let mut graph = Dependencies::default();

@@ -180,7 +180,7 @@ impl Drop for Feed {
     }
 }
 
-/// Covers: P-006, P-007, P-008, P-015
+/// Covers: P-007, P-008, P-015
 #[test]
 fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outcome {
     isolated(&[], || {
@@ -275,7 +275,7 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
     })
 }
 
-/// Covers: P-014, P-015, P-016, P-017, P-020, P-021, P-023, P-025, P-040. All of it is on the one link `lo`.
+/// Covers: P-014, P-015, P-020, P-021, P-023, P-040. All of it is on the one link `lo`.
 #[test]
 fn what_a_pvd_announces_is_fetched_from_it_and_told_with_what_proves_it() -> Outcome {
     isolated(&[], || {

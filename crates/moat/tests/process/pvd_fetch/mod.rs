@@ -42,7 +42,7 @@ fn server(web: &Web, address: &str, name: &str, answer: &str) -> Outcome<Hostile
     HostileWeb::start(address, (&certificate, &key), answer)
 }
 
-/// Covers: P-014, P-015, P-016, P-017, P-019, P-027, P-037
+/// Covers: P-014, P-015, P-016, P-019, P-027, P-037
 #[test]
 fn an_object_is_fetched_from_moat_within_its_pvd() -> Outcome {
     isolated(&[], || {

@@ -34,7 +34,7 @@ fn it_goes_when_it_is_announced_no_more() {
     assert_eq!(rig.orders.len(), 1);
 }
 
-/// Covers: P-017, P-043. It is asked for with what the PvD itself has, and before that not at all.
+/// Covers: P-043. It is asked for with what the PvD itself has, and before that not at all.
 #[test]
 fn it_waits_for_an_address_and_a_resolver_of_the_pvd() {
     let mut rig = Rig::new(Settings::default(), 1);
@@ -228,7 +228,7 @@ fn it_is_dropped_when_it_expires() {
     assert_eq!(rig.view("pvd.example").information, None);
 }
 
-/// Covers: P-024, P-028. A wall clock that is set ends it, and makes nothing more trustworthy.
+/// Covers: P-024. A wall clock that is set ends it, and makes nothing more trustworthy.
 #[test]
 fn a_wall_clock_that_is_set_ends_it() {
     let mut rig = holding(seconds(1000));

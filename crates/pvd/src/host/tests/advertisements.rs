@@ -3,7 +3,7 @@
 use super::*;
 use crate::host::dhcp::{Association, Claim, Lease, Misconfiguration, associate};
 
-/// Covers: P-006, P-007
+/// Covers: P-007
 #[test]
 fn without_an_option_the_pvd_is_that_of_the_interface_and_the_router() {
     let mut rig = Rig::new(Settings::default(), 1);
@@ -155,7 +155,7 @@ fn identities() -> [Identity; 4] {
     ]
 }
 
-/// Covers: P-011
+/// P-011 in part: the host is told of no resolvers that DHCP brings.
 #[test]
 fn what_dhcpv6_brings_belongs_to_who_sent_the_host_there() {
     let [a, b, one, other] = &identities();
@@ -181,7 +181,7 @@ fn what_dhcpv6_brings_belongs_to_who_sent_the_host_there() {
     );
 }
 
-/// Covers: P-012
+/// P-012 in part: so far for addresses.
 #[test]
 fn what_dhcpv4_brings_belongs_to_the_one_that_claims_it() {
     let [a, b, one, other] = &identities();
@@ -205,7 +205,7 @@ fn what_dhcpv4_brings_belongs_to_the_one_that_claims_it() {
     assert_eq!(of(true, true), association(&[one, other], Some(fault)));
 }
 
-/// Covers: P-011, P-012
+/// P-011 and P-012 as a function.
 #[test]
 fn addresses_that_no_prefix_made_go_by_the_rules_for_dhcp() {
     let mut rig = Rig::new(Settings::default(), 1);
