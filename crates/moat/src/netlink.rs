@@ -9,6 +9,7 @@ use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Changes come in flocks, as when a link goes down; so long is waited for the rest of them.
 const FLOCK: Duration = Duration::from_millis(100);
@@ -17,8 +18,8 @@ const FLOCK: Duration = Duration::from_millis(100);
 pub(crate) struct Changes {
     messages: Pin<Box<dyn Stream<Item = NetlinkMessage<RouteNetlinkMessage>>>>,
     reader: JoinHandle<()>,
-    /// Something came of which nobody was told yet.
-    is_pending: bool,
+    /// Something came of which nobody was told yet, and until then the rest is waited for.
+    pending_until: Option<Instant>,
 }
 
 impl Changes {
@@ -31,21 +32,27 @@ impl Changes {
         Ok(Self {
             messages: Box::pin(messages.map(|(message, _)| message)),
             reader: tokio::spawn(connection),
-            is_pending: false,
+            pending_until: None,
         })
     }
 
     /// Waits until something may be different, and for the rest of the flock. `None`: the connection is over. Whoever waits no
     /// longer is told the next time.
     pub(crate) async fn next(&mut self) -> Option<()> {
-        while !self.is_pending {
-            self.is_pending = matters(&self.messages.next().await?);
+        loop {
+            let Some(until) = self.pending_until else {
+                if matters(&self.messages.next().await?) {
+                    self.pending_until = Some(Instant::now() + FLOCK);
+                }
+                continue;
+            };
+            let more = tokio::time::timeout_at(until, self.messages.next()).await;
+            // That it is over, the next call tells.
+            if !matches!(more, Ok(Some(_))) || until <= Instant::now() {
+                self.pending_until = None;
+                return Some(());
+            }
         }
-        let rest = async { while self.messages.next().await.is_some() {} };
-        // What comes later than that is read by the next call.
-        drop(tokio::time::timeout(FLOCK, rest).await);
-        self.is_pending = false;
-        Some(())
     }
 }
 
@@ -64,5 +71,54 @@ fn matters(message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
         // Some were lost, if it is an overrun.
         NetlinkPayload::InnerMessage(_) | NetlinkPayload::Overrun(_) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use rtnetlink::packet_core::NetlinkHeader;
+    use rtnetlink::packet_route::link::LinkMessage;
+
+    use super::*;
+
+    fn link() -> NetlinkMessage<RouteNetlinkMessage> {
+        let payload = RouteNetlinkMessage::NewLink(LinkMessage::default());
+        NetlinkMessage::new(
+            NetlinkHeader::default(),
+            NetlinkPayload::InnerMessage(payload),
+        )
+    }
+
+    fn told(messages: impl Stream<Item = NetlinkMessage<RouteNetlinkMessage>> + 'static) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut changes = Changes {
+                messages: Box::pin(messages),
+                reader: tokio::spawn(std::future::pending()),
+                pending_until: None,
+            };
+            let busy = Duration::from_millis(5);
+            for _ in 0..10_000 {
+                if let Ok(told) = tokio::time::timeout(busy, changes.next()).await {
+                    assert_eq!(told, Some(()));
+                    return;
+                }
+            }
+            panic!("it is never told");
+        });
+    }
+
+    #[test]
+    fn a_change_is_told_to_whoever_never_waits_for_long() {
+        told(stream::once(async { link() }).chain(stream::pending()));
+    }
+
+    #[test]
+    fn a_change_is_told_also_where_changes_never_end() {
+        told(stream::repeat_with(link));
     }
 }

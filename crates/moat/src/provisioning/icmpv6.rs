@@ -1,7 +1,7 @@
 //! Router Solicitations and Router Advertisements of one link (RFC 4861 §4.1, §4.2), over a raw socket.
 //!
 //! ```text
-//! link -> kernel: checksum, ICMP6_FILTER -> `receive`: hop limit 255, code 0, source (RFC 4861 §6.1) -> Message
+//! link -> kernel: checksum, ICMP6_FILTER -> `receive`: whole, hop limit 255, code 0, source (RFC 4861 §6.1) -> Message
 //!                                             `-> Dropped, counted
 //! ```
 //! The kernel answers and believes these messages as before; the socket has copies.
@@ -108,6 +108,7 @@ pub(crate) struct Message {
 /// Why a message does not count (RFC 4861 §6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
+    Fragmented,
     HopLimit,
     Code,
     Source,
@@ -117,6 +118,8 @@ enum Fault {
 /// How many messages were dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Dropped {
+    /// They came in fragments, which gets forged ones past a switch that looks at the first packet (RFC 6980 §5).
+    pub(crate) by_fragments: u64,
     /// A router has forwarded them.
     pub(crate) by_hop_limit: u64,
     /// Their code is not 0.
@@ -130,6 +133,7 @@ pub(crate) struct Dropped {
 impl Dropped {
     fn count(&mut self, fault: Fault) {
         let counter = match fault {
+            Fault::Fragmented => &mut self.by_fragments,
             Fault::HopLimit => &mut self.by_hop_limit,
             Fault::Code => &mut self.by_code,
             Fault::Source => &mut self.by_source,
@@ -159,6 +163,8 @@ impl Icmpv6Socket {
         socket.set_nonblocking(true)?;
         let index = name_to_index(&socket, interface.as_str())?;
         filter(&socket, side)?;
+        let on: libc::c_int = 1;
+        set(&socket, libc::IPPROTO_IPV6, libc::IPV6_RECVFRAGSIZE, &on)?;
         socket.bind_device(Some(interface.as_str().as_bytes()))?;
         setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
         setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
@@ -248,6 +254,7 @@ impl Icmpv6Socket {
 struct Datagram {
     length: usize,
     is_truncated: bool,
+    was_fragmented: bool,
     source: Ipv6Addr,
     destination: Ipv6Addr,
     hop_limit: i32,
@@ -255,15 +262,17 @@ struct Datagram {
 
 /// Takes a message from the queue; `None` if it came by another interface, before the socket was bound to its own.
 fn take(socket: &Socket, interface: NonZeroU32, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
-    let mut control = cmsg_space!(libc::in6_pktinfo, libc::c_int);
+    let mut control = cmsg_space!(libc::in6_pktinfo, libc::c_int, libc::c_int);
     let mut octets = [IoSliceMut::new(buffer)];
     let (descriptor, flags) = (socket.as_raw_fd(), MsgFlags::empty());
     let received = recvmsg::<SockaddrIn6>(descriptor, &mut octets, Some(&mut control), flags)?;
-    let (mut arrival, mut hop_limit) = (None, None);
+    let (mut arrival, mut hop_limit, mut was_fragmented) = (None, None, false);
     for message in received.cmsgs()? {
         match message {
             ControlMessageOwned::Ipv6PacketInfo(info) => arrival = Some(info),
             ControlMessageOwned::Ipv6HopLimit(hops) => hop_limit = Some(hops),
+            // Only the size of the largest fragment, which comes if there were any.
+            ControlMessageOwned::Unknown(_) => was_fragmented = true,
             _ => {}
         }
     }
@@ -272,6 +281,7 @@ fn take(socket: &Socket, interface: NonZeroU32, buffer: &mut [u8]) -> io::Result
         Some(Datagram {
             length: received.bytes,
             is_truncated: received.flags.contains(MsgFlags::MSG_TRUNC),
+            was_fragmented,
             source: received.address?.ip(),
             destination: Ipv6Addr::from(arrival.ipi6_addr.s6_addr),
             hop_limit: hop_limit?,
@@ -292,7 +302,9 @@ fn admit(octets: &[u8], datagram: &Datagram, side: Side) -> Result<Kind, Fault> 
         Kind::RouterSolicitation => !source.is_multicast(),
         Kind::RouterAdvertisement => source.is_unicast_link_local(),
     };
-    if datagram.hop_limit != i32::from(HOP_LIMIT) {
+    if datagram.was_fragmented {
+        Err(Fault::Fragmented)
+    } else if datagram.hop_limit != i32::from(HOP_LIMIT) {
         Err(Fault::HopLimit)
     } else if code != 0 {
         Err(Fault::Code)
@@ -317,17 +329,20 @@ fn filter(socket: &Socket, side: Side) -> io::Result<()> {
             *word &= !(1 << (kind % 32));
         }
     }
-    let length = libc::socklen_t::try_from(size_of_val(&blocked)).map_err(io::Error::other)?;
-    // SAFETY: `blocked` is as large as `struct icmp6_filter`, lives as long as the call, and `length` is its size.
-    let outcome = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_ICMPV6,
-            ICMPV6_FILTER,
-            blocked.as_ptr().cast(),
-            length,
-        )
-    };
+    set(socket, libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)
+}
+
+/// Sets an option whose value is as C has it.
+fn set<T: Copy>(
+    socket: &Socket,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let value = std::ptr::from_ref(value).cast();
+    // SAFETY: `value` points to `length` octets that live as long as the call, which only reads them.
+    let outcome = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value, length) };
     match outcome {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

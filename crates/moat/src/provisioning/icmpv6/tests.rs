@@ -12,6 +12,7 @@ fn datagram(source: &str) -> Datagram {
     Datagram {
         length: 16,
         is_truncated: false,
+        was_fragmented: false,
         source: source.parse().unwrap(),
         destination: ALL_NODES,
         hop_limit: 255,
@@ -39,6 +40,11 @@ fn a_message_counts_only_from_the_link_and_from_an_address_that_may_send_it() {
         ..local
     };
     assert_eq!(of(&advertisement, &far), Err(Fault::HopLimit));
+    let fragmented = Datagram {
+        was_fragmented: true,
+        ..local
+    };
+    assert_eq!(of(&advertisement, &fragmented), Err(Fault::Fragmented));
     let truncated = Datagram {
         is_truncated: true,
         ..local
@@ -129,6 +135,9 @@ fn what_a_router_has_forwarded_or_nobody_may_send_does_not_arrive() {
         forge(&[&[134, 1][..], &advertisement[2..]].concat(), "fe80::1");
         forge(&advertisement, "2001:db8::1");
         forge(&solicitation, "fe80::1");
+        // In fragments (RFC 6980 §5): options of no known type up to more than the link takes at once.
+        let unknown = [vec![200, 250], vec![0; 250 * 8 - 2]].concat();
+        forge(&[&advertisement[..], &unknown].concat(), "fe80::1");
         let hops = router.socket.get_ref();
         hops.set_multicast_hops_v6(254).unwrap();
         forge(&advertisement, "fe80::1");
@@ -145,6 +154,7 @@ fn what_a_router_has_forwarded_or_nobody_may_send_does_not_arrive() {
             assert_eq!(heard.octets[4..], advertisement[4..]);
         }
         let dropped = Dropped {
+            by_fragments: 1,
             by_hop_limit: 1,
             by_code: 1,
             by_source: 1,

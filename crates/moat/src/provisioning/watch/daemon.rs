@@ -10,7 +10,7 @@ use pvd::{InterfaceName, OwnAddress};
 use rtnetlink::MulticastGroup;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
-use tokio::time::sleep_until;
+use tokio::time::{MissedTickBehavior, sleep_until};
 
 use super::args::{WatchArgs, Watched, Whose};
 use super::interface::{Heard, attend};
@@ -68,6 +68,8 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let mut changes = listen();
     daemon.look();
     daemon.act();
+    let mut look_again = tokio::time::interval(LOOK_AGAIN);
+    look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::task::spawn_local(api::serve(listener, known));
     tracing::info!("watches; `moat pvd list` shows what it knows");
     loop {
@@ -78,8 +80,12 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done.ok()),
             is_over = next(&mut changes) => {
                 if is_over {
-                    changes = listen();
+                    changes = None;
                 }
+                daemon.look();
+            }
+            _ = look_again.tick() => {
+                changes = changes.or_else(listen);
                 daemon.look();
             }
             () = sleep_until(timeout.into()) => daemon.handle_timeout(),
@@ -116,14 +122,10 @@ fn listen() -> Option<Changes> {
 
 /// Waits until an interface may be different; whether nothing more is heard of them.
 async fn next(changes: &mut Option<Changes>) -> bool {
-    let change = async {
-        match changes {
-            Some(changes) => changes.next().await,
-            None => std::future::pending().await,
-        }
-    };
-    let change = tokio::time::timeout(LOOK_AGAIN, change).await;
-    change == Ok(None) || changes.is_none()
+    match changes {
+        Some(changes) => changes.next().await.is_none(),
+        None => std::future::pending().await,
+    }
 }
 
 /// An interface, as it was when it was last looked at.
