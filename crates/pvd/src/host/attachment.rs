@@ -11,7 +11,7 @@ use super::dhcp::{self, Association, Claim, Lease, Misconfiguration};
 use super::domain::{Domain, Heard};
 use super::held::earliest;
 use super::identity::Identity;
-use super::information::Step;
+use super::information::{self, Step};
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
 use super::solicitation::Solicitation;
@@ -40,8 +40,6 @@ pub(super) struct Attachment {
 pub(super) struct Taken {
     /// It counts.
     pub(super) is_taken: bool,
-    /// Orders that nobody needs any more.
-    pub(super) abandoned: Vec<OrderNumber>,
     /// The routers are to be asked.
     pub(super) solicits: bool,
 }
@@ -51,8 +49,6 @@ pub(super) struct Taken {
 pub(super) struct Passed {
     /// Something is over.
     pub(super) is_over: bool,
-    /// Orders that nobody needs any more.
-    pub(super) abandoned: Vec<OrderNumber>,
     /// The routers are to be asked.
     pub(super) solicits: bool,
 }
@@ -72,13 +68,13 @@ impl Attachment {
         }
     }
 
-    /// The node is on a network anew, or on none; nothing of the last one is left. What is abandoned.
+    /// The node is on a network anew, or on none; nothing of the last one is left.
     pub(super) fn set_link(
         &mut self,
         link: Option<LinkEvidence>,
         random: &mut fastrand::Rng,
         now: Instant,
-    ) -> Vec<OrderNumber> {
+    ) {
         self.link = link;
         match link {
             Some(_) => self.solicitation.begin(random, now),
@@ -86,12 +82,8 @@ impl Attachment {
         }
         self.budget.begin();
         self.admission.end();
-        let domains = std::mem::take(&mut self.domains);
+        self.domains.clear();
         self.associate();
-        domains
-            .values()
-            .filter_map(|domain| domain.information.order())
-            .collect()
     }
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<OwnAddress>) {
@@ -122,14 +114,13 @@ impl Attachment {
         taken.is_taken = known.is_some();
         let mut domain = known.unwrap_or_else(|| Domain::new(now.instant));
         domain.take(heard, &settings.limits, now.instant);
-        if domain.is_empty() {
-            taken.abandoned.extend(domain.information.order());
-        } else if taken.is_taken || self.admit(&identity, settings, now.instant, &mut taken) {
+        if !domain.is_empty()
+            && (taken.is_taken || self.admit(&identity, settings, now.instant, &mut taken))
+        {
             taken.is_taken = true;
             let pvd = advertisement.pvd.as_ref();
             let announced = pvd.and_then(|pvd| pvd.additional_information);
-            let abandoned = domain.information.announce(announced, random, now);
-            taken.abandoned.extend(abandoned);
+            domain.information.announce(announced, random, now);
             self.domains.insert(identity, domain);
         }
         if taken.is_taken {
@@ -169,18 +160,8 @@ impl Attachment {
         let Some(weakest) = weakest.map(|(identity, _)| identity.clone()) else {
             return false;
         };
-        let gone = self.domains.remove(&weakest);
-        taken
-            .abandoned
-            .extend(gone.and_then(|domain| domain.information.order()));
+        self.domains.remove(&weakest);
         true
-    }
-
-    /// Lets go the PvDs of which nothing is left. What is abandoned.
-    fn let_go(&mut self) -> Vec<OrderNumber> {
-        let gone = self.domains.extract_if(.., |_, domain| domain.is_empty());
-        gone.filter_map(|(_, domain)| domain.information.order())
-            .collect()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) -> Passed {
@@ -193,26 +174,36 @@ impl Attachment {
             passed.is_over |= domain.information.handle_timeout(now);
         }
         if passed.is_over {
-            passed.abandoned = self.let_go();
+            self.domains.retain(|_, domain| !domain.is_empty());
             self.associate();
         }
         passed
     }
 
+    /// What came of an order. Its failure counts, also if the PvD is not advertised any more: else whoever advertises names could have
+    /// others asked without end, and take each name back before they can refuse.
     pub(super) fn handle_fetched(
         &mut self,
+        order: OrderNumber,
         identity: &Identity,
         fetched: Fetched,
         settings: &Settings,
         random: &mut fastrand::Rng,
         now: Now,
     ) {
-        let (Some(id), Some(domain)) = (identity.id(), self.domains.get_mut(identity)) else {
-            return;
+        let Some(id) = identity.id() else { return };
+        let domain = self.domains.get_mut(identity);
+        let information = domain.map(|domain| &mut domain.information);
+        let information = information.filter(|it| it.order() == Some(order));
+        let failure = match information {
+            Some(information) => {
+                information.handle_fetched(id, fetched, settings.limits.attempts, random, now)
+            }
+            None => information::judge(id, fetched, now)
+                .err()
+                .filter(Failure::is_final),
         };
-        let attempts = settings.limits.attempts;
-        let information = &mut domain.information;
-        if let Some(failure) = information.handle_fetched(id, fetched, attempts, random, now) {
+        if let Some(failure) = failure {
             self.budget.note_failure(id.clone(), failure);
         }
     }

@@ -10,10 +10,11 @@
 //!   state; drops)           | |                                                       |
 //!                           | `- held one expires (drops): due at once                |
 //!                           |                                                         v
-//!     another sequence number                              GivenUp, for the attachment (drops):
-//!     (drops, abandons): due at chance                     TLS, HTTP, no object of this PvD,
-//!     within 2^(10+delay) ms                               or not reached too often
+//!     another sequence number (drops):                     GivenUp, for the attachment (drops):
+//!     due at chance within 2^(10+delay) ms                 TLS, HTTP, no object of this PvD,
+//!                                                          or not reached too often
 //! ```
+//! What is asked when that changes is heard to its end: an object is thrown away, and a failure counts.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -50,8 +51,20 @@ pub(super) enum Step {
     Asking {
         order: OrderNumber,
         tries: u32,
+        fate: Fate,
     },
     GivenUp(Failure),
+}
+
+/// What is done with the object that is being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is held.
+    Wanted,
+    /// Another one was announced meanwhile, which is asked for then.
+    Outdated(Instant),
+    /// None is announced any more.
+    Unannounced,
 }
 
 /// Additional information with what was proved of it.
@@ -65,17 +78,21 @@ pub(super) struct Obtained {
 }
 
 impl Information {
-    /// What the last Router Advertisement of the PvD said. The order to be abandoned, if there is one.
+    /// What the last Router Advertisement of the PvD said.
     pub(super) fn announce(
         &mut self,
         announced: Option<Announced>,
         random: &mut fastrand::Rng,
         now: Now,
-    ) -> Option<OrderNumber> {
+    ) {
         let before = std::mem::replace(&mut self.announced, announced);
         let Some(announced) = announced else {
             self.held = None;
-            return self.leave(Step::Unannounced);
+            match &mut self.step {
+                Step::Asking { fate, .. } => *fate = Fate::Unannounced,
+                step => *step = Step::Unannounced,
+            }
+            return;
         };
         let number = announced.sequence_number;
         let last = before
@@ -83,34 +100,37 @@ impl Information {
             .or(self.obtained_under);
         if last.is_some_and(|last| last != number) {
             let longest = Duration::from_millis(announced.delay.longest_milliseconds());
-            let at = now.instant + chance(random, Duration::ZERO..=longest);
-            return self.change(at);
+            self.change(now.instant + chance(random, Duration::ZERO..=longest));
+            return;
         }
-        if self.step == Step::Unannounced {
-            self.step = Step::Due {
-                at: now.instant,
-                tries: 0,
-            };
+        match &mut self.step {
+            step @ Step::Unannounced => {
+                *step = Step::Due {
+                    at: now.instant,
+                    tries: 0,
+                };
+            }
+            Step::Asking { fate, .. } if *fate == Fate::Unannounced => {
+                *fate = Fate::Outdated(now.instant);
+            }
+            _ => {}
         }
-        None
     }
 
-    /// There is another object than the one that is held.
-    fn change(&mut self, at: Instant) -> Option<OrderNumber> {
+    /// There is another object than the one that is held, or is asked for.
+    fn change(&mut self, at: Instant) {
         let had_one = self.held.take().is_some();
-        let at = match self.step {
-            Step::GivenUp(_) => return None,
+        match &mut self.step {
+            Step::GivenUp(_) => {}
             // Who changes the number ever again cannot put off the question for ever.
-            Step::Due { at: due, .. } if !had_one => due.min(at),
-            _ => at,
-        };
-        self.leave(Step::Due { at, tries: 0 })
-    }
-
-    fn leave(&mut self, to: Step) -> Option<OrderNumber> {
-        match std::mem::replace(&mut self.step, to) {
-            Step::Asking { order, .. } => Some(order),
-            _ => None,
+            Step::Due { at: due, tries } if !had_one => (*due, *tries) = ((*due).min(at), 0),
+            Step::Asking { fate, .. } => {
+                *fate = Fate::Outdated(match *fate {
+                    Fate::Outdated(before) => before.min(at),
+                    Fate::Wanted | Fate::Unannounced => at,
+                });
+            }
+            step => *step = Step::Due { at, tries: 0 },
         }
     }
 
@@ -142,7 +162,11 @@ impl Information {
 
     pub(super) fn ask(&mut self, order: OrderNumber) {
         if let Step::Due { tries, .. } = self.step {
-            self.step = Step::Asking { order, tries };
+            self.step = Step::Asking {
+                order,
+                tries,
+                fate: Fate::Wanted,
+            };
         }
     }
 
@@ -160,22 +184,24 @@ impl Information {
         random: &mut fastrand::Rng,
         now: Now,
     ) -> Option<Failure> {
-        let Step::Asking { tries, .. } = self.step else {
+        let Step::Asking { tries, fate, .. } = self.step else {
             return None;
         };
-        let failure = match fetched {
-            Fetched::Object { bytes, data } => match Obtained::read(id, &bytes, data, now) {
-                Ok((obtained, validity)) => {
-                    let pause = chance(random, validity / 2..=validity);
-                    self.obtained_under = self.announced.map(|it| it.sequence_number);
-                    let at = now.instant + pause;
-                    self.step = Step::Due { at, tries: 0 };
-                    self.held = Some(obtained);
-                    return None;
-                }
-                Err(failure) => failure,
-            },
-            Fetched::Failed(failure) => failure,
+        let failure = match judge(id, fetched, now) {
+            Ok((obtained, validity)) => {
+                self.step = match fate {
+                    Fate::Unannounced => Step::Unannounced,
+                    Fate::Outdated(at) => Step::Due { at, tries: 0 },
+                    Fate::Wanted => {
+                        self.obtained_under = self.announced.map(|it| it.sequence_number);
+                        self.held = Some(obtained);
+                        let at = now.instant + chance(random, validity / 2..=validity);
+                        Step::Due { at, tries: 0 }
+                    }
+                };
+                return None;
+            }
+            Err(failure) => failure,
         };
         let tries = tries + 1;
         if failure.is_final() || tries >= attempts {
@@ -184,7 +210,10 @@ impl Information {
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(16));
         let at = now.instant + chance(random, pause..=pause * 3 / 2);
-        self.step = Step::Due { at, tries };
+        self.step = match fate {
+            Fate::Unannounced => Step::Unannounced,
+            Fate::Wanted | Fate::Outdated(_) => Step::Due { at, tries },
+        };
         None
     }
 
@@ -203,6 +232,18 @@ impl Information {
     /// When it next has to do something by itself, other than asking.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.held.as_ref().map(|held| held.until)
+    }
+}
+
+/// The additional information of this PvD in what was fetched, with how long it is valid.
+pub(super) fn judge(
+    id: &PvdId,
+    fetched: Fetched,
+    now: Now,
+) -> Result<(Obtained, Duration), Failure> {
+    match fetched {
+        Fetched::Object { bytes, data } => Obtained::read(id, &bytes, data, now),
+        Fetched::Failed(failure) => Err(failure),
     }
 }
 

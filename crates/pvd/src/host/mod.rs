@@ -111,16 +111,16 @@ impl Host {
         let attachment = attachments
             .entry(interface.clone())
             .or_insert_with(|| Attachment::new(key));
-        let abandoned = attachment.set_link(Some(link), &mut self.random, now.instant);
-        self.abandon(abandoned);
+        attachment.set_link(Some(link), &mut self.random, now.instant);
+        self.abandon(interface);
         self.settle(true, now);
     }
 
     /// An interface is on no network any more.
     pub fn handle_detached(&mut self, interface: &InterfaceName, now: Now) {
         if let Some(attachment) = self.attachments.get_mut(interface) {
-            let abandoned = attachment.set_link(None, &mut self.random, now.instant);
-            self.abandon(abandoned);
+            attachment.set_link(None, &mut self.random, now.instant);
+            self.abandon(interface);
             self.settle(true, now);
         }
     }
@@ -157,7 +157,6 @@ impl Host {
         if taken.solicits {
             self.actions.push_back(Action::Solicit(interface.clone()));
         }
-        self.abandon(taken.abandoned);
         if taken.is_taken {
             self.settle(true, now);
         }
@@ -170,23 +169,21 @@ impl Host {
         };
         if let Some(attachment) = self.attachments.get_mut(&interface) {
             let random = &mut self.random;
-            attachment.handle_fetched(&identity, fetched, &self.settings, random, now);
+            attachment.handle_fetched(order, &identity, fetched, &self.settings, random, now);
         }
         self.settle(true, now);
     }
 
     /// The time of [`Self::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Now) {
-        let (mut is_changed, mut abandoned) = (false, Vec::new());
+        let mut is_changed = false;
         for (interface, attachment) in &mut self.attachments {
             let passed = attachment.handle_timeout(now);
             is_changed |= passed.is_over;
-            abandoned.extend(passed.abandoned);
             if passed.solicits {
                 self.actions.push_back(Action::Solicit(interface.clone()));
             }
         }
-        self.abandon(abandoned);
         self.settle(is_changed, now);
     }
 
@@ -206,11 +203,11 @@ impl Host {
         self.orders.len() >= self.settings.limits.fetches
     }
 
-    fn abandon(&mut self, orders: Vec<OrderNumber>) {
-        for order in orders {
-            self.orders.remove(&order);
-            self.actions.push_back(Action::Abandon(order));
-        }
+    /// Nobody waits any more for what was ordered on an interface.
+    fn abandon(&mut self, interface: &InterfaceName) {
+        let gone = self.orders.extract_if(.., |_, (on, _)| on == interface);
+        let gone = gone.map(|(order, _)| Action::Abandon(order));
+        self.actions.extend(gone);
     }
 
     /// Asks whom there is to ask, and says that something is different.

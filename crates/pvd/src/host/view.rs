@@ -10,7 +10,7 @@ use super::attachment::Attachment;
 use super::domain::Domain;
 use super::held::{Entry, Held};
 use super::identity::Identity;
-use super::information::Step;
+use super::information::{Fate, Step};
 use super::order::{Failure, Now};
 use super::settings::Settings;
 use crate::bindings::router_advertisement::Preference;
@@ -241,7 +241,11 @@ fn state(
         .id()
         .is_some_and(|id| settings.fetching.permits(id));
     match information.step() {
-        Step::Unannounced => InformationState::Unannounced,
+        Step::Unannounced
+        | Step::Asking {
+            fate: Fate::Unannounced,
+            ..
+        } => InformationState::Unannounced,
         _ if !is_wanted => InformationState::Unwanted,
         Step::Asking { .. } => InformationState::Asking,
         Step::GivenUp(failure) => InformationState::GivenUp(failure.clone()),

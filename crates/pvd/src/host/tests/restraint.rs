@@ -200,3 +200,38 @@ fn all_are_asked_or_none_or_those_that_the_administrator_named() {
     assert_eq!(asked, ["a.example", "b.a.example"]);
     assert_eq!(state, InformationState::Unwanted);
 }
+
+/// Covers: P-026, P-048. Names are taken back, or announced anew, before those who are asked can refuse.
+#[test]
+fn who_is_asked_for_nothing_refuses_all_the_same() {
+    let gone = |id: &str| {
+        let no_resolver = NdOption::RecursiveDnsServers {
+            lifetime: Lifetime::Seconds(0),
+            addresses: vec![RESOLVER.parse().unwrap()],
+        };
+        let none = [prefix_for(PREFIX, Lifetime::Seconds(0)), no_resolver];
+        let mut advertisement = explicit(id, None, &none);
+        advertisement.outer.router_lifetime = 0;
+        advertisement
+    };
+    for is_taken_back in [false, true] {
+        let mut rig = Rig::new(Settings::default(), 1);
+        rig.address(&[ADDRESS]);
+        for number in 0..30 {
+            let id = format!("p{number}.example");
+            let asked = rig.orders.len();
+            rig.hear(ROUTER, &askable(&id, 1));
+            rig.wait(seconds(10));
+            match is_taken_back {
+                true => rig.hear(ROUTER, &gone(&id)),
+                false => rig.hear(ROUTER, &askable(&id, 2)),
+            }
+            if rig.orders.len() > asked {
+                rig.answer(failed(FailureKind::Tls));
+            }
+        }
+        rig.wait(seconds(1000));
+        assert_eq!(rig.orders.len(), 10);
+        assert_eq!(rig.abandoned, []);
+    }
+}
