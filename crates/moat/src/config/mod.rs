@@ -12,6 +12,7 @@ mod dots_server;
 mod error;
 mod gateway;
 mod limits;
+mod listen;
 mod machine;
 mod mitigation;
 mod problem;
@@ -47,7 +48,7 @@ use reader::{Diagnostics, Located, Place, Table, Value};
 
 pub(crate) use advertise::{AdvertiseConfig, AdvertisedDomain, AdvertisingInterface};
 pub(crate) use client::ClientConfig;
-pub(crate) use credentials::{CertificateCredentials, Credentials, PreSharedKey};
+pub(crate) use credentials::{CertificateCredentials, Credentials, OPEN_TO_OTHERS, PreSharedKey};
 pub(crate) use error::{ConfigError, Problem};
 pub(crate) use gateway::GatewayConfig;
 pub(crate) use pvd_server::{PvdServerConfig, PvdServerLimits, ServedPvd};

@@ -1,6 +1,6 @@
 //! The file of `moat pvd serve`: where it listens, and with what each PvD is served.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use pvd::PvdId;
 
 use super::credentials;
 use super::error::Problem;
+use super::listen;
 use super::problem::ProblemKind;
 use super::reader::{Diagnostics, Located, Table};
-use super::{note_double_addresses, note_double_names, value, values};
+use super::{note_double_names, value, values};
 
 /// The port of HTTPS.
 const HTTPS_PORT: u16 = 443;
@@ -73,7 +74,12 @@ pub(super) fn read(
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<PvdServerConfig> {
-    let listen = read_listen(&mut table, diagnostics);
+    let examples = [
+        "a list, like [\"[::]:443\"]",
+        "address, like \"[::]:443\"",
+        "an address in quotes, like \"[::]:443\"",
+    ];
+    let listen = listen::read(&mut table, HTTPS_PORT, examples, diagnostics);
     let limits = read_limits(&mut table, diagnostics);
     let pvds = read_pvds(&mut table, folder, diagnostics);
     table.finish(diagnostics);
@@ -83,32 +89,6 @@ pub(super) fn read(
         limits: limits?,
         warnings: Vec::new(),
     })
-}
-
-fn read_listen(
-    table: &mut Table<'_>,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Vec<Located<SocketAddr>> {
-    let Some(list) = table.take("listen") else {
-        return vec![Located {
-            value: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), HTTPS_PORT),
-            place: table.place().clone(),
-        }];
-    };
-    let entries = list.filled_list(
-        "a list, like [\"[::]:443\"]",
-        "address, like \"[::]:443\"",
-        diagnostics,
-    );
-    let wanted = "an address in quotes, like \"[::]:443\"";
-    let mut addresses = Vec::new();
-    for entry in entries {
-        addresses.extend(entry.parse(wanted, diagnostics, |text| {
-            value::listen_address(text, HTTPS_PORT)
-        }));
-    }
-    note_double_addresses(&addresses, diagnostics);
-    addresses
 }
 
 fn read_limits(

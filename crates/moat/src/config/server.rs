@@ -1,7 +1,7 @@
 //! The file of `moat server`: where it listens, who may ask, for what, and how much.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use agent::server::{Policy, Relaying};
@@ -13,14 +13,15 @@ use super::credentials::{self, CertificateCredentials, Role};
 use super::customer::{self, Customer};
 use super::error::Problem;
 use super::limits::Limits;
+use super::listen;
 use super::machine;
 use super::mitigation;
-use super::reader::{Diagnostics, Located, Table};
+use super::reader::{Diagnostics, Table};
 use super::resolver::{self, Resolver};
 use super::transport::{self, Transports};
 use super::trusted_gateway::{self, Draft, TrustedGateway};
 use super::value;
-use super::{Heartbeat, heartbeat, note_double_addresses, state_and_control, values};
+use super::{Heartbeat, heartbeat, state_and_control, values};
 
 /// The keys that only a server's file has.
 pub(super) const OWN_KEYS: &[&str] = &[
@@ -129,7 +130,12 @@ pub(super) fn read_inside(
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<ServerConfig> {
-    let listen = read_listen(table, diagnostics);
+    let examples = [
+        "a list, like [\"[::]:4646\"]",
+        "address, like \"[::]:4646\"",
+        "an address in quotes, like \"[::]:4646\"",
+    ];
+    let listen = listen::read(table, value::SIGNAL_PORT, examples, diagnostics);
     let transports = transport::read(table, diagnostics);
     if let (Some(transports), true) = (&transports, diagnostics.is_with_machine()) {
         machine::note_listen(&listen, transports, diagnostics);
@@ -171,30 +177,4 @@ pub(super) fn read_inside(
         heartbeat: heartbeat?,
         warnings: Vec::new(),
     })
-}
-
-fn read_listen(
-    table: &mut Table<'_>,
-    diagnostics: &mut Diagnostics<'_>,
-) -> Vec<Located<SocketAddr>> {
-    let Some(list) = table.take("listen") else {
-        return vec![Located {
-            value: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), value::SIGNAL_PORT),
-            place: table.place().clone(),
-        }];
-    };
-    let entries = list.filled_list(
-        "a list, like [\"[::]:4646\"]",
-        "address, like \"[::]:4646\"",
-        diagnostics,
-    );
-    let wanted = "an address in quotes, like \"[::]:4646\"";
-    let mut addresses = Vec::new();
-    for entry in entries {
-        addresses.extend(entry.parse(wanted, diagnostics, |text| {
-            value::listen_address(text, value::SIGNAL_PORT)
-        }));
-    }
-    note_double_addresses(&addresses, diagnostics);
-    addresses
 }

@@ -44,7 +44,7 @@ pub(super) fn of_client(
 }
 
 /// Permissions that nobody but the owner of a secret may have: any of others, and to write of the group.
-const OPEN_TO_OTHERS: u32 = 0o027;
+pub(crate) const OPEN_TO_OTHERS: u32 = 0o027;
 
 /// Refuses a file with a secret that others could read or replace.
 fn refuse_open_to_others(file: &Path, mode: u32) -> Result<(), ProblemKind> {
