@@ -175,6 +175,16 @@ mod tests {
 
     use super::*;
 
+    async fn connected() -> (TcpStream, Connection, mpsc::Receiver<Incoming>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let peer = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (chunks, incoming) = mpsc::channel(8);
+        let connection = Connection::spawn(async { Ok(stream) }, chunks, |it| it);
+        (peer, connection, incoming)
+    }
+
     /// Covers: S-067. A peer that takes leave and closes resets the connection if it was sent something more: its farewell
     /// is read before that is told.
     #[test]
@@ -184,13 +194,7 @@ mod tests {
             .build()
             .unwrap();
         LocalSet::new().block_on(&runtime, async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let mut peer = TcpStream::connect(address).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            let (chunks, mut incoming) = mpsc::channel(8);
-            let opened = async { Ok(stream) };
-            let connection = Connection::spawn(opened, chunks, |it| it);
+            let (mut peer, connection, mut incoming) = connected().await;
             peer.write_all(b"one").await.unwrap();
             let Some(Incoming::Chunk(_, turn)) = incoming.recv().await else {
                 panic!("nothing was read");
@@ -228,13 +232,7 @@ mod tests {
             .build()
             .unwrap();
         LocalSet::new().block_on(&runtime, async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let mut peer = TcpStream::connect(address).await.unwrap();
-            let (stream, _) = listener.accept().await.unwrap();
-            let (chunks, mut incoming) = mpsc::channel(8);
-            let opened = async { Ok(stream) };
-            let _connection = Connection::spawn(opened, chunks, |it| it);
+            let (mut peer, _connection, mut incoming) = connected().await;
             peer.write_all(b"one").await.unwrap();
             let Some(Incoming::Chunk(first, turn)) = incoming.recv().await else {
                 panic!("nothing was read");

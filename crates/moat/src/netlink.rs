@@ -9,7 +9,7 @@ use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::{MulticastGroup, new_multicast_connection};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 /// Changes come in flocks, as when a link goes down; so long is waited for the rest of them.
 const FLOCK: Duration = Duration::from_millis(100);
@@ -52,6 +52,58 @@ impl Changes {
                 self.pending_until = None;
                 return Some(());
             }
+        }
+    }
+}
+
+/// How often interfaces are looked at though the kernel tells of no change: who the router is may show only now.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// Word of changes of links and of their addresses. Without it they are noticed late.
+pub(crate) struct Interfaces {
+    changes: Option<Changes>,
+    again: Interval,
+}
+
+impl Interfaces {
+    /// Listens.
+    pub(crate) fn listen() -> Self {
+        let mut again = tokio::time::interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            changes: Self::changes(),
+            again,
+        }
+    }
+
+    fn changes() -> Option<Changes> {
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
+        ];
+        let changes = Changes::of(&groups);
+        if let Err(error) = &changes {
+            tracing::warn!(%error, "changes of interfaces are noticed late");
+        }
+        changes.ok()
+    }
+
+    /// Waits until an interface may be different. Whoever waits no longer is told the next time.
+    pub(crate) async fn next(&mut self) {
+        let change = async {
+            match &mut self.changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            change = change => if change.is_none() {
+                self.changes = None;
+            },
+            _ = self.again.tick() => if self.changes.is_none() {
+                self.changes = Self::changes();
+            },
         }
     }
 }

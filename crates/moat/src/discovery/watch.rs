@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use discovery::{Cause, Family, Finding, ReferenceIdentifier};
 use pvd::{InterfaceName, PvdId};
-use rtnetlink::MulticastGroup;
 use tokio::sync::mpsc;
 
 use super::attachment::{Attachment, Place};
 use super::driver::{Driver, Event, Wanted};
-use crate::netlink::Changes;
-
-/// How often the interface is looked at though the kernel tells of no change: who the router is may show only now.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+use crate::netlink::Interfaces;
 
 /// How often more, and how soon, an interface is looked at that may be in another network.
 const LOOKS_FOR_ROUTER: u32 = 3;
@@ -136,38 +132,6 @@ pub(crate) async fn watch(
 /// Whether the interface went after it was looked at.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
-}
-
-/// Changes of links and addresses.
-struct Interfaces(Option<Changes>);
-
-impl Interfaces {
-    fn listen() -> Self {
-        let groups = [
-            MulticastGroup::Link,
-            MulticastGroup::Ipv4Ifaddr,
-            MulticastGroup::Ipv6Ifaddr,
-        ];
-        let listening = Changes::of(&groups);
-        if let Err(error) = &listening {
-            tracing::warn!(%error, "changes of interfaces are noticed late");
-        }
-        Self(listening.ok())
-    }
-
-    /// Waits until an interface may be different.
-    async fn next(&mut self) {
-        let change = async {
-            match &mut self.0 {
-                Some(changes) => changes.next().await,
-                None => std::future::pending().await,
-            }
-        };
-        let change = tokio::time::timeout(LOOK_AGAIN, change).await;
-        if change == Ok(None) || self.0.is_none() {
-            *self = Self::listen();
-        }
-    }
 }
 
 /// The next event; `None` once the interface is not as it was.

@@ -2,6 +2,7 @@
 
 pub(crate) mod advertise;
 pub(crate) mod fetch;
+mod file;
 mod icmpv6;
 pub(crate) mod serve;
 pub(crate) mod sign;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -64,9 +63,6 @@ pub(crate) enum Error {
     /// Longer than anything of the kind.
     #[error("{} has more than {MAX_SIGNED_BYTES} octets", .0.display())]
     TooLong(PathBuf),
-    /// The private key of everybody.
-    #[error("{} can be read by others; a key needs mode 0600 or 0640", .0.display())]
-    OpenToOthers(PathBuf),
     /// No key that signs.
     #[error("{}: {source}", file.display())]
     Key {
@@ -199,14 +195,12 @@ fn certificates(file: &Path) -> Result<Vec<X509>, Error> {
 
 /// A file that only its owner and its group may read.
 fn read_secret(file: &Path) -> Result<Vec<u8>, Error> {
-    let metadata = std::fs::metadata(file).map_err(|source| Error::File {
+    let is_own = super::file::refuse_open_to_others(file);
+    is_own.map_err(|source| Error::File {
         file: file.to_owned(),
         source,
     })?;
-    match metadata.permissions().mode() & 0o027 {
-        0 => read(file),
-        _ => Err(Error::OpenToOthers(file.to_owned())),
-    }
+    read(file)
 }
 
 /// A file of a sensible length, or standard input.

@@ -83,6 +83,7 @@ impl Attachment {
         self.budget.begin();
         self.admission.end();
         self.domains.clear();
+        self.addresses.clear();
         self.associate();
     }
 

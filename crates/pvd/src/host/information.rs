@@ -12,7 +12,7 @@
 //!                           |                                                         v
 //!     another sequence number (drops):                     GivenUp, for the attachment (drops):
 //!     due at chance within 2^(10+delay) ms                 TLS, HTTP, no object of this PvD,
-//!                                                          or not reached too often
+//!                                                          or never reached
 //! ```
 //! What is asked when that changes is heard to its end: an object is thrown away, and a failure counts.
 
@@ -27,6 +27,9 @@ use crate::information::AdditionalInformation;
 
 /// After a server was not reached for the first time; doubled each time after.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often that is doubled: up to an hour and a half.
+const MOST_DOUBLED: u32 = 9;
 
 /// The longest validity that is believed: an instant has an end.
 const FARTHEST: Duration = Duration::from_secs(1 << 40);
@@ -204,11 +207,13 @@ impl Information {
             Err(failure) => failure,
         };
         let tries = tries + 1;
-        if failure.is_final() || tries >= attempts {
+        // Who has answered once is a PvD's server, whose network may be flooded for a while.
+        let has_answered = self.obtained_under.is_some();
+        if failure.is_final() || (tries >= attempts && !has_answered) {
             self.give_up(failure.clone());
             return Some(failure);
         }
-        let pause = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(16));
+        let pause = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(MOST_DOUBLED));
         let at = now.instant + chance(random, pause..=pause * 3 / 2);
         self.step = match fate {
             Fate::Unannounced => Step::Unannounced,

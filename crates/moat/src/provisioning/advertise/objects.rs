@@ -1,8 +1,7 @@
 //! The files with additional information: hosts are told of what is valid, under its number (RFC 8801 §4.2).
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +14,7 @@ use pvd::router::{Digest, SequenceNumbers};
 
 use super::{Error, state};
 use crate::config::AdvertiseConfig;
+use crate::provisioning::file;
 
 /// So often in a row an object must be wrong before hosts are told that there is none: who writes a file leaves half of one for a
 /// moment.
@@ -179,10 +179,7 @@ impl Looked {
 
 /// Whether hosts can use an object (RFC 8801 §4.1).
 fn examine(id: &PvdId, object: &ObjectFile, now: SystemTime) -> Result<Digest, Useless> {
-    let mut octets = Vec::new();
-    let most = u64::try_from(MAX_OBJECT_BYTES).unwrap_or(u64::MAX);
-    let file = File::open(&object.file)?;
-    file.take(most.saturating_add(1)).read_to_end(&mut octets)?;
+    let octets = file::read(&object.file, MAX_OBJECT_BYTES)?;
     let information = AdditionalInformation::read(&octets, now)?.information;
     if information.identifier != *id {
         return Err(Useless::OfAnother(information.identifier));

@@ -12,6 +12,8 @@ use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, LO
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use jose::MAX_SIGNED_BYTES;
+use openssl::error::ErrorStack;
+use openssl::ssl::ErrorCode;
 use pvd::information::MAX_OBJECT_BYTES;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -94,14 +96,23 @@ async fn secure(
     match connecting {
         Err(_) => Err(Error::Slow("the handshake")),
         Ok(Ok(())) => Ok(stream),
-        Ok(Err(error)) => Err(match error.io_error() {
-            Some(_) => Error::Broken(error),
-            None => Error::Tls {
+        Ok(Err(error)) => Err(match was_cut(&error) {
+            true => Error::Broken(error),
+            false => Error::Tls {
                 error,
                 verified: stream.ssl().verify_result(),
             },
         }),
     }
+}
+
+/// Whether the connection went, and not TLS.
+fn was_cut(error: &openssl::ssl::Error) -> bool {
+    /// `SSL_R_UNEXPECTED_EOF_WHILE_READING` of OpenSSL.
+    const UNEXPECTED_EOF: i32 = 294;
+    let noted = error.ssl_error().into_iter().flat_map(ErrorStack::errors);
+    error.io_error().is_some() || error.code() == ErrorCode::SYSCALL || { noted }
+        .any(|noted| noted.reason_code() == UNEXPECTED_EOF)
 }
 
 async fn read(response: Response<Incoming>) -> Result<Answer, Error> {

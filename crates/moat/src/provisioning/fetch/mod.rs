@@ -14,8 +14,6 @@
 mod exchange;
 mod location;
 mod once;
-#[cfg(test)]
-mod tests;
 mod trust;
 mod way;
 

@@ -12,9 +12,9 @@ use pvd::PvdId;
 use pvd::information::MAX_OBJECT_BYTES;
 
 use super::document::{Document, Unfit};
-use super::file::{self, Stamp};
 use super::tls::Identity;
 use crate::config::ServedPvd;
+use crate::provisioning::file::{self, Stamp};
 
 /// Longest file with certificates or a key, in bytes.
 const MAX_PEM_BYTES: usize = 1 << 20;
@@ -157,6 +157,11 @@ fn read_identity(files: &ServedPvd) -> Result<Identity, Fault> {
         let file = certificate.clone();
         return Err(Fault::NoCertificate { file });
     }
+    // Also one that is put in its place later must be nobody else's.
+    file::refuse_open_to_others(private_key).map_err(|source| Fault::Unreadable {
+        file: private_key.clone(),
+        source,
+    })?;
     let pem = read(private_key, MAX_PEM_BYTES)?;
     // An empty passphrase keeps OpenSSL from asking for one on the terminal.
     let key = PKey::private_key_from_pem_passphrase(&pem, b"");

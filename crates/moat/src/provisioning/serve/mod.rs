@@ -16,7 +16,6 @@ mod answer;
 mod connections;
 mod counters;
 mod document;
-mod file;
 mod hosted;
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pvd::host::{Action, Fetched, Fetching, Host, OrderNumber, Settings};
+use pvd::host::{Action, Failure, FailureKind, Fetched, Fetching, Host, OrderNumber, Settings};
 use pvd::{InterfaceName, OwnAddress};
-use rtnetlink::MulticastGroup;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, sleep_until};
+use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
+use tokio::time::sleep_until;
 
 use super::args::{WatchArgs, Watched, Whose};
 use super::interface::{Heard, attend};
@@ -21,12 +20,10 @@ use crate::clock;
 use crate::control::{self, BindError};
 use crate::daemon::{self, SystemError, system};
 use crate::discovery::Attachment;
-use crate::netlink::Changes;
+use crate::netlink::Interfaces;
 use crate::provisioning::fetch::{Environment, TrustError};
 use crate::shutdown::signals;
 
-/// How often the interfaces are looked at though the kernel tells of no change.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// Changes come in flocks; so long is waited for the rest before programs are told.
 const FLOCK: Duration = Duration::from_millis(100);
 /// Messages that may wait; the kernel keeps, and then drops, what comes meanwhile.
@@ -65,11 +62,9 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let (heard, mut hearing) = mpsc::channel(MAX_WAITING);
     let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
     let mut daemon = Daemon::new(host, &args.interfaces, environment, heard, publish);
-    let mut changes = listen();
+    let mut interfaces = Interfaces::listen();
     daemon.look();
     daemon.act();
-    let mut look_again = tokio::time::interval(LOOK_AGAIN);
-    look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::task::spawn_local(api::serve(listener, known));
     tracing::info!("watches; `moat pvd list` shows what it knows");
     loop {
@@ -77,20 +72,18 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
         tokio::select! {
             () = signals.recv() => return Ok(()),
             Some(heard) = hearing.recv() => daemon.hear(&heard),
-            Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done.ok()),
-            is_over = next(&mut changes) => {
-                if is_over {
-                    changes = None;
-                }
-                daemon.look();
-            }
-            _ = look_again.tick() => {
-                changes = changes.or_else(listen);
-                daemon.look();
-            }
-            () = sleep_until(timeout.into()) => daemon.handle_timeout(),
+            Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
+            () = interfaces.next() => daemon.look(),
+            () = until(timeout) => daemon.handle_timeout(),
         }
         daemon.act();
+    }
+}
+
+async fn until(timeout: Option<Instant>) {
+    match timeout {
+        Some(timeout) => sleep_until(timeout.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -103,28 +96,6 @@ fn settings(args: &WatchArgs) -> Settings {
     Settings {
         fetching,
         ..Settings::default()
-    }
-}
-
-/// Word of changes of links and addresses; without it they are noticed late.
-fn listen() -> Option<Changes> {
-    let groups = [
-        MulticastGroup::Link,
-        MulticastGroup::Ipv4Ifaddr,
-        MulticastGroup::Ipv6Ifaddr,
-    ];
-    let changes = Changes::of(&groups);
-    if let Err(error) = &changes {
-        tracing::warn!(%error, "changes of interfaces are noticed late");
-    }
-    changes.ok()
-}
-
-/// Waits until an interface may be different; whether nothing more is heard of them.
-async fn next(changes: &mut Option<Changes>) -> bool {
-    match changes {
-        Some(changes) => changes.next().await.is_none(),
-        None => std::future::pending().await,
     }
 }
 
@@ -235,9 +206,16 @@ impl Daemon {
             .handle_advertisement(interface, *source, advertisement, now);
     }
 
-    fn end_fetch(&mut self, done: Option<(OrderNumber, Fetched)>) {
-        // Without one it was abandoned.
-        if let Some((order, fetched)) = done {
+    fn end_fetch(&mut self, done: Result<(OrderNumber, Fetched), JoinError>) {
+        let done = done.or_else(|error| {
+            // One that was abandoned is not under way any more.
+            let mut tasks = self.under_way.iter();
+            let task = tasks.find(|(_, task)| task.id() == error.id());
+            let failure = Failure::new(FailureKind::Unreachable, &"the fetch has failed");
+            task.map(|(order, _)| (*order, Fetched::Failed(failure)))
+                .ok_or(error)
+        });
+        if let Ok((order, fetched)) = done {
             self.under_way.remove(&order);
             match &fetched {
                 Fetched::Object { data, .. } => {
@@ -251,10 +229,9 @@ impl Daemon {
         }
     }
 
-    fn poll_timeout(&self) -> Instant {
+    fn poll_timeout(&self) -> Option<Instant> {
         let times = [self.host.poll_timeout(), self.publish_at];
-        let first = times.into_iter().flatten().min();
-        first.unwrap_or_else(|| clock::host_now().instant + LOOK_AGAIN)
+        times.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self) {

@@ -1,5 +1,7 @@
 //! Carries out an order to fetch, and sorts what can go wrong by whether it may be tried again (RFC 8801 §4.1).
 
+use std::error::Error as _;
+use std::io;
 use std::net::IpAddr;
 
 use pvd::host::{Failure, FailureKind, FetchOrder, Fetched};
@@ -35,6 +37,14 @@ fn kind(error: &Error) -> FailureKind {
         | Error::Slow(_)
         | Error::Broken(_)
         | Error::Library(_) => FailureKind::Unreachable,
+        // What the network cuts off says nothing of the server.
+        Error::Http(error)
+            if error.is_incomplete_message()
+                || error.is_closed()
+                || error.source().is_some_and(|cause| cause.is::<io::Error>()) =>
+        {
+            FailureKind::Unreachable
+        }
         Error::Tls { .. } => FailureKind::Tls,
         // A name that leads to this node or its link is not asked again, either.
         Error::Forbidden { .. }

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use pvd::InterfaceName;
 use pvd::bindings::router_advertisement::{Received, RouterAdvertisement};
+use pvd::bindings::router_solicitation::RouterSolicitation;
 use tokio::sync::mpsc;
 
 use crate::provisioning::icmpv6::{ALL_ROUTERS, Icmpv6Socket, Side};
 
 /// How long to wait when the socket cannot be used.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
-/// Type, code, checksum, and four octets that are reserved (RFC 4861 §4.1).
-const SOLICITATION: [u8; 8] = [133, 0, 0, 0, 0, 0, 0, 0];
 
 /// A Router Advertisement that came over the link.
 #[derive(Debug)]
@@ -64,7 +63,7 @@ pub(super) async fn attend(
                         return;
                     }
                     // Without a source of its own the interface has none yet; the next solicitation comes soon.
-                    if let Err(error) = socket.send(&SOLICITATION, None, ALL_ROUTERS) {
+                    if let Err(error) = socket.send(&RouterSolicitation.encode(), None, ALL_ROUTERS) {
                         tracing::debug!(%interface, %error, "no solicitation could be sent");
                     }
                 }

@@ -1,9 +1,11 @@
-//! Files that are read again when they have changed.
+//! Files of objects, certificates and keys: bounded, and read again when they have changed.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+
+use crate::config::OPEN_TO_OTHERS;
 
 /// What changes with a file. A file that is not there has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,4 +51,18 @@ pub(super) fn read(file: &Path, limit: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, sentence));
     }
     Ok(content)
+}
+
+/// Refuses a secret that others could read or replace.
+///
+/// # Errors
+/// Those of the system; [`io::ErrorKind::PermissionDenied`].
+pub(super) fn refuse_open_to_others(file: &Path) -> io::Result<()> {
+    match fs::metadata(file)?.permissions().mode() & OPEN_TO_OTHERS {
+        0 => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "it can be read by others; a key needs mode 0600 or 0640",
+        )),
+    }
 }
