@@ -1,15 +1,20 @@
-//! README's examples, as somebody who copies them would run them.
+//! The examples of README and of the page on PvDs, as somebody who copies them would run them.
 
 use std::net::UdpSocket;
 
 use super::support::{folder, moat};
 
-const README: &str = include_str!("../../../../README.md");
+const PAGES: [&str; 2] = [
+    include_str!("../../../../README.md"),
+    include_str!("../../../../docs/pvd.md"),
+];
 
-/// The code blocks of README in one language.
+/// The code blocks of the pages in one language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
-    let after = README.split(fence.as_str()).skip(1);
+    let after = PAGES
+        .iter()
+        .flat_map(|page| page.split(fence.as_str()).skip(1));
     after
         .map(|rest| rest.split("```").next().unwrap())
         .collect()

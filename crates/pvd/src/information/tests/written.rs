@@ -63,9 +63,9 @@ fn collect(dictionary: Dictionary, value: &Json, found: &mut BTreeSet<(Dictionar
 }
 
 #[test]
-fn the_table_in_readme_is_the_registry() {
-    let readme = include_str!("../../../../../README.md");
-    let from = readme
+fn the_table_in_the_documentation_is_the_registry() {
+    let page = include_str!("../../../../../docs/pvd.md");
+    let from = page
         .split("## Keys of a PvD's additional information")
         .nth(1);
     let table = from.and_then(|rest| rest.split("\n## ").next()).unwrap();
