@@ -56,8 +56,19 @@ pub(crate) struct AdvertisedDomain {
     pub(crate) source: Option<Ipv6Addr>,
     /// What is said, without additional information.
     pub(crate) advertisement: RouterAdvertisement,
-    /// The file with the additional information, and by how much hosts put off asking for it.
-    pub(crate) object: Option<(PathBuf, Delay)>,
+    /// Its additional information.
+    pub(crate) object: Option<AdvertisedObject>,
+}
+
+/// Additional information that hosts are told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AdvertisedObject {
+    /// The file with it.
+    pub(crate) file: PathBuf,
+    /// The file with the same, signed: hosts are told when both are there.
+    pub(crate) signed: Option<PathBuf>,
+    /// By how much hosts put off asking for it.
+    pub(crate) delay: Delay,
 }
 
 impl AdvertisedDomain {
@@ -266,7 +277,7 @@ fn advertisement(
 
 /// Notes what only a PvD with an id can have.
 fn note_without_id(table: &Table<'_>, diagnostics: &mut Diagnostics<'_>) {
-    if ["pvd_aware_only", "dhcpv4", "object"]
+    if ["pvd_aware_only", "dhcpv4", "object", "signed"]
         .iter()
         .any(|key| table.has(key))
     {
@@ -312,26 +323,41 @@ fn object(
     table: &mut Table<'_>,
     folder: &Path,
     diagnostics: &mut Diagnostics<'_>,
-) -> Option<Option<(PathBuf, Delay)>> {
-    if table.has("delay") && !table.has("object") {
+) -> Option<Option<AdvertisedObject>> {
+    if ["delay", "signed"].iter().any(|key| table.has(key)) && !table.has("object") {
         let (key, example) = ("object", "\"fixed.json\"");
         diagnostics.note(table.place(), ProblemKind::MissingKey { key, example });
     }
     let delay = number(table, "delay", 0..=15, 0, "", diagnostics);
     let delay = delay.and_then(|delay| Delay::new(u8::try_from(delay).ok()?));
+    let signed = match table.take("signed") {
+        Some(value) => readable(value, folder, diagnostics).map(Some),
+        None => Some(None),
+    };
     let Some(value) = table.take("object") else {
         return Some(None);
     };
+    Some(Some(AdvertisedObject {
+        file: readable(value, folder, diagnostics)?,
+        signed: signed?,
+        delay: delay?,
+    }))
+}
+
+/// A file that can be read, if this is the machine that it is on.
+fn readable(value: Value<'_>, folder: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<PathBuf> {
     let wanted = "a file name, in quotes";
-    let object = value.parse(wanted, diagnostics, |text| value::path(folder, text))?;
+    let file = value.parse(wanted, diagnostics, |text| value::path(folder, text))?;
     if diagnostics.is_with_machine()
-        && let Err(source) = std::fs::File::open(&object.value)
+        && let Err(source) = std::fs::metadata(&file.value)
     {
-        let file = object.value.clone();
-        let kind = ProblemKind::FileUnreadable { file, source };
-        diagnostics.note(&object.place, kind);
+        let kind = ProblemKind::FileUnreadable {
+            file: file.value.clone(),
+            source,
+        };
+        diagnostics.note(&file.place, kind);
     }
-    Some(Some((object.value, delay?)))
+    Some(file.value)
 }
 
 fn interface(

@@ -26,6 +26,11 @@ impl SequenceNumbers {
         Self(numbers.into_iter().collect())
     }
 
+    /// Whether this is what the number of a PvD stands for.
+    pub fn is_known(&self, id: &PvdId, digest: &Digest) -> bool {
+        self.0.get(id).is_some_and(|known| known.digest == *digest)
+    }
+
     /// The number of this additional information, and whether it is a new one, which must be remembered before anybody is told.
     /// What is other than before has the next number, and 0 after the last; what was never seen begins anywhere, since hosts may know
     /// a number of it although it was forgotten here.

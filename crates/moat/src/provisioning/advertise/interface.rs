@@ -185,10 +185,10 @@ impl Advertising {
         let now = Instant::now();
         for domain in &self.interface.domains {
             let pvd = domain.advertisement.pvd.as_ref();
-            if let (Some(pvd), Some((_, delay))) = (pvd, &domain.object) {
+            if let (Some(pvd), Some(object)) = (pvd, &domain.object) {
                 let number = said.numbers.get(&pvd.id);
                 let announced = number.map(|number| Announced {
-                    delay: *delay,
+                    delay: object.delay,
                     sequence_number: *number,
                 });
                 router.announce(&pvd.id, announced, now);

@@ -12,11 +12,10 @@ mod objects;
 mod state;
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use pvd::router::{Conflict, Router};
 use pvd::{InterfaceName, PvdId};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -26,6 +25,7 @@ use self::objects::Objects;
 use self::state::StateError;
 use crate::config::{self, AdvertiseConfig, ConfigError};
 use crate::daemon::{self, SystemError, system};
+use crate::shutdown::{self, Told};
 
 /// How often the files with additional information are looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -85,14 +85,11 @@ fn load(file: &Path) -> Result<AdvertiseConfig, Error> {
 }
 
 async fn advertise(config: AdvertiseConfig) -> Result<(), Error> {
-    let listen = |kind| signal(kind).map_err(system("listen for signals"));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
+    let mut signals = shutdown::signals().map_err(system("listen for signals"))?;
     let numbers = state::load(&config.state)?;
     let mut objects = Objects::new(objects::files(&config)?, numbers, config.state.clone());
     let (said, hear) = watch::channel(Said {
-        numbers: objects.look(SystemTime::now()),
+        numbers: objects.look(SystemTime::now(), Instant::now()),
         is_ending: false,
     });
     let mut interfaces = JoinSet::new();
@@ -102,12 +99,12 @@ async fn advertise(config: AdvertiseConfig) -> Result<(), Error> {
     drop(hear);
     loop {
         tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            _ = hang_up.recv() => {}
+            told = signals.told() => if told == Told::End {
+                break;
+            },
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
-        let numbers = objects.look(SystemTime::now());
+        let numbers = objects.look(SystemTime::now(), Instant::now());
         said.send_if_modified(|said| {
             let is_new = said.numbers != numbers;
             said.numbers = numbers;

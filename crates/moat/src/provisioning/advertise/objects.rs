@@ -1,11 +1,15 @@
 //! The files with additional information: hosts are told of what is valid, under its number (RFC 8801 §4.2).
+//!
+//! They ask as soon as they are told, and once for each number. So what is new is told when it has rested for a while: then its server
+//! has read it, too.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use ipnet::Ipv6Net;
+use jose::MAX_SIGNED_BYTES;
 use openssl::sha::sha256;
 use pvd::PvdId;
 use pvd::bindings::router_advertisement::NdOption;
@@ -20,10 +24,14 @@ use crate::provisioning::file;
 /// moment.
 const LOOKS_BEFORE_NONE: u32 = 2;
 
+/// How long new content rests before it is told: twice as long as `moat pvd serve` takes to notice it.
+const REST: Duration = Duration::from_secs(4);
+
 /// The file of a PvD, and what it must cover.
 #[derive(Debug)]
 pub(super) struct ObjectFile {
     file: PathBuf,
+    signed: Option<PathBuf>,
     prefixes: Vec<Ipv6Net>,
 }
 
@@ -35,12 +43,14 @@ pub(super) fn files(config: &AdvertiseConfig) -> Result<BTreeMap<PvdId, ObjectFi
     let mut files = BTreeMap::<PvdId, ObjectFile>::new();
     let domains = config.interfaces.values().flat_map(|it| &it.domains);
     for domain in domains.clone() {
-        if let (Some(pvd), Some((file, _))) = (&domain.advertisement.pvd, &domain.object) {
+        if let (Some(pvd), Some(object)) = (&domain.advertisement.pvd, &domain.object) {
             let new = ObjectFile {
-                file: file.clone(),
+                file: object.file.clone(),
+                signed: object.signed.clone(),
                 prefixes: Vec::new(),
             };
-            if files.entry(pvd.id.clone()).or_insert(new).file != *file {
+            let known = files.entry(pvd.id.clone()).or_insert(new);
+            if (&known.file, &known.signed) != (&object.file, &object.signed) {
                 return Err(Error::TwoObjects(pvd.id.clone()));
             }
         }
@@ -72,6 +82,17 @@ enum Useless {
     OfAnother(PvdId),
     #[error("none of its prefixes has {0} in it, which is advertised")]
     NotCovered(Ipv6Net),
+    #[error("its signed form cannot be read: {0}")]
+    NotSigned(io::Error),
+    #[error("its signed form is not of this object; sign it anew")]
+    SignedOther,
+}
+
+impl Useless {
+    /// Whether hosts get on with the object before: its server serves that on.
+    fn is_of_signed_form(&self) -> bool {
+        matches!(self, Self::NotSigned(_) | Self::SignedOther)
+    }
 }
 
 /// What became of an object.
@@ -79,6 +100,8 @@ enum Useless {
 struct Looked {
     /// What hosts are told.
     number: Option<u16>,
+    /// What was in the file the last time, and since when.
+    rests: Option<(Digest, Instant)>,
     /// How often in a row it was useless, and why.
     useless: u32,
     complaint: String,
@@ -112,13 +135,21 @@ impl Objects {
         }
     }
 
-    /// Looks at all of them: the number of each that hosts may ask for. A number that could not be stored is not told.
-    pub(super) fn look(&mut self, now: SystemTime) -> BTreeMap<PvdId, u16> {
+    /// Looks at all of them: the number of each that hosts may ask for. A number that could not be stored is not told. What is there at the
+    /// first look counts as old: whoever starts both programs has written it before.
+    pub(super) fn look(&mut self, now: SystemTime, instant: Instant) -> BTreeMap<PvdId, u16> {
         let mut found = BTreeMap::new();
+        let is_first = self.looked.is_empty();
         for (id, object) in &self.files {
             let looked = self.looked.entry(id.clone()).or_default();
             match examine(id, object, now) {
                 Ok(digest) => {
+                    let rests = looked.rests.filter(|(before, _)| *before == digest);
+                    let (_, since) = *looked.rests.insert(rests.unwrap_or((digest, instant)));
+                    let is_known = is_first || self.numbers.is_known(id, &digest);
+                    if !is_known && instant.saturating_duration_since(since) < REST {
+                        continue;
+                    }
                     let (number, is_new) = self.numbers.number(id, digest, &mut self.random);
                     self.is_unsaved |= is_new;
                     if !looked.complaint.is_empty() {
@@ -127,11 +158,16 @@ impl Objects {
                     (looked.useless, looked.complaint) = (0, String::new());
                     found.insert(id.clone(), number);
                 }
+                Err(useless) if useless.is_of_signed_form() => {
+                    let meanwhile = "hosts are told nothing new";
+                    looked.complain(id, &object.file, meanwhile, &useless.to_string());
+                }
                 Err(useless) => {
                     looked.useless = looked.useless.saturating_add(1);
                     if looked.useless >= LOOKS_BEFORE_NONE {
                         looked.number = None;
-                        looked.complain(id, &object.file, &useless.to_string());
+                        let meanwhile = "hosts are told that there is no additional information";
+                        looked.complain(id, &object.file, meanwhile, &useless.to_string());
                     }
                 }
             }
@@ -168,11 +204,11 @@ impl Objects {
 
 impl Looked {
     /// Says it, unless it was said.
-    fn complain(&mut self, id: &PvdId, file: &Path, complaint: &str) {
+    fn complain(&mut self, id: &PvdId, file: &Path, meanwhile: &str, complaint: &str) {
         if self.complaint != complaint {
             complaint.clone_into(&mut self.complaint);
             let file = file.display();
-            tracing::warn!(pvd = %id, "hosts are told that there is no additional information, for {file} is of no use: {complaint}");
+            tracing::warn!(pvd = %id, "{meanwhile}, for {file} is of no use: {complaint}");
         }
     }
 }
@@ -185,10 +221,24 @@ fn examine(id: &PvdId, object: &ObjectFile, now: SystemTime) -> Result<Digest, U
         return Err(Useless::OfAnother(information.identifier));
     }
     let mut prefixes = object.prefixes.iter();
-    match prefixes.find(|prefix| !information.covers(prefix)) {
-        Some(prefix) => Err(Useless::NotCovered(*prefix)),
-        None => Ok(sha256(&octets)),
+    if let Some(prefix) = prefixes.find(|prefix| !information.covers(prefix)) {
+        return Err(Useless::NotCovered(*prefix));
     }
+    if let Some(signed) = &object.signed {
+        let compact = file::read(signed, MAX_SIGNED_BYTES).map_err(Useless::NotSigned)?;
+        if in_signed_form(&compact, now).as_ref() != Some(&information) {
+            return Err(Useless::SignedOther);
+        }
+    }
+    Ok(sha256(&octets))
+}
+
+/// What is in a compact JWS; who signed it, hosts judge.
+fn in_signed_form(compact: &[u8], now: SystemTime) -> Option<AdditionalInformation> {
+    let compact = std::str::from_utf8(compact.trim_ascii()).ok()?;
+    let payload = jose::payload_unverified(compact).ok()?;
+    let read = AdditionalInformation::read(&payload, now).ok()?;
+    Some(read.information)
 }
 
 #[cfg(test)]
@@ -198,67 +248,129 @@ mod tests {
 
     use super::*;
 
+    const ID: &str = "cafe.example.com";
+
+    /// A folder with the files of one PvD, looked at every five seconds.
+    struct Rig {
+        folder: tempfile::TempDir,
+        objects: Objects,
+        looks: u32,
+        begun: Instant,
+    }
+
+    impl Rig {
+        fn new(is_signed: bool) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let object = ObjectFile {
+                file: folder.path().join("cafe.json"),
+                signed: is_signed.then(|| folder.path().join("cafe.jws")),
+                prefixes: vec!["2001:db8:cafe::/64".parse().unwrap()],
+            };
+            let files = BTreeMap::from([(ID.parse().unwrap(), object)]);
+            let state = folder.path().join("state");
+            Self {
+                objects: Objects::new(files, SequenceNumbers::default(), state),
+                folder,
+                looks: 0,
+                begun: Instant::now(),
+            }
+        }
+
+        fn write(&self, file: &str, text: &str) {
+            fs::write(self.folder.path().join(file), text).unwrap();
+        }
+
+        fn look(&mut self) -> Option<u16> {
+            self.looks += 1;
+            let passed = Duration::from_secs(5) * self.looks;
+            let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000) + passed;
+            let told = self.objects.look(now, self.begun + passed);
+            told.get(&ID.parse().unwrap()).copied()
+        }
+    }
+
+    fn object(name: &str, prefix: &str, more: &str) -> String {
+        format!(
+            r#"{{"identifier":"{name}","expires":"2030-01-01T00:00:00Z","prefixes":["{prefix}"]{more}}}"#
+        )
+    }
+
     /// Covers: P-021, P-027
     #[test]
     fn hosts_are_told_of_what_they_can_use_under_a_number_of_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("cafe.json");
-        let id: PvdId = "cafe.example.com".parse().unwrap();
-        let mut objects = Objects::new(
-            BTreeMap::from([(
-                id.clone(),
-                ObjectFile {
-                    file: file.clone(),
-                    prefixes: vec!["2001:db8:cafe::/64".parse().unwrap()],
-                },
-            )]),
-            SequenceNumbers::default(),
-            folder.path().join("state"),
+        let mut rig = Rig::new(false);
+        assert_eq!(rig.look(), None);
+        rig.write(
+            "cafe.json",
+            &object("cafe.example.com.", "2001:db8::/32", ""),
         );
-        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let write = |name: &str, prefix: &str, more: &str| {
-            let text = format!(
-                r#"{{"identifier":"{name}","expires":"2030-01-01T00:00:00Z","prefixes":["{prefix}"]{more}}}"#
-            );
-            fs::write(&file, text).unwrap();
-        };
-        let mut look = || objects.look(now).get(&id).copied();
-        assert_eq!(look(), None);
-        write("cafe.example.com.", "2001:db8::/32", "");
-        let first = look().unwrap();
-        assert_eq!(look(), Some(first));
-        write(
-            "cafe.example.com.",
-            "2001:db8::/32",
-            r#","noInternet":true"#,
-        );
+        assert_eq!(rig.look(), None);
+        let first = rig.look().unwrap();
+        assert_eq!(rig.look(), Some(first));
+        let good = object("cafe.example.com", "2001:db8::/32", r#","noInternet":true"#);
+        rig.write("cafe.json", &good);
+        // The server may not have read it yet.
+        assert_eq!(rig.look(), Some(first));
         let second = first.wrapping_add(1);
-        assert_eq!(look(), Some(second));
+        assert_eq!(rig.look(), Some(second));
         // Half of a file, once; then what is of no use to hosts.
         for text in ["{", r#"{"identifier":"cafe.example.com"}"#] {
-            fs::write(&file, text).unwrap();
-            assert_eq!([look(), look()], [Some(second), None], "{text}");
-            write(
-                "cafe.example.com.",
-                "2001:db8::/32",
-                r#","noInternet":true"#,
-            );
-            assert_eq!(look(), Some(second));
+            rig.write("cafe.json", text);
+            assert_eq!([rig.look(), rig.look()], [Some(second), None], "{text}");
+            rig.write("cafe.json", &good);
+            assert_eq!(rig.look(), Some(second));
         }
-        write("other.example.com.", "2001:db8::/32", "");
-        assert_eq!([look(), look()], [Some(second), None]);
-        write("cafe.example.com.", "2001:db8:f00d::/64", "");
-        assert_eq!([look(), look()], [None, None]);
+        let other = object("other.example.com", "2001:db8::/32", "");
+        rig.write("cafe.json", &other);
+        assert_eq!([rig.look(), rig.look()], [Some(second), None]);
+        let elsewhere = object(ID, "2001:db8:f00d::/64", "");
+        rig.write("cafe.json", &elsewhere);
+        assert_eq!([rig.look(), rig.look()], [None, None]);
         // A number that is not on disk is not told.
-        fs::remove_file(folder.path().join("state")).unwrap();
-        fs::create_dir(folder.path().join("state")).unwrap();
-        write(
-            "cafe.example.com.",
-            "2001:db8::/32",
-            r#","noInternet":false"#,
-        );
-        assert_eq!(look(), None);
-        fs::remove_dir(folder.path().join("state")).unwrap();
-        assert_eq!(look(), Some(second.wrapping_add(1)));
+        let state = rig.folder.path().join("state");
+        fs::remove_file(&state).unwrap();
+        fs::create_dir(&state).unwrap();
+        rig.write("cafe.json", &object(ID, "2001:db8::/32", ""));
+        assert_eq!([rig.look(), rig.look()], [None, None]);
+        fs::remove_dir(&state).unwrap();
+        assert_eq!(rig.look(), Some(second.wrapping_add(1)));
+    }
+
+    /// Covers: P-027
+    #[test]
+    fn what_changes_at_every_look_is_told_when_it_rests() {
+        let mut rig = Rig::new(false);
+        rig.write("cafe.json", &object(ID, "2001:db8::/32", ""));
+        let first = rig.look().unwrap();
+        for zone in 0..5 {
+            let more = format!(r#","dnsZones":["z{zone}.example"]"#);
+            rig.write("cafe.json", &object(ID, "2001:db8::/32", &more));
+            assert_eq!(rig.look(), Some(first));
+        }
+        assert_eq!(rig.look(), Some(first.wrapping_add(1)));
+    }
+
+    /// Covers: P-027
+    #[test]
+    fn an_object_is_told_when_its_signed_form_is_there_too() {
+        use base64::Engine as _;
+        let encode = |text: &str| base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(text);
+        // Who signed it is for hosts to judge.
+        let sign = |text: &str| format!("{}.{}.{}\n", encode("{}"), encode(text), encode("it"));
+        let mut rig = Rig::new(true);
+        let old = object(ID, "2001:db8::/32", "");
+        rig.write("cafe.json", &old);
+        assert_eq!(rig.look(), None);
+        rig.write("cafe.jws", &sign(&old));
+        assert_eq!(rig.look(), None);
+        let first = rig.look().unwrap();
+        let new = object(ID, "2001:db8::/32", r#","noInternet":true"#);
+        rig.write("cafe.json", &new);
+        assert_eq!([rig.look(), rig.look()], [Some(first); 2]);
+        rig.write("cafe.jws", "not one");
+        assert_eq!([rig.look(), rig.look()], [Some(first); 2]);
+        rig.write("cafe.jws", &sign(&new));
+        let second = first.wrapping_add(1);
+        assert_eq!([rig.look(), rig.look()], [Some(first), Some(second)]);
     }
 }

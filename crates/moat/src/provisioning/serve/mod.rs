@@ -5,7 +5,7 @@
 //!   TLS         tls            the certificate of the PvD that the client names
 //!   HTTP/1.1    answer         one request, decided by its headers, its source and the time
 //!                 ^
-//! every 2 s     hosted         files that changed are read again; what is wrong changes nothing
+//! every 2 s     hosted         files that changed are read again, also on SIGHUP; what is wrong changes nothing
 //! every minute  counters       a line in the log, if there is anything new
 //! ```
 //!
@@ -51,7 +51,7 @@ use self::hosted::{Fault, Hosted};
 use crate::config::{self, ConfigError, PvdServerConfig, PvdServerLimits};
 use crate::daemon::{self, SystemError, system};
 use crate::descriptors;
-use crate::shutdown;
+use crate::shutdown::{self, Told};
 
 /// Connections that wait to be taken, at each address.
 const BACKLOG: i32 = 1024;
@@ -142,7 +142,10 @@ async fn serve(config: &PvdServerConfig) -> Result<(), Error> {
     let mut told = Counters::default();
     loop {
         tokio::select! {
-            () = signals.recv() => break,
+            told = signals.told() => match told {
+                Told::End => break,
+                Told::Look => hall.look(),
+            },
             _ = looking.tick() => hall.look(),
             _ = telling.tick() => hall.tell(&mut told),
         }

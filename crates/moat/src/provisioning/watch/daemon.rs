@@ -22,7 +22,7 @@ use crate::daemon::{self, SystemError, system};
 use crate::discovery::Attachment;
 use crate::netlink::Interfaces;
 use crate::provisioning::fetch::{Environment, TrustError};
-use crate::shutdown::signals;
+use crate::shutdown::{Told, signals};
 
 /// Changes come in flocks; so long is waited for the rest before programs are told.
 const FLOCK: Duration = Duration::from_millis(100);
@@ -70,7 +70,10 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     loop {
         let timeout = daemon.poll_timeout();
         tokio::select! {
-            () = signals.recv() => return Ok(()),
+            told = signals.told() => match told {
+                Told::End => return Ok(()),
+                Told::Look => daemon.look(),
+            },
             Some(heard) = hearing.recv() => daemon.hear(&heard),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
             () = interfaces.next() => daemon.look(),
@@ -171,9 +174,10 @@ impl Daemon {
                 evidence: interface.watched.link.unwrap_or(link.evidence),
                 ..link
             });
-            let attachment = |link: Option<Link>| link.map(|it| (it.index, it.carrier_changes));
             match link {
-                Some(link) if attachment(interface.link) != attachment(Some(link)) => {
+                // Also if it is the same with other evidence, as of a bridge that a WLAN has joined.
+                Some(found) if interface.link != link => {
+                    let link = found;
                     tracing::info!(interface = %name, link = %link.evidence, "attached");
                     interface.addresses = Vec::new();
                     interface.listen(&self.heard, link.index);
