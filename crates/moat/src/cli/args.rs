@@ -164,7 +164,7 @@ pub(super) enum Command {
 pub(super) enum LabCommand {
     /// List the scenarios
     List(JsonArgs),
-    /// Run a scenario, or all; exits 0 only if the attack was dropped where it should be
+    /// Run a scenario, or all; exits 0 only if all checks held, as that the attack was dropped where it should be
     #[command(after_help = "Examples:\n  moat lab run residential --json\n  moat lab run all")]
     Run(LabRunArgs),
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::EXIT_INTERRUPTED;
 use super::error::Error;
-use super::scenario::Scenario;
+use super::listed::Listed;
 use crate::terminal::complain;
 
 /// The most that run at a time. More would disturb each other's measurements on a small machine.
@@ -19,7 +19,7 @@ pub(super) struct Ended {
 
 /// What is still to be run, and what was not printed yet.
 struct Queue<P> {
-    scenarios: Vec<&'static Scenario>,
+    scenarios: Vec<Listed>,
     next: Cell<usize>,
     ended: RefCell<BTreeMap<usize, String>>,
     printed: Cell<usize>,
@@ -30,8 +30,8 @@ struct Queue<P> {
 /// Runs scenarios by `run`, has what they printed printed in their order, and returns the highest of their exit codes. After an
 /// interruption or an error none is begun.
 pub(super) async fn run_all(
-    scenarios: Vec<&'static Scenario>,
-    run: impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
+    scenarios: Vec<Listed>,
+    run: impl AsyncFn(Listed) -> Result<Ended, Error>,
     print: impl Fn(&str),
 ) -> Result<u8, Error> {
     let queue = Queue {
@@ -53,13 +53,10 @@ pub(super) async fn run_all(
 }
 
 impl<P: Fn(&str)> Queue<P> {
-    async fn work(
-        &self,
-        run: &impl AsyncFn(&'static Scenario) -> Result<Ended, Error>,
-    ) -> Result<(), Error> {
+    async fn work(&self, run: &impl AsyncFn(Listed) -> Result<Ended, Error>) -> Result<(), Error> {
         loop {
             let number = self.next.get();
-            let Some(scenario) = self.scenarios.get(number) else {
+            let Some(&scenario) = self.scenarios.get(number) else {
                 return Ok(());
             };
             self.next.set(number + 1);
@@ -93,13 +90,13 @@ impl<P: Fn(&str)> Queue<P> {
 }
 
 /// Tells a line of a run's progress so that one sees of which.
-pub(super) fn tell(scenario: &Scenario, line: &str) {
-    complain!("{:24} {line}", scenario.name);
+pub(super) fn tell(scenario: Listed, line: &str) {
+    complain!("{:24} {line}", scenario.name());
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::scenarios;
+    use super::super::listed::all;
     use super::*;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -114,13 +111,12 @@ mod tests {
             ([2, 0, 1, 0, 0], 2, true),
             ([EXIT_INTERRUPTED, 0, 0, 0, 0], EXIT_INTERRUPTED, false),
         ] {
-            let scenarios: Vec<_> = scenarios().iter().take(codes.len()).collect();
+            let scenarios: Vec<_> = all().take(codes.len()).collect();
             let begun = Cell::new(0);
-            let run = async |scenario: &'static Scenario| {
+            let run = async |scenario: Listed| {
                 begun.set(begun.get() + 1);
                 tokio::task::yield_now().await;
-                let mut all = super::super::scenario::scenarios().iter();
-                let number = all.position(|one| one.name == scenario.name);
+                let number = all().position(|one| one.name() == scenario.name());
                 let printed = String::new();
                 let code = codes[number.unwrap()];
                 Ok(Ended { code, printed })
@@ -132,18 +128,21 @@ mod tests {
 
     #[test]
     fn an_error_keeps_no_report_back() {
-        let run = async |scenario: &'static Scenario| {
+        let run = async |scenario: Listed| {
             tokio::task::yield_now().await;
-            if scenario.name == scenarios()[0].name {
+            if all()
+                .next()
+                .is_some_and(|first| first.name() == scenario.name())
+            {
                 return Err(Error::KeepAll);
             }
             tokio::task::yield_now().await;
-            let printed = format!("{}\n", scenario.name);
+            let printed = format!("{}\n", scenario.name());
             Ok(Ended { code: 0, printed })
         };
         let printed = RefCell::new(Vec::new());
         let print = |text: &str| printed.borrow_mut().push(text.to_owned());
-        let two = scenarios().iter().take(2).collect();
+        let two = all().take(2).collect();
         let ended = block_on(run_all(two, run, print));
         assert!(matches!(ended, Err(Error::KeepAll)));
         let is_alone = std::thread::available_parallelism().map_or(1, usize::from) < AT_A_TIME;

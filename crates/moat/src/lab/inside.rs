@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use rustix::mount::MountFlags;
 
 use super::error::Error;
+use super::listed::{self, Listed};
 use super::outside::NOBODY;
+use super::provisioning::{self, Stage};
 use super::run::Lab;
-use super::scenario::{self, Scenario};
+use super::scenario::Scenario;
 use super::{EXIT_CHECK_FAILED, EXIT_INTERRUPTED, or_in_json, print, report};
 use crate::enclosure;
 use crate::terminal::complain;
@@ -45,22 +47,40 @@ pub(crate) fn inside(args: &InsideArgs) -> Result<ExitCode, Error> {
 }
 
 fn carry_out(args: &InsideArgs) -> Result<ExitCode, Error> {
-    let scenario = scenario::find(&args.scenario)?;
+    let scenario = listed::find(&args.scenario)?;
     let lifeline = Lifeline::watch()?;
     let folder = prepare_folder()?;
-    let mut lab = Lab::build(scenario, &folder)?;
-    let report = lab.run()?;
-    if args.json {
-        print(&report.to_json());
-    } else {
-        print(&report::Table(&report).to_string());
+    match scenario {
+        Listed::Attack(scenario) => {
+            let mut lab = Lab::build(scenario, &folder)?;
+            let report = lab.run()?;
+            let table = report::Table(&report).to_string();
+            tell(args, &report.to_json(), &table);
+            let looks = looks_of_attack(scenario);
+            Ok(keep(args, lifeline, report.ok, &looks))
+        }
+        Listed::Provisioning(scenario) => {
+            let mut stage = Stage::build(scenario, &folder)?;
+            let report = stage.play()?;
+            let table = provisioning::Table(&report).to_string();
+            tell(args, &report.to_json(), &table);
+            Ok(keep(args, lifeline, report.ok, &stage.looks()))
+        }
     }
-    let code = if report.ok { 0 } else { EXIT_CHECK_FAILED };
+}
+
+fn tell(args: &InsideArgs, json: &str, table: &str) {
+    print(if args.json { json } else { table });
+}
+
+/// Ends with what the report says; with `--keep`, once the user has looked enough.
+fn keep(args: &InsideArgs, lifeline: Lifeline, is_ok: bool, looks: &[String]) -> ExitCode {
+    let code = if is_ok { 0 } else { EXIT_CHECK_FAILED };
     if args.keep {
-        explain_how_to_look(scenario, lifeline.enclosure, args.in_user_namespace);
+        explain_how_to_look(looks, lifeline.enclosure, args.in_user_namespace);
         lifeline.wait_for_user(code);
     }
-    Ok(ExitCode::from(code))
+    ExitCode::from(code)
 }
 
 /// A private /run, so that the names of network namespaces (which `ip netns` keeps there) and all files vanish with the run.
@@ -122,8 +142,30 @@ impl Lifeline {
     }
 }
 
+/// What can be looked at after an attack, as commands within the enclosure.
+fn looks_of_attack(scenario: &Scenario) -> Vec<String> {
+    let moat = this_program();
+    let clients = scenario.clients.iter().map(|client| client.name);
+    let gateways = scenario.gateways.iter().map(|gateway| gateway.client.name);
+    let shells = clients.clone().chain(gateways);
+    let shells = shells.map(|name| format!("ip netns exec {name} bash"));
+    let edges = scenario.providers.iter();
+    let edges = edges.map(|one| format!("ip netns exec {} nft list ruleset", one.node));
+    let sessions = clients.map(|name| {
+        let control = format!("{WORK_FOLDER}/{name}.sock");
+        format!("{moat} sessions --control {control}")
+    });
+    shells.chain(edges).chain(sessions).collect()
+}
+
+/// This program's own file, for a command line.
+pub(super) fn this_program() -> String {
+    let moat = std::env::current_exe().unwrap_or_else(|_| Path::new("moat").to_path_buf());
+    moat.display().to_string()
+}
+
 /// Prints commands that work in another terminal of the same user.
-fn explain_how_to_look(scenario: &Scenario, enclosure: u32, in_user_namespace: bool) {
+fn explain_how_to_look(looks: &[String], enclosure: u32, in_user_namespace: bool) {
     let user = if in_user_namespace {
         " --user --preserve-credentials"
     } else {
@@ -132,22 +174,10 @@ fn explain_how_to_look(scenario: &Scenario, enclosure: u32, in_user_namespace: b
     let enter = format!(
         "nsenter --target {enclosure}{user} --mount --pid=/proc/{enclosure}/ns/pid_for_children"
     );
-    let moat = std::env::current_exe().unwrap_or_else(|_| Path::new("moat").to_path_buf());
-    let moat = moat.display();
     complain!("\nThe network is kept. To look inside, in another terminal of this user:");
     complain!("  {enter} ip netns list");
-    for client in scenario.clients {
-        complain!("  {enter} ip netns exec {} bash", client.name);
-    }
-    for gateway in scenario.gateways {
-        complain!("  {enter} ip netns exec {} bash", gateway.client.name);
-    }
-    for provider in scenario.providers {
-        complain!("  {enter} ip netns exec {} nft list ruleset", provider.node);
-    }
-    for client in scenario.clients {
-        let control = format!("{WORK_FOLDER}/{}.sock", client.name);
-        complain!("  {enter} {moat} sessions --control {control}");
+    for look in looks {
+        complain!("  {enter} {look}");
     }
     complain!("  {enter} ls {WORK_FOLDER}");
     complain!("Enter or Ctrl-C ends it.");

@@ -39,19 +39,13 @@ impl Snapshot {
     /// Reads the counters of a table at an edge.
     pub(crate) fn take(edge: &Netns, table: &str) -> Result<Self, Error> {
         let before = monotonic_nanoseconds();
-        let listing = edge.output_of(
-            "nft",
-            &["-j", "list", "counters", "table", "inet", table],
-            "",
-        )?;
+        let listing = list(edge, table)?;
         let after = monotonic_nanoseconds();
         Self::parse(&listing, before.midpoint(after))
     }
 
     fn parse(listing: &str, at: u64) -> Result<Self, Error> {
-        let listing: Listing = process::parse("nft -j list counters", listing)?;
-        let listed = listing.nftables.into_iter().filter_map(|item| item.counter);
-        let listed: BTreeMap<_, _> = listed.map(|one| (one.name, one.packets)).collect();
+        let listed = parse(listing)?;
         let packets = Counter::ALL.into_iter().map(|counter| {
             let name = counter.name();
             let packets = listed.get(name).copied();
@@ -74,6 +68,22 @@ impl Snapshot {
             .saturating_sub(earlier.packets(counter));
         per_second(packets, self.at.saturating_sub(earlier.at))
     }
+}
+
+/// The packets that each counter of a table at an edge has counted.
+pub(crate) fn counters(edge: &Netns, table: &str) -> Result<BTreeMap<String, u64>, Error> {
+    parse(&list(edge, table)?)
+}
+
+fn list(edge: &Netns, table: &str) -> Result<String, Error> {
+    let words = ["-j", "list", "counters", "table", "inet", table];
+    edge.output_of("nft", &words, "")
+}
+
+fn parse(listing: &str) -> Result<BTreeMap<String, u64>, Error> {
+    let listing: Listing = process::parse("nft -j list counters", listing)?;
+    let listed = listing.nftables.into_iter().filter_map(|item| item.counter);
+    Ok(listed.map(|one| (one.name, one.packets)).collect())
 }
 
 fn per_second(packets: u64, nanoseconds: u64) -> f64 {

@@ -8,7 +8,7 @@
 //!
 //! `fixed` and `mobile` are the edges of two providers, each with a DOTS server and the packet filter that drops; `home` is the
 //! customer's router and runs the DOTS client. Other sites have two routers, gateways on them, and clients on hosts. A run floods the victim, asks for help once, and measures who was asked, what was
-//! dropped where, and whether a legitimate visitor noticed.
+//! dropped where, and whether a legitimate visitor noticed. What a host learns of its networks is in [`provisioning`], on a network of its own.
 //!
 //! Everything lives in namespaces (user, mount, network, process) that end with the run, whatever ends it: see [`crate::enclosure`].
 
@@ -21,11 +21,13 @@ mod events;
 mod failover;
 mod hosts;
 mod inside;
+mod listed;
 mod measure;
 mod netns;
 mod outside;
 mod plan;
 mod process;
+mod provisioning;
 mod renumber;
 mod report;
 mod run;
@@ -36,8 +38,8 @@ mod verdict;
 mod window;
 
 pub(crate) use inside::{InsideArgs, inside};
+pub(crate) use listed::all as scenarios;
 pub(crate) use outside::{RunOptions, run};
-pub(crate) use scenario::scenarios;
 
 use std::io::Write;
 use std::process::ExitCode;

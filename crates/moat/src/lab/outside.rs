@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 
 use super::all::{Ended, run_all, tell};
 use super::error::Error;
-use super::scenario::{self, Scenario};
+use super::listed::{self, Listed};
 use super::{or_in_json, print};
 use crate::enclosure::Enclosure;
 
@@ -61,9 +61,9 @@ fn run_them(options: &RunOptions) -> Result<ExitCode, Error> {
         if options.keep {
             return Err(Error::KeepAll);
         }
-        scenario::scenarios().iter().collect()
+        listed::all().collect()
     } else {
-        vec![scenario::find(&options.scenario)?]
+        vec![listed::find(&options.scenario)?]
     };
     require_ipv6(Path::new(IPV6_PARAMETERS))?;
     let programs: Vec<_> = scenarios.iter().flat_map(|one| one.programs()).collect();
@@ -73,7 +73,7 @@ fn run_them(options: &RunOptions) -> Result<ExitCode, Error> {
         .map_err(Error::io("start the runtime"))?;
     runtime.block_on(async {
         let enclosure = Enclosure::find(programs).await?;
-        let run = async |scenario: &'static Scenario| run_one(&enclosure, scenario, options).await;
+        let run = async |scenario: Listed| run_one(&enclosure, scenario, options).await;
         run_all(scenarios, run, print).await.map(ExitCode::from)
     })
 }
@@ -90,11 +90,11 @@ fn require_ipv6(parameters: &Path) -> Result<(), Error> {
 /// Runs one in an enclosure. Of all, each says what it prints at its end, and whose progress it is.
 async fn run_one(
     enclosure: &Enclosure,
-    scenario: &'static Scenario,
+    scenario: Listed,
     options: &RunOptions,
 ) -> Result<Ended, Error> {
     let mut run = enclosure.start(|command| {
-        command.arg("lab-inside").arg(scenario.name);
+        command.arg("lab-inside").arg(scenario.name());
         command
             .args(options.json.then_some("--json"))
             .args(options.keep.then_some("--keep"))

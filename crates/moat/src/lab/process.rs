@@ -77,6 +77,20 @@ fn failed(command: &Command, outcome: String, output: &Output) -> Error {
     }
 }
 
+/// A program of the system, to be started from a copy in `folder`. AppArmor's profiles name programs by their path, and what Debian's allow a
+/// server at its own does not include the lab's folders.
+pub(crate) fn system_program(name: &str, folder: &Path) -> Result<Command, Error> {
+    let copy = folder.join(name);
+    if !copy.exists() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders = std::env::split_paths(&path);
+        let found = folders.find(|folder| folder.join(name).is_file());
+        let original = found.unwrap_or_default().join(name);
+        std::fs::copy(&original, &copy).map_err(Error::io(format!("copy {name}")))?;
+    }
+    Ok(Command::new(copy))
+}
+
 /// The arguments as one line for a person.
 pub(crate) fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
@@ -256,6 +270,18 @@ mod tests {
             error.to_string().contains("sleep 60: no end within"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_program_of_the_system_is_started_from_a_copy_in_the_work_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let mut command = system_program("true", folder.path()).unwrap();
+            assert_eq!(command.get_program(), folder.path().join("true"));
+            assert!(command.status().unwrap().success());
+        }
+        let error = system_program("no-such-program", folder.path()).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
     }
 
     #[test]

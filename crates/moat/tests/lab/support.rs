@@ -78,8 +78,21 @@ impl Copy {
 }
 
 /// Namespaces of a run, and its interfaces.
-pub(crate) const NAMES: [&str; 9] = [
-    "home", "fixed", "mobile", "victim", "attacker", "visitor", "internet", "fixed0", "mobile0",
+pub(crate) const NAMES: [&str; 14] = [
+    "home",
+    "fixed",
+    "mobile",
+    "victim",
+    "attacker",
+    "visitor",
+    "internet",
+    "fixed0",
+    "mobile0",
+    "plain",
+    "broadband",
+    "broadband0",
+    "broadband-link",
+    "mobile-link",
 ];
 
 /// What a run could leave on the machine, which may have other things to do meanwhile.

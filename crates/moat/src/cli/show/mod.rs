@@ -70,16 +70,16 @@ pub(super) fn scenarios(as_json: bool) -> ExitCode {
     let scenarios = lab::scenarios();
     if as_json {
         let list: Vec<_> = scenarios
-            .iter()
-            .map(|scenario| json!({ "scenario": scenario.name, "figure": scenario.figure, "summary": scenario.summary }))
+            .map(|scenario| json!({ "scenario": scenario.name(), "figure": scenario.figure(), "summary": scenario.summary() }))
             .collect();
         json(&list);
     } else {
         let rows: Vec<_> = scenarios
-            .iter()
-            .map(|scenario| [scenario.name, scenario.figure, scenario.summary].map(str::to_owned))
+            .map(|scenario| {
+                [scenario.name(), scenario.figure(), scenario.summary()].map(str::to_owned)
+            })
             .collect();
-        table(["SCENARIO", "OF RFC 9284", "WHAT HAPPENS"], &rows);
+        table(["SCENARIO", "FIGURE (RFC 9284)", "WHAT HAPPENS"], &rows);
     }
     ExitCode::SUCCESS
 }

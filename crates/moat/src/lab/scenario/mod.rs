@@ -8,7 +8,6 @@ mod site;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::error::Error;
 use super::plan::Nets;
 
 pub(crate) use list::SCENARIOS;
@@ -123,24 +122,13 @@ pub(crate) struct Asked {
     pub(crate) is_accepted: bool,
 }
 
-/// All scenarios, in the order to show and to run them.
-pub(crate) fn scenarios() -> &'static [Scenario] {
-    SCENARIOS
-}
-
 /// The scenario of this name.
-pub(super) fn find(name: &str) -> Result<&'static Scenario, Error> {
-    SCENARIOS
-        .iter()
-        .find(|scenario| scenario.name == name)
-        .ok_or_else(|| Error::UnknownScenario {
-            name: name.to_owned(),
-            known: SCENARIOS
-                .iter()
-                .map(|scenario| scenario.name)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
+#[cfg(test)]
+pub(super) fn find(name: &str) -> Result<&'static Scenario, super::error::Error> {
+    match super::listed::find(name)? {
+        super::listed::Listed::Attack(scenario) => Ok(scenario),
+        super::listed::Listed::Provisioning(_) => panic!("{name} is no attack"),
+    }
 }
 
 impl Scenario {
@@ -364,12 +352,5 @@ mod tests {
             let expected = if scenario.name == "anycast" { 2 } else { 0 };
             assert_eq!(shared, expected, "{}", scenario.name);
         }
-    }
-
-    #[test]
-    fn no_two_scenarios_have_one_name_and_none_is_called_all() {
-        let names: std::collections::BTreeSet<_> = SCENARIOS.iter().map(|one| one.name).collect();
-        assert_eq!(names.len(), SCENARIOS.len());
-        assert!(!names.contains("all"));
     }
 }

@@ -46,7 +46,7 @@ const ROUTER_PARAMETERS: [(&str, &str); 2] = [
     ("net/ipv6/conf/all/forwarding", "1"),
 ];
 
-/// Set in routers whose addresses are advertised to them, although they are routers.
+/// Set where addresses are advertised, also on routers.
 const ADVERTISED_PARAMETERS: [(&str, &str); 1] = [("net/ipv6/conf/default/accept_ra", "2")];
 
 /// Set in hosts that have IPv4 only.
@@ -68,6 +68,29 @@ pub(crate) struct Node {
     ip6: Vec<String>,
     /// A ruleset of `nft`, or empty.
     nft: String,
+}
+
+impl Node {
+    /// A host that takes addresses and routers from advertisements.
+    pub(in crate::lab) fn advertised() -> Self {
+        Self {
+            advertised: true,
+            ..Self::default()
+        }
+    }
+
+    /// A switch.
+    pub(in crate::lab) fn switch() -> Self {
+        Self {
+            switch: true,
+            ..Self::default()
+        }
+    }
+
+    /// Has it filter so.
+    pub(in crate::lab) fn filter(&mut self, ruleset: &str) {
+        self.nft += ruleset;
+    }
 }
 
 /// A pair of interfaces, each with its node first.
@@ -99,11 +122,11 @@ impl Topology {
         topology
     }
 
-    fn add(&mut self, name: &'static str, node: Node) {
+    pub(in crate::lab) fn add(&mut self, name: &'static str, node: Node) {
         self.nodes.insert(name, node);
     }
 
-    fn add_router(&mut self, name: &'static str) {
+    pub(in crate::lab) fn add_router(&mut self, name: &'static str) {
         let node = Node {
             router: true,
             ..Node::default()
@@ -111,11 +134,11 @@ impl Topology {
         self.add(name, node);
     }
 
-    fn node(&mut self, name: &'static str) -> &mut Node {
+    pub(in crate::lab) fn node(&mut self, name: &'static str) -> &mut Node {
         self.nodes.entry(name).or_default()
     }
 
-    fn ip(&mut self, name: &'static str, version: Version, line: String) {
+    pub(in crate::lab) fn ip(&mut self, name: &'static str, version: Version, line: String) {
         let node = self.node(name);
         match version {
             Version::V4 => node.ip4.push(line),
@@ -124,7 +147,7 @@ impl Topology {
     }
 
     /// `address`: as `ip addr add` takes it.
-    fn address(&mut self, name: &'static str, version: Version, address: &str) {
+    pub(in crate::lab) fn address(&mut self, name: &'static str, version: Version, address: &str) {
         let nodad = match version {
             Version::V4 => "",
             Version::V6 => " nodad",
@@ -132,7 +155,7 @@ impl Topology {
         self.ip(name, version, format!("addr add {address}{nodad}"));
     }
 
-    fn link(
+    pub(in crate::lab) fn link(
         &mut self,
         a: &'static str,
         a_interface: &'static str,

@@ -10,11 +10,7 @@ pub(crate) const ROUTER_LAN: &str = "lan0";
 impl Topology {
     /// All of it.
     pub(super) fn site(&mut self, scenario: &Scenario) {
-        let switch = Node {
-            switch: true,
-            ..Node::default()
-        };
-        self.add(LAN, switch);
+        self.add(LAN, Node::switch());
         for (number, router) in (ON_LAN..).zip(scenario.routers) {
             self.cpe(number, router, scenario);
         }

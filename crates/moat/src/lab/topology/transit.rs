@@ -27,12 +27,12 @@ impl Topology {
                 self.access(provider, router, scenario);
             }
             let ruleset = edge::ruleset(scenario, provider);
-            self.node(provider.node).nft += &ruleset;
+            self.node(provider.node).filter(&ruleset);
         }
     }
 
     /// A host with several addresses, behind the core router.
-    fn stub(&mut self, name: &'static str, nets: Nets) {
+    pub(in crate::lab) fn stub(&mut self, name: &'static str, nets: Nets) {
         self.add(name, Node::default());
         self.link(INTERNET, name, name, "eth0");
         for version in VERSIONS {

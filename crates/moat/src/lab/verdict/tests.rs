@@ -134,7 +134,7 @@ fn good(name: &str) -> (&'static Scenario, Report) {
 
 #[test]
 fn a_run_in_which_all_is_as_it_must_be_has_no_failures() {
-    for scenario in scenario::scenarios() {
+    for scenario in scenario::SCENARIOS {
         let (scenario, report) = good(scenario.name);
         let failures = failures(scenario, &report, FLOW);
         assert_eq!(failures, Vec::<String>::new(), "{}", scenario.name);

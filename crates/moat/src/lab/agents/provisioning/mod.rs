@@ -62,18 +62,8 @@ impl Agents {
         Ok(servers)
     }
 
-    /// A program of the system, to be started from a copy. AppArmor's profiles name programs by their path, and what Debian's allow a
-    /// server at its own does not include this folder.
     fn system_program(&self, name: &str) -> Result<Command, Error> {
-        let copy = self.file(name);
-        if !copy.exists() {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let mut folders = std::env::split_paths(&path);
-            let found = folders.find(|folder| folder.join(name).is_file());
-            let original = found.unwrap_or_default().join(name);
-            std::fs::copy(&original, &copy).map_err(Error::io(format!("copy {name}")))?;
-        }
-        Ok(Command::new(copy))
+        process::system_program(name, &self.folder)
     }
 
     fn start_helper(
@@ -133,29 +123,5 @@ impl Agents {
         std::fs::create_dir_all(&folder)
             .map_err(Error::io(format!("make {}", folder.display())))?;
         Ok(folder)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_of_the_system_is_started_from_a_copy_in_the_work_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let agents = Agents {
-            moat: PathBuf::new(),
-            folder: folder.path().to_owned(),
-            servers: Vec::new(),
-            clients: Vec::new(),
-            helpers: Vec::new(),
-        };
-        for _ in 0..2 {
-            let mut command = agents.system_program("true").unwrap();
-            assert_eq!(command.get_program(), folder.path().join("true"));
-            assert!(command.status().unwrap().success());
-        }
-        let error = agents.system_program("no-such-program").unwrap_err();
-        assert!(error.to_string().contains("no-such-program"), "{error}");
     }
 }
