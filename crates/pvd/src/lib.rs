@@ -13,6 +13,7 @@
 //! * [`bindings`]: what carriers bring, read and written.
 //! * [`host`]: how a node learns them from its links.
 //! * [`router`]: what a router advertises of PvDs, and when.
+//! * [`selection`]: which of them what is new is sent by.
 //! * [`set`]: the PvDs a node has at one time, and whom each address belongs to.
 //! * [`source_address`]: which of its own addresses a node sends from.
 //! * [`anycast`]: servers that cannot be told apart by their address.
@@ -31,6 +32,7 @@ pub mod information;
 pub mod name;
 pub mod prefix_map;
 pub mod router;
+pub mod selection;
 pub mod set;
 pub mod source_address;
 

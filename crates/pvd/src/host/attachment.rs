@@ -12,6 +12,7 @@ use super::domain::{Domain, Heard};
 use super::held::earliest;
 use super::identity::Identity;
 use super::information::{self, Step};
+use super::next_hops::NextHops;
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
 use super::solicitation::Solicitation;
@@ -246,19 +247,19 @@ impl Attachment {
         })
     }
 
-    /// Notes that a PvD is asked; its resolvers and this node's addresses in it.
+    /// Notes that a PvD is asked; its resolvers, this node's addresses in it, and by whom it may be asked.
     pub(super) fn ask(
         &mut self,
         id: &PvdId,
         order: OrderNumber,
         now: Instant,
-    ) -> Option<(Vec<IpAddr>, Vec<Ipv6Addr>)> {
+    ) -> Option<(Vec<IpAddr>, Vec<Ipv6Addr>, NextHops)> {
         let identity = Identity::Explicit(id.clone());
         let sources = self.sources(&identity);
         let domain = self.domains.get_mut(&identity)?;
         self.budget.note_question(id.clone(), now);
         domain.information.ask(order);
-        Some((domain.resolvers(), sources))
+        Some((domain.resolvers(), sources, domain.next_hops()))
     }
 
     /// This node's IPv6 addresses in a PvD: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones.

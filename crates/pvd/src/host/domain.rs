@@ -7,6 +7,7 @@ use ipnet::Ipv6Net;
 
 use super::held::{Held, Until, earliest, until};
 use super::information::Information;
+use super::next_hops::NextHops;
 use super::settings::HostLimits;
 use crate::bindings::router_advertisement::{
     Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
@@ -236,6 +237,16 @@ impl Domain {
     /// Whether it was advertised more than once.
     pub(super) fn was_heard_again(&self) -> bool {
         self.last_heard.duration_since(self.first_heard) >= AGAIN
+    }
+
+    /// By whom what leaves with an address of it may be passed on.
+    pub(super) fn next_hops(&self) -> NextHops {
+        let on_link = self.prefixes.iter().filter(|it| it.value.is_on_link);
+        NextHops::new(
+            self.routers.iter().map(|entry| entry.key),
+            self.routes.iter().map(|entry| entry.key),
+            on_link.map(|entry| entry.key),
+        )
     }
 
     pub(super) fn resolvers(&self) -> Vec<IpAddr> {

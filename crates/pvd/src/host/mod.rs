@@ -19,6 +19,7 @@ mod domain;
 mod held;
 mod identity;
 mod information;
+mod next_hops;
 mod order;
 mod settings;
 mod solicitation;
@@ -31,6 +32,7 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 pub use identity::Identity;
+pub use next_hops::NextHops;
 pub use order::{Action, Failure, FailureKind, FetchOrder, Fetched, Now, OrderNumber};
 pub use settings::{Fetching, HostLimits, Settings};
 pub use view::{Information, InformationState, Lasting, Prefix, Route, Router, View};
@@ -233,7 +235,7 @@ impl Host {
         let pvd: PvdId = attachment.next_question(&self.settings, now)?;
         self.last_order += 1;
         let number = OrderNumber(self.last_order);
-        let (resolvers, sources) = attachment.ask(&pvd, number, now)?;
+        let (resolvers, sources, next_hops) = attachment.ask(&pvd, number, now)?;
         let identity = Identity::Explicit(pvd.clone());
         self.orders.insert(number, (interface.clone(), identity));
         Some(FetchOrder {
@@ -242,6 +244,7 @@ impl Host {
             interface: interface.clone(),
             resolvers,
             sources,
+            next_hops,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Instant, SystemTime};
 
+use super::next_hops::NextHops;
 use crate::domain::InterfaceName;
 use crate::evidence::DataEvidence;
 use crate::identifier::PvdId;
@@ -50,6 +51,8 @@ pub struct FetchOrder {
     pub resolvers: Vec<IpAddr>,
     /// This node's addresses in the PvD, at least one; a temporary one comes first, which says the least of the node.
     pub sources: Vec<Ipv6Addr>,
+    /// By whom it may leave.
+    pub next_hops: NextHops,
 }
 
 /// What came of an order.

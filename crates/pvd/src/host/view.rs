@@ -11,6 +11,7 @@ use super::domain::Domain;
 use super::held::{Entry, Held};
 use super::identity::Identity;
 use super::information::{Fate, Step};
+use super::next_hops::NextHops;
 use super::order::{Failure, Now};
 use super::settings::Settings;
 use crate::bindings::router_advertisement::Preference;
@@ -169,6 +170,18 @@ impl fmt::Display for InformationState {
 }
 
 impl View {
+    /// By whom what leaves with an address of it may be passed on.
+    pub fn next_hops(&self) -> NextHops {
+        let on_link = self.prefixes.iter().filter(|it| it.what.is_on_link);
+        NextHops::new(
+            self.routers.iter().map(|router| router.what.address),
+            self.routes
+                .iter()
+                .map(|it| (it.what.prefix, it.what.router)),
+            on_link.map(|prefix| prefix.what.prefix),
+        )
+    }
+
     pub(super) fn new(
         interface: &InterfaceName,
         attachment: &Attachment,
