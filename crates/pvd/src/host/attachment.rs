@@ -253,7 +253,7 @@ impl Attachment {
         id: &PvdId,
         order: OrderNumber,
         now: Instant,
-    ) -> Option<(Vec<IpAddr>, Vec<Ipv6Addr>, NextHops)> {
+    ) -> Option<(Vec<IpAddr>, Vec<IpAddr>, NextHops)> {
         let identity = Identity::Explicit(id.clone());
         let sources = self.sources(&identity);
         let domain = self.domains.get_mut(&identity)?;
@@ -263,14 +263,11 @@ impl Attachment {
     }
 
     /// This node's IPv6 addresses in a PvD: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones.
-    fn sources(&self, identity: &Identity) -> Vec<Ipv6Addr> {
+    fn sources(&self, identity: &Identity) -> Vec<IpAddr> {
         let mut own = self.addresses_of(identity).to_vec();
         own.sort_by_key(|own| (own.stage == Stage::Deprecated, own.kind == Kind::Public));
-        let addresses = own.iter().filter_map(|own| match own.address {
-            IpAddr::V6(address) => Some(address),
-            IpAddr::V4(_) => None,
-        });
-        addresses.collect()
+        let addresses = own.iter().map(|own| own.address);
+        addresses.filter(IpAddr::is_ipv6).collect()
     }
 
     /// This node's addresses in a PvD.

@@ -28,7 +28,7 @@ pub(super) struct Domain {
     pub(super) routers: Held<Ipv6Addr, Preference>,
     pub(super) prefixes: Held<Ipv6Net, Prefix>,
     pub(super) routes: Held<(Ipv6Net, Ipv6Addr), Preference>,
-    pub(super) resolvers: Held<Ipv6Addr, ()>,
+    pub(super) resolvers: Held<IpAddr, ()>,
     pub(super) search: Held<DomainName, ()>,
     pub(super) nat64: Held<Ipv6Net, ()>,
     pub(super) mtu: Option<u32>,
@@ -127,7 +127,8 @@ impl Domain {
                 addresses,
             } => {
                 for address in addresses {
-                    self.resolvers.renew(*address, (), *lifetime, now, most);
+                    self.resolvers
+                        .renew((*address).into(), (), *lifetime, now, most);
                 }
             }
             NdOption::DnsSearchList { lifetime, domains } => {
@@ -250,9 +251,6 @@ impl Domain {
     }
 
     pub(super) fn resolvers(&self) -> Vec<IpAddr> {
-        self.resolvers
-            .iter()
-            .map(|entry| entry.key.into())
-            .collect()
+        self.resolvers.iter().map(|entry| entry.key).collect()
     }
 }

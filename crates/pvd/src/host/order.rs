@@ -1,7 +1,7 @@
 //! What the host asks for, and what it is told.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Instant, SystemTime};
 
 use super::next_hops::NextHops;
@@ -50,7 +50,7 @@ pub struct FetchOrder {
     /// The PvD's resolvers, at least one; nobody else is asked for a name.
     pub resolvers: Vec<IpAddr>,
     /// This node's addresses in the PvD, at least one; a temporary one comes first, which says the least of the node.
-    pub sources: Vec<Ipv6Addr>,
+    pub sources: Vec<IpAddr>,
     /// By whom it may leave.
     pub next_hops: NextHops,
 }

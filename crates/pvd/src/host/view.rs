@@ -1,7 +1,7 @@
 //! What a host knows, for whoever wants to read it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use ipnet::Ipv6Net;
@@ -39,7 +39,7 @@ pub struct View {
     /// This node's addresses in it.
     pub addresses: Vec<OwnAddress>,
     /// Its resolvers, in their order.
-    pub resolvers: Vec<Lasting<Ipv6Addr>>,
+    pub resolvers: Vec<Lasting<IpAddr>>,
     /// The domains in which it looks up short names, in their order.
     pub search: Vec<Lasting<DomainName>>,
     /// The prefixes in which its NAT64 has the IPv4 internet.

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::io;
-use std::net::IpAddr;
 
 use pvd::host::{Failure, FailureKind, FetchOrder, Fetched};
 
@@ -13,7 +12,7 @@ pub(super) async fn carry_out(order: FetchOrder, environment: &Environment) -> F
     let place = Place {
         interface: order.interface,
         resolvers: order.resolvers,
-        sources: order.sources.into_iter().map(IpAddr::from).collect(),
+        sources: order.sources,
     };
     match fetch(&order.pvd, &place, environment).await {
         Ok(fetched) => {
