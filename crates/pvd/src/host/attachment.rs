@@ -16,7 +16,9 @@ use super::next_hops::NextHops;
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
 use super::solicitation::Solicitation;
-use crate::bindings::router_advertisement::RouterAdvertisement;
+use super::tunnel::{Standing, TunnelState};
+use crate::bindings::router_advertisement::{Announced, Delay, RouterAdvertisement};
+use crate::bindings::tunnel::Tunnel;
 use crate::evidence::LinkEvidence;
 use crate::identifier::PvdId;
 use crate::source_address::{Kind, OwnAddress, Stage};
@@ -69,7 +71,7 @@ impl Attachment {
         }
     }
 
-    /// The node is on a network anew, or on none; nothing of the last one is left.
+    /// The node is on a network anew, or on none; nothing of the last one is left. A tunnel is there until somebody says otherwise.
     pub(super) fn set_link(
         &mut self,
         link: Option<LinkEvidence>,
@@ -83,7 +85,7 @@ impl Attachment {
         }
         self.budget.begin();
         self.admission.end();
-        self.domains.clear();
+        self.domains.retain(|_, domain| domain.tunnel.is_some());
         self.addresses.clear();
         self.associate();
     }
@@ -91,6 +93,58 @@ impl Attachment {
     pub(super) fn set_addresses(&mut self, addresses: Vec<OwnAddress>) {
         self.addresses = addresses;
         self.associate();
+    }
+
+    /// The link that brought a PvD.
+    pub(super) fn link_of(&self, domain: &Domain) -> LinkEvidence {
+        match domain.tunnel {
+            Some(_) => LinkEvidence::Vpn,
+            None => self.link.unwrap_or(LinkEvidence::Absent),
+        }
+    }
+
+    /// A tunnel is there, or is another one than before. Nothing announces additional information in it; it is asked for once, as if
+    /// something did.
+    pub(super) fn take_tunnel(
+        &mut self,
+        told: Tunnel,
+        number: u64,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) {
+        let identity = Identity::Explicit(told.facts().pvd.clone());
+        let known = self.domains.remove(&identity);
+        // What was advertised under its name is by somebody else (RFC 7556 §7.1).
+        let known = known.filter(|domain| domain.tunnel.is_some());
+        let mut domain = known.unwrap_or_else(|| {
+            self.budget.forget(&told.facts().pvd);
+            Domain::new(now.instant)
+        });
+        let number = domain.tunnel.map_or(number, |tunnel| tunnel.number);
+        domain.tunnel = Some(TunnelState {
+            told,
+            number,
+            standing: Standing::default(),
+        });
+        let announced = Announced {
+            delay: Delay::default(),
+            sequence_number: 0,
+        };
+        domain.information.announce(Some(announced), random, now);
+        self.domains.insert(identity, domain);
+        self.associate();
+    }
+
+    /// A tunnel is there no more; whether it was.
+    pub(super) fn end_tunnel(&mut self, id: &PvdId) -> bool {
+        let identity = Identity::Explicit(id.clone());
+        let known = self.domains.get(&identity);
+        let was_there = known.is_some_and(|domain| domain.tunnel.is_some());
+        if was_there {
+            self.domains.remove(&identity);
+            self.associate();
+        }
+        was_there
     }
 
     pub(super) fn take(
@@ -112,6 +166,11 @@ impl Attachment {
             number: self.heard,
         };
         let mut taken = Taken::default();
+        // The peer of a tunnel has proved its name; who else uses it is not merged with it (RFC 7556 §7.1).
+        let of_tunnel = self.domains.get(&identity);
+        if of_tunnel.is_some_and(|domain| domain.tunnel.is_some()) {
+            return taken;
+        }
         let known = self.domains.remove(&identity);
         taken.is_taken = known.is_some();
         let mut domain = known.unwrap_or_else(|| Domain::new(now.instant));
@@ -155,7 +214,8 @@ impl Attachment {
             return false;
         }
         let domains = self.domains.iter().filter(|(_, domain)| {
-            !domain.is_proved() && self.admission.is_silent(domain.last_heard)
+            let may_give_way = !domain.is_proved() && domain.tunnel.is_none();
+            may_give_way && self.admission.is_silent(domain.last_heard)
         });
         let heard_for = |domain: &Domain| domain.last_heard - domain.first_heard;
         let weakest = domains.min_by_key(|(_, domain)| (heard_for(domain), domain.last_heard));
@@ -262,12 +322,15 @@ impl Attachment {
         Some((domain.resolvers(), sources, domain.next_hops()))
     }
 
-    /// This node's IPv6 addresses in a PvD: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones.
-    fn sources(&self, identity: &Identity) -> Vec<IpAddr> {
+    /// This node's addresses to ask from: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones. An advertised
+    /// PvD is asked over IPv6, which it has for certain; a tunnel may have IPv4 alone.
+    pub(super) fn sources(&self, identity: &Identity) -> Vec<IpAddr> {
         let mut own = self.addresses_of(identity).to_vec();
         own.sort_by_key(|own| (own.stage == Stage::Deprecated, own.kind == Kind::Public));
         let addresses = own.iter().map(|own| own.address);
-        addresses.filter(IpAddr::is_ipv6).collect()
+        let domain = self.domains.get(identity);
+        let is_tunnel = domain.is_some_and(|domain| domain.tunnel.is_some());
+        addresses.filter(|it| is_tunnel || it.is_ipv6()).collect()
     }
 
     /// This node's addresses in a PvD.
@@ -312,12 +375,12 @@ impl Attachment {
         (self.owned, self.faults) = (owned, faults);
     }
 
-    fn owners(&self, address: IpAddr) -> Association {
+    fn owners(&self, own: IpAddr) -> Association {
         let nobody = Association {
             identities: Vec::new(),
             fault: None,
         };
-        let (lease, address) = match address {
+        let (lease, address) = match own {
             IpAddr::V4(address) if address.is_loopback() || address.is_link_local() => {
                 return nobody;
             }
@@ -328,8 +391,16 @@ impl Attachment {
             }
             IpAddr::V6(address) => (Lease::Address(address), Some(address)),
         };
-        if self.domains.is_empty() {
-            return nobody;
+        let tunnels = self.domains.iter().filter(|(_, domain)| {
+            let tunnel = domain.tunnel.as_ref();
+            tunnel.is_some_and(|tunnel| tunnel.told.facts().addresses.contains(&own))
+        });
+        let tunnels: Vec<_> = tunnels.map(|(identity, _)| identity.clone()).collect();
+        if self.domains.is_empty() || !tunnels.is_empty() {
+            return Association {
+                identities: tunnels,
+                fault: None,
+            };
         }
         let heard_with = |domain: &Domain| address.and_then(|it| domain.last_heard_with(it));
         let made = self

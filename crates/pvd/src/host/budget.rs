@@ -70,6 +70,11 @@ impl Budget {
         self.failures.insert(id, failure);
     }
 
+    /// A tunnel is there anew: what failed in the last one says nothing.
+    pub(super) fn forget(&mut self, id: &PvdId) {
+        self.failures.remove(id);
+    }
+
     /// A new attachment: what failed on the last one says nothing. How much was asked still counts, or a link that comes and goes
     /// would be asked without end.
     pub(super) fn begin(&mut self) {

@@ -1,4 +1,5 @@
-//! One PvD on one interface: what Router Advertisements brought, each object for its lifetime (RFC 8801 §3.4).
+//! One PvD on one interface: what Router Advertisements brought, each object for its lifetime (RFC 8801 §3.4), or what a tunnel
+//! brought, as long as that is there.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use super::held::{Held, Until, earliest, until};
 use super::information::Information;
 use super::next_hops::NextHops;
 use super::settings::HostLimits;
+use super::tunnel::{Standing, TunnelState};
 use crate::bindings::router_advertisement::{
     Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
 };
@@ -33,6 +35,8 @@ pub(super) struct Domain {
     pub(super) nat64: Held<Ipv6Net, ()>,
     pub(super) mtu: Option<u32>,
     pub(super) information: Information,
+    /// The tunnel that brought it; then no advertisement does.
+    pub(super) tunnel: Option<TunnelState>,
     flags: Held<Ipv6Addr, Flags>,
 }
 
@@ -76,6 +80,7 @@ impl Domain {
             nat64: Held::default(),
             mtu: None,
             information: Information::default(),
+            tunnel: None,
             flags: Held::default(),
         }
     }
@@ -159,6 +164,46 @@ impl Domain {
         self.prefixes.renew(it.prefix, prefix, it.valid, now, most);
     }
 
+    /// Takes of its tunnel what may be used, and says whether something is different.
+    pub(super) fn use_tunnel(&mut self, standing: Standing, most: usize, now: Instant) -> bool {
+        let Some(tunnel) = self.tunnel.as_mut().filter(|it| it.standing != standing) else {
+            return false;
+        };
+        self.resolvers = Held::default();
+        self.search = Held::default();
+        self.prefixes = Held::default();
+        let facts = tunnel.told.facts();
+        let is_described = !standing.described_by.is_empty();
+        let is_reached = |resolver: &&IpAddr| {
+            let mut reaches = standing.reaches.iter();
+            !is_described || reaches.any(|prefix| prefix.contains(*resolver))
+        };
+        if standing.refusal.is_none() {
+            let forever = Lifetime::Infinite;
+            for resolver in facts.resolvers.iter().filter(is_reached) {
+                self.resolvers.renew(*resolver, (), forever, now, most);
+            }
+            for name in &facts.search {
+                self.search.renew(name.clone(), (), forever, now, most);
+            }
+            for address in &facts.addresses {
+                let IpAddr::V6(address) = address else {
+                    continue;
+                };
+                let prefix = Prefix {
+                    is_on_link: false,
+                    is_autonomous: false,
+                    preferred: None,
+                    heard: 0,
+                };
+                let key = Ipv6Net::from(*address);
+                self.prefixes.renew(key, prefix, forever, now, most);
+            }
+        }
+        tunnel.standing = standing;
+        true
+    }
+
     /// Lets go what is over, and says whether something was.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
         let expired = [
@@ -182,6 +227,7 @@ impl Domain {
             && self.search.is_empty()
             && self.nat64.is_empty()
             && self.flags.is_empty()
+            && self.tunnel.is_none()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -243,10 +289,14 @@ impl Domain {
     /// By whom what leaves with an address of it may be passed on.
     pub(super) fn next_hops(&self) -> NextHops {
         let on_link = self.prefixes.iter().filter(|it| it.value.is_on_link);
+        let tunnel = self.tunnel.as_ref();
+        let reached = tunnel.map(|tunnel| tunnel.standing.neighbours());
         NextHops::new(
             self.routers.iter().map(|entry| entry.key),
             self.routes.iter().map(|entry| entry.key),
-            on_link.map(|entry| entry.key),
+            on_link
+                .map(|entry| entry.key)
+                .chain(reached.into_iter().flatten()),
         )
     }
 

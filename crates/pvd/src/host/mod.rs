@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   Router Advertisement --> Attachment (one interface) --> Domain: objects with their lifetimes
-//!   own addresses       -->     |                             `-- Information: asked for, held, dropped
+//!   tunnel              -->     |                             |-- Information: asked for, held, dropped
+//!   own addresses       -->     |                             `-- how it stands against what others say of it (tunnel)
 //!                               |-- Admission: who gets a place where there is none left
 //!                               `-- Budget: how often others are asked at all
 //!   what was fetched    -->  ...  --> Action::{Fetch, Abandon, Solicit, Changed}
@@ -25,6 +26,7 @@ mod settings;
 mod solicitation;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -35,9 +37,11 @@ pub use identity::Identity;
 pub use next_hops::NextHops;
 pub use order::{Action, Failure, FailureKind, FetchOrder, Fetched, Now, OrderNumber};
 pub use settings::{Fetching, HostLimits, Settings};
+pub use tunnel::{Refusal, Standing};
 pub use view::{Information, InformationState, Lasting, Prefix, Route, Router, View};
 
 use crate::bindings::router_advertisement::RouterAdvertisement;
+use crate::bindings::tunnel::Tunnel;
 use crate::domain::InterfaceName;
 use crate::evidence::{DataEvidence, LinkEvidence};
 use crate::identifier::PvdId;
@@ -54,6 +58,8 @@ pub struct Host {
     /// Whose information is being fetched.
     orders: BTreeMap<OrderNumber, (InterfaceName, Identity)>,
     last_order: u64,
+    /// Tunnels that ever were.
+    tunnels: u64,
     actions: VecDeque<Action>,
 }
 
@@ -66,6 +72,7 @@ impl Host {
             attachments: BTreeMap::new(),
             orders: BTreeMap::new(),
             last_order: 0,
+            tunnels: 0,
             actions: VecDeque::new(),
         }
     }
@@ -122,6 +129,27 @@ impl Host {
     pub fn handle_detached(&mut self, interface: &InterfaceName, now: Now) {
         if let Some(attachment) = self.attachments.get_mut(interface) {
             attachment.set_link(None, &mut self.random, now.instant);
+            self.abandon(interface);
+            self.settle(true, now);
+        }
+    }
+
+    /// A tunnel to this peer is there on an interface, or is different; with all of its parts. The interface need not be attached.
+    pub fn handle_tunnel(&mut self, interface: &InterfaceName, tunnel: Tunnel, now: Now) {
+        let key = self.random.u64(..);
+        let attachments = &mut self.attachments;
+        let attachment = attachments
+            .entry(interface.clone())
+            .or_insert_with(|| Attachment::new(key));
+        self.tunnels += 1;
+        attachment.take_tunnel(tunnel, self.tunnels, &mut self.random, now);
+        self.settle(true, now);
+    }
+
+    /// The tunnel of a PvD is there no more.
+    pub fn handle_tunnel_end(&mut self, interface: &InterfaceName, pvd: &PvdId, now: Now) {
+        let attachment = self.attachments.get_mut(interface);
+        if attachment.is_some_and(|attachment| attachment.end_tunnel(pvd)) {
             self.abandon(interface);
             self.settle(true, now);
         }
@@ -205,9 +233,13 @@ impl Host {
         self.orders.len() >= self.settings.limits.fetches
     }
 
-    /// Nobody waits any more for what was ordered on an interface.
+    /// Nobody waits any more for what was ordered on an interface for PvDs that are there no more.
     fn abandon(&mut self, interface: &InterfaceName) {
-        let gone = self.orders.extract_if(.., |_, (on, _)| on == interface);
+        let attachment = self.attachments.get(interface);
+        let domains = attachment.map(|attachment| &attachment.domains);
+        let gone = self.orders.extract_if(.., |_, (on, identity)| {
+            on == interface && domains.is_none_or(|domains| !domains.contains_key(identity))
+        });
         let gone = gone.map(|(order, _)| Action::Abandon(order));
         self.actions.extend(gone);
     }
@@ -215,6 +247,7 @@ impl Host {
     /// Asks whom there is to ask, and says that something is different.
     fn settle(&mut self, is_changed: bool, now: Now) {
         let mut is_changed = is_changed;
+        is_changed |= self.judge_tunnels(now);
         let interfaces: Vec<_> = self.attachments.keys().cloned().collect();
         for interface in interfaces {
             while let Some(order) = self.next_order(&interface, now.instant) {
@@ -225,6 +258,19 @@ impl Host {
         if is_changed && !self.actions.contains(&Action::Changed) {
             self.actions.push_back(Action::Changed);
         }
+    }
+
+    /// Uses of tunnels what may be used, and says whether something is different.
+    fn judge_tunnels(&mut self, now: Now) -> bool {
+        let most = self.settings.limits.objects;
+        let standings = tunnel::judge(&self.attachments, &self.settings.trust, now);
+        let mut is_changed = false;
+        for (pvd, standing) in standings {
+            let attachment = self.attachments.get_mut(&pvd.interface);
+            let domain = attachment.and_then(|it| it.domains.get_mut(&pvd.identity));
+            is_changed |= domain.is_some_and(|it| it.use_tunnel(standing, most, now.instant));
+        }
+        is_changed
     }
 
     fn next_order(&mut self, interface: &InterfaceName, now: Instant) -> Option<FetchOrder> {

@@ -14,7 +14,9 @@ use super::information::{Fate, Step};
 use super::next_hops::NextHops;
 use super::order::{Failure, Now};
 use super::settings::Settings;
+use super::tunnel::Standing;
 use crate::bindings::router_advertisement::Preference;
+use crate::bindings::tunnel::Tunnel;
 use crate::domain::InterfaceName;
 use crate::evidence::{Evidence, Insufficient, LinkEvidence, TrustPolicy, Use};
 use crate::information::AdditionalInformation;
@@ -46,6 +48,8 @@ pub struct View {
     pub nat64: Vec<Lasting<Ipv6Net>>,
     /// The largest packet of the link, in octets.
     pub mtu: Option<u32>,
+    /// The tunnel that it came by, if it did.
+    pub tunnel: Option<(Tunnel, Standing)>,
     /// Its additional information, where that may be used.
     pub information: Option<Information>,
     /// How that stands.
@@ -133,6 +137,8 @@ pub enum InformationState {
     Held,
     /// It is held and must not be used: a prefix is advertised that it does not name.
     Contradicted(Ipv6Net),
+    /// Nothing of its tunnel is used.
+    Refused,
     /// There is nobody to ask where its server is.
     NoResolver,
     /// This node has no address in the PvD yet.
@@ -157,6 +163,7 @@ impl fmt::Display for InformationState {
                 formatter,
                 "known and not used: it does not cover {prefix}, which is advertised"
             ),
+            Self::Refused => formatter.write_str("not used: its tunnel is refused"),
             Self::NoResolver => formatter.write_str("waits for a resolver of the PvD"),
             Self::NoAddress => formatter.write_str("waits for an address in the PvD"),
             Self::Due => formatter.write_str("waits for its time"),
@@ -173,12 +180,16 @@ impl View {
     /// By whom what leaves with an address of it may be passed on.
     pub fn next_hops(&self) -> NextHops {
         let on_link = self.prefixes.iter().filter(|it| it.what.is_on_link);
+        let tunnel = self.tunnel.as_ref();
+        let reached = tunnel.map(|(_, standing)| standing.neighbours());
         NextHops::new(
             self.routers.iter().map(|router| router.what.address),
             self.routes
                 .iter()
                 .map(|it| (it.what.prefix, it.what.router)),
-            on_link.map(|prefix| prefix.what.prefix),
+            on_link
+                .map(|prefix| prefix.what.prefix)
+                .chain(reached.into_iter().flatten()),
         )
     }
 
@@ -189,9 +200,14 @@ impl View {
         settings: &Settings,
         now: Now,
     ) -> Self {
-        let link = attachment.link.unwrap_or(LinkEvidence::Absent);
-        let addresses = attachment.addresses_of(identity).to_vec();
-        let has_address = addresses.iter().any(|own| own.address.is_ipv6());
+        let link = attachment.link_of(domain);
+        let tunnel = domain.tunnel.as_ref();
+        let is_refused = tunnel.is_some_and(|tunnel| tunnel.standing.refusal.is_some());
+        let addresses = match is_refused {
+            true => Vec::new(),
+            false => attachment.addresses_of(identity).to_vec(),
+        };
+        let has_address = !attachment.sources(identity).is_empty();
         let state = state(identity, domain, attachment, settings, has_address, now);
         let information = domain
             .information
@@ -221,6 +237,7 @@ impl View {
             search: lasting(&domain.search, |name, ()| name.clone()),
             nat64: lasting(&domain.nat64, |prefix, ()| *prefix),
             mtu: domain.mtu,
+            tunnel: tunnel.map(|tunnel| (tunnel.told.clone(), tunnel.standing.clone())),
             information: information.map(|held| Information {
                 content: held.information.clone(),
                 evidence: Evidence {
@@ -244,6 +261,10 @@ fn state(
     now: Now,
 ) -> InformationState {
     let information = &domain.information;
+    let tunnel = domain.tunnel.as_ref();
+    if tunnel.is_some_and(|tunnel| tunnel.standing.refusal.is_some()) {
+        return InformationState::Refused;
+    }
     if information.held().is_some_and(|held| !held.is_over(now)) {
         return match domain.contradiction() {
             Some(prefix) => InformationState::Contradicted(prefix),

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::bindings::router_advertisement::Preference;
@@ -68,14 +68,14 @@ impl From<&View> for Candidate {
             has_no_internet: information.is_some_and(|it| it.content.no_internet),
             router: routers.chain(default).max(),
             addresses: view.addresses.clone(),
-            resolvers: resolvers.filter(is_somebody).map(IpAddr::from).collect(),
+            resolvers: resolvers.filter(is_somebody).collect(),
             next_hops: view.next_hops(),
         }
     }
 }
 
 /// Whether it can be the address of another node.
-fn is_somebody(address: &Ipv6Addr) -> bool {
+fn is_somebody(address: &IpAddr) -> bool {
     !(address.is_multicast() || address.is_loopback() || address.is_unspecified())
 }
 

@@ -5,6 +5,7 @@ mod advertisements;
 mod flood;
 mod random;
 mod restraint;
+mod tunnels;
 
 use std::time::{Duration, Instant, SystemTime};
 
