@@ -22,6 +22,7 @@ mod pvd_watch;
 mod random;
 mod redirect;
 mod routing;
+mod scapy;
 mod secrets;
 mod support;
 mod tls;

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod examples;
+
 /// A header: hop limit 64, O-flag, high preference, 1800 s, 30 s, 1 s.
 const HEADER: [u8; 16] = [
     134, 0, 0xab, 0xcd, 64, 0x48, 0x07, 0x08, 0, 0, 0x75, 0x30, 0, 0, 0x03, 0xe8,
