@@ -17,6 +17,7 @@ mod names;
 mod others;
 mod pause;
 mod pvd_fetch;
+mod pvd_flood;
 mod pvd_server;
 mod pvd_watch;
 mod random;

@@ -87,6 +87,11 @@ impl Daemon {
         }
     }
 
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> Outcome<bool> {
         Ok(self.child.try_wait()?.is_none())
     }

@@ -31,7 +31,7 @@ pub(crate) use self::neighbour::Neighbour;
 pub(crate) use self::peer::{NoSession, Peer};
 pub(crate) use self::request::{CUID, Outgoing, body, delete, get, mitigate_path, put, scope};
 pub(crate) use self::site::{Identity, MOAT, SERVER_NAME, SERVER_V4, SERVER_V6, Site};
-pub(crate) use self::web::{INSIDE, OBJECT, OUTSIDE, Seen, Web, compact, curl};
+pub(crate) use self::web::{INSIDE, OBJECT, OUTSIDE, Seen, Web, compact, curl, reply};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 

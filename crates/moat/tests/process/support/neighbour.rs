@@ -2,8 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::{Outcome, run, search_path};
 
@@ -50,6 +55,23 @@ impl Neighbour {
         host.run("ip link set home up")?;
         run("ip", &["link", "set", interface, "up"])?;
         Ok(host)
+    }
+
+    /// Opens sockets there, which stay there.
+    pub(crate) fn within<T: Send>(&self, open: impl FnOnce() -> Outcome<T> + Send) -> Outcome<T> {
+        // What /proc shows may be of another process namespace.
+        let shell = pidfd_open(Pid::from_child(&self.shell), PidfdFlags::empty())?;
+        let opened = thread::scope(|scope| {
+            let there = scope.spawn(|| {
+                let kind = ThreadNameSpaceType::NETWORK;
+                let moved = move_into_thread_name_spaces(shell.as_fd(), kind);
+                moved.map_err(|error| error.to_string())?;
+                open().map_err(|error| error.to_string())
+            });
+            there.join()
+        });
+        let opened: Result<T, String> = opened.map_err(|_| "it panicked")?;
+        Ok(opened?)
     }
 
     /// Runs a line of shell there and waits until it is done.

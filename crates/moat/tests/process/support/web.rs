@@ -110,7 +110,7 @@ impl Web {
                 if let Ok(mut seen) = seen.lock() {
                     seen.push(from.ip());
                 }
-                let reply = reply(&datagram[..length], &names);
+                let reply = reply(&datagram[..length], |name| names.get(name).copied());
                 drop(socket.send_to(&reply, from));
             }
         });
@@ -149,7 +149,7 @@ pub(crate) fn compact(payload: &str) -> String {
 }
 
 /// The answer to a question (RFC 1035 §4.1), which is the first thing behind 12 octets.
-fn reply(question: &[u8], names: &BTreeMap<String, IpAddr>) -> Vec<u8> {
+pub(crate) fn reply(question: &[u8], address_of: impl FnOnce(&str) -> Option<IpAddr>) -> Vec<u8> {
     let mut labels = Vec::new();
     let mut at = 12;
     while let Some(length) = question
@@ -163,7 +163,7 @@ fn reply(question: &[u8], names: &BTreeMap<String, IpAddr>) -> Vec<u8> {
         at += 1 + length;
     }
     let kind = question.get(at + 2).copied().unwrap_or_default();
-    let found = names.get(&labels.join("."));
+    let found = address_of(&labels.join("."));
     let data = match (kind, found) {
         (1, Some(IpAddr::V4(address))) => Some(address.octets().to_vec()),
         (28, Some(IpAddr::V6(address))) => Some(address.octets().to_vec()),
