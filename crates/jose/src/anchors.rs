@@ -13,8 +13,9 @@ use crate::tlsa::TlsaRecord;
 pub struct Anchors {
     /// Authorities whose certificates for a name are believed, whatever the name.
     pub authorities: Vec<X509>,
-    /// Keys that the administrator wrote down for a PvD.
+    /// Keys that the administrator wrote down for a PvD: then no others count for it.
     pub pinned: BTreeMap<PvdId, Vec<VerifyingKey>>,
-    /// The TLSA records at a PvD's name. DNSSEC must have validated them already: nothing here can tell.
+    /// The TLSA records at a PvD's name: where one of them can be used, nothing else binds. DNSSEC must have validated them already:
+    /// nothing here can tell.
     pub dane: BTreeMap<PvdId, Vec<TlsaRecord>>,
 }

@@ -11,7 +11,7 @@ use pvd::{KeyBinding, PvdId};
 
 use crate::anchors::Anchors;
 use crate::key::VerifyingKey;
-use crate::tlsa::{DANE_EE, DANE_TA};
+use crate::tlsa::{DANE_EE, DANE_TA, PKIX_EE};
 
 /// Why a chain binds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +22,18 @@ pub enum ChainFault {
     /// It leads to no authority that is believed, is out of date, or made for something else.
     #[error("its certificate is not valid: {0}")]
     Invalid(&'static str),
+    /// The administrator wrote down other keys.
+    #[error("its key is not the one that is pinned for {0}")]
+    NotPinned(PvdId),
+    /// DNSSEC says other keys.
+    #[error("its key is none of those that the DNS has for {0}")]
+    NotInDns(PvdId),
     /// OpenSSL failed.
     #[error("its certificate cannot be checked")]
     Unchecked,
 }
 
-/// What binds the key of the first certificate to the name, the strongest first.
+/// What binds the key of the first certificate to the name: the pinned keys, without any the TLSA records, without these any authority.
 pub(crate) fn binding(
     chain: &[X509],
     key: &VerifyingKey,
@@ -38,29 +44,45 @@ pub(crate) fn binding(
     let Some((leaf, intermediates)) = chain.split_first() else {
         return Err(ChainFault::Unchecked);
     };
-    let pinned = anchors.pinned.get(identifier).into_iter().flatten();
-    if pinned.into_iter().any(|pinned| pinned.is(key)) {
-        return Ok(KeyBinding::Pinned);
+    let pinned = anchors
+        .pinned
+        .get(identifier)
+        .map_or(&[][..], Vec::as_slice);
+    if !pinned.is_empty() {
+        // Whoever wrote down which key it is wants no authority to say otherwise.
+        let is_pinned = pinned.iter().any(|pinned| pinned.is(key));
+        let binding = is_pinned.then_some(KeyBinding::Pinned);
+        return binding.ok_or_else(|| ChainFault::NotPinned(identifier.clone()));
     }
     let records = anchors.dane.get(identifier).into_iter().flatten();
-    for record in records {
-        // The record alone binds: neither names nor dates of the certificate count (RFC 7671 §5.1).
-        if record.usage == DANE_EE && record.matches(leaf) {
-            return Ok(KeyBinding::Dane);
-        }
-        // An authority of this name alone, so the rest of the chain counts (RFC 7671 §5.2).
-        let authority = intermediates
-            .iter()
-            .find(|authority| record.usage == DANE_TA && record.matches(authority));
-        if let Some(authority) = authority {
-            let authority = std::slice::from_ref(authority);
-            if path(leaf, intermediates, authority, identifier, now).is_ok() {
-                return Ok(KeyBinding::Dane);
-            }
-        }
+    let usable: Vec<_> = records.filter(|record| record.is_usable()).collect();
+    let path_from = |authorities: &[X509]| path(leaf, intermediates, authorities, identifier, now);
+    if usable.is_empty() {
+        path_from(&anchors.authorities)?;
+        return Ok(KeyBinding::Certificate);
     }
-    path(leaf, intermediates, &anchors.authorities, identifier, now)?;
-    Ok(KeyBinding::Certificate)
+    // Of the records that can be used one must match, or the key is none of this name (RFC 7671 §4.1, §10.1).
+    let is_bound = usable.iter().any(|record| match record.usage {
+        // The record alone binds: neither names nor dates of the certificate count (RFC 7671 §5.1).
+        DANE_EE => record.matches(leaf),
+        // An authority of this name alone, so the rest of the chain counts (RFC 7671 §5.2).
+        DANE_TA => intermediates
+            .iter()
+            .filter(|authority| record.matches(authority))
+            .any(|authority| path_from(std::slice::from_ref(authority)).is_ok()),
+        // These narrow what the authorities say (RFC 7671 §5.3, §5.4).
+        PKIX_EE => record.matches(leaf) && path_from(&anchors.authorities).is_ok(),
+        _ => intermediates
+            .iter()
+            .chain(&anchors.authorities)
+            .filter(|authority| record.matches(authority))
+            .any(|authority| {
+                path_from(std::slice::from_ref(authority)).is_ok()
+                    && path_from(&anchors.authorities).is_ok()
+            }),
+    });
+    let binding = is_bound.then_some(KeyBinding::Dane);
+    binding.ok_or_else(|| ChainFault::NotInDns(identifier.clone()))
 }
 
 /// Whether the certificate leads to one of the authorities, and is for the name.

@@ -6,8 +6,8 @@ use openssl::x509::X509Ref;
 /// One record, as the DNS has it. Whether it is genuine is up to whoever asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsaRecord {
-    /// Certificate usage (RFC 6698 §2.1.1). Only 2 (DANE-TA) and 3 (DANE-EE) bind by themselves; 0 and 1 narrow what the public
-    /// authorities say, and are never matched here.
+    /// Certificate usage (RFC 6698 §2.1.1): 2 (DANE-TA) and 3 (DANE-EE) bind by themselves; 0 (PKIX-TA) and 1 (PKIX-EE) narrow what the
+    /// authorities say that are believed anyway.
     pub usage: u8,
     /// What of the certificate is compared: 0 all of it, 1 its key (RFC 6698 §2.1.2).
     pub selector: u8,
@@ -17,17 +17,27 @@ pub struct TlsaRecord {
     pub data: Vec<u8>,
 }
 
+/// Usage of a record that speaks of a certificate which a known authority must have issued.
+pub(crate) const PKIX_EE: u8 = 1;
 /// Usage of a record that speaks of an authority.
 pub(crate) const DANE_TA: u8 = 2;
 /// Usage of a record that speaks of the certificate itself.
 pub(crate) const DANE_EE: u8 = 3;
 
 impl TlsaRecord {
+    /// Whether it can be compared with anything here; what cannot counts as if it were not there (RFC 7671 §4.1).
+    pub fn is_usable(&self) -> bool {
+        let is_whole = match self.matching {
+            0 => !self.data.is_empty(),
+            1 => self.data.len() == 32,
+            2 => self.data.len() == 64,
+            _ => false,
+        };
+        self.usage <= DANE_EE && self.selector <= 1 && is_whole
+    }
+
     /// Whether the record speaks of this certificate. What is registered since, nothing matches.
     pub fn matches(&self, certificate: &X509Ref) -> bool {
-        if ![DANE_TA, DANE_EE].contains(&self.usage) {
-            return false;
-        }
         let selected = match self.selector {
             0 => certificate.to_der(),
             1 => certificate

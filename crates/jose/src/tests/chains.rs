@@ -135,6 +135,7 @@ fn a_tlsa_record_binds_the_certificate_or_the_authority_that_it_speaks_of() {
             ] {
                 let bound = Ok(KeyBinding::Dane);
                 assert_eq!(binding(usage, selector, matching, &data), bound);
+                // Without an authority that is believed there is nothing to narrow.
                 for usage in [0, 1, 4, 255] {
                     assert!(binding(usage, selector, matching, &data).is_err());
                 }
@@ -179,4 +180,65 @@ fn only_a_record_of_the_certificate_itself_makes_up_for_its_name_and_time() {
     };
     assert_eq!(binding(3, &old), Ok(KeyBinding::Dane));
     assert!(binding(2, &world.intermediate.0).is_err());
+}
+
+/// Whoever gets a certificate for the name from some authority does not have the key.
+///
+/// Covers: P-038
+#[test]
+fn a_key_that_is_pinned_or_in_the_dns_leaves_no_room_for_another() {
+    let world = World::new(p256());
+    let mut anchors = world.anchors();
+    let other = signing(&p256()).verifying().unwrap();
+    anchors.pinned.insert(cafe(), vec![other.clone()]);
+    let not_pinned = Forged::Chain(ChainFault::NotPinned(cafe()));
+    assert_eq!(reason(&world.signed(), &anchors), not_pinned);
+    let own = signing(&world.key).verifying().unwrap();
+    anchors.pinned.insert(cafe(), vec![other, own]);
+    let binding = |anchors: &Anchors| {
+        verify(&world.signed(), anchors, now()).map(|verified| verified.binding)
+    };
+    assert_eq!(binding(&anchors), Ok(KeyBinding::Pinned));
+
+    let record = |usage, selector, matching, data: &[u8]| TlsaRecord {
+        usage,
+        selector,
+        matching,
+        data: data.to_vec(),
+    };
+    let mut anchors = world.anchors();
+    let not_in_dns = Err(Forged::Chain(ChainFault::NotInDns(cafe())));
+    for usage in 0..=3 {
+        anchors
+            .dane
+            .insert(cafe(), vec![record(usage, 1, 1, &[7; 32])]);
+        assert_eq!(binding(&anchors), not_in_dns, "usage {usage}");
+    }
+    // What nobody can compare is as if it were not there.
+    for unusable in [
+        record(4, 1, 1, &[7; 32]),
+        record(3, 2, 1, &[7; 32]),
+        record(3, 1, 3, &[7; 32]),
+        record(3, 1, 1, &[7; 31]),
+    ] {
+        anchors.dane.insert(cafe(), vec![unusable.clone()]);
+        assert_eq!(binding(&anchors), Ok(KeyBinding::Certificate));
+        anchors
+            .dane
+            .insert(cafe(), vec![unusable, record(3, 1, 1, &[7; 32])]);
+        assert_eq!(binding(&anchors), not_in_dns);
+    }
+    // Usages 0 and 1: the record and the authorities.
+    let [leaf, intermediate] = [&world.chain[0], &world.chain[1]].map(|it| it.to_der().unwrap());
+    let root = world.root.to_der().unwrap();
+    for (usage, data) in [(1, &leaf), (0, &intermediate), (0, &root)] {
+        let records = vec![record(usage, 0, 0, data)];
+        anchors.dane.insert(cafe(), records.clone());
+        assert_eq!(binding(&anchors), Ok(KeyBinding::Dane), "usage {usage}");
+        let mut alone = Anchors::default();
+        alone.dane.insert(cafe(), records);
+        assert_eq!(binding(&alone), not_in_dns, "usage {usage}");
+    }
+    anchors.dane.insert(cafe(), vec![record(0, 0, 0, &leaf)]);
+    assert_eq!(binding(&anchors), not_in_dns, "no authority");
 }

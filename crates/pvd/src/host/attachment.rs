@@ -11,7 +11,7 @@ use super::dhcp::{self, Association, Claim, Lease, Misconfiguration};
 use super::domain::{Domain, Heard};
 use super::held::earliest;
 use super::identity::Identity;
-use super::information::{self, Step};
+use super::information::{self, Obtained, Step};
 use super::next_hops::NextHops;
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
@@ -109,6 +109,7 @@ impl Attachment {
         &mut self,
         told: Tunnel,
         number: u64,
+        shelved: u64,
         random: &mut fastrand::Rng,
         now: Now,
     ) {
@@ -130,7 +131,8 @@ impl Attachment {
             delay: Delay::default(),
             sequence_number: 0,
         };
-        domain.information.announce(Some(announced), random, now);
+        let information = &mut domain.information;
+        information.announce(Some(announced), shelved, random, now);
         self.domains.insert(identity, domain);
         self.associate();
     }
@@ -151,6 +153,7 @@ impl Attachment {
         &mut self,
         source: Ipv6Addr,
         advertisement: &RouterAdvertisement,
+        shelved: u64,
         settings: &Settings,
         random: &mut fastrand::Rng,
         now: Now,
@@ -181,7 +184,8 @@ impl Attachment {
             taken.is_taken = true;
             let pvd = advertisement.pvd.as_ref();
             let announced = pvd.and_then(|pvd| pvd.additional_information);
-            domain.information.announce(announced, random, now);
+            let information = &mut domain.information;
+            information.announce(announced, shelved, random, now);
             self.domains.insert(identity, domain);
         }
         if taken.is_taken {
@@ -242,7 +246,7 @@ impl Attachment {
         passed
     }
 
-    /// What came of an order. Its failure counts, also if the PvD is not advertised any more: else whoever advertises names could have
+    /// What came of an order, and what is held now. Its failure counts, also if the PvD is not advertised any more: else whoever advertises names could have
     /// others asked without end, and take each name back before they can refuse.
     pub(super) fn handle_fetched(
         &mut self,
@@ -252,8 +256,8 @@ impl Attachment {
         settings: &Settings,
         random: &mut fastrand::Rng,
         now: Now,
-    ) {
-        let Some(id) = identity.id() else { return };
+    ) -> Option<&Obtained> {
+        let id = identity.id()?;
         let domain = self.domains.get_mut(identity);
         let information = domain.map(|domain| &mut domain.information);
         let information = information.filter(|it| it.order() == Some(order));
@@ -268,6 +272,7 @@ impl Attachment {
         if let Some(failure) = failure {
             self.budget.note_failure(id.clone(), failure);
         }
+        self.domains.get(identity)?.information.held()
     }
 
     /// The next PvD to be asked now, if one may be. Who has shown to be somebody comes before who was heard once.

@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv6Net;
 
 use super::held::{Held, Until, earliest, until};
-use super::information::Information;
+use super::identity::Identity;
+use super::information::{Information, Obtained};
 use super::next_hops::NextHops;
+use super::order::Now;
 use super::settings::HostLimits;
+use super::shelf::Shelf;
 use super::tunnel::{Standing, TunnelState};
+use super::view::Origin;
 use crate::bindings::router_advertisement::{
     Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
 };
+use crate::information::AdditionalInformation;
 use crate::name::DomainName;
 
 /// How long flags count that no object comes with: three times as long as routers may wait between advertisements
@@ -269,16 +274,31 @@ impl Domain {
         prefixes.any(|entry| entry.key.contains(&address))
     }
 
-    /// A prefix that the additional information does not cover, so that it must not be used (RFC 8801 §4.1).
-    pub(super) fn contradiction(&self) -> Option<Ipv6Net> {
-        let held = self.information.held()?;
-        let mut prefixes = self.prefixes.iter().map(|entry| entry.key);
-        prefixes.find(|prefix| !held.information.covers(prefix))
+    /// Its additional information: what the server gave, and else what there is on the shelf.
+    pub(super) fn known<'a>(
+        &'a self,
+        identity: &Identity,
+        shelf: &'a Shelf,
+        now: Now,
+    ) -> Option<(&'a Obtained, Origin)> {
+        let held = self.information.held().filter(|held| !held.is_over(now));
+        let shelved = || shelf.of(identity.id()?, self.information.outdated(), now);
+        let held = held.map(|held| (held, Origin::Server));
+        held.or_else(|| shelved().map(|shelved| (shelved, Origin::Elsewhere)))
     }
 
-    /// Whether somebody has proved to be the PvD, and that these are its prefixes.
+    /// A prefix that the additional information does not cover, so that it must not be used (RFC 8801 §4.1).
+    pub(super) fn contradiction(&self, information: &AdditionalInformation) -> Option<Ipv6Net> {
+        let mut prefixes = self.prefixes.iter().map(|entry| entry.key);
+        prefixes.find(|prefix| !information.covers(prefix))
+    }
+
+    /// Whether somebody has proved to be the PvD, and that these are its prefixes. What is on the shelf proves neither: it says who wrote it,
+    /// and not who is here.
     pub(super) fn is_proved(&self) -> bool {
-        self.information.is_proved() && self.contradiction().is_none()
+        let held = self.information.held();
+        self.information.is_proved()
+            && held.is_some_and(|held| self.contradiction(&held.information).is_none())
     }
 
     /// Whether it was advertised more than once.

@@ -17,13 +17,14 @@
 //! What is asked when that changes is heard to its end: an object is thrown away, and a failure counts.
 
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::order::{Failure, FailureKind, Fetched, Now, OrderNumber};
 use crate::bindings::router_advertisement::Announced;
 use crate::evidence::DataEvidence;
 use crate::identifier::PvdId;
-use crate::information::AdditionalInformation;
+use crate::information::{AdditionalInformation, Refused};
 
 /// After a server was not reached for the first time; doubled each time after.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -40,6 +41,8 @@ pub(super) struct Information {
     held: Option<Obtained>,
     /// Under which sequence number the last one was obtained.
     obtained_under: Option<u16>,
+    /// What was on the shelf by then is older than what is announced.
+    outdated: u64,
     step: Step,
 }
 
@@ -77,20 +80,26 @@ pub(super) struct Obtained {
     pub(super) data: DataEvidence,
     /// Keys that say nothing to us.
     pub(super) ignored: Vec<String>,
+    /// The compact JWS that it came in.
+    pub(super) signed: Option<Arc<str>>,
     until: Instant,
 }
 
 impl Information {
-    /// What the last Router Advertisement of the PvD said.
+    /// What the last Router Advertisement of the PvD said, when `shelved` objects had come to the shelf.
     pub(super) fn announce(
         &mut self,
         announced: Option<Announced>,
+        shelved: u64,
         random: &mut fastrand::Rng,
         now: Now,
     ) {
         let before = std::mem::replace(&mut self.announced, announced);
         let Some(announced) = announced else {
             self.held = None;
+            if before.is_some() {
+                self.outdated = shelved;
+            }
             match &mut self.step {
                 Step::Asking { fate, .. } => *fate = Fate::Unannounced,
                 step => *step = Step::Unannounced,
@@ -102,6 +111,7 @@ impl Information {
             .map(|before| before.sequence_number)
             .or(self.obtained_under);
         if last.is_some_and(|last| last != number) {
+            self.outdated = shelved;
             let longest = Duration::from_millis(announced.delay.longest_milliseconds());
             self.change(now.instant + chance(random, Duration::ZERO..=longest));
             return;
@@ -151,6 +161,11 @@ impl Information {
 
     pub(super) fn held(&self) -> Option<&Obtained> {
         self.held.as_ref()
+    }
+
+    /// The last object on the shelf that is older than what is announced.
+    pub(super) fn outdated(&self) -> u64 {
+        self.outdated
     }
 
     /// Whether somebody has proved to be the PvD, and it still says the same.
@@ -247,35 +262,53 @@ pub(super) fn judge(
     now: Now,
 ) -> Result<(Obtained, Duration), Failure> {
     match fetched {
-        Fetched::Object { bytes, data } => Obtained::read(id, &bytes, data, now),
+        Fetched::Object {
+            bytes,
+            data,
+            signed,
+        } => {
+            let obtained = Obtained::read(&bytes, data, signed, now)
+                .map_err(|refused| Failure::new(FailureKind::Object, &refused))?;
+            let is = &obtained.information.identifier;
+            if is != id {
+                let other = format!("it is that of {is}");
+                return Err(Failure::new(FailureKind::Object, &other));
+            }
+            let validity = validity(obtained.information.expires, now);
+            Ok((obtained, validity))
+        }
         Fetched::Failed(failure) => Err(failure),
     }
 }
 
+fn validity(expires: SystemTime, now: Now) -> Duration {
+    let validity = expires.duration_since(now.system);
+    validity.unwrap_or_default().min(FARTHEST)
+}
+
 impl Obtained {
-    /// With how long it is valid.
-    fn read(
-        id: &PvdId,
+    /// An object of whatever PvD.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub(super) fn read(
         bytes: &[u8],
         data: DataEvidence,
+        signed: Option<Arc<str>>,
         now: Now,
-    ) -> Result<(Self, Duration), Failure> {
-        let read = AdditionalInformation::read(bytes, now.system)
-            .map_err(|refused| Failure::new(FailureKind::Object, &refused))?;
-        let information = read.information;
-        if information.identifier != *id {
-            let other = format_args!("it is that of {}", information.identifier).to_string();
-            return Err(Failure::new(FailureKind::Object, &other));
-        }
-        let validity = information.expires.duration_since(now.system);
-        let validity = validity.unwrap_or_default().min(FARTHEST);
-        let obtained = Self {
-            information,
+    ) -> Result<Self, Refused> {
+        let read = AdditionalInformation::read(bytes, now.system)?;
+        Ok(Self {
+            until: now.instant + validity(read.information.expires, now),
+            information: read.information,
             data,
             ignored: read.ignored,
-            until: now.instant + validity,
-        };
-        Ok((obtained, validity))
+            signed,
+        })
+    }
+
+    pub(super) fn until(&self) -> Instant {
+        self.until
     }
 
     pub(super) fn is_over(&self, now: Now) -> bool {

@@ -8,6 +8,7 @@
 //!                               `-- Budget: how often others are asked at all
 //!   what was fetched    -->  ...  --> Action::{Fetch, Abandon, Solicit, Changed}
 //! ```
+//! * `Shelf`: signed objects, whoever brought them.
 //! * [`dhcp`]: to whom belongs what DHCP brought.
 //!
 //! What is held decides nothing of security by its expiry: the wall clock may be wrong (RFC 8801 §6).
@@ -23,6 +24,7 @@ mod information;
 mod next_hops;
 mod order;
 mod settings;
+mod shelf;
 mod solicitation;
 #[cfg(test)]
 mod tests;
@@ -37,8 +39,9 @@ pub use identity::Identity;
 pub use next_hops::NextHops;
 pub use order::{Action, Failure, FailureKind, FetchOrder, Fetched, Now, OrderNumber};
 pub use settings::{Fetching, HostLimits, Settings};
+pub use shelf::{NotShelved, Provenance, SignedObject};
 pub use tunnel::{Refusal, Standing};
-pub use view::{Information, InformationState, Lasting, Prefix, Route, Router, View};
+pub use view::{Information, InformationState, Lasting, Origin, Prefix, Route, Router, View};
 
 use crate::bindings::router_advertisement::RouterAdvertisement;
 use crate::bindings::tunnel::Tunnel;
@@ -48,6 +51,8 @@ use crate::identifier::PvdId;
 use crate::source_address::OwnAddress;
 use attachment::Attachment;
 use held::earliest;
+use information::Obtained;
+use shelf::Shelf;
 
 /// The PvDs of a node, and what is to be done to know them.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ pub struct Host {
     settings: Settings,
     random: fastrand::Rng,
     attachments: BTreeMap<InterfaceName, Attachment>,
+    shelf: Shelf,
     /// Whose information is being fetched.
     orders: BTreeMap<OrderNumber, (InterfaceName, Identity)>,
     last_order: u64,
@@ -70,6 +76,7 @@ impl Host {
             settings,
             random,
             attachments: BTreeMap::new(),
+            shelf: Shelf::default(),
             orders: BTreeMap::new(),
             last_order: 0,
             tunnels: 0,
@@ -82,7 +89,9 @@ impl Host {
         let mut views = Vec::new();
         for (interface, attachment) in &self.attachments {
             for entry in &attachment.domains {
-                views.push(View::new(interface, attachment, entry, &self.settings, now));
+                let settings = &self.settings;
+                let view = View::new(interface, attachment, entry, &self.shelf, settings, now);
+                views.push(view);
             }
         }
         let proved = views.iter().filter(|view| is_proved(view));
@@ -96,6 +105,13 @@ impl Host {
             view.also_on = same.map(|(_, interface)| interface.clone()).collect();
         }
         views
+    }
+
+    /// Signed objects that came by another way than from the server of their PvD, or were kept since it gave them, by PvD. As long as one is of
+    /// no link, nothing says that this node is where they hold ([`crate::Use::Attachment`]).
+    pub fn shelf(&self, now: Now) -> impl Iterator<Item = Information> {
+        let shelved = self.shelf.all(now);
+        shelved.map(|obtained| Information::new(obtained, LinkEvidence::Absent, Origin::Elsewhere))
     }
 
     /// What is wrong with what the routers of each interface say.
@@ -142,7 +158,8 @@ impl Host {
             .entry(interface.clone())
             .or_insert_with(|| Attachment::new(key));
         self.tunnels += 1;
-        attachment.take_tunnel(tunnel, self.tunnels, &mut self.random, now);
+        let shelved = self.shelf.last();
+        attachment.take_tunnel(tunnel, self.tunnels, shelved, &mut self.random, now);
         self.settle(true, now);
     }
 
@@ -183,13 +200,26 @@ impl Host {
         if attachment.link.is_none() || !source.is_unicast_link_local() {
             return;
         }
-        let taken = attachment.take(source, advertisement, &self.settings, &mut self.random, now);
+        let (settings, random) = (&self.settings, &mut self.random);
+        let shelved = self.shelf.last();
+        let taken = attachment.take(source, advertisement, shelved, settings, random, now);
         if taken.solicits {
             self.actions.push_back(Action::Solicit(interface.clone()));
         }
         if taken.is_taken {
             self.settle(true, now);
         }
+    }
+
+    /// A signed object, wherever it comes from: from now on, and until it expires, it counts wherever its PvD is attached and the PvD's server
+    /// has given none. What is here twice is no error.
+    ///
+    /// # Errors
+    /// [`NotShelved`]
+    pub fn handle_object(&mut self, object: SignedObject, now: Now) -> Result<(), NotShelved> {
+        let provenance = object.provenance;
+        let obtained = object.read(now)?;
+        self.shelve(obtained, provenance, now)
     }
 
     /// What came of an order; of one that was abandoned it does not count.
@@ -199,14 +229,41 @@ impl Host {
         };
         if let Some(attachment) = self.attachments.get_mut(&interface) {
             let random = &mut self.random;
-            attachment.handle_fetched(order, &identity, fetched, &self.settings, random, now);
+            let held =
+                attachment.handle_fetched(order, &identity, fetched, &self.settings, random, now);
+            let signed = held.filter(|held| matches!(held.data, DataEvidence::Signed(_)));
+            if let Some(signed) = signed.filter(|held| held.signed.is_some()).cloned() {
+                // It is held, whatever becomes of the copy.
+                let _shelved = self.shelve(signed, Provenance::Fetched, now);
+            }
         }
         self.settle(true, now);
     }
 
+    fn shelve(
+        &mut self,
+        obtained: Obtained,
+        provenance: Provenance,
+        now: Now,
+    ) -> Result<(), NotShelved> {
+        let pvd = obtained.information.identifier.clone();
+        let signed = obtained.signed.clone();
+        let most = self.settings.limits.shelf;
+        let is_other = self.shelf.put(obtained, provenance, most, now)?;
+        if let Some(signed) = signed.filter(|_| is_other) {
+            self.actions.push_back(Action::Keep {
+                pvd,
+                signed,
+                provenance,
+            });
+        }
+        self.settle(true, now);
+        Ok(())
+    }
+
     /// The time of [`Self::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Now) {
-        let mut is_changed = false;
+        let mut is_changed = self.shelf.expire(now);
         for (interface, attachment) in &mut self.attachments {
             let passed = attachment.handle_timeout(now);
             is_changed |= passed.is_over;
@@ -226,7 +283,9 @@ impl Host {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let is_busy = self.is_busy();
         let attachments = self.attachments.values();
-        earliest(attachments.map(|attachment| attachment.poll_timeout(&self.settings, is_busy)))
+        let attached =
+            attachments.map(|attachment| attachment.poll_timeout(&self.settings, is_busy));
+        earliest(attached.chain([self.shelf.poll_timeout()]))
     }
 
     fn is_busy(&self) -> bool {
@@ -263,7 +322,7 @@ impl Host {
     /// Uses of tunnels what may be used, and says whether something is different.
     fn judge_tunnels(&mut self, now: Now) -> bool {
         let most = self.settings.limits.objects;
-        let standings = tunnel::judge(&self.attachments, &self.settings.trust, now);
+        let standings = tunnel::judge(&self.attachments, &self.shelf, &self.settings.trust, now);
         let mut is_changed = false;
         for (pvd, standing) in standings {
             let attachment = self.attachments.get_mut(&pvd.interface);
@@ -295,8 +354,10 @@ impl Host {
     }
 }
 
-/// Whether somebody has proved to be the PvD, and it is what its routers say.
+/// Whether somebody here has proved to be the PvD, and it is what its routers say.
 fn is_proved(view: &View) -> bool {
     let information = view.information.as_ref();
-    information.is_some_and(|information| information.evidence.data > DataEvidence::Absent)
+    information.is_some_and(|information| {
+        information.origin == Origin::Server && information.evidence.data > DataEvidence::Absent
+    })
 }

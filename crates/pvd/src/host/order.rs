@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::next_hops::NextHops;
+use super::shelf::Provenance;
 use crate::domain::InterfaceName;
 use crate::evidence::DataEvidence;
 use crate::identifier::PvdId;
@@ -30,6 +32,15 @@ pub enum Action {
     Abandon(OrderNumber),
     /// Ask the routers of the link to advertise at once (RFC 4861 §6.3.7).
     Solicit(InterfaceName),
+    /// Keep this compact JWS of a PvD, to bring it again when the program starts anew ([`super::Host::handle_object`]).
+    Keep {
+        /// Whose object it is.
+        pvd: PvdId,
+        /// The compact JWS.
+        signed: Arc<str>,
+        /// Who brought it.
+        provenance: Provenance,
+    },
     /// What [`super::Host::domains`] says may be different.
     Changed,
 }
@@ -64,6 +75,8 @@ pub enum Fetched {
         bytes: Vec<u8>,
         /// What was proved of it.
         data: DataEvidence,
+        /// The compact JWS that it came in.
+        signed: Option<Arc<str>>,
     },
     /// Nothing.
     Failed(Failure),

@@ -59,6 +59,8 @@ pub struct HostLimits {
     pub attempts: u32,
     /// PvDs remembered while an interface has no room for them, to know which are advertised again; 8 octets each.
     pub strangers: usize,
+    /// PvDs of which signed objects are kept that the administrator gave; and so many of which servers gave them.
+    pub shelf: usize,
 }
 
 impl Default for HostLimits {
@@ -70,6 +72,7 @@ impl Default for HostLimits {
             fetches: 5,
             attempts: 8,
             strangers: 65_536,
+            shelf: 64,
         }
     }
 }

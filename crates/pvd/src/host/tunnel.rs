@@ -18,6 +18,7 @@ use super::attachment::Attachment;
 use super::domain::Domain;
 use super::identity::Identity;
 use super::order::Now;
+use super::shelf::Shelf;
 use crate::bindings::tunnel::Tunnel;
 use crate::dependency::{Cycle, Dependencies, Node, Role, Stage};
 use crate::domain::InterfaceName;
@@ -125,6 +126,7 @@ type Attachments = BTreeMap<InterfaceName, Attachment>;
 /// How all tunnels stand.
 pub(super) fn judge(
     attachments: &Attachments,
+    shelf: &Shelf,
     trust: &TrustPolicy,
     now: Now,
 ) -> BTreeMap<Key, Standing> {
@@ -144,7 +146,7 @@ pub(super) fn judge(
     }
     let judged = tunnels.into_iter().map(|(tunnel, (on, identity, _))| {
         let pvd = attached(on, identity);
-        let mut standing = compare(&pvd, &tunnel.told, attachments, trust, now);
+        let mut standing = compare(&pvd, &tunnel.told, attachments, shelf, trust, now);
         if standing.refusal.is_none() {
             match depend(&graph, &pvd, &tunnel.told, &standing, attachments) {
                 Ok(extended) => graph = extended,
@@ -177,6 +179,7 @@ fn compare(
     pvd: &Key,
     tunnel: &Tunnel,
     attachments: &Attachments,
+    shelf: &Shelf,
     trust: &TrustPolicy,
     now: Now,
 ) -> Standing {
@@ -193,7 +196,7 @@ fn compare(
             standing.carried_by.push(by.clone());
         }
         let is_inside = by == *pvd;
-        let described = description(on.1, domain, trust, now);
+        let described = description(on.1, (identity, domain), shelf, trust, now);
         let Some(described) =
             described.filter(|it| is_inside || (is_outside && concerns(it, tunnel)))
         else {
@@ -217,16 +220,17 @@ fn compare(
 /// What a PvD says of a tunnel, if it is trusted to say where one leads.
 fn description<'a>(
     attachment: &Attachment,
-    domain: &'a Domain,
+    (identity, domain): (&Identity, &'a Domain),
+    shelf: &'a Shelf,
     trust: &TrustPolicy,
     now: Now,
 ) -> Option<&'a VpnConnection> {
-    let held = domain.information.held()?;
+    let (held, _) = domain.known(identity, shelf, now)?;
     let evidence = Evidence {
         link: attachment.link_of(domain),
         data: held.data.clone(),
     };
-    let counts = !held.is_over(now) && domain.contradiction().is_none();
+    let counts = domain.contradiction(&held.information).is_none();
     let is_trusted = counts && trust.check(&evidence, Use::Ways).is_ok();
     let vpn = held.information.moat.vpn.as_ref();
     vpn.filter(|_| is_trusted)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipnet::Ipv6Net;
@@ -10,10 +11,11 @@ use super::attachment::Attachment;
 use super::domain::Domain;
 use super::held::{Entry, Held};
 use super::identity::Identity;
-use super::information::{Fate, Step};
+use super::information::{Fate, Obtained, Step};
 use super::next_hops::NextHops;
 use super::order::{Failure, Now};
 use super::settings::Settings;
+use super::shelf::Shelf;
 use super::tunnel::Standing;
 use crate::bindings::router_advertisement::Preference;
 use crate::bindings::tunnel::Tunnel;
@@ -110,9 +112,35 @@ pub struct Information {
     pub evidence: Evidence,
     /// Keys that say nothing to this host.
     pub ignored: Vec<String>,
+    /// The compact JWS that it came in: evidence for whoever asks later.
+    pub signed: Option<Arc<str>>,
+    /// Who gave it.
+    pub origin: Origin,
+}
+
+/// Who gave additional information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The PvD's server, asked inside the PvD.
+    Server,
+    /// Anybody else; it is signed ([`super::Host::handle_object`]). It says as much of the PvD, and nothing of whether this network is it.
+    Elsewhere,
 }
 
 impl Information {
+    pub(super) fn new(obtained: &Obtained, link: LinkEvidence, origin: Origin) -> Self {
+        Self {
+            content: obtained.information.clone(),
+            evidence: Evidence {
+                link,
+                data: obtained.data.clone(),
+            },
+            ignored: obtained.ignored.clone(),
+            signed: obtained.signed.clone(),
+            origin,
+        }
+    }
+
     /// What it says, if the evidence is enough for the use.
     ///
     /// # Errors
@@ -197,6 +225,7 @@ impl View {
         interface: &InterfaceName,
         attachment: &Attachment,
         (identity, domain): (&Identity, &Domain),
+        shelf: &Shelf,
         settings: &Settings,
         now: Now,
     ) -> Self {
@@ -208,11 +237,16 @@ impl View {
             false => attachment.addresses_of(identity).to_vec(),
         };
         let has_address = !attachment.sources(identity).is_empty();
-        let state = state(identity, domain, attachment, settings, has_address, now);
-        let information = domain
-            .information
-            .held()
-            .filter(|_| state == InformationState::Held);
+        let known = domain.known(identity, shelf, now);
+        let state = match known {
+            _ if is_refused => InformationState::Refused,
+            Some((known, _)) => match domain.contradiction(&known.information) {
+                Some(prefix) => InformationState::Contradicted(prefix),
+                None => InformationState::Held,
+            },
+            None => state(identity, domain, attachment, settings, has_address),
+        };
+        let information = known.filter(|_| state == InformationState::Held);
         Self {
             interface: interface.clone(),
             identity: identity.clone(),
@@ -238,39 +272,22 @@ impl View {
             nat64: lasting(&domain.nat64, |prefix, ()| *prefix),
             mtu: domain.mtu,
             tunnel: tunnel.map(|tunnel| (tunnel.told.clone(), tunnel.standing.clone())),
-            information: information.map(|held| Information {
-                content: held.information.clone(),
-                evidence: Evidence {
-                    link,
-                    data: held.data.clone(),
-                },
-                ignored: held.ignored.clone(),
-            }),
+            information: information.map(|(held, origin)| Information::new(held, link, origin)),
             state,
             also_on: Vec::new(),
         }
     }
 }
 
+/// Why nothing is known.
 fn state(
     identity: &Identity,
     domain: &Domain,
     attachment: &Attachment,
     settings: &Settings,
     has_address: bool,
-    now: Now,
 ) -> InformationState {
     let information = &domain.information;
-    let tunnel = domain.tunnel.as_ref();
-    if tunnel.is_some_and(|tunnel| tunnel.standing.refusal.is_some()) {
-        return InformationState::Refused;
-    }
-    if information.held().is_some_and(|held| !held.is_over(now)) {
-        return match domain.contradiction() {
-            Some(prefix) => InformationState::Contradicted(prefix),
-            None => InformationState::Held,
-        };
-    }
     let is_wanted = identity
         .id()
         .is_some_and(|id| settings.fetching.permits(id));

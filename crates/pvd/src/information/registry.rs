@@ -101,7 +101,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// The sub-dictionary of our own keys.
-pub(super) const MOAT: &str = "vendor-moat";
+pub const MOAT: &str = "vendor-moat";
 
 const MANDATORY: Presence = Presence::Mandatory;
 const OPTIONAL: Presence = Presence::Optional;

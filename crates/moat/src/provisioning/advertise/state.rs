@@ -73,7 +73,7 @@ pub(super) fn load(file: &Path) -> Result<SequenceNumbers, StateError> {
 ///
 /// # Errors
 /// Those of the system; then what was remembered before still is.
-pub(super) fn save(file: &Path, numbers: &SequenceNumbers) -> io::Result<()> {
+pub(super) fn save(path: &Path, numbers: &SequenceNumbers) -> io::Result<()> {
     let pvds = numbers.iter().map(|(id, numbered)| {
         let digest = numbered.digest.iter().map(|octet| format!("{octet:02x}"));
         let entry = Entry {
@@ -85,16 +85,10 @@ pub(super) fn save(file: &Path, numbers: &SequenceNumbers) -> io::Result<()> {
     let content = Content {
         pvds: pvds.collect(),
     };
-    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
-    let mut temporary = NamedTempFile::new_in(folder)?;
-    temporary.write_all(&serde_json::to_vec_pretty(&content)?)?;
-    let written = temporary.as_file();
-    written.set_permissions(Permissions::from_mode(0o644))?;
-    written.sync_all()?;
-    temporary.persist(file)?;
-    fs::File::open(folder)?.sync_all()
+    file::replace(path, &serde_json::to_vec_pretty(&content)?, 0o644)
 }
 
 #[cfg(test)]

@@ -8,9 +8,14 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::body::Bytes;
 use ipnet::IpNet;
 use pvd::PvdId;
+use pvd::information::json::{self, Json};
+use pvd::information::registry::MOAT;
 use pvd::information::{AdditionalInformation, Refused};
 
 use super::accept::Form;
+
+/// The key of credentials, among our own.
+const NETWORKS: &str = "networks";
 
 /// An object in the forms in which it is there.
 #[derive(Debug)]
@@ -39,6 +44,10 @@ pub(crate) enum Unfit {
     #[error("the object is that of {0}")]
     OtherPvd(PvdId),
     #[error(
+        "there are credentials for networks in the object ({MOAT}: networks), which everybody in the PvD could keep until the device's key is known; give the device a signed object of its own, and serve one without them"
+    )]
+    Credentials,
+    #[error(
         "the signed form is no compact JWS (RFC 7515 §7.1): three parts in base64url, with dots between them"
     )]
     NotCompact,
@@ -52,7 +61,7 @@ impl Unfit {
     /// Whether the signed form is to blame, and not the object.
     pub(super) fn is_of_signed_form(&self) -> bool {
         match self {
-            Self::Object(_) | Self::OtherPvd(_) => false,
+            Self::Object(_) | Self::OtherPvd(_) | Self::Credentials => false,
             Self::NotCompact | Self::Signed(_) | Self::OtherObject => true,
         }
     }
@@ -67,6 +76,9 @@ impl Document {
         let information = read(&object).map_err(Unfit::Object)?;
         if information.identifier != *id {
             return Err(Unfit::OtherPvd(information.identifier));
+        }
+        if has_credentials(&object) {
+            return Err(Unfit::Credentials);
         }
         let signed = match signed {
             Some(file) => Some(signed_form(file, &information)?),
@@ -118,10 +130,18 @@ fn signed_form(file: &[u8], information: &AdditionalInformation) -> Result<Repre
     let compact = file.trim_ascii();
     let compact = std::str::from_utf8(compact).map_err(|_| Unfit::NotCompact)?;
     let payload = jose::payload_unverified(compact).map_err(|_| Unfit::NotCompact)?;
-    match read(&payload).map_err(Unfit::Signed)? == *information {
+    match read(&payload).map_err(Unfit::Signed)? == *information && !has_credentials(&payload) {
         true => Ok(Representation::new(compact.into())),
         false => Err(Unfit::OtherObject),
     }
+}
+
+/// Whether there is anything at the place of credentials, sealed or, worse, not: what is unreadable there readers leave out, and
+/// everybody is given it all the same.
+fn has_credentials(text: &[u8]) -> bool {
+    let root = json::read(text).ok();
+    let own = root.and_then(|mut root| root.remove(MOAT));
+    matches!(own, Some(Json::Object(own)) if own.contains_key(NETWORKS))
 }
 
 /// Also one that has expired, which may have been good when it was written.

@@ -258,3 +258,18 @@ fn files_that_hosts_would_refuse_are_refused_here() {
     let spaced = OBJECT.replace("\n", "\n\n");
     assert!(signed(&compact(&spaced)).is_ok());
 }
+
+/// Covers: P-051
+#[test]
+fn credentials_are_not_published_sealed_or_not() {
+    let sealed = "\"vendor-moat\": {\"networks\": \"e30..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA\",";
+    // What is not sealed no host reads; who fetches it does.
+    let open = "\"vendor-moat\": {\"networks\": [{\"ssid\": \"home\", \"psk\": \"secret\"}],";
+    for networks in [sealed, open] {
+        let object = OBJECT.replace("\"vendor-moat\": {", networks);
+        let refused = Document::read(&id(), object.clone().into(), None);
+        assert!(matches!(refused, Err(Unfit::Credentials)), "{refused:?}");
+        let signed = Document::read(&id(), OBJECT.into(), Some(compact(&object).as_bytes()));
+        assert!(matches!(signed, Err(Unfit::OtherObject)), "{signed:?}");
+    }
+}

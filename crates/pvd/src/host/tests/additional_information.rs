@@ -104,6 +104,7 @@ fn what_is_no_object_of_this_pvd_is_a_failure() {
         rig.answer(Fetched::Object {
             bytes: text.into(),
             data: DataEvidence::Tls,
+            signed: None,
         });
         let state = rig.state("pvd.example");
         assert!(
@@ -292,7 +293,11 @@ fn both_evidences_stay_with_it_and_policy_goes_by_both() {
         else {
             panic!("it is an object");
         };
-        rig.answer(Fetched::Object { bytes, data });
+        rig.answer(Fetched::Object {
+            bytes,
+            data,
+            signed: None,
+        });
         rig.view("pvd.example").information.unwrap()
     };
     let policy = TrustPolicy::default();

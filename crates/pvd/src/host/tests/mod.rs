@@ -5,6 +5,7 @@ mod advertisements;
 mod flood;
 mod random;
 mod restraint;
+mod shelf;
 mod tunnels;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +14,7 @@ use super::*;
 use crate::bindings::router_advertisement::{
     Announced, Delay, Header, Lifetime, NdOption, PrefixInformation, PvdOption,
 };
+use crate::evidence::KeyBinding;
 use crate::source_address::{Kind, Stage};
 
 const ROUTER: &str = "fe80::1";
@@ -32,6 +34,7 @@ struct Rig {
     orders: Vec<(Instant, FetchOrder)>,
     abandoned: Vec<OrderNumber>,
     solicited: usize,
+    kept: Vec<(String, Provenance)>,
 }
 
 impl Rig {
@@ -49,6 +52,7 @@ impl Rig {
             orders: Vec::new(),
             abandoned: Vec::new(),
             solicited: 0,
+            kept: Vec::new(),
         };
         rig.attach("fixed0", LinkEvidence::Wired);
         rig
@@ -65,6 +69,9 @@ impl Rig {
                 Action::Fetch(order) => self.orders.push((self.now.instant, order)),
                 Action::Abandon(order) => self.abandoned.push(order),
                 Action::Solicit(_) => self.solicited += 1,
+                Action::Keep {
+                    pvd, provenance, ..
+                } => self.kept.push((pvd.to_string(), provenance)),
                 Action::Changed => {}
             }
         }
@@ -120,6 +127,31 @@ impl Rig {
 
     /// The object of a PvD, good for so long.
     fn object(&self, id: &str, prefixes: &str, validity: Duration) -> Fetched {
+        Fetched::Object {
+            bytes: self.text(id, prefixes, validity),
+            data: DataEvidence::Tls,
+            signed: None,
+        }
+    }
+
+    /// The same, with a signature that somebody else has found to be good.
+    fn signed(
+        &self,
+        id: &str,
+        prefixes: &str,
+        validity: Duration,
+        provenance: Provenance,
+    ) -> SignedObject {
+        let bytes = self.text(id, prefixes, validity);
+        SignedObject {
+            compact: String::from_utf8_lossy(&bytes).into(),
+            bytes,
+            binding: KeyBinding::Pinned,
+            provenance,
+        }
+    }
+
+    fn text(&self, id: &str, prefixes: &str, validity: Duration) -> Vec<u8> {
         let expires = self.now.system + validity;
         let expires = time::OffsetDateTime::from(expires);
         let expires = expires
@@ -128,10 +160,7 @@ impl Rig {
         let text = format!(
             r#"{{"identifier":"{id}","expires":"{expires}","prefixes":[{prefixes}],"dnsZones":["{id}"]}}"#
         );
-        Fetched::Object {
-            bytes: text.into_bytes(),
-            data: DataEvidence::Tls,
-        }
+        text.into_bytes()
     }
 
     fn view(&self, identity: &str) -> View {

@@ -38,6 +38,12 @@ enum Step {
     SetClock {
         seconds: i32,
     },
+    Bring {
+        id: u8,
+        is_given: bool,
+        prefix: u8,
+        validity: u32,
+    },
 }
 
 const INTERFACES: [&str; 2] = ["fixed0", "mobile0"];
@@ -53,6 +59,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => interface().prop_map(|interface| Step::Detach { interface }),
         5 => (any::<prop::sample::Index>(), 0..6_u8, 1..100_u32).prop_map(|(order, outcome, validity)| Step::Answer { order, outcome, validity }),
         4 => (0..20_000_u32).prop_map(|milliseconds| Step::Wait { milliseconds }),
+        1 => (0..20_u8, any::<bool>(), 0..3_u8, 1..100_u32).prop_map(
+            |(id, is_given, prefix, validity)| Step::Bring { id, is_given, prefix, validity }
+        ),
         1 => (-100..100_i32).prop_map(|seconds| Step::SetClock { seconds }),
     ]
 }
@@ -105,6 +114,7 @@ impl Observer {
             let covers = |prefix: &Lasting<Prefix>| information.content.covers(&prefix.what.prefix);
             assert!(view.prefixes.iter().all(covers), "used against a prefix");
         }
+        assert!(rig.host.shelf(rig.now).count() <= 6);
         let mut count: BTreeMap<_, usize> = BTreeMap::new();
         for view in rig.host.domains(rig.now) {
             *count.entry(view.interface).or_default() += 1;
@@ -122,6 +132,7 @@ fn run(steps: Vec<Step>, seed: u64) {
         fetches: 3,
         attempts: 3,
         strangers: 64,
+        shelf: 3,
     };
     let mut rig = Rig::new(
         Settings {
@@ -214,6 +225,22 @@ fn run(steps: Vec<Step>, seed: u64) {
                     ),
                 };
                 rig.host.handle_fetched(order.number, fetched, rig.now);
+                rig.poll();
+            }
+            Step::Bring {
+                id,
+                is_given,
+                prefix,
+                validity,
+            } => {
+                let provenance = match is_given {
+                    true => Provenance::Given,
+                    false => Provenance::Fetched,
+                };
+                let id = format!("p{id}.example");
+                let prefix = format!("\"2001:db8:{prefix:x}::/48\"");
+                let object = rig.signed(&id, &prefix, seconds(validity.into()), provenance);
+                drop(rig.host.handle_object(object, rig.now));
                 rig.poll();
             }
             Step::Wait { milliseconds: time } => rig.wait(milliseconds(time.into())),

@@ -42,7 +42,7 @@ fn end(rig: &mut Rig, interface: &str, pvd: &str) {
 }
 
 /// A host at home, in `home.example`, with a tunnel to the office that it has an address in.
-fn at_the_office() -> Rig {
+pub(super) fn at_the_office() -> Rig {
     let mut rig = Rig::new(Settings::default(), 1);
     rig.address(&[OUTER]);
     rig.hear(ROUTER, &askable("home.example", 1));
@@ -72,6 +72,7 @@ fn describing(rig: &Rig, pvd: &str, prefixes: &str, vpn: &str, data: DataEvidenc
     Fetched::Object {
         bytes: text.into_bytes(),
         data,
+        signed: None,
     }
 }
 
@@ -85,7 +86,7 @@ fn at_home_it_says(rig: &mut Rig, vpn: &str) {
     assert_eq!(rig.state("home.example"), InformationState::Held);
 }
 
-fn description(gateway: &str, identity: &str, prefixes: &str) -> String {
+pub(super) fn description(gateway: &str, identity: &str, prefixes: &str) -> String {
     format!(r#"{{"gateway":"{gateway}","identity":"{identity}","prefixes":[{prefixes}]}}"#)
 }
 
