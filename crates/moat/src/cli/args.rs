@@ -78,6 +78,7 @@ const WATCH_EXAMPLES: &str = "Examples:
   moat pvd watch --interface eth0
   moat pvd watch --interface eth0 --interface wlan0=secured-wlan --authorities ca.pem
   moat pvd watch --interface eth0 --fetch none
+  moat pvd watch --interface eth0 --objects /media/stick --cache /var/lib/moat/pvd --pin cafe.example=cafe.pub
 
 It configures nothing: addresses and routes stay the kernel's business. It needs root or CAP_NET_RAW.";
 
@@ -348,8 +349,18 @@ pub(super) enum PvdCommand {
         watch: bool,
     },
     /// Print the additional information of a PvD; exits 1 where there is none that may be used
-    #[command(after_help = "Example:\n  moat pvd get fixed.example")]
-    Get(ReadOneArgs),
+    #[command(
+        after_help = "Examples:\n  moat pvd get fixed.example\n  moat pvd get fixed.example --signed > fixed.jws"
+    )]
+    Get {
+        #[command(flatten)]
+        what: ReadOneArgs,
+        /// Print the compact JWS that it came in: a proof for others, whoever brings it
+        #[arg(long)]
+        signed: bool,
+    },
+    /// List the signed objects that `moat pvd watch` has, whether their PvDs are attached or not
+    Shelf(ReadArgs),
     /// Show everything that is known of a PvD
     #[command(
         after_help = "Examples:\n  moat pvd show fixed.example\n  moat pvd show fe80::1 --interface eth0"

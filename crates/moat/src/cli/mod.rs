@@ -90,18 +90,32 @@ pub(crate) fn main() -> ExitCode {
         Command::Pvd(PvdCommand::Watch(args)) => {
             log_to_stderr();
             daemon(watch::run(&args), |error| match error {
-                watch::Error::Trust(_) => Fault::Configuration,
+                watch::Error::Trust(_) | watch::Error::Cache { .. } => Fault::Configuration,
                 watch::Error::Control(error) => fault_of_socket(error),
                 watch::Error::System(_) => Fault::Other,
             })
         }
         Command::Pvd(PvdCommand::List { read, watch }) => list_domains(&read, watch),
-        Command::Pvd(PvdCommand::Get(args)) => {
-            let json = |object: &serde_json::Value| match args.read.json {
+        Command::Pvd(PvdCommand::Get { what, signed: true }) => {
+            let show = |signed: &String| match what.read.json {
+                true => show::json(signed),
+                false => say!("{signed}"),
+            };
+            answered(watch::signed(&what), show, what.read.json)
+        }
+        Command::Pvd(PvdCommand::Get { what, .. }) => {
+            let json = |object: &serde_json::Value| match what.read.json {
                 true => show::json(object),
                 false => say!("{object:#}"),
             };
-            answered(watch::object(&args), json, args.read.json)
+            answered(watch::object(&what), json, what.read.json)
+        }
+        Command::Pvd(PvdCommand::Shelf(read)) => {
+            let show = |shelf: &Vec<watch::ShelvedView>| match read.json {
+                true => show::json(shelf),
+                false => show::shelf(shelf),
+            };
+            answered(watch::shelf(&read.control), show, read.json)
         }
         Command::Pvd(PvdCommand::Show(args)) => {
             let show = |view: &watch::DomainView| match args.read.json {

@@ -5,5 +5,6 @@ pub(crate) mod fetch;
 mod file;
 mod icmpv6;
 pub(crate) mod serve;
+mod shelf;
 pub(crate) mod sign;
 pub(crate) mod watch;

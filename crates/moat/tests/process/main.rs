@@ -19,6 +19,7 @@ mod pause;
 mod pvd_fetch;
 mod pvd_flood;
 mod pvd_server;
+mod pvd_signed;
 mod pvd_watch;
 mod random;
 mod redirect;

@@ -62,7 +62,7 @@ impl Routers {
     }
 }
 
-fn send(
+pub(crate) fn send(
     (from, to): (&str, Ipv6Addr),
     (interface, index): (&str, u32),
     advertisement: &RouterAdvertisement,
@@ -77,7 +77,7 @@ fn send(
     Ok(())
 }
 
-fn ip(line: &str) -> Outcome<String> {
+pub(crate) fn ip(line: &str) -> Outcome<String> {
     run("ip", &line.split(' ').collect::<Vec<_>>())
 }
 
@@ -91,7 +91,7 @@ fn prefix(text: &str) -> Outcome<NdOption> {
     }))
 }
 
-fn resolver(text: &str) -> Outcome<NdOption> {
+pub(crate) fn resolver(text: &str) -> Outcome<NdOption> {
     Ok(NdOption::RecursiveDnsServers {
         lifetime: Lifetime::Seconds(600),
         addresses: vec![text.parse()?],
@@ -110,7 +110,10 @@ fn advertisement(options: Vec<NdOption>, pvd: Option<PvdOption>) -> RouterAdvert
 }
 
 /// The prefix for everybody, the resolver for hosts that know PvDs.
-fn explicit(sequence_number: u16, resolvers: Vec<NdOption>) -> Outcome<RouterAdvertisement> {
+pub(crate) fn explicit(
+    sequence_number: u16,
+    resolvers: Vec<NdOption>,
+) -> Outcome<RouterAdvertisement> {
     let pvd = PvdOption {
         id: "fixed.example".parse()?,
         additional_information: Some(Announced {
@@ -124,7 +127,7 @@ fn explicit(sequence_number: u16, resolvers: Vec<NdOption>) -> Outcome<RouterAdv
     Ok(advertisement(vec![prefix("2001:db8:f::/64")?], Some(pvd)))
 }
 
-fn ask(socket: &str, words: &[&str]) -> Outcome<Output> {
+pub(crate) fn ask(socket: &str, words: &[&str]) -> Outcome<Output> {
     let command = Command::new(MOAT)
         .arg("pvd")
         .args(words)
@@ -134,7 +137,7 @@ fn ask(socket: &str, words: &[&str]) -> Outcome<Output> {
     Ok(command?)
 }
 
-fn json(socket: &str, words: &[&str]) -> Outcome<Value> {
+pub(crate) fn json(socket: &str, words: &[&str]) -> Outcome<Value> {
     let output = ask(socket, &[words, &["--json"]].concat())?;
     Ok(serde_json::from_slice(&output.stdout)?)
 }

@@ -7,6 +7,7 @@
 //! smallest part that is wrong is left out and told in [`Read::ignored`], because a network that misspells one thing is
 //! still where it is. Parts that narrow something go with what they narrow.
 
+pub mod credentials;
 mod extension;
 mod fields;
 pub mod json;

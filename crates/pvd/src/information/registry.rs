@@ -24,6 +24,10 @@ pub enum Dictionary {
     DotsServer,
     /// `vpn`.
     Vpn,
+    /// What is sealed in `networks`.
+    Credentials,
+    /// One of the `networks` in there.
+    Network,
 }
 
 /// Who assigns a key.
@@ -98,6 +102,13 @@ pub const KEYS: &[Key] = &[
     moat(Dictionary::Vpn, "gateway", MANDATORY, "host name or address", "RFC 7296 §2"),
     moat(Dictionary::Vpn, "identity", MANDATORY, "host name", "RFC 7296 §3.5"),
     moat(Dictionary::Vpn, "prefixes", OPTIONAL, "list of prefixes", "RFC 7296 §2.9"),
+    moat(Dictionary::Credentials, "networks", MANDATORY, "list of objects, the preferred one first", CREDENTIALS),
+    moat(Dictionary::Network, "ssid", OPTIONAL, "text of 1 to 32 octets", IEEE80211),
+    moat(Dictionary::Network, "ssidHex", OPTIONAL, "the same, in hexadecimal", IEEE80211),
+    moat(Dictionary::Network, "security", OPTIONAL, "\"wpa\" (also if it is missing), \"wpa3\" or \"open\"", CREDENTIALS),
+    moat(Dictionary::Network, "passphrase", OPTIONAL, "text of 8 to 63 printable ASCII characters", IEEE80211),
+    moat(Dictionary::Network, "psk", OPTIONAL, "64 hexadecimal digits", IEEE80211),
+    moat(Dictionary::Network, "hidden", OPTIONAL, "boolean", CREDENTIALS),
 ];
 
 /// The sub-dictionary of our own keys.
@@ -109,6 +120,8 @@ const RFC8801: &str = "RFC 8801 §4.3";
 const RFC9704: &str = "RFC 9704";
 const PROXY: &str = "draft-ietf-intarea-proxy-config";
 const INFORMATION: &str = "crates/pvd/src/information";
+const CREDENTIALS: &str = "crates/pvd/src/information/credentials.rs";
+const IEEE80211: &str = "IEEE 802.11";
 
 /// The row of a key.
 pub fn find(dictionary: Dictionary, name: &str) -> Option<&'static Key> {
@@ -157,6 +170,8 @@ impl fmt::Display for Dictionary {
             Self::Moat => "vendor-moat",
             Self::DotsServer => "vendor-moat.dotsServers[]",
             Self::Vpn => "vendor-moat.vpn",
+            Self::Credentials => "sealed in vendor-moat.networks",
+            Self::Network => "networks[], sealed",
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::table;
-use crate::provisioning::watch::{DomainView, NameView};
+use crate::provisioning::watch::{DomainView, NameView, ShelvedView};
 use crate::terminal::say;
 
 /// A row for each PvD.
@@ -111,6 +111,9 @@ pub(in crate::cli) fn domain(view: &DomainView) {
     if let Some(evidence) = &view.information.evidence {
         say_of("proved by", evidence);
     }
+    if view.information.elsewhere {
+        say_of("given by", "somebody else than the PvD's server");
+    }
     for (to, why) in &view.information.refused_for {
         say_of("not used for", &format!("{to}: {why}"));
     }
@@ -121,6 +124,19 @@ pub(in crate::cli) fn domain(view: &DomainView) {
     if let Some(object) = &view.information.object {
         say!("\n{object:#}");
     }
+}
+
+/// A row for each signed object.
+pub(in crate::cli) fn shelf(views: &[ShelvedView]) {
+    if views.is_empty() {
+        say!("there is no signed object");
+    }
+    let row = |view: &ShelvedView| {
+        let evidence = view.information.evidence.clone().unwrap_or_default();
+        [view.pvd.clone(), left(Some(view.expires)), evidence]
+    };
+    let rows: Vec<_> = views.iter().map(row).collect();
+    table(["PVD", "FOR", "PROVED BY"], &rows);
 }
 
 /// How long something holds on.

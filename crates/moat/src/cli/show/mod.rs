@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub(super) use self::discovered::discovered;
-pub(super) use self::domain::{domain, domains};
+pub(super) use self::domain::{domain, domains, shelf};
 pub(super) use self::request::{
     mitigated, mitigations, not_stored, request, requests, selection, told,
 };

@@ -1,15 +1,15 @@
 //! Sequence numbers on disk: what hosts know must not begin anew (RFC 8801 §4.2).
 
 use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pvd::PvdId;
 use pvd::router::{Numbered, SequenceNumbers};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
+
+use crate::provisioning::file;
 
 /// Why the numbers are not known.
 #[derive(Debug, thiserror::Error)]

@@ -30,7 +30,7 @@ use self::exchange::Answer;
 use self::location::{Astray, Location};
 
 pub(crate) use self::once::{FetchArgs, OnceError, fetch_once};
-pub(crate) use self::trust::{Environment, TrustError};
+pub(crate) use self::trust::{Environment, TrustArgs, TrustError};
 pub(crate) use self::way::Place;
 
 /// How long it may all take.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::Args;
@@ -12,7 +11,7 @@ use pvd::source_address::{Kind, Stage};
 use pvd::{InterfaceName, OwnAddress, PvdId};
 use serde::Serialize;
 
-use super::{Environment, Fetched, Place, TrustError, fetch};
+use super::{Environment, Fetched, Place, TrustArgs, TrustError, fetch};
 use crate::discovery::Attachment;
 
 /// What is fetched, and from where.
@@ -30,9 +29,8 @@ pub(crate) struct FetchArgs {
     /// Own address to come from, instead of those of the interface
     #[arg(long = "source", value_name = "ADDRESS")]
     pub(crate) sources: Vec<IpAddr>,
-    /// PEM file of certification authorities to trust besides those of the system
-    #[arg(long, value_name = "FILE")]
-    pub(crate) authorities: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Rather have it signed
     #[arg(long)]
     pub(crate) signed: bool,
@@ -97,7 +95,7 @@ pub(crate) struct Report {
 /// # Errors
 /// [`OnceError`]
 pub(crate) fn fetch_once(args: &FetchArgs) -> Result<Report, OnceError> {
-    let environment = Environment::new(args.authorities.as_deref(), args.signed)?;
+    let environment = Environment::new(&args.trust, args.signed)?;
     let place = Place {
         interface: args.interface.clone(),
         resolvers: args.resolvers.clone(),

@@ -1,14 +1,20 @@
 //! Whom fetches trust, and what they ask for.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
 
-use jose::Anchors;
+use clap::Args;
+use jose::{Anchors, UnsuitableKey, VerifyingKey};
 use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslConnector, SslMethod, SslOptions, SslSessionCacheMode, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::verify::X509CheckFlags;
 use pvd::PvdId;
+
+use crate::provisioning::file;
 
 /// What is spoken, as ALPN has it (RFC 7301 §3.1): its length before its name.
 const HTTP_1_1: &[u8] = b"\x08http/1.1";
@@ -21,10 +27,46 @@ const SYSTEM_AUTHORITIES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// Longest file with a public key, in bytes.
+const MAX_KEY_BYTES: usize = 64 * 1024;
+
+/// Whom to trust.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct TrustArgs {
+    /// PEM file of certification authorities to trust besides those of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authorities: Option<PathBuf>,
+    /// Public key (PEM) that signs for a PvD, and then no other one does; may be given more than once
+    #[arg(long = "pin", value_name = "ID=FILE")]
+    pub(crate) pins: Vec<Pin>,
+}
+
+/// A key that is written down for a PvD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    pvd: PvdId,
+    file: PathBuf,
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').filter(|(_, file)| !file.is_empty());
+        let (pvd, file) = parts.ok_or("a PvD and a file, as in cafe.example=cafe.pub")?;
+        Ok(Self {
+            pvd: pvd
+                .parse()
+                .map_err(|error: pvd::IdentifierError| error.to_string())?,
+            file: file.into(),
+        })
+    }
+}
+
 /// What all fetches of a node have in common.
 pub(crate) struct Environment {
     connector: SslConnector,
-    anchors: Anchors,
+    anchors: Arc<Anchors>,
     wants_signed: bool,
 }
 
@@ -38,6 +80,14 @@ pub(crate) enum TrustError {
         file: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// No key that is pinned.
+    #[error("{}: {source}", file.display())]
+    Key {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: UnsuitableKey,
     },
     /// There is no certificate in it.
     #[error("{}: there is no certificate in it ({error})", file.display())]
@@ -53,11 +103,11 @@ pub(crate) enum TrustError {
 }
 
 impl Environment {
-    /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures. `wants_signed`: a signed object is liked better.
+    /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures, and pinned keys for these. `wants_signed`: a signed object is liked better.
     ///
     /// # Errors
     /// [`TrustError`]
-    pub(crate) fn new(authorities: Option<&Path>, wants_signed: bool) -> Result<Self, TrustError> {
+    pub(crate) fn new(trust: &TrustArgs, wants_signed: bool) -> Result<Self, TrustError> {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
         builder.set_alpn_protos(HTTP_1_1)?;
@@ -67,15 +117,16 @@ impl Environment {
         let mut system = SYSTEM_AUTHORITIES.iter().map(Path::new);
         let files = system.find(|file| file.is_file()).into_iter();
         let mut anchors = Anchors::default();
-        for file in files.chain(authorities) {
+        for file in files.chain(trust.authorities.as_deref()) {
             anchors.authorities.extend(read(file)?);
         }
+        anchors.pinned = pinned(&trust.pins)?;
         for authority in &anchors.authorities {
             builder.cert_store_mut().add_cert(authority.clone())?;
         }
         Ok(Self {
             connector: builder.build(),
-            anchors,
+            anchors: Arc::new(anchors),
             wants_signed,
         })
     }
@@ -90,7 +141,7 @@ impl Environment {
     }
 
     /// Whose signatures are believed.
-    pub(super) fn anchors(&self) -> &Anchors {
+    pub(crate) fn anchors(&self) -> &Arc<Anchors> {
         &self.anchors
     }
 
@@ -101,6 +152,22 @@ impl Environment {
             false => "application/pvd+json",
         }
     }
+}
+
+fn pinned(pins: &[Pin]) -> Result<BTreeMap<PvdId, Vec<VerifyingKey>>, TrustError> {
+    let mut pinned = BTreeMap::<_, Vec<_>>::new();
+    for Pin { pvd, file } in pins {
+        let pem = file::read(file, MAX_KEY_BYTES).map_err(|source| TrustError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        let key = VerifyingKey::from_pem(&pem).map_err(|source| TrustError::Key {
+            file: file.clone(),
+            source,
+        })?;
+        pinned.entry(pvd.clone()).or_default().push(key);
+    }
+    Ok(pinned)
 }
 
 /// The certificates of a file.

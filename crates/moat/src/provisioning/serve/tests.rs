@@ -262,7 +262,8 @@ fn files_that_hosts_would_refuse_are_refused_here() {
 /// Covers: P-051
 #[test]
 fn credentials_are_not_published_sealed_or_not() {
-    let sealed = "\"vendor-moat\": {\"networks\": \"e30..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA\",";
+    let sealed =
+        "\"vendor-moat\": {\"networks\": \"e30..AAAAAAAAAAAAAAAA.AA.AAAAAAAAAAAAAAAAAAAAAA\",";
     // What is not sealed no host reads; who fetches it does.
     let open = "\"vendor-moat\": {\"networks\": [{\"ssid\": \"home\", \"psk\": \"secret\"}],";
     for networks in [sealed, open] {

@@ -6,6 +6,10 @@
 //! program --> {"command":"watch"}\n
 //!         <-- {"event":"added","pvd":{...}}\n  for each one there is, then as things change:
 //!         <-- {"event":"changed","pvd":{...}}\n  {"event":"removed","pvd":{...}}\n ...
+//! program --> {"command":"shelf"}\n
+//!         <-- {"ok":[{"pvd":...},...]}\n  signed objects, attached or not
+//! program --> {"command":"signed","pvd":"cafe.example"}\n
+//!         <-- {"ok":"eyJ..."}\n  the compact JWS of it, or null
 //! ```
 //!
 //! Everybody on the node may ask (mode 0666): what is told is heard by everybody on the link or shown by the kernel to every
@@ -23,7 +27,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::watch;
 
-use super::view::DomainView;
+use super::view::{DomainView, Known};
 use crate::control::Listener;
 
 /// Callers at a time, feeds among them.
@@ -36,13 +40,23 @@ const MAX_QUESTION_BYTES: u64 = 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "command", deny_unknown_fields)]
 pub(crate) enum Question {
     /// What there is now.
     List,
     /// The same, and then whatever changes.
     Watch,
+    /// The signed objects that are there, whether their PvDs are attached or not.
+    Shelf,
+    /// The compact JWS in which the additional information of a PvD came.
+    Signed {
+        /// The PvD.
+        pvd: String,
+        /// The interface that it is on; none: any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interface: Option<String>,
+    },
 }
 
 /// What became of a PvD.
@@ -58,10 +72,10 @@ pub(crate) enum Event {
 }
 
 /// What is known, as it changes.
-pub(super) type Known = watch::Receiver<Arc<Vec<DomainView>>>;
+pub(super) type Receiver = watch::Receiver<Arc<Known>>;
 
 /// Serves callers for ever.
-pub(super) async fn serve(listener: Listener, known: Known) {
+pub(super) async fn serve(listener: Listener, known: Receiver) {
     let callers = Arc::new(Mutex::new(BTreeMap::new()));
     loop {
         match listener.accept().await {
@@ -123,15 +137,25 @@ impl Drop for Place {
     }
 }
 
-async fn serve_one(stream: UnixStream, mut known: Known) -> io::Result<()> {
+async fn serve_one(stream: UnixStream, mut known: Receiver) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reading.take(MAX_QUESTION_BYTES));
     tokio::time::timeout(PATIENCE, reader.read_line(&mut line)).await??;
     match serde_json::from_str(&line) {
         Ok(Question::List) => {
-            let list = Arc::clone(&known.borrow());
-            say(&mut writing, &serde_json::json!({ "ok": *list })).await
+            let known = Arc::clone(&known.borrow());
+            say(&mut writing, &serde_json::json!({ "ok": known.domains })).await
+        }
+        Ok(Question::Shelf) => {
+            let known = Arc::clone(&known.borrow());
+            say(&mut writing, &serde_json::json!({ "ok": known.shelf })).await
+        }
+        Ok(Question::Signed { pvd, interface }) => {
+            let known = Arc::clone(&known.borrow());
+            let signed = known.signed(&pvd, interface.as_deref());
+            let signed = signed.map(|signed| &**signed);
+            say(&mut writing, &serde_json::json!({ "ok": signed })).await
         }
         Ok(Question::Watch) => {
             let mut told = BTreeMap::new();
@@ -139,7 +163,7 @@ async fn serve_one(stream: UnixStream, mut known: Known) -> io::Result<()> {
             let mut rest = reader.into_inner().into_inner();
             loop {
                 let now = Arc::clone(&known.borrow_and_update());
-                for event in news(&mut told, &now) {
+                for event in news(&mut told, &now.domains) {
                     say(&mut writing, &event).await?;
                 }
                 tokio::select! {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use pvd::{InterfaceName, LinkEvidence, PvdId};
 
+use crate::provisioning::fetch::TrustArgs;
+
 /// Where the daemon is when nobody says otherwise.
 const DEFAULT_CONTROL: &str = "/run/moat/pvd.sock";
 
@@ -22,9 +24,14 @@ pub(crate) struct WatchArgs {
     /// Fetch it of this PvD and those below it alone; whoever advertises names can find out which
     #[arg(long = "only", value_name = "ID", conflicts_with = "fetch")]
     pub(crate) only: Vec<PvdId>,
-    /// PEM file of certification authorities to trust besides those of the system
-    #[arg(long, value_name = "FILE")]
-    pub(crate) authorities: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    /// Folder with signed objects that came by another way, such as a stick; it is watched. May be given more than once
+    #[arg(long, value_name = "DIR")]
+    pub(crate) objects: Vec<PathBuf>,
+    /// Folder in which signed objects are kept for the next start
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Socket on which it tells programs of this node what it knows
     #[arg(long, value_name = "PATH", env = "MOAT_PVD_CONTROL", default_value = DEFAULT_CONTROL)]
     pub(crate) control: PathBuf,

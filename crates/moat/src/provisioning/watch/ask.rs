@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::api::Question;
 use super::args::ReadOneArgs;
-use super::view::DomainView;
+use super::view::{DomainView, ShelvedView};
 
 /// Longest line, in bytes: 32 PvDs on each interface, with objects of 64 KiB.
 const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -49,6 +50,9 @@ pub(crate) enum AskError {
         /// Where it is.
         interfaces: Vec<String>,
     },
+    /// Nothing signed is known of it.
+    #[error("nothing that is signed is known of {0}")]
+    NotSigned(String),
     /// It has no additional information.
     #[error("{pvd} has no additional information that may be used: {state}")]
     NoInformation {
@@ -60,8 +64,8 @@ pub(crate) enum AskError {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    ok: Vec<DomainView>,
+struct Answer<T> {
+    ok: T,
 }
 
 /// All PvDs.
@@ -69,15 +73,46 @@ struct Answer {
 /// # Errors
 /// [`AskError`]
 pub(crate) fn list(path: &Path) -> Result<Vec<DomainView>, AskError> {
-    let mut lines = ask(path, Question::List, Some(PATIENCE))?;
+    answer(path, &Question::List)
+}
+
+/// Signed objects that are there, whether their PvDs are attached or not.
+///
+/// # Errors
+/// [`AskError`]
+pub(crate) fn shelf(path: &Path) -> Result<Vec<ShelvedView>, AskError> {
+    answer(path, &Question::Shelf)
+}
+
+/// The compact JWS in which the additional information of a PvD came.
+///
+/// # Errors
+/// [`AskError`]
+pub(crate) fn signed(args: &ReadOneArgs) -> Result<String, AskError> {
+    let question = Question::Signed {
+        pvd: name(args),
+        interface: args.interface.as_ref().map(ToString::to_string),
+    };
+    let signed: Option<String> = answer(&args.read.control, &question)?;
+    signed.ok_or_else(|| AskError::NotSigned(args.pvd.clone()))
+}
+
+/// The answer in one line.
+fn answer<T: DeserializeOwned>(path: &Path, question: &Question) -> Result<T, AskError> {
+    let mut lines = ask(path, question, Some(PATIENCE))?;
     let no_answer = |error| AskError::NoAnswer {
         path: path.to_owned(),
         error,
     };
     let line = lines.next_line().map_err(no_answer)?;
     let line = line.ok_or_else(|| no_answer(io::ErrorKind::UnexpectedEof.into()))?;
-    let answer: Answer = serde_json::from_str(&line).map_err(|error| no_answer(error.into()))?;
+    let answer: Answer<T> = serde_json::from_str(&line).map_err(|error| no_answer(error.into()))?;
     Ok(answer.ok)
+}
+
+/// As the daemon calls it.
+fn name(args: &ReadOneArgs) -> String {
+    args.pvd.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// The PvD that is meant.
@@ -85,7 +120,7 @@ pub(crate) fn list(path: &Path) -> Result<Vec<DomainView>, AskError> {
 /// # Errors
 /// [`AskError`]
 pub(crate) fn one(args: &ReadOneArgs) -> Result<DomainView, AskError> {
-    let name = args.pvd.trim_end_matches('.').to_ascii_lowercase();
+    let name = name(args);
     let mut found = list(&args.read.control)?;
     found.retain(|view| {
         let interface = args.interface.as_ref().map(pvd::InterfaceName::as_str);
@@ -122,7 +157,7 @@ pub(crate) fn object(args: &ReadOneArgs) -> Result<serde_json::Value, AskError> 
 /// # Errors
 /// [`AskError`]
 pub(crate) fn follow(path: &Path, mut pass: impl FnMut(&str)) -> Result<(), AskError> {
-    let mut lines = ask(path, Question::Watch, None)?;
+    let mut lines = ask(path, &Question::Watch, None)?;
     let no_answer = |error| AskError::NoAnswer {
         path: path.to_owned(),
         error,
@@ -144,7 +179,7 @@ impl Lines {
     }
 }
 
-fn ask(path: &Path, question: Question, patience: Option<Duration>) -> Result<Lines, AskError> {
+fn ask(path: &Path, question: &Question, patience: Option<Duration>) -> Result<Lines, AskError> {
     let unreachable = |error| AskError::Unreachable {
         path: path.to_owned(),
         error,
@@ -152,7 +187,7 @@ fn ask(path: &Path, question: Question, patience: Option<Duration>) -> Result<Li
     let mut stream = UnixStream::connect(path).map_err(unreachable)?;
     let mut begin = || -> io::Result<()> {
         stream.set_read_timeout(patience)?;
-        let text = serde_json::to_string(&question)?;
+        let text = serde_json::to_string(question)?;
         stream.write_all(format!("{text}\n").as_bytes())
     };
     begin().map_err(unreachable)?;

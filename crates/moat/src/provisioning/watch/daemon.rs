@@ -1,6 +1,8 @@
 //! The daemon: what comes from links, the kernel and servers goes to the host, and what it wants is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use tokio::time::sleep_until;
 use super::args::{WatchArgs, Watched, Whose};
 use super::interface::{Heard, attend};
 use super::link::{self, Link};
-use super::view::{DomainView, domains};
+use super::view::Known;
 use super::{api, fetching};
 use crate::clock;
 use crate::control::{self, BindError};
@@ -22,6 +24,7 @@ use crate::daemon::{self, SystemError, system};
 use crate::discovery::Attachment;
 use crate::netlink::Interfaces;
 use crate::provisioning::fetch::{Environment, TrustError};
+use crate::provisioning::shelf::{self, Brought, Cache};
 use crate::shutdown::{Told, signals};
 
 /// Changes come in flocks; so long is waited for the rest before programs are told.
@@ -37,6 +40,14 @@ pub(crate) enum Error {
     /// Whom to trust.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Where objects are kept.
+    #[error("{}: {error}", folder.display())]
+    Cache {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
     /// Its socket.
     #[error(transparent)]
     Control(#[from] BindError),
@@ -50,7 +61,7 @@ pub(crate) enum Error {
 /// # Errors
 /// [`Error`]
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Error> {
-    let environment = Environment::new(args.authorities.as_deref(), true)?;
+    let environment = Environment::new(&args.trust, true)?;
     daemon::run(&[], watch_all(args, environment))
 }
 
@@ -58,11 +69,15 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let mut signals = signals().map_err(system("listen to signals"))?;
     let listener = control::bind_for_everybody(&args.control)?;
     let seed = clock::short_seed().map_err(system("get a seed"))?;
-    let (publish, known) = watch::channel(Arc::new(Vec::new()));
+    let (publish, known) = watch::channel(Arc::new(Known::default()));
     let (heard, mut hearing) = mpsc::channel(MAX_WAITING);
     let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
     let mut daemon = Daemon::new(host, &args.interfaces, environment, heard, publish);
     let mut interfaces = Interfaces::listen();
+    daemon.remember(args.cache.as_deref())?;
+    let anchors = Arc::clone(daemon.environment.anchors());
+    let brought = shelf::watch(args.objects.clone(), anchors);
+    let mut brought = brought.map_err(system("start a thread"))?;
     daemon.look();
     daemon.act();
     tokio::task::spawn_local(api::serve(listener, known));
@@ -75,6 +90,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
                 Told::Look => daemon.look(),
             },
             Some(heard) = hearing.recv() => daemon.hear(&heard),
+            Some(brought) = brought.recv() => daemon.take(brought),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
             () = interfaces.next() => daemon.look(),
             () = until(timeout) => daemon.handle_timeout(),
@@ -130,10 +146,11 @@ struct Daemon {
     heard: mpsc::Sender<Heard>,
     fetches: JoinSet<(OrderNumber, Fetched)>,
     under_way: BTreeMap<OrderNumber, AbortHandle>,
-    publish: watch::Sender<Arc<Vec<DomainView>>>,
+    publish: watch::Sender<Arc<Known>>,
     /// When programs are to be told.
     publish_at: Option<Instant>,
     complained: (Option<Instant>, BTreeSet<String>),
+    cache: Option<Cache>,
 }
 
 impl Daemon {
@@ -142,7 +159,7 @@ impl Daemon {
         watched: &[Watched],
         environment: Environment,
         heard: mpsc::Sender<Heard>,
-        publish: watch::Sender<Arc<Vec<DomainView>>>,
+        publish: watch::Sender<Arc<Known>>,
     ) -> Self {
         let interfaces = watched.iter().map(|watched| {
             let interface = Interface {
@@ -163,6 +180,7 @@ impl Daemon {
             publish,
             publish_at: None,
             complained: (None, BTreeSet::new()),
+            cache: None,
         }
     }
 
@@ -196,6 +214,39 @@ impl Daemon {
                 interface.addresses.clone_from(&addresses);
                 self.host.handle_addresses(name, addresses, now);
             }
+        }
+    }
+
+    /// What was kept when this last ran.
+    fn remember(&mut self, folder: Option<&Path>) -> Result<(), Error> {
+        let Some(folder) = folder else { return Ok(()) };
+        let refused = |error| Error::Cache {
+            folder: folder.to_owned(),
+            error,
+        };
+        let cache = Cache::open(folder).map_err(refused)?;
+        let now = clock::host_now();
+        let anchors = self.environment.anchors();
+        for object in cache.load(anchors, now.system).map_err(refused)? {
+            // The one that lasts longest is there by now, or others have all places.
+            let _shelved = self.host.handle_object(object, now);
+        }
+        // What the host wants kept by now is.
+        self.act();
+        self.cache = Some(cache);
+        Ok(())
+    }
+
+    /// Somebody has brought a file.
+    fn take(&mut self, brought: Brought) {
+        let file = brought.file.display();
+        let object = match brought.object {
+            Ok(object) => object,
+            Err(error) => return tracing::warn!(%file, %error, "is not used"),
+        };
+        match self.host.handle_object(object, clock::host_now()) {
+            Ok(()) => tracing::info!(%file, "a signed object is taken"),
+            Err(error) => tracing::warn!(%file, %error, "is not used"),
         }
     }
 
@@ -247,7 +298,7 @@ impl Daemon {
             self.publish_at = None;
             self.complain(now.instant);
             self.publish
-                .send_replace(Arc::new(domains(&self.host, now)));
+                .send_replace(Arc::new(Known::of(&self.host, now)));
         }
     }
 
@@ -288,6 +339,17 @@ impl Daemon {
                     if let Some(listener) = interface.and_then(|it| it.listener.as_ref()) {
                         // One that waits is as good as two.
                         let _waits = listener.solicit.try_send(());
+                    }
+                }
+                Action::Keep {
+                    pvd,
+                    signed,
+                    provenance,
+                } => {
+                    let cache = self.cache.as_ref();
+                    let kept = cache.map(|cache| cache.keep(&pvd, provenance, &signed));
+                    if let Some(Err(error)) = kept {
+                        tracing::warn!(%pvd, %error, "the signed object cannot be kept for the next start");
                     }
                 }
                 Action::Changed => {

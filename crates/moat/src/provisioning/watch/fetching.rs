@@ -22,6 +22,7 @@ pub(super) async fn carry_out(order: FetchOrder, environment: &Environment) -> F
             Fetched::Object {
                 bytes: fetched.object,
                 data: fetched.data,
+                signed: fetched.signed.map(Into::into),
             }
         }
         Err(error) => Fetched::Failed(Failure::new(kind(&error), &error)),

@@ -16,6 +16,6 @@ mod link;
 mod view;
 
 pub(crate) use self::args::{ReadArgs, ReadOneArgs, WatchArgs};
-pub(crate) use self::ask::{AskError, follow, list, object, one};
+pub(crate) use self::ask::{AskError, follow, list, object, one, shelf, signed};
 pub(crate) use self::daemon::{Error, run};
-pub(crate) use self::view::{DomainView, NameView};
+pub(crate) use self::view::{DomainView, NameView, ShelvedView};

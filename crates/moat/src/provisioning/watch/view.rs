@@ -1,10 +1,11 @@
 //! What programs and people are told of a PvD.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pvd::bindings::router_advertisement::Preference;
-use pvd::host::{Host, Identity, Lasting, Now, View};
+use pvd::host::{Host, Identity, Information, InformationState, Lasting, Now, Origin, View};
 use pvd::source_address::{Kind, Stage};
 use pvd::{OwnAddress, TrustPolicy, Use};
 use serde::{Deserialize, Serialize};
@@ -114,18 +115,70 @@ pub(crate) struct InformationView {
     /// The object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) object: Option<serde_json::Value>,
+    /// It came from elsewhere than from the PvD's server: from a file, or what was kept of one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) elsewhere: bool,
+    /// The compact JWS that it came in; who wants it asks for it.
+    #[serde(skip)]
+    pub(super) signed: Option<Arc<str>>,
+}
+
+/// A signed object that is there for whenever its PvD is attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShelvedView {
+    /// The PvD.
+    pub(crate) pvd: String,
+    /// When it ends, in seconds since 1970.
+    pub(crate) expires: u64,
+    /// As of one that is attached; that it is here is not proved.
+    pub(crate) information: InformationView,
+}
+
+/// All that programs may ask for.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The PvDs that are attached.
+    pub(super) domains: Vec<DomainView>,
+    /// Signed objects, whether their PvD is attached or not.
+    pub(super) shelf: Vec<ShelvedView>,
+}
+
+impl Known {
+    pub(super) fn of(host: &Host, now: Now) -> Self {
+        let shelf = host.shelf(now).map(|information| ShelvedView {
+            pvd: information.content.identifier.to_string(),
+            expires: seconds(information.content.expires),
+            information: InformationView::known(&information, &host.settings().trust),
+        });
+        Self {
+            domains: domains(host, now),
+            shelf: shelf.collect(),
+        }
+    }
+
+    /// The compact JWS of a PvD: of what is used there, or else of what is on the shelf.
+    pub(super) fn signed(&self, pvd: &str, interface: Option<&str>) -> Option<&Arc<str>> {
+        let attached = self.domains.iter().filter(|view| {
+            view.name() == pvd && interface.is_none_or(|interface| interface == view.interface)
+        });
+        let attached = attached.map(|view| &view.information);
+        let shelved = self.shelf.iter().filter(|view| view.pvd == pvd);
+        let mut all = attached.chain(shelved.map(|view| &view.information));
+        all.find_map(|information| information.signed.as_ref())
+    }
 }
 
 /// The uses that evidence is held against, with the words for them.
-const USES: [(&str, Use); 4] = [
+const USES: [(&str, Use); 5] = [
+    ("attachment", Use::Attachment),
     ("names", Use::Names),
     ("dots-servers", Use::DotsServers),
     ("ways", Use::Ways),
     ("credentials", Use::Credentials),
 ];
 
-/// All that a host knows.
-pub(super) fn domains(host: &Host, now: Now) -> Vec<DomainView> {
+/// All that a host knows of its links.
+fn domains(host: &Host, now: Now) -> Vec<DomainView> {
     let views = host.domains(now);
     let views = views.iter();
     views
@@ -220,18 +273,29 @@ impl InformationView {
                 refused_for: BTreeMap::new(),
                 ignored: Vec::new(),
                 object: None,
+                elsewhere: false,
+                signed: None,
             };
         };
+        Self {
+            state,
+            ..Self::known(information, trust)
+        }
+    }
+
+    fn known(information: &Information, trust: &TrustPolicy) -> Self {
         let refused = USES.iter().filter_map(|(word, to)| {
             let why = information.trusted(trust, *to).err()?;
             Some(((*word).to_owned(), why.to_string()))
         });
         Self {
-            state,
+            state: InformationState::Held.to_string(),
             evidence: Some(information.evidence.data.to_string()),
             refused_for: refused.collect(),
             ignored: information.ignored.clone(),
             object: serde_json::from_str(&information.content.to_json()).ok(),
+            elsewhere: information.origin == Origin::Elsewhere,
+            signed: information.signed.clone(),
         }
     }
 }
@@ -254,7 +318,10 @@ fn preference(preference: Preference) -> &'static str {
 
 /// What the wall clock will show then, if nobody sets it.
 fn unix(at: Instant, now: Now) -> u64 {
-    let then = now.system + at.saturating_duration_since(now.instant);
+    seconds(now.system + at.saturating_duration_since(now.instant))
+}
+
+fn seconds(then: SystemTime) -> u64 {
     let since = then.duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }

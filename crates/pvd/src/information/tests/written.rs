@@ -24,7 +24,12 @@ fn every_key_of_the_registry_is_read_and_written_and_no_other() {
         let mut found = BTreeSet::new();
         let root = Json::Object(json::read(text.as_bytes()).unwrap());
         collect(Dictionary::Root, &root, &mut found);
-        let expected = KEYS.iter().map(|key| (key.dictionary, key.name.to_owned()));
+        // What is sealed is read by who has the key.
+        let is_open = |key: &&registry::Key| {
+            ![Dictionary::Credentials, Dictionary::Network].contains(&key.dictionary)
+        };
+        let expected = KEYS.iter().filter(is_open);
+        let expected = expected.map(|key| (key.dictionary, key.name.to_owned()));
         assert_eq!(found, expected.collect());
     }
     let mandatory = |key: &&registry::Key| {
