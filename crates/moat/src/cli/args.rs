@@ -12,6 +12,7 @@ use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
 use crate::provisioning::fetch::FetchArgs;
+use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{SignArgs, VerifyArgs};
 use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
 use crate::words;
@@ -374,6 +375,9 @@ pub(super) enum PvdCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Networks of a device: sealed for it, and applied where it is
+    #[command(subcommand)]
+    Networks(NetworksCommand),
     /// Serve the additional information of PvDs over HTTPS (RFC 8801)
     Serve(DaemonArgs),
 }

@@ -21,8 +21,9 @@ use self::args::{
 use crate::config::{ConfigError, Report};
 use crate::control::{BindError, Command as ControlCommand, Failure};
 use crate::provisioning::fetch::{FetchArgs, OnceError, fetch_once};
+use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{self, VerifyArgs};
-use crate::provisioning::{advertise, serve, watch};
+use crate::provisioning::{advertise, networks, serve, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
@@ -138,6 +139,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Pvd(PvdCommand::Verify { what, json }) => verify(&what, json.json),
         Command::Pvd(PvdCommand::Fetch { what, json }) => fetch(&what, json.json),
+        Command::Pvd(PvdCommand::Networks(command)) => apply_networks(&command),
         Command::Pvd(PvdCommand::Serve(args)) => {
             log_to_stderr();
             daemon(serve::run(&args.config), |error| match error {
@@ -237,6 +239,21 @@ fn fetch(what: &FetchArgs, json: bool) -> ExitCode {
         Err(error) => return failed(&error, EXIT_FAILED, json),
     }
     ExitCode::SUCCESS
+}
+
+fn apply_networks(command: &NetworksCommand) -> ExitCode {
+    let done = match command {
+        NetworksCommand::Seal(args) => networks::seal(args, wall_clock()),
+        NetworksCommand::Apply(args) => networks::apply(args, wall_clock()).map(|applied| {
+            // What is printed may be the file itself.
+            complain!("{applied}");
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_of_object() => failed(&error, EXIT_FAILED, false),
+        Err(error) => failed(&error, EXIT_WRONG, false),
+    }
 }
 
 fn wall_clock() -> SystemTime {

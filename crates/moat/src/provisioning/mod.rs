@@ -4,6 +4,7 @@ pub(crate) mod advertise;
 pub(crate) mod fetch;
 mod file;
 mod icmpv6;
+pub(crate) mod networks;
 pub(crate) mod serve;
 mod shelf;
 pub(crate) mod sign;

@@ -143,11 +143,7 @@ pub(crate) fn sign(args: &SignArgs, now: SystemTime) -> Result<(), Error> {
 /// # Errors
 /// [`Error`]
 pub(crate) fn verify(args: &VerifyArgs, now: SystemTime) -> Result<Proof, Error> {
-    let octets = read(&args.object)?;
-    let anchors = anchors(args)?;
-    // What is no text is no signed object; a file may end in a line break.
-    let text = String::from_utf8_lossy(&octets);
-    let Verified { read, binding } = jose::verify(text.trim_end(), &anchors, now)?;
+    let Verified { read, binding } = verified(&args.object, &anchors(args)?, now)?;
     let is = &read.information.identifier;
     if let Some(wanted) = args.pvd.clone().filter(|wanted| wanted != is) {
         let is = is.clone();
@@ -164,6 +160,17 @@ pub(crate) fn verify(args: &VerifyArgs, now: SystemTime) -> Result<Proof, Error>
         ignored: read.ignored,
         evidence: DataEvidence::Signed(binding),
     })
+}
+
+/// What is proved of the object in a file, by whom somebody trusts.
+///
+/// # Errors
+/// [`Error`]
+pub(super) fn verified(file: &Path, anchors: &Anchors, now: SystemTime) -> Result<Verified, Error> {
+    let octets = read(file)?;
+    // What is no text is no signed object; a file may end in a line break.
+    let text = String::from_utf8_lossy(&octets);
+    Ok(jose::verify(text.trim_end(), anchors, now)?)
 }
 
 fn anchors(args: &VerifyArgs) -> Result<Anchors, Error> {
@@ -193,9 +200,12 @@ fn certificates(file: &Path) -> Result<Vec<X509>, Error> {
         .ok_or_else(|| Error::Certificates(file.to_owned()))
 }
 
-/// A file that only its owner and its group may read.
-fn read_secret(file: &Path) -> Result<Vec<u8>, Error> {
-    let is_own = super::file::refuse_open_to_others(file);
+/// A file that only its owner and its group may read, or standard input.
+pub(super) fn read_secret(file: &Path) -> Result<Vec<u8>, Error> {
+    let is_own = match file.as_os_str() == "-" {
+        true => Ok(()),
+        false => super::file::refuse_open_to_others(file),
+    };
     is_own.map_err(|source| Error::File {
         file: file.to_owned(),
         source,
@@ -204,7 +214,7 @@ fn read_secret(file: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// A file of a sensible length, or standard input.
-fn read(file: &Path) -> Result<Vec<u8>, Error> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, Error> {
     let limit = u64::try_from(MAX_SIGNED_BYTES).unwrap_or(u64::MAX) + 1;
     let mut octets = Vec::new();
     let done = match file.as_os_str() == "-" {

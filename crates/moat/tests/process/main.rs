@@ -18,6 +18,7 @@ mod others;
 mod pause;
 mod pvd_fetch;
 mod pvd_flood;
+mod pvd_networks;
 mod pvd_server;
 mod pvd_signed;
 mod pvd_watch;

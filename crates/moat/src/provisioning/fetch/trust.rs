@@ -33,7 +33,7 @@ const MAX_KEY_BYTES: usize = 64 * 1024;
 /// Whom to trust.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TrustArgs {
-    /// PEM file of certification authorities to trust besides those of the system
+    /// PEM file of certification authorities to trust
     #[arg(long, value_name = "FILE")]
     pub(crate) authorities: Option<PathBuf>,
     /// Public key (PEM) that signs for a PvD, and then no other one does; may be given more than once
@@ -102,6 +102,21 @@ pub(crate) enum TrustError {
     Tls(#[from] ErrorStack),
 }
 
+impl TrustArgs {
+    /// Those that are named, without those of the system.
+    ///
+    /// # Errors
+    /// [`TrustError`]
+    pub(crate) fn anchors(&self) -> Result<Anchors, TrustError> {
+        let authorities = self.authorities.as_deref().map(read).transpose()?;
+        Ok(Anchors {
+            authorities: authorities.unwrap_or_default(),
+            pinned: pinned(&self.pins)?,
+            ..Anchors::default()
+        })
+    }
+}
+
 impl Environment {
     /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures, and pinned keys for these. `wants_signed`: a signed object is liked better.
     ///
@@ -114,13 +129,11 @@ impl Environment {
         // Who comes again is not to be recognised by it.
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         builder.set_options(SslOptions::NO_TICKET);
+        let mut anchors = trust.anchors()?;
         let mut system = SYSTEM_AUTHORITIES.iter().map(Path::new);
-        let files = system.find(|file| file.is_file()).into_iter();
-        let mut anchors = Anchors::default();
-        for file in files.chain(trust.authorities.as_deref()) {
+        if let Some(file) = system.find(|file| file.is_file()) {
             anchors.authorities.extend(read(file)?);
         }
-        anchors.pinned = pinned(&trust.pins)?;
         for authority in &anchors.authorities {
             builder.cert_store_mut().add_cert(authority.clone())?;
         }
