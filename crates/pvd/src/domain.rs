@@ -8,6 +8,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 
 use crate::identifier::PvdId;
+use crate::learned::Learned;
 use crate::source_address::OwnAddress;
 
 /// One provisioning domain as a node holds it.
@@ -30,8 +31,10 @@ pub struct ProvisioningDomain {
     pub dots_servers: Vec<DotsServer>,
     /// Who it is that answers there.
     pub dots_agent: DotsAgent,
-    /// Where all this was learned.
+    /// Where its DOTS servers were learned, or, without any, the PvD itself.
     pub learned: Learned,
+    /// Whether it has proved its name, or the administrator vouches for it. Who has not gives way to another of the same name.
+    pub is_authenticated: bool,
     /// Whether the network is still being looked at: more of it may be known soon.
     pub is_awaited: bool,
 }
@@ -48,7 +51,7 @@ pub enum DotsAgent {
 }
 
 impl ProvisioningDomain {
-    /// A PvD of which nothing is known but the name.
+    /// A PvD of which nothing is known but the name, which the administrator wrote.
     pub fn new(id: PvdId) -> Self {
         Self {
             id,
@@ -59,6 +62,7 @@ impl ProvisioningDomain {
             dots_servers: Vec::new(),
             dots_agent: DotsAgent::default(),
             learned: Learned::Configuration,
+            is_authenticated: true,
             is_awaited: false,
         }
     }
@@ -126,36 +130,6 @@ pub enum Transport {
     Udp,
     /// TLS over TCP.
     Tcp,
-}
-
-/// The carrier that brought a PvD, or the DOTS servers of one, in the order of preference of RFC 8973 §4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Learned {
-    /// The administrator wrote it down.
-    Configuration,
-    /// A program on this node announced it, such as the manager of a mobile link.
-    Announced,
-    /// DHCPv6 (RFC 8973 §5.1).
-    Dhcpv6,
-    /// DHCPv4 (RFC 8973 §5.2).
-    Dhcpv4,
-    /// S-NAPTR lookups in the domain of the network (RFC 8973 §6).
-    ServiceResolution,
-    /// DNS-based service discovery in the domain of the network (RFC 8973 §7).
-    DnsSd,
-}
-
-impl fmt::Display for Learned {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Configuration => "configuration",
-            Self::Announced => "announcement",
-            Self::Dhcpv6 => "DHCPv6",
-            Self::Dhcpv4 => "DHCPv4",
-            Self::ServiceResolution => "S-NAPTR",
-            Self::DnsSd => "DNS-SD",
-        })
-    }
 }
 
 /// The name of a network interface: 1 to 15 bytes, no slash, no white space (Linux `IFNAMSIZ`).

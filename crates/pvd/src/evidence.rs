@@ -4,6 +4,7 @@
 //! it, TLS says whom it was fetched from and nothing afterwards. [`TrustPolicy`] says how much of both a use needs.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// What speaks for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,19 +164,69 @@ impl fmt::Display for DataEvidence {
     }
 }
 
+/// Words that stand for no evidence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no evidence")]
+pub struct UnknownEvidence(String);
+
+impl FromStr for LinkEvidence {
+    type Err = UnknownEvidence;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(words: &str) -> Result<Self, UnknownEvidence> {
+        let found = LINKS.into_iter().find(|link| link.to_string() == words);
+        found.ok_or_else(|| UnknownEvidence(words.to_owned()))
+    }
+}
+
+impl FromStr for DataEvidence {
+    type Err = UnknownEvidence;
+
+    /// Reads what [`fmt::Display`] writes.
+    fn from_str(words: &str) -> Result<Self, UnknownEvidence> {
+        let signed = [
+            KeyBinding::Certificate,
+            KeyBinding::Dane,
+            KeyBinding::Pinned,
+        ];
+        let signed = signed.into_iter().map(Self::Signed);
+        let mut all = [Self::Absent, Self::Tls].into_iter().chain(signed);
+        let found = all.find(|data| data.to_string() == words);
+        found.ok_or_else(|| UnknownEvidence(words.to_owned()))
+    }
+}
+
+const LINKS: [LinkEvidence; 7] = [
+    LinkEvidence::Absent,
+    LinkEvidence::OpenWireless,
+    LinkEvidence::SecuredWireless,
+    LinkEvidence::Authenticated,
+    LinkEvidence::Wired,
+    LinkEvidence::Vpn,
+    LinkEvidence::Manual,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINKS: [LinkEvidence; 7] = [
-        LinkEvidence::Absent,
-        LinkEvidence::OpenWireless,
-        LinkEvidence::SecuredWireless,
-        LinkEvidence::Authenticated,
-        LinkEvidence::Wired,
-        LinkEvidence::Vpn,
-        LinkEvidence::Manual,
-    ];
+    #[test]
+    fn evidence_is_read_as_it_is_written() {
+        for link in LINKS {
+            assert_eq!(link.to_string().parse(), Ok(link));
+        }
+        for data in [
+            DataEvidence::Absent,
+            DataEvidence::Tls,
+            DataEvidence::Signed(KeyBinding::Certificate),
+            DataEvidence::Signed(KeyBinding::Dane),
+            DataEvidence::Signed(KeyBinding::Pinned),
+        ] {
+            assert_eq!(data.to_string().parse(), Ok(data));
+        }
+        assert!("a friend".parse::<DataEvidence>().is_err());
+        assert!("a friend".parse::<LinkEvidence>().is_err());
+    }
 
     fn check(link: LinkEvidence, data: DataEvidence, to: Use) -> Result<(), Insufficient> {
         TrustPolicy::default().check(&Evidence { link, data }, to)

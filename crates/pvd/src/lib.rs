@@ -11,6 +11,7 @@
 //! * [`dependency`]: which PvD is needed to learn of which.
 //! * [`information`]: what a network says of itself beyond an advertisement, as JSON.
 //! * [`bindings`]: what carriers bring, read and written.
+//! * [`learned`]: where one was learned, and what of it whoever asks for help believes.
 //! * [`host`]: how a node learns them from its links.
 //! * [`router`]: what a router advertises of PvDs, and when.
 //! * [`selection`]: which of them what is new is sent by.
@@ -29,6 +30,7 @@ pub mod evidence;
 pub mod host;
 pub mod identifier;
 pub mod information;
+pub mod learned;
 pub mod name;
 pub mod prefix_map;
 pub mod router;
@@ -40,14 +42,15 @@ pub use anycast::SharedAddress;
 pub use dependency::Dependencies;
 pub use division::{Division, Piece, TooManyPieces};
 pub use domain::{
-    DotsAgent, DotsServer, Endpoint, InterfaceName, InterfaceNameError, Learned,
-    ProvisioningDomain, Transport,
+    DotsAgent, DotsServer, Endpoint, InterfaceName, InterfaceNameError, ProvisioningDomain,
+    Transport,
 };
 pub use evidence::{
     DataEvidence, Evidence, Insufficient, KeyBinding, LinkEvidence, TrustPolicy, Use,
 };
 pub use identifier::{IdentifierError, PvdId};
 pub use information::AdditionalInformation;
+pub use learned::{Learned, Observed};
 pub use name::{DomainName, HostName, NameError};
 pub use prefix_map::PrefixMap;
 pub use set::{Owners, PvdSet};
