@@ -66,7 +66,8 @@ const ANNOUNCE_EXAMPLES: &str = r#"Example:
   END
 
 The PvD must be a [[pvd]] of the client's file with a [pvd.discover] and this interface. What is left out
-is learned as without an announcement; a lifetime of 0 takes it back."#;
+is learned as without an announcement; a lifetime of 0 takes it back. A server may have a port, as in
+"[2001:db8::46]:4647", and "transports": ["udp"] or ["tcp"] instead of both."#;
 
 const DISCOVER_EXAMPLES: &str = "Examples:
   moat pvd discover --interface eth0

@@ -112,7 +112,8 @@ impl Commands {
                 Err(attack.map_or_else(
                     |refusal| refusal,
                     |attack| {
-                        let view = SelectionView::new(&agent.explain(&attack));
+                        let explained = agent.explain(&attack);
+                        let view = SelectionView::explained(&explained, agent.pvds());
                         let note = note.clone();
                         Answer::of(&SelectionView { note, ..view })
                     },
@@ -283,15 +284,13 @@ mod tests {
             independent: Vec::new(),
             policy: Policy::default(),
             routing: None,
+            provisioning: None,
             warnings: Vec::new(),
         };
         let names = Names::new(&config, mpsc::channel(1).0).unwrap();
-        Networks::new(
-            &config,
-            &names,
-            &mpsc::channel(1).0,
-            crate::clock::now().monotonic,
-        )
+        let ends = (&mpsc::channel(1).0, mpsc::channel(1).0);
+        let now = crate::clock::now().monotonic;
+        Networks::new(&config, &names, ends, now)
     }
 
     fn asked_for(

@@ -13,6 +13,7 @@ mod memory;
 mod names;
 mod networks;
 mod paths;
+mod provisioned;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -139,8 +140,10 @@ impl Daemon {
         let (datagrams, incoming) = mpsc::channel(QUEUE);
         let (finding, found) = mpsc::channel(QUEUE);
         let (reporting, reports) = mpsc::channel(QUEUE);
+        let (providing, provisioned) = mpsc::channel(QUEUE);
         let names = Names::new(config, finding)?;
-        let networks = Networks::new(config, &names, &reporting, clock.now().monotonic);
+        let ends = (&reporting, providing);
+        let networks = Networks::new(config, &names, ends, clock.now().monotonic);
         let routing = Routing::start(config, networks.set());
         let daemon = Self {
             agent,
@@ -157,6 +160,7 @@ impl Daemon {
             incoming,
             found,
             reports,
+            provisioned,
         };
         Ok((daemon, events))
     }
@@ -175,6 +179,7 @@ impl Daemon {
             Event::Received(incoming) => self.on_incoming(incoming),
             Event::Found(found) => self.on_found(found),
             Event::Reported(report) => self.networks.learn(self.clock.now().monotonic, report),
+            Event::Provisioned(report) => self.networks.observe(report),
         }
     }
 

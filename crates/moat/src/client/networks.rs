@@ -3,9 +3,13 @@
 //!
 //! ```text
 //! configuration --+
-//! announcements --+--> Networks --PvdSet--> agent
+//! announcements --+
+//! moat pvd watch -+--> Networks --PvdSet--> agent
 //! discovery ------+
 //! ```
+//!
+//! The first that has something to say of prefixes, of addresses or of servers is the one that counts: what a network has proved to say
+//! of itself comes before what anybody on its link could answer.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +17,13 @@ use std::time::{Duration, Instant};
 
 use discovery::{Agent, Family, Finding, HostName, ReferenceIdentifier, TrustedNames};
 use ipnet::IpNet;
-use pvd::{DotsServer, InterfaceName, Learned, OwnAddress, ProvisioningDomain, PvdId, PvdSet};
+use pvd::{
+    DotsAgent, DotsServer, InterfaceName, Learned, OwnAddress, ProvisioningDomain, PvdId, PvdSet,
+};
 use tokio::sync::mpsc;
 
 use super::names::Names;
+use super::provisioned::{Followed, Provisioned, Seen, follow};
 use crate::config::ClientConfig;
 use crate::control::Announcement;
 use crate::discovery::{self as driver, Attachment, NetworkReport, News, Wanted};
@@ -38,6 +45,8 @@ struct Network {
     attachment: Option<Attachment>,
     found: BTreeMap<Family, (Finding, Vec<SocketAddr>)>,
     announced: Option<Announced>,
+    /// What `moat pvd watch` knows of it.
+    seen: Option<Seen>,
     /// Until when more may be found.
     awaited_until: Option<Instant>,
     /// Has the network asked again.
@@ -76,14 +85,15 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    /// Begins to look; what is found goes to `reports`.
+    /// Begins to look; what is found goes to `reports`, what `moat pvd watch` says to `providing`.
     pub(super) fn new(
         config: &ClientConfig,
         names: &Names,
-        reports: &mpsc::Sender<NetworkReport>,
+        (reports, providing): (&mpsc::Sender<NetworkReport>, mpsc::Sender<Provisioned>),
         now: Instant,
     ) -> Self {
         let mut written = config.pvd_set();
+        let mut followed = Vec::new();
         let mut discovered = BTreeMap::new();
         for pvd in &config.pvds {
             let (Some(discover), Some(interface)) = (&pvd.discover, &pvd.interface) else {
@@ -100,6 +110,11 @@ impl Networks {
                 addresses: pvd.addresses.clone(),
             });
             let (id, interface) = (pvd.id.clone(), interface.clone());
+            followed.push(Followed {
+                id: id.clone(),
+                interface: interface.clone(),
+                dns_port: names.assurance(&id).port(),
+            });
             // One doubt that waits is as good as many.
             let (doubts, doubted) = mpsc::channel(1);
             let ends = (reports.clone(), doubted);
@@ -110,11 +125,15 @@ impl Networks {
                 attachment: None,
                 found: BTreeMap::new(),
                 announced: None,
+                seen: None,
                 awaited_until: Some(now + AWAITED),
                 doubts,
                 doubted: None,
             };
             discovered.insert(pvd.id.clone(), network);
+        }
+        if let Some(socket) = &config.provisioning {
+            tokio::task::spawn_local(follow(socket.clone(), followed, providing));
         }
         Self {
             written,
@@ -176,6 +195,36 @@ impl Networks {
                 tracing::warn!(%pvd, %name, "a DOTS server was named that is not one of the trusted_names");
             }
         }
+    }
+
+    /// Takes what `moat pvd watch` says of a PvD, without servers that are not trusted.
+    pub(super) fn observe(&mut self, report: Provisioned) {
+        let Provisioned { pvd, mut seen } = report;
+        let Some(network) = self.discovered.get_mut(&pvd) else {
+            return;
+        };
+        self.is_changed = true;
+        if let Some(seen) = &mut seen {
+            let is_trusted = |server: &mut DotsServer| {
+                let name = server.name.parse::<HostName>();
+                name.is_ok_and(|name| network.trusted.accept(&name))
+            };
+            let servers = &mut seen.domain.dots_servers;
+            let refused = servers.extract_if(.., |server| !is_trusted(server));
+            for DotsServer { name, .. } in refused {
+                tracing::warn!(%pvd, name, "a DOTS server was named that is not one of the trusted_names");
+            }
+            let silent = servers.extract_if(.., |server| server.endpoints.is_empty());
+            for DotsServer { name, .. } in silent {
+                tracing::warn!(%pvd, name, "a DOTS server was named without addresses, and is not looked up");
+            }
+            let names: Vec<_> = servers.iter().map(|server| &server.name).collect();
+            let (learned_by, refused) = (seen.domain.learned, &seen.refused);
+            tracing::info!(%pvd, %learned_by, servers = ?names, ?refused, "provisioned");
+        } else {
+            tracing::info!(%pvd, "not there any more, says moat pvd watch");
+        }
+        network.seen = seen;
     }
 
     /// Takes what a program on this node announces; until it is over, it comes before what is discovered.
@@ -275,6 +324,17 @@ impl Network {
                 domain.learned = Learned::Announced;
             }
         }
+        if let Some(Seen { domain: seen, .. }) = &self.seen {
+            fill(&mut domain.prefixes, &seen.prefixes);
+            fill(&mut domain.addresses, &seen.addresses);
+            if domain.dots_servers.is_empty() && !seen.dots_servers.is_empty() {
+                domain.dots_servers.clone_from(&seen.dots_servers);
+                domain.learned = seen.learned;
+                if domain.dots_agent == DotsAgent::Server {
+                    domain.dots_agent = seen.dots_agent;
+                }
+            }
+        }
         if let Some(attachment) = &self.attachment {
             let prefixes: Vec<IpNet> = attachment.networks().collect();
             fill(&mut domain.prefixes, &prefixes);
@@ -304,9 +364,10 @@ impl Network {
             .announced
             .iter()
             .flat_map(|announced| &announced.resolvers);
+        let seen = self.seen.iter().flat_map(|seen| &seen.resolvers);
         let found = self.found.values().flat_map(|(_, resolvers)| resolvers);
         let mut all: Vec<SocketAddr> = Vec::new();
-        for server in announced.chain(found) {
+        for server in announced.chain(seen).chain(found) {
             if !all.contains(server) {
                 all.push(*server);
             }

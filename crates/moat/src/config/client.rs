@@ -15,7 +15,7 @@ use super::reader::{Diagnostics, Located, Table};
 use super::routing::{self, Routing};
 use super::selection::{self, Selection};
 use super::value;
-use super::{Heartbeat, heartbeat, state_and_control, values};
+use super::{Heartbeat, heartbeat, path_or, state_and_control, values};
 
 /// The keys that only a client's file has.
 pub(super) const OWN_KEYS: &[&str] = &[
@@ -25,7 +25,11 @@ pub(super) const OWN_KEYS: &[&str] = &[
     "selection",
     "provider_independent",
     "routing",
+    "provisioning",
 ];
+
+/// Where `moat pvd watch` is when nobody says otherwise.
+const PVD_SOCKET: &str = "/run/moat/pvd.sock";
 
 /// For how many seconds protection is asked where nobody says.
 const DEFAULT_LIFETIME: u32 = 3600;
@@ -51,6 +55,8 @@ pub(crate) struct ClientConfig {
     pub(crate) policy: Policy,
     /// Where routes by source address are kept, if they are.
     pub(crate) routing: Option<Routing>,
+    /// The socket of `moat pvd watch`, where the PvDs that may be discovered are followed.
+    pub(crate) provisioning: Option<PathBuf>,
     /// What is wrong or questionable in the file and did not keep the client from starting: to be logged.
     pub(crate) warnings: Vec<Problem>,
 }
@@ -126,6 +132,7 @@ pub(super) fn read_networks(
     let ids: Vec<_> = ids.collect();
     let selection = selection::read(table, &ids, diagnostics);
     let routing = routing::read(table, diagnostics);
+    let provisioning = read_provisioning(table, folder, diagnostics);
     if let (Some(selection), Some(drafts)) = (&selection, &pvds) {
         note_assigned(&selection.independent, drafts, diagnostics);
         note_preferred(selection, drafts, diagnostics);
@@ -149,10 +156,26 @@ pub(super) fn read_networks(
         independent: values(independent),
         policy,
         routing: routing?,
+        provisioning: provisioning?,
         warnings: Vec::new(),
     };
     note_anycast(&config, &ids, diagnostics);
     Some(config)
+}
+
+/// `[provisioning]`: whom to follow; `None` inside without such a table.
+fn read_provisioning(
+    table: &mut Table<'_>,
+    folder: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Option<PathBuf>> {
+    let Some(value) = table.take("provisioning") else {
+        return Some(None);
+    };
+    let mut table = value.table("a table: [provisioning]", diagnostics)?;
+    let socket = path_or(&mut table, "socket", PVD_SOCKET, folder, diagnostics);
+    table.finish(diagnostics);
+    Some(Some(socket?.value))
 }
 
 /// Notes what is said to be the site's own and assigned by a network too.

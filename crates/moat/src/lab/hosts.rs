@@ -20,7 +20,7 @@ use super::traffic::{Flow, Pair, Received};
 pub(super) const FLOOD_RATE: u32 = 5_000;
 
 /// Requests per second on each of the visitor's paths.
-const VISIT_RATE: u32 = 25;
+pub(super) const VISIT_RATE: u32 = 25;
 
 /// The attack's flows, in the order of their numbers.
 pub(super) fn flows(scenario: &Scenario) -> Vec<Pair> {
@@ -74,7 +74,7 @@ pub(super) fn start_visitor(
 }
 
 /// Has a host, with this name, play a role of [`super::traffic`].
-fn start<T: Display>(
+pub(super) fn start<T: Display>(
     host: &Netns,
     (name, role): (&str, &str),
     options: &[&str],

@@ -120,6 +120,7 @@ fn asked(views: &[AskedView]) {
             [
                 view.pvd.clone(),
                 server(view),
+                view.learned.clone().unwrap_or_default(),
                 scope(&view.targets, &view.ports, &view.protocols),
                 view.status.clone().unwrap_or_default(),
                 left(view),
@@ -131,6 +132,7 @@ fn asked(views: &[AskedView]) {
     let headline = [
         "ASKED IN PVD",
         "SERVER",
+        "LEARNED BY",
         "TO PROTECT",
         "STATUS",
         "LEFT",

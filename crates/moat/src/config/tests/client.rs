@@ -146,7 +146,7 @@ lifetime = 7200 => lifetime = 0x1_0000_0000
 lifetime = 7200 => lifetimes = 7200
     3:1: lifetimes: is not a key of this table; did you mean lifetime?
 lifetime = 7200 => "a\tb" = 7200
-    3:1: "a\tb": is not a key of this table; its keys are state, control, lifetime, requests, heartbeat, pvd, provider_independent, selection, routing
+    3:1: "a\tb": is not a key of this table; its keys are state, control, lifetime, requests, heartbeat, pvd, provider_independent, selection, routing, provisioning
 interval = 60 => interval = 14
     5:12: heartbeat.interval: 14 is out of range; write 15 to 240 seconds, or 0 for no heartbeats
 interval = 60 => interval = 241

@@ -18,6 +18,7 @@ const README: &str = include_str!("../../../../../README.md");
 macro_rules! networks {
     () => {
         r#"[routing]
+[provisioning]
 [selection]
 [[selection.prefer]]
 prefixes = ["203.0.113.0/28"]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use agent::client::{End, PartReport, RequestId, RequestReport, SessionReport, State};
 use agent::server_selection::{Asked, AssociationId, NotAsked, Selection, Unprotected};
+use pvd::PvdSet;
 use serde::{Deserialize, Serialize};
 
 use super::Dropped;
@@ -54,6 +55,9 @@ pub(crate) struct AskedView {
     pub(crate) pvd: String,
     /// Its name.
     pub(crate) server: String,
+    /// How the server was found; in an explanation only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) learned: Option<String>,
     /// The server that it redirected to, where the request goes now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) redirected_to: Option<String>,
@@ -219,6 +223,7 @@ impl AskedView {
         Self {
             pvd: part.association.pvd.to_string(),
             server: part.association.server.clone(),
+            learned: None,
             redirected_to: None,
             moved_to: part.moved_to.as_ref().map(|to| to.server.clone()),
             goes_on: !is_over,
@@ -250,6 +255,7 @@ impl AskedView {
         Self {
             pvd: asked.association.pvd.to_string(),
             server: asked.association.server.clone(),
+            learned: None,
             redirected_to: None,
             moved_to: None,
             goes_on: false,
@@ -283,6 +289,16 @@ impl SelectionView {
             unprotected: selection.unprotected.iter().map(unprotected).collect(),
             note: None,
         }
+    }
+
+    /// The same, with how each server was found.
+    pub(crate) fn explained(selection: &Selection, pvds: &PvdSet) -> Self {
+        let mut view = Self::new(selection);
+        for (shown, asked) in view.asked.iter_mut().zip(&selection.asked) {
+            let domain = pvds.get(&asked.association.pvd);
+            shown.learned = domain.map(|domain| domain.learned.to_string());
+        }
+        view
     }
 }
 

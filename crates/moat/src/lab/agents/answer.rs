@@ -173,7 +173,7 @@ struct Requests {
 }
 
 /// Reads what a server says of itself.
-pub(super) fn held(status: &str, sessions: &str) -> Result<Held, Error> {
+pub(crate) fn held(status: &str, sessions: &str) -> Result<Held, Error> {
     let Status { mitigations } = parse("moat status", status)?;
     let ServerSessions {
         sessions,

@@ -18,7 +18,7 @@ use super::report::Request;
 use super::scenario::{DotsClient, Provider, Scenario};
 use super::topology::Network;
 
-pub(crate) use answer::{Held, Told};
+pub(crate) use answer::{Held, Told, held};
 pub(crate) use files::customer;
 pub(crate) use identity::customer_inside;
 

@@ -23,7 +23,7 @@ impl Stage {
         self.expect(&what, json!([]), others);
         let what = format!("packets that who listens at {node} has lost");
         self.expect(&what, 0, captured.lost);
-        let wrong = uplink.wrong_sources(self.network.node(node)?)?;
+        let wrong = uplink.counts(self.network.node(node)?)?.wrong_source;
         let what = format!("packets at {node} from addresses that are not its own");
         self.expect(&what, 0, wrong);
         Ok(())

@@ -10,6 +10,7 @@
 //! that knows PvDs, `plain` one on the same links that does not. [`network`] has them as data; a scenario is a file of its own, which says in
 //! its `play` what [`Stage`] is to start, and what must be seen.
 
+mod dots;
 mod edge;
 mod host;
 mod network;
@@ -42,7 +43,7 @@ pub(crate) struct Scenario {
 }
 
 /// In the order to show and to run them.
-pub(super) const SCENARIOS: &[Scenario] = &[two_uplinks::SCENARIO];
+pub(super) const SCENARIOS: &[Scenario] = &[two_uplinks::SCENARIO, dots::SCENARIO];
 
 /// A network of the two uplinks alone.
 fn no_more(_: &mut Topology) {}

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use crate::lab::error::Error;
 use crate::lab::measure;
 use crate::lab::netns::Netns;
-use crate::lab::plan::{ATTACKER, ATTACKER_NETS, INTERNET, Net, VISITOR, VISITOR_NETS, Version};
+use crate::lab::plan::{
+    ATTACKER, ATTACKER_NETS, INTERNET, Net, TARGET_PORT, VISITOR, VISITOR_NETS, Version,
+};
 use crate::lab::topology::{Node, Topology};
 
 /// The host that knows PvDs.
@@ -21,6 +23,19 @@ pub(super) const PLAIN_NUMBER: u8 = 8;
 const TABLE: &str = "lab";
 /// The counter of packets whose source the network did not assign.
 const WRONG_SOURCE: &str = "wrong_source";
+/// The counter of attack packets that come to the edge, before the filter of its DOTS server.
+const ATTACK_OFFERED: &str = "attack_offered";
+/// The counter of those that pass it.
+const ATTACK_PASSED: &str = "attack_passed";
+
+/// What an edge has counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    /// Packets from hosts whose source is not of this network: none is forwarded.
+    pub(super) wrong_source: u64,
+    pub(super) attack_offered: u64,
+    pub(super) attack_passed: u64,
+}
 
 /// A router, its link to hosts, and the network behind it.
 #[derive(Debug)]
@@ -75,6 +90,11 @@ impl Uplink {
         self.net.host(0x43)
     }
 
+    /// Its DOTS server.
+    pub(super) fn dots(&self) -> IpAddr {
+        self.net.host(0x46)
+    }
+
     /// The address of [`HOME`] there.
     pub(super) fn home(&self) -> IpAddr {
         self.assigned.host(HOME_NUMBER)
@@ -89,17 +109,34 @@ impl Uplink {
         }
     }
 
-    /// Packets from hosts whose source is not of this network: none is forwarded.
-    pub(super) fn wrong_sources(&self, edge: &Netns) -> Result<u64, Error> {
+    /// What its edge has counted up to now.
+    pub(super) fn counts(&self, edge: &Netns) -> Result<Counts, Error> {
         let counters = measure::counters(edge, TABLE)?;
-        Ok(counters.get(WRONG_SOURCE).copied().unwrap_or_default())
+        let count = |name: &str| counters.get(name).copied().unwrap_or_default();
+        Ok(Counts {
+            wrong_source: count(WRONG_SOURCE),
+            attack_offered: count(ATTACK_OFFERED),
+            attack_passed: count(ATTACK_PASSED),
+        })
     }
 
+    /// The server's own filter is at priority -300 (raw).
     fn ruleset(&self) -> String {
         let Self { interface, net, .. } = self;
+        let attack = format!("udp dport {TARGET_PORT} ip6 saddr {}", ATTACKER_NETS.v6);
         format!(
             "table inet {TABLE} {{
                 counter {WRONG_SOURCE} {{ }}
+                counter {ATTACK_OFFERED} {{ }}
+                counter {ATTACK_PASSED} {{ }}
+                chain offered {{
+                    type filter hook prerouting priority -400; policy accept;
+                    iifname {INTERNET} {attack} counter name {ATTACK_OFFERED}
+                }}
+                chain passed {{
+                    type filter hook forward priority 0; policy accept;
+                    oifname {interface} {attack} counter name {ATTACK_PASSED}
+                }}
                 chain ingress {{
                     type filter hook prerouting priority -390; policy accept;
                     iifname {interface} ip6 saddr != {{ {net}, fe80::/10, :: }} counter name {WRONG_SOURCE} drop
@@ -145,7 +182,7 @@ impl Topology {
         let on_link = uplink.assigned.on_link(1);
         let on_link = format!("{on_link} dev {}", uplink.interface);
         self.address(node, Version::V6, &on_link);
-        for service in [uplink.names(), uplink.objects()] {
+        for service in [uplink.names(), uplink.objects(), uplink.dots()] {
             self.address(node, Version::V6, &format!("{service} dev lo"));
         }
         let net = uplink.net;

@@ -55,6 +55,23 @@ impl Stage {
         Ok(())
     }
 
+    /// A further certificate of that authority, for a server or a client.
+    pub(super) fn issue_for(&self, uplink: &Uplink, role: &str, name: &str) -> Result<(), Error> {
+        let mut command = self.moat(&["pki", "issue", role, name, "--dir"]);
+        process::output(command.arg(self.pki(uplink))).map(drop)
+    }
+
+    /// The keys of a file that name such a certificate.
+    pub(super) fn certificate_keys(&self, uplink: &Uplink, name: &str) -> String {
+        let pki = self.pki(uplink);
+        format!(
+            "certificate = {:?}\nprivate_key = {:?}\ntrust_anchors = {:?}\n",
+            pki.join(format!("{name}.pem")),
+            pki.join(format!("{name}-key.pem")),
+            pki.join("ca.pem"),
+        )
+    }
+
     /// Where its certificates are.
     pub(super) fn pki(&self, uplink: &Uplink) -> PathBuf {
         self.file(&format!("{}-pki", uplink.node))

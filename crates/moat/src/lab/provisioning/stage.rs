@@ -113,6 +113,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Where all of the run is kept.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where something of this name is kept.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

@@ -15,7 +15,8 @@ mod interface;
 mod link;
 mod view;
 
+pub(crate) use self::api::{Event, Question};
 pub(crate) use self::args::{ReadArgs, ReadOneArgs, WatchArgs};
 pub(crate) use self::ask::{AskError, follow, list, object, one, shelf, signed};
 pub(crate) use self::daemon::{Error, run};
-pub(crate) use self::view::{DomainView, NameView, ShelvedView};
+pub(crate) use self::view::{AddressView, DOTS_SERVERS, DomainView, NameView, ShelvedView};

@@ -168,11 +168,14 @@ impl Known {
     }
 }
 
+/// The word for [`Use::DotsServers`].
+pub(crate) const DOTS_SERVERS: &str = "dots-servers";
+
 /// The uses that evidence is held against, with the words for them.
 const USES: [(&str, Use); 5] = [
     ("attachment", Use::Attachment),
     ("names", Use::Names),
-    ("dots-servers", Use::DotsServers),
+    (DOTS_SERVERS, Use::DotsServers),
     ("ways", Use::Ways),
     ("credentials", Use::Credentials),
 ];

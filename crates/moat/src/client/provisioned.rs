@@ -1,0 +1,439 @@
+//! What `moat pvd watch` knows of the client's PvDs, as it changes.
+//!
+//! ```text
+//! moat pvd watch --a line of JSON for each change--> follow --Provisioned--> Networks
+//!       ^                                              |
+//!       '---------- connects again after a pause ------'
+//! ```
+//!
+//! It is a level: what was said last of a PvD holds until something else is said, also while nobody answers at the socket. A new connection
+//! begins with all that there is, so what is not named soon after is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::net::if_::if_nametoindex;
+use pvd::source_address::{Kind, Stage};
+use pvd::{
+    AdditionalInformation, InterfaceName, LinkEvidence, Observed, OwnAddress, ProvisioningDomain,
+    PvdId, TrustPolicy,
+};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::provisioning::watch::{AddressView, DOTS_SERVERS, DomainView, Event, Question};
+
+/// Longest line, in bytes: an object of 64 KiB, and what an interface may have beside it, with all escapes of JSON.
+const MAX_LINE_BYTES: u64 = 1 << 20;
+/// Until it is tried again to reach who watches.
+const AGAIN: Duration = Duration::from_secs(5);
+/// After a connection, what there is has been said.
+const SAID_WITHIN: Duration = Duration::from_secs(5);
+
+/// A PvD that is followed.
+#[derive(Debug, Clone)]
+pub(super) struct Followed {
+    pub(super) id: PvdId,
+    pub(super) interface: InterfaceName,
+    /// The port of its resolvers.
+    pub(super) dns_port: u16,
+}
+
+/// What is known of one now.
+#[derive(Debug)]
+pub(crate) struct Provisioned {
+    pub(super) pvd: PvdId,
+    /// `None`: it is not there any more.
+    pub(super) seen: Option<Seen>,
+}
+
+/// A PvD as it is seen.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    pub(super) domain: ProvisioningDomain,
+    pub(super) resolvers: Vec<SocketAddr>,
+    /// Why what it says of itself does not count.
+    pub(super) refused: Option<String>,
+}
+
+/// Reports what becomes of these PvDs, for as long as anybody listens.
+pub(super) async fn follow(
+    socket: PathBuf,
+    followed: Vec<Followed>,
+    reports: mpsc::Sender<Provisioned>,
+) {
+    let mut level = Level {
+        followed,
+        known: BTreeMap::new(),
+        named: BTreeSet::new(),
+    };
+    let mut told = None;
+    while !reports.is_closed() {
+        let ended = attend(&socket, &mut level, &reports).await;
+        let why = match ended {
+            Ok(()) => "it has ended".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // Who is away for a day says so once.
+        if told.as_ref() != Some(&why) {
+            tracing::warn!(socket = %socket.display(), why, "nobody tells of provisioning domains; `moat pvd watch` does");
+            told = Some(why);
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// What was said last of each PvD.
+struct Level {
+    followed: Vec<Followed>,
+    known: BTreeMap<PvdId, Seen>,
+    /// Those that were named since the connection began.
+    named: BTreeSet<PvdId>,
+}
+
+impl Level {
+    /// What is different after a line of the feed.
+    fn take(&mut self, event: &Event) -> Option<Provisioned> {
+        let (view, is_there) = match event {
+            Event::Added(view) | Event::Changed(view) => (view, true),
+            Event::Removed(view) => (view, false),
+        };
+        let mut followed = self.followed.iter();
+        let it = followed.find(|it| {
+            view.pvd.as_deref() == Some(it.id.as_str()) && view.interface == it.interface.as_str()
+        })?;
+        let pvd = it.id.clone();
+        let seen = is_there.then(|| see(it, view));
+        let before = match &seen {
+            Some(seen) => {
+                self.named.insert(pvd.clone());
+                self.known.insert(pvd.clone(), seen.clone())
+            }
+            None => {
+                self.named.remove(&pvd);
+                self.known.remove(&pvd)
+            }
+        };
+        (before != seen).then_some(Provisioned { pvd, seen })
+    }
+
+    /// All that there is was said by now: what was not is gone.
+    fn complete(&mut self) -> Vec<Provisioned> {
+        let named = &self.named;
+        let gone = self.known.extract_if(.., |id, _| !named.contains(id));
+        let gone = gone.map(|(pvd, _)| Provisioned { pvd, seen: None });
+        gone.collect()
+    }
+}
+
+/// Listens until the other end is gone.
+async fn attend(
+    socket: &Path,
+    level: &mut Level,
+    reports: &mpsc::Sender<Provisioned>,
+) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let user = stream.peer_cred()?.uid();
+    if user != 0 && user != rustix::process::geteuid().as_raw() {
+        let why = format!("user {user} listens there, who is neither root nor the client's own");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    let question = serde_json::to_string(&Question::Watch)?;
+    stream.write_all(format!("{question}\n").as_bytes()).await?;
+    let mut reader = BufReader::new(stream);
+    level.named.clear();
+    let mut line = Vec::new();
+    let mut complete_at = Some(Instant::now() + SAID_WITHIN);
+    loop {
+        let room = MAX_LINE_BYTES.saturating_sub(line.len() as u64);
+        let mut bounded = (&mut reader).take(room);
+        let reading = bounded.read_until(b'\n', &mut line);
+        let read = match complete_at {
+            Some(at) => timeout_at(at, reading).await.ok(),
+            None => Some(reading.await),
+        };
+        let Some(read) = read else {
+            complete_at = None;
+            for gone in level.complete() {
+                report(reports, gone).await?;
+            }
+            continue;
+        };
+        if read? == 0 || !line.ends_with(b"\n") {
+            let is_long = line.len() as u64 >= MAX_LINE_BYTES;
+            let why = "what it says is too long";
+            return match is_long {
+                true => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
+                false => Ok(()),
+            };
+        }
+        let event: Event = serde_json::from_slice(&line)?;
+        line.clear();
+        if let Some(news) = level.take(&event) {
+            report(reports, news).await?;
+        }
+    }
+}
+
+async fn report(reports: &mpsc::Sender<Provisioned>, what: Provisioned) -> io::Result<()> {
+    reports.send(what).await.map_err(io::Error::other)
+}
+
+/// What a line says of a PvD. What cannot be read of it is left out: it may come from a newer `moat pvd watch`.
+fn see(followed: &Followed, view: &DomainView) -> Seen {
+    let (information, refused) = information(&followed.id, view);
+    let observed = Observed {
+        id: followed.id.clone(),
+        interface: followed.interface.clone(),
+        link: view.link.parse().unwrap_or(LinkEvidence::Absent),
+        addresses: view.addresses.iter().filter_map(own).collect(),
+        advertised: view
+            .prefixes
+            .iter()
+            .filter_map(|it| it.prefix.parse().ok())
+            .collect(),
+        information,
+    };
+    // Who watches may ask for more, and says so by what he refuses.
+    let (domain, insufficient) = observed.domain(&TrustPolicy::default());
+    let resolvers = view.resolvers.iter();
+    let resolvers = resolvers.filter_map(|it| resolver(followed, it.name.parse().ok()?));
+    Seen {
+        domain,
+        resolvers: resolvers.collect(),
+        refused: refused.or_else(|| insufficient.map(|why| why.to_string())),
+    }
+}
+
+type Information = (AdditionalInformation, pvd::DataEvidence);
+
+/// The object with what proves it, or why it does not count.
+fn information(id: &PvdId, view: &DomainView) -> (Option<Information>, Option<String>) {
+    let said = &view.information;
+    if let Some(why) = said.refused_for.get(DOTS_SERVERS) {
+        return (None, Some(why.clone()));
+    }
+    let (Some(object), Some(evidence)) = (&said.object, &said.evidence) else {
+        return (None, None);
+    };
+    // Who watches knows when it ends.
+    let read = AdditionalInformation::read(object.to_string().as_bytes(), SystemTime::UNIX_EPOCH);
+    match (read, evidence.parse()) {
+        (Ok(read), Ok(evidence)) if read.information.identifier == *id => {
+            (Some((read.information, evidence)), None)
+        }
+        (Ok(read), Ok(_)) => {
+            let why = format!("it is about {}", read.information.identifier);
+            (None, Some(why))
+        }
+        (Err(why), _) => (None, Some(why.to_string())),
+        (_, Err(why)) => (None, Some(why.to_string())),
+    }
+}
+
+fn own(view: &AddressView) -> Option<OwnAddress> {
+    let address: IpAddr = view.address.parse().ok()?;
+    let mut own = OwnAddress::from(address);
+    if view.temporary {
+        own.kind = Kind::Temporary;
+    }
+    if view.deprecated {
+        own.stage = Stage::Deprecated;
+    }
+    Some(own)
+}
+
+/// Where a resolver is asked; one of the link is found by the interface.
+fn resolver(followed: &Followed, address: IpAddr) -> Option<SocketAddr> {
+    match address {
+        IpAddr::V6(address) if address.is_unicast_link_local() => {
+            let index = if_nametoindex(followed.interface.as_str()).ok()?;
+            Some(SocketAddrV6::new(address, followed.dns_port, 0, index).into())
+        }
+        _ => Some(SocketAddr::new(address, followed.dns_port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// A line of the feed.
+    fn event(kind: &str, interface: &str, link: &str, information: &Value) -> Event {
+        let line = json!({ "event": kind, "pvd": {
+            "pvd": "fixed.example", "interface": interface, "link": link,
+            "routers": [], "routes": [], "search": [], "nat64": [], "also_on": [],
+            "prefixes": [{ "prefix": "2001:db8:f:100::/64", "on_link": true, "autonomous": true }],
+            "addresses": [{ "address": "2001:db8:f:100::7", "temporary": true, "deprecated": false }],
+            "resolvers": [{ "name": "2001:db8:f::53" }],
+            "information": information,
+        }});
+        serde_json::from_value(line).unwrap()
+    }
+
+    fn object(id: &str, evidence: &str) -> Value {
+        json!({ "state": "known", "evidence": evidence, "object": {
+            "identifier": id, "expires": "2001-01-01T00:00:00Z", "prefixes": ["2001:db8:f::/48"],
+            "vendor-moat": { "dotsServers": [{ "name": "dots.fixed.example", "addresses": ["2001:db8:f::46"] }] },
+        }})
+    }
+
+    fn level() -> Level {
+        let followed = Followed {
+            id: "fixed.example".parse().unwrap(),
+            interface: "fixed0".parse().unwrap(),
+            dns_port: 53,
+        };
+        Level {
+            followed: vec![followed],
+            known: BTreeMap::new(),
+            named: BTreeSet::new(),
+        }
+    }
+
+    const SIGNED: &str = "signature, certificate for the name";
+
+    /// Covers: P-030, P-041
+    #[test]
+    fn servers_are_taken_from_the_pvd_on_its_interface_as_far_as_it_proves_itself() {
+        for (link, information, servers, prefix) in [
+            (
+                "a cable",
+                object("fixed.example", "TLS"),
+                1,
+                "2001:db8:f::/48",
+            ),
+            (
+                "open WLAN",
+                object("fixed.example", SIGNED),
+                1,
+                "2001:db8:f::/48",
+            ),
+            (
+                "open WLAN",
+                object("fixed.example", "TLS"),
+                0,
+                "2001:db8:f:100::/64",
+            ),
+            (
+                "a cable",
+                object("fixed.example", "nothing"),
+                0,
+                "2001:db8:f:100::/64",
+            ),
+            (
+                "a cable",
+                object("fixed.example", "a friend"),
+                0,
+                "2001:db8:f:100::/64",
+            ),
+            (
+                "a cable",
+                object("other.example", SIGNED),
+                0,
+                "2001:db8:f:100::/64",
+            ),
+        ] {
+            let mut level = level();
+            let told = level.take(&event("added", "fixed0", link, &information));
+            let seen = told.unwrap().seen.unwrap();
+            let of = (seen.domain.dots_servers.len(), seen.refused.is_some());
+            assert_eq!(of, (servers, servers == 0), "{link} {information}");
+            assert_eq!(seen.domain.prefixes, [prefix.parse().unwrap()]);
+            assert_eq!(seen.domain.addresses[0].kind, Kind::Temporary);
+            assert_eq!(seen.resolvers, ["[2001:db8:f::53]:53".parse().unwrap()]);
+        }
+    }
+
+    /// Somebody who asks for more evidence than the client does is heard.
+    #[test]
+    fn what_is_refused_by_who_watches_does_not_count() {
+        let mut information = object("fixed.example", SIGNED);
+        information["refused_for"] = json!({ "dots-servers": "not signed by us" });
+        let told = level().take(&event("added", "fixed0", "a cable", &information));
+        let seen = told.unwrap().seen.unwrap();
+        assert_eq!(seen.refused.as_deref(), Some("not signed by us"));
+        assert_eq!(seen.domain.dots_servers, []);
+    }
+
+    /// Covers: P-030
+    #[test]
+    fn the_same_name_on_another_interface_is_not_this_pvd() {
+        let information = object("fixed.example", SIGNED);
+        let elsewhere = event("added", "wlan0", "a cable", &information);
+        assert!(level().take(&elsewhere).is_none());
+    }
+
+    #[test]
+    fn only_what_is_different_is_reported_and_what_is_not_named_again_is_gone() {
+        let mut level = level();
+        let added = event(
+            "added",
+            "fixed0",
+            "a cable",
+            &object("fixed.example", SIGNED),
+        );
+        assert!(level.take(&added).is_some());
+        assert!(level.take(&added).is_none());
+        assert!(level.complete().is_empty());
+        // Another connection.
+        level.named.clear();
+        let [gone] = &level.complete()[..] else {
+            panic!("one is gone");
+        };
+        assert!(gone.seen.is_none());
+        assert!(level.take(&added).is_some());
+        let removed = event("removed", "fixed0", "a cable", &json!({ "state": "none" }));
+        assert!(level.take(&removed).unwrap().seen.is_none());
+    }
+
+    async fn ended(said: Vec<u8>) -> (io::Result<()>, Vec<Provisioned>) {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("pvd.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (reports, mut reported) = mpsc::channel(8);
+        let mut level = level();
+        let other = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 64];
+            let length = stream.read(&mut asked).await.unwrap();
+            assert_eq!(&asked[..length], b"{\"command\":\"watch\"}\n");
+            // It may be hung up on.
+            let _ = stream.write_all(&said).await;
+        };
+        let (ended, ()) = tokio::join!(attend(&socket, &mut level, &reports), other);
+        let mut all = Vec::new();
+        while let Ok(report) = reported.try_recv() {
+            all.push(report);
+        }
+        (ended, all)
+    }
+
+    #[tokio::test]
+    async fn a_feed_is_read_line_by_line_and_a_line_without_end_ends_it() {
+        let added = event(
+            "added",
+            "fixed0",
+            "a cable",
+            &object("fixed.example", SIGNED),
+        );
+        let mut line = serde_json::to_vec(&added).unwrap();
+        line.push(b'\n');
+        let (end, told) = ended(line.clone()).await;
+        assert!(end.is_ok() && told.len() == 1, "{end:?}");
+        let (end, told) = ended(b"{\"event\":\"new\"}\n".to_vec()).await;
+        assert!(end.is_err() && told.is_empty());
+        let room = usize::try_from(MAX_LINE_BYTES).unwrap();
+        let (end, told) = ended([line, vec![b' '; room + 1]].concat()).await;
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(told.len(), 1);
+    }
+}
