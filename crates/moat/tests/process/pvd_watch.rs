@@ -272,7 +272,7 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
         assert_eq!(resolvers[1]["name"], "2001:db8:f::54");
         ip("link set router0 down")?;
         let gone = [feed.next()?.0, feed.next()?.0];
-        assert_eq!(gone, ["removed fe80::2", "removed fixed.example"]);
+        assert_eq!(gone, ["removed fixed.example", "removed fe80::2"]);
         daemon.terminate()?;
         until("its socket is gone", || Ok(!Path::new(&socket).exists()))
     })

@@ -43,6 +43,8 @@ pub(super) struct Attachment {
 pub(super) struct Taken {
     /// It counts.
     pub(super) is_taken: bool,
+    /// It says something new.
+    pub(super) is_changed: bool,
     /// The routers are to be asked.
     pub(super) solicits: bool,
 }
@@ -177,7 +179,7 @@ impl Attachment {
         let known = self.domains.remove(&identity);
         taken.is_taken = known.is_some();
         let mut domain = known.unwrap_or_else(|| Domain::new(now.instant));
-        domain.take(heard, &settings.limits, now.instant);
+        taken.is_changed = domain.take(heard, &settings.limits, now.instant);
         if !domain.is_empty()
             && (taken.is_taken || self.admit(&identity, settings, now.instant, &mut taken))
         {
@@ -185,14 +187,14 @@ impl Attachment {
             let pvd = advertisement.pvd.as_ref();
             let announced = pvd.and_then(|pvd| pvd.additional_information);
             let information = &mut domain.information;
-            information.announce(announced, shelved, random, now);
+            taken.is_changed |= information.announce(announced, shelved, random, now);
             self.domains.insert(identity, domain);
         }
         if taken.is_taken {
             if advertisement.header().router_lifetime > 0 {
                 self.solicitation.end();
             }
-            self.associate();
+            taken.is_changed |= self.associate();
         }
         taken
     }
@@ -218,8 +220,8 @@ impl Attachment {
             return false;
         }
         let domains = self.domains.iter().filter(|(_, domain)| {
-            let may_give_way = !domain.is_proved() && domain.tunnel.is_none();
-            may_give_way && self.admission.is_silent(domain.last_heard)
+            let may_give_way = self.admission.is_silent(domain.last_heard);
+            may_give_way && domain.tunnel.is_none() && !domain.is_proved()
         });
         let heard_for = |domain: &Domain| domain.last_heard - domain.first_heard;
         let weakest = domains.min_by_key(|(_, domain)| (heard_for(domain), domain.last_heard));
@@ -366,8 +368,8 @@ impl Attachment {
         earliest(objects.chain(questions).chain([solicitation]))
     }
 
-    /// Decides anew to which PvDs the addresses belong.
-    fn associate(&mut self) {
+    /// Decides anew to which PvDs the addresses belong, and says whether that is different now.
+    fn associate(&mut self) -> bool {
         let mut owned: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut faults = Vec::new();
         for own in &self.addresses {
@@ -377,7 +379,9 @@ impl Attachment {
             }
             faults.extend(fault.filter(|fault| !faults.contains(fault)));
         }
+        let is_different = (&self.owned, &self.faults) != (&owned, &faults);
         (self.owned, self.faults) = (owned, faults);
+        is_different
     }
 
     fn owners(&self, own: IpAddr) -> Association {

@@ -90,7 +90,8 @@ impl Domain {
         }
     }
 
-    pub(super) fn take(&mut self, heard: Heard<'_>, limits: &HostLimits, now: Instant) {
+    /// Whether something is different now, other than when it ends.
+    pub(super) fn take(&mut self, heard: Heard<'_>, limits: &HostLimits, now: Instant) -> bool {
         let Heard {
             source,
             advertisement,
@@ -99,8 +100,9 @@ impl Domain {
         self.last_heard = now;
         let header = advertisement.header();
         let lifetime = Lifetime::Seconds(header.router_lifetime.into());
-        self.routers
-            .renew(source, header.preference, lifetime, now, limits.routers);
+        let routers = &mut self.routers;
+        let mut is_different =
+            routers.renew(source, header.preference, lifetime, now, limits.routers);
         let flags = Flags {
             is_managed: header.is_managed,
             has_other: header.has_other_configuration,
@@ -110,11 +112,13 @@ impl Domain {
             true => Lifetime::Seconds(0),
             false => FLAGS_LIFETIME,
         };
-        self.flags
+        is_different |= self
+            .flags
             .renew(source, flags, lifetime, now, limits.routers);
         for option in advertisement.options() {
-            self.take_option(option, source, number, limits.objects, now);
+            is_different |= self.take_option(option, source, number, limits.objects, now);
         }
+        is_different
     }
 
     fn take_option(
@@ -124,42 +128,52 @@ impl Domain {
         number: u64,
         most: usize,
         now: Instant,
-    ) {
+    ) -> bool {
         match option {
             NdOption::PrefixInformation(prefix) => self.take_prefix(prefix, number, most, now),
             NdOption::RouteInformation(route) => {
                 let key = (route.prefix, source);
                 self.routes
-                    .renew(key, route.preference, route.lifetime, now, most);
+                    .renew(key, route.preference, route.lifetime, now, most)
             }
             NdOption::RecursiveDnsServers {
                 lifetime,
                 addresses,
             } => {
-                for address in addresses {
-                    self.resolvers
-                        .renew((*address).into(), (), *lifetime, now, most);
-                }
+                let resolvers = &mut self.resolvers;
+                let renewed = addresses
+                    .iter()
+                    .map(|address| resolvers.renew((*address).into(), (), *lifetime, now, most));
+                renewed.fold(false, |all, one| all | one)
             }
             NdOption::DnsSearchList { lifetime, domains } => {
-                for domain in domains {
-                    self.search.renew(domain.clone(), (), *lifetime, now, most);
-                }
+                let search = &mut self.search;
+                let renewed = domains
+                    .iter()
+                    .map(|domain| search.renew(domain.clone(), (), *lifetime, now, most));
+                renewed.fold(false, |all, one| all | one)
             }
             NdOption::Pref64 { lifetime, prefix } => {
                 let lifetime = Lifetime::Seconds((*lifetime).into());
-                self.nat64.renew(*prefix, (), lifetime, now, most);
+                self.nat64.renew(*prefix, (), lifetime, now, most)
             }
-            NdOption::Mtu(octets) => self.mtu = Some(*octets),
-            NdOption::Other { .. } => {}
+            NdOption::Mtu(octets) => self.mtu.replace(*octets) != Some(*octets),
+            NdOption::Other { .. } => false,
         }
     }
 
-    fn take_prefix(&mut self, it: &PrefixInformation, number: u64, most: usize, now: Instant) {
+    fn take_prefix(
+        &mut self,
+        it: &PrefixInformation,
+        number: u64,
+        most: usize,
+        now: Instant,
+    ) -> bool {
         // RFC 4861 §4.6.2: hosts take no notice of the link-local prefix.
         if it.prefix.network().is_unicast_link_local() {
-            return;
+            return false;
         }
+        let before = self.kind_of(it.prefix);
         let prefix = Prefix {
             is_on_link: it.is_on_link,
             is_autonomous: it.is_autonomous,
@@ -167,6 +181,14 @@ impl Domain {
             heard: number,
         };
         self.prefixes.renew(it.prefix, prefix, it.valid, now, most);
+        self.kind_of(it.prefix) != before
+    }
+
+    /// What of a prefix is the same in each advertisement: whether it is on the link, and autonomous.
+    fn kind_of(&self, prefix: Ipv6Net) -> Option<(bool, bool)> {
+        let mut prefixes = self.prefixes.iter();
+        let entry = prefixes.find(|entry| entry.key == prefix)?;
+        Some((entry.value.is_on_link, entry.value.is_autonomous))
     }
 
     /// Takes of its tunnel what may be used, and says whether something is different.

@@ -41,8 +41,9 @@ impl<K, V> Default for Held<K, V> {
     }
 }
 
-impl<K: PartialEq, V> Held<K, V> {
-    /// Takes what was advertised; a lifetime of 0 takes it away. Of more than `most` the older ones stay.
+impl<K: PartialEq, V: PartialEq> Held<K, V> {
+    /// Takes what was advertised; a lifetime of 0 takes it away. Of more than `most` the older ones stay. Whether something is different
+    /// now, other than when it ends.
     pub(super) fn renew(
         &mut self,
         key: K,
@@ -50,17 +51,26 @@ impl<K: PartialEq, V> Held<K, V> {
         lifetime: Lifetime,
         now: Instant,
         most: usize,
-    ) {
+    ) -> bool {
         if lifetime == Lifetime::Seconds(0) {
+            let before = self.entries.len();
             self.entries.retain(|entry| entry.key != key);
-            return;
+            return self.entries.len() < before;
         }
         let until = until(lifetime, now);
         let has_room = self.entries.len() < most;
         match self.entries.iter_mut().find(|entry| entry.key == key) {
-            Some(entry) => (entry.value, entry.until) = (value, until),
-            None if has_room => self.entries.push(Entry { key, value, until }),
-            None => {}
+            Some(entry) => {
+                entry.until = until;
+                let is_same = entry.value == value;
+                entry.value = value;
+                !is_same
+            }
+            None if has_room => {
+                self.entries.push(Entry { key, value, until });
+                true
+            }
+            None => false,
         }
     }
 

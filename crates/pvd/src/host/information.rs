@@ -86,15 +86,31 @@ pub(super) struct Obtained {
 }
 
 impl Information {
-    /// What the last Router Advertisement of the PvD said, when `shelved` objects had come to the shelf.
+    /// What the last Router Advertisement of the PvD said, when `shelved` objects had come to the shelf; whether it is something else than
+    /// before.
     pub(super) fn announce(
         &mut self,
         announced: Option<Announced>,
         shelved: u64,
         random: &mut fastrand::Rng,
         now: Now,
-    ) {
+    ) -> bool {
         let before = std::mem::replace(&mut self.announced, announced);
+        if before != announced {
+            self.follow(before, shelved, random, now);
+        }
+        before != announced
+    }
+
+    /// Something else is announced than before.
+    fn follow(
+        &mut self,
+        before: Option<Announced>,
+        shelved: u64,
+        random: &mut fastrand::Rng,
+        now: Now,
+    ) {
+        let announced = self.announced;
         let Some(announced) = announced else {
             self.held = None;
             if before.is_some() {

@@ -6,7 +6,7 @@
 //!   own addresses       -->     |                             `-- how it stands against what others say of it (tunnel)
 //!                               |-- Admission: who gets a place where there is none left
 //!                               `-- Budget: how often others are asked at all
-//!   what was fetched    -->  ...  --> Action::{Fetch, Abandon, Solicit, Changed}
+//!   what was fetched    -->  ...  --> Action::{Fetch, Abandon, Solicit, Changed, Renewed}
 //! ```
 //! * `Shelf`: signed objects, whoever brought them.
 //! * [`dhcp`]: to whom belongs what DHCP brought.
@@ -207,7 +207,11 @@ impl Host {
             self.actions.push_back(Action::Solicit(interface.clone()));
         }
         if taken.is_taken {
-            self.settle(true, now);
+            self.settle(taken.is_changed, now);
+            let told = [Action::Changed, Action::Renewed];
+            if !told.iter().any(|told| self.actions.contains(told)) {
+                self.actions.push_back(Action::Renewed);
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Action {
     },
     /// What [`super::Host::domains`] says may be different.
     Changed,
+    /// The same holds for longer.
+    Renewed,
 }
 
 /// Tells one order from another.

@@ -307,7 +307,10 @@ fn state(
     }
 }
 
-fn lasting<K: PartialEq, V, T>(held: &Held<K, V>, what: impl Fn(&K, &V) -> T) -> Vec<Lasting<T>> {
+fn lasting<K: PartialEq, V: PartialEq, T>(
+    held: &Held<K, V>,
+    what: impl Fn(&K, &V) -> T,
+) -> Vec<Lasting<T>> {
     let of = |entry: &Entry<K, V>| Lasting {
         what: what(&entry.key, &entry.value),
         until: entry.until,

@@ -27,7 +27,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::watch;
 
-use super::view::{DomainView, Known};
+use super::view::{DomainView, Known, Revised};
 use crate::control::Listener;
 
 /// Callers at a time, feeds among them.
@@ -62,13 +62,13 @@ pub(crate) enum Question {
 /// What became of a PvD.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event", content = "pvd")]
-pub(crate) enum Event {
+pub(crate) enum Event<P = DomainView> {
     /// It is there.
-    Added(DomainView),
+    Added(P),
     /// Something of it is different; its lifetimes alone are not.
-    Changed(DomainView),
+    Changed(P),
     /// It is gone; as it was.
-    Removed(DomainView),
+    Removed(P),
 }
 
 /// What is known, as it changes.
@@ -145,7 +145,8 @@ async fn serve_one(stream: UnixStream, mut known: Receiver) -> io::Result<()> {
     match serde_json::from_str(&line) {
         Ok(Question::List) => {
             let known = Arc::clone(&known.borrow());
-            say(&mut writing, &serde_json::json!({ "ok": known.domains })).await
+            let list: Vec<_> = known.domains.iter().map(|known| &known.view).collect();
+            say(&mut writing, &serde_json::json!({ "ok": list })).await
         }
         Ok(Question::Shelf) => {
             let known = Arc::clone(&known.borrow());
@@ -158,14 +159,15 @@ async fn serve_one(stream: UnixStream, mut known: Receiver) -> io::Result<()> {
             say(&mut writing, &serde_json::json!({ "ok": signed })).await
         }
         Ok(Question::Watch) => {
-            let mut told = BTreeMap::new();
+            let mut told = Arc::<Known>::default();
             // A caller says no more; that it is gone shows when it is read from.
             let mut rest = reader.into_inner().into_inner();
             loop {
                 let now = Arc::clone(&known.borrow_and_update());
-                for event in news(&mut told, &now.domains) {
+                for event in news(&told.domains, &now.domains) {
                     say(&mut writing, &event).await?;
                 }
+                told = now;
                 tokio::select! {
                     changed = known.changed() => changed.map_err(io::Error::other)?,
                     _ = rest.read_u8() => return Ok(()),
@@ -189,23 +191,18 @@ async fn say(writing: &mut OwnedWriteHalf, what: &impl Serialize) -> io::Result<
     tokio::time::timeout(PATIENCE, writing.write_all(text.as_bytes())).await?
 }
 
-/// By what a PvD is known to a caller.
-type Key = (String, String);
-
-/// What a caller does not know yet; then he does.
-fn news(told: &mut BTreeMap<Key, DomainView>, now: &[DomainView]) -> Vec<Event> {
-    let key = |view: &DomainView| (view.interface.clone(), view.name().to_owned());
-    let mut events = Vec::new();
-    let gone = told.extract_if(.., |known, _| !now.iter().any(|view| key(view) == *known));
-    events.extend(gone.map(|(_, view)| Event::Removed(view)));
-    for view in now {
-        match told.insert(key(view), view.clone()) {
-            None => events.push(Event::Added(view.clone())),
-            Some(before) if before.timeless() != view.timeless() => {
-                events.push(Event::Changed(view.clone()));
-            }
-            Some(_) => {}
-        }
-    }
-    events
+/// What a caller does not know yet who was told this.
+fn news<'a>(told: &'a [Revised], now: &'a [Revised]) -> Vec<Event<&'a DomainView>> {
+    let find = |all: &[Revised], one: &Revised| {
+        let same = all.iter().find(|it| it.view.key() == one.view.key());
+        same.map(|same| same.revision)
+    };
+    let gone = told.iter().filter(|known| find(now, known).is_none());
+    let gone = gone.map(|known| Event::Removed(&known.view));
+    let new = now.iter().filter_map(|it| match find(told, it) {
+        None => Some(Event::Added(&it.view)),
+        Some(known) if known != it.revision => Some(Event::Changed(&it.view)),
+        Some(_) => None,
+    });
+    gone.chain(new).collect()
 }

@@ -29,6 +29,8 @@ use crate::shutdown::{Told, signals};
 
 /// Changes come in flocks; so long is waited for the rest before programs are told.
 const FLOCK: Duration = Duration::from_millis(100);
+/// So long they may not know that the same holds for longer.
+const RENEWALS: Duration = Duration::from_secs(5);
 /// Messages that may wait; the kernel keeps, and then drops, what comes meanwhile.
 const MAX_WAITING: usize = 64;
 /// At least between two logs of what routers should not say.
@@ -297,9 +299,14 @@ impl Daemon {
         if self.publish_at.is_some_and(|at| at <= now.instant) {
             self.publish_at = None;
             self.complain(now.instant);
-            self.publish
-                .send_replace(Arc::new(Known::of(&self.host, now)));
+            let known = Known::of(&self.host, &self.publish.borrow(), now);
+            self.publish.send_replace(Arc::new(known));
         }
+    }
+
+    fn publish_within(&mut self, time: Duration) {
+        let at = clock::host_now().instant + time;
+        self.publish_at = Some(self.publish_at.map_or(at, |before| before.min(at)));
     }
 
     /// Logs what routers should not say, when it is new, and not as often as somebody would like who forges it.
@@ -352,10 +359,8 @@ impl Daemon {
                         tracing::warn!(%pvd, %error, "the signed object cannot be kept for the next start");
                     }
                 }
-                Action::Changed => {
-                    let soon = clock::host_now().instant + FLOCK;
-                    self.publish_at.get_or_insert(soon);
-                }
+                Action::Changed => self.publish_within(FLOCK),
+                Action::Renewed => self.publish_within(RENEWALS),
             }
         }
     }

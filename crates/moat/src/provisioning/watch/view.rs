@@ -138,27 +138,33 @@ pub(crate) struct ShelvedView {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// The PvDs that are attached.
-    pub(super) domains: Vec<DomainView>,
+    pub(super) domains: Vec<Revised>,
     /// Signed objects, whether their PvD is attached or not.
     pub(super) shelf: Vec<ShelvedView>,
+    /// How often programs were told before.
+    revision: u64,
 }
 
 impl Known {
-    pub(super) fn of(host: &Host, now: Now) -> Self {
+    /// As it is now, after what it was.
+    pub(super) fn of(host: &Host, before: &Self, now: Now) -> Self {
+        let revision = before.revision.saturating_add(1);
         let shelf = host.shelf(now).map(|information| ShelvedView {
             pvd: information.content.identifier.to_string(),
             expires: seconds(information.content.expires),
             information: InformationView::known(&information, &host.settings().trust),
         });
         Self {
-            domains: domains(host, now),
+            domains: revise(&before.domains, domains(host, now), revision),
             shelf: shelf.collect(),
+            revision,
         }
     }
 
     /// The compact JWS of a PvD: of what is used there, or else of what is on the shelf.
     pub(super) fn signed(&self, pvd: &str, interface: Option<&str>) -> Option<&Arc<str>> {
-        let attached = self.domains.iter().filter(|view| {
+        let attached = self.domains.iter().map(|known| &known.view);
+        let attached = attached.filter(|view| {
             view.name() == pvd && interface.is_none_or(|interface| interface == view.interface)
         });
         let attached = attached.map(|view| &view.information);
@@ -166,6 +172,27 @@ impl Known {
         let mut all = attached.chain(shelved.map(|view| &view.information));
         all.find_map(|information| information.signed.as_ref())
     }
+}
+
+/// A PvD as it is told, with a number that is another one when it is different.
+#[derive(Debug)]
+pub(super) struct Revised {
+    pub(super) view: DomainView,
+    pub(super) revision: u64,
+}
+
+/// The PvDs as they are now after what they were: what was only renewed keeps its number, all else has the next one.
+fn revise(before: &[Revised], views: Vec<DomainView>, next: u64) -> Vec<Revised> {
+    let views = views.into_iter().map(|view| {
+        let mut before = before.iter();
+        let known = before.find(|known| known.view.key() == view.key());
+        let same = known.filter(|known| known.view.timeless() == view.timeless());
+        Revised {
+            revision: same.map_or(next, |same| same.revision),
+            view,
+        }
+    });
+    views.collect()
 }
 
 /// The word for [`Use::DotsServers`].
@@ -239,8 +266,13 @@ impl DomainView {
         name.unwrap_or_default()
     }
 
+    /// What tells it from others.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.interface, self.name())
+    }
+
     /// The same whatever the time: what was only renewed is no news.
-    pub(super) fn timeless(&self) -> Self {
+    fn timeless(&self) -> Self {
         let mut view = self.clone();
         for route in view.routers.iter_mut().chain(&mut view.routes) {
             route.until = None;

@@ -286,3 +286,44 @@ fn routers_are_asked_three_times_or_until_one_answers() {
     rig.wait(seconds(60));
     assert_eq!(rig.solicited, 4);
 }
+
+/// Covers: P-047. Whoever advertises the same ever again makes no work for those who read.
+#[test]
+fn the_same_again_is_no_change_and_anything_else_is_one() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    rig.address(&[ADDRESS]);
+    let all = |lifetime: u32| {
+        [
+            prefix_for(PREFIX, Lifetime::Seconds(lifetime)),
+            resolver(RESOLVER),
+            NdOption::Mtu(1480),
+        ]
+    };
+    let hears = |rig: &mut Rig, advertisement: &RouterAdvertisement| {
+        let before = (rig.changes, rig.renewals);
+        rig.wait(seconds(1));
+        rig.hear(ROUTER, advertisement);
+        (rig.changes - before.0, rig.renewals - before.1)
+    };
+    let (changed, renewed) = ((1, 0), (0, 1));
+    let same = explicit("pvd.example", None, &all(3600));
+    assert_eq!(hears(&mut rig, &same), changed);
+    assert_eq!(hears(&mut rig, &same), renewed);
+    let longer = explicit("pvd.example", None, &all(7200));
+    assert_eq!(hears(&mut rig, &longer), renewed);
+    for other in [
+        explicit("pvd.example", Some(1), &all(7200)),
+        explicit("pvd.example", Some(2), &all(7200)),
+        explicit("pvd.example", Some(2), &[NdOption::Mtu(1400)]),
+        explicit("pvd.example", Some(2), &[prefix("2001:db8:2::/64")]),
+        explicit(
+            "pvd.example",
+            Some(2),
+            &[prefix_for(PREFIX, Lifetime::Seconds(0))],
+        ),
+        explicit("other.example", None, &all(7200)),
+    ] {
+        assert_eq!(hears(&mut rig, &other), changed, "{other:?}");
+        assert_eq!(hears(&mut rig, &other), renewed, "{other:?}");
+    }
+}

@@ -35,6 +35,8 @@ struct Rig {
     abandoned: Vec<OrderNumber>,
     solicited: usize,
     kept: Vec<(String, Provenance)>,
+    changes: usize,
+    renewals: usize,
 }
 
 impl Rig {
@@ -53,6 +55,8 @@ impl Rig {
             abandoned: Vec::new(),
             solicited: 0,
             kept: Vec::new(),
+            changes: 0,
+            renewals: 0,
         };
         rig.attach("fixed0", LinkEvidence::Wired);
         rig
@@ -72,7 +76,8 @@ impl Rig {
                 Action::Keep {
                     pvd, provenance, ..
                 } => self.kept.push((pvd.to_string(), provenance)),
-                Action::Changed => {}
+                Action::Changed => self.changes += 1,
+                Action::Renewed => self.renewals += 1,
             }
         }
     }
