@@ -11,6 +11,7 @@ use crate::control::Attack;
 use crate::discovery::DiscoverArgs;
 use crate::lab;
 use crate::pki::PkiCommand;
+use crate::provisioning::exec::ExecArgs;
 use crate::provisioning::fetch::FetchArgs;
 use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{SignArgs, VerifyArgs};
@@ -100,6 +101,14 @@ const VERIFY_EXAMPLES: &str = "Examples:
   moat pvd verify cafe.jose --pvd cafe.example --pin cafe.pub --json
 
 It exits 0 if the object is proved, and says by what; otherwise 1, with the reason.";
+
+const EXEC_EXAMPLES: &str = "Examples:
+  sudo moat pvd exec --pvd fixed.example -- curl https://www.example/
+  sudo moat pvd exec --pvd wlan0 --user alice -- firefox
+
+It needs `moat pvd watch`, root, cgroup v2 and a kernel with BPF. Every IPv4 and IPv6 socket of the program, and of what it
+starts, leaves by the interface of the PvD, where the link has several PvDs also from an address of it; names are looked up with its
+resolvers. If that cannot be had, nothing runs. Under sudo it runs as whoever called sudo.";
 
 const FETCH_EXAMPLES: &str = "Examples:
   moat pvd fetch fixed.example --interface eth0 --dns 2001:db8:f::53
@@ -368,6 +377,9 @@ pub(super) enum PvdCommand {
         after_help = "Examples:\n  moat pvd show fixed.example\n  moat pvd show fe80::1 --interface eth0"
     )]
     Show(ReadOneArgs),
+    /// Run a program inside one PvD: its interface, addresses and resolvers; the exit code is the program's, or 125 if it did not run
+    #[command(after_help = EXEC_EXAMPLES)]
+    Exec(ExecArgs),
     /// Fetch the additional information of a PvD, as a host of its network would (RFC 8801)
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch {

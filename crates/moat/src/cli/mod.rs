@@ -23,7 +23,7 @@ use crate::control::{BindError, Command as ControlCommand, Failure};
 use crate::provisioning::fetch::{FetchArgs, OnceError, fetch_once};
 use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{self, VerifyArgs};
-use crate::provisioning::{advertise, networks, serve, watch};
+use crate::provisioning::{advertise, exec, networks, serve, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
@@ -138,6 +138,10 @@ pub(crate) fn main() -> ExitCode {
             done(sign::sign(&args, wall_clock()), judged, false)
         }
         Command::Pvd(PvdCommand::Verify { what, json }) => verify(&what, json.json),
+        Command::Pvd(PvdCommand::Exec(args)) => {
+            let error = exec::run(&args);
+            failed(&error, error.exit_code(), false)
+        }
         Command::Pvd(PvdCommand::Fetch { what, json }) => fetch(&what, json.json),
         Command::Pvd(PvdCommand::Networks(command)) => apply_networks(&command),
         Command::Pvd(PvdCommand::Serve(args)) => {

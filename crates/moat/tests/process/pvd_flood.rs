@@ -145,15 +145,15 @@ impl Network {
              private_key = \"fixed.example-key.pem\"\nobject = \"object.json\"\n",
         )?;
         let mut router = Neighbour::behind("lan0", &path.join("log"))?;
-        router.run("ip address add fe80::1/64 dev home")?;
+        router.run("ip address add fe80::1/64 dev home nodad")?;
         for address in ["2001:db8:f::53", "2001:db8:f::80"] {
-            router.run(&format!("ip address add {address}/64 dev home"))?;
+            router.run(&format!("ip address add {address}/64 dev home nodad"))?;
         }
         let mut resolvers = vec!["2001:db8:f::53".parse()?];
         for number in 0..PREFIXES {
             for last in [0x53, 0x80] {
                 router.run(&format!(
-                    "ip address add {}/64 dev home",
+                    "ip address add {}/64 dev home nodad",
                     ours(number, last)
                 ))?;
             }

@@ -9,7 +9,7 @@ use pvd::{InterfaceName, LinkEvidence, PvdId};
 use crate::provisioning::fetch::TrustArgs;
 
 /// Where the daemon is when nobody says otherwise.
-const DEFAULT_CONTROL: &str = "/run/moat/pvd.sock";
+pub(crate) const DEFAULT_CONTROL: &str = "/run/moat/pvd.sock";
 
 /// What is watched.
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ mod link;
 mod view;
 
 pub(crate) use self::api::{Event, Question};
-pub(crate) use self::args::{ReadArgs, ReadOneArgs, WatchArgs};
+pub(crate) use self::args::{DEFAULT_CONTROL, ReadArgs, ReadOneArgs, WatchArgs};
 pub(crate) use self::ask::{AskError, follow, list, object, one, shelf, signed};
 pub(crate) use self::daemon::{Error, run};
 pub(crate) use self::view::{AddressView, DOTS_SERVERS, DomainView, NameView, ShelvedView};
