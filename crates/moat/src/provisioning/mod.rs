@@ -1,6 +1,7 @@
 //! The sockets of provisioning domains: crates/pvd decides, this carries out.
 
 pub(crate) mod advertise;
+mod dane;
 pub(crate) mod exec;
 pub(crate) mod fetch;
 mod file;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -14,8 +15,12 @@ use jose::{
     UnsuitableKey, Verified, VerifyingKey,
 };
 use openssl::x509::X509;
+use pvd::information::AdditionalInformation;
 use pvd::{DataEvidence, KeyBinding, PvdId};
 use serde::Serialize;
+
+use super::dane::{self, DaneArgs};
+use crate::resolver::{self, Link, Resolver};
 
 /// What `moat pvd sign` is told.
 #[derive(Debug, Args)]
@@ -36,7 +41,7 @@ pub(crate) struct SignArgs {
 
 /// What `moat pvd verify` is told.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("anchor").required(true).multiple(true).args(["authorities", "pinned", "tlsa"])))]
+#[command(group(ArgGroup::new("anchor").required(true).multiple(true).args(["authorities", "pinned", "tlsa", "dane"])))]
 pub(crate) struct VerifyArgs {
     /// The signed object, or `-` for standard input
     object: PathBuf,
@@ -52,6 +57,11 @@ pub(crate) struct VerifyArgs {
     /// A TLSA record of this PvD that you know to be genuine, as "3 1 1 HEX"; may be given more than once
     #[arg(long, value_name = "RECORD", requires = "pvd", value_parser = parse_tlsa)]
     tlsa: Vec<TlsaRecord>,
+    #[command(flatten)]
+    dane: DaneArgs,
+    /// Whom to ask for these keys
+    #[arg(long = "dns", value_name = "ADDRESS", required_if_eq("dane", "true"))]
+    resolvers: Vec<IpAddr>,
 }
 
 /// Why there is no signature, or no proof.
@@ -72,6 +82,15 @@ pub(crate) enum Error {
     /// No PEM file with certificates.
     #[error("{} has no certificate that can be read", .0.display())]
     Certificates(PathBuf),
+    /// What DNSSEC has to lead to.
+    #[error(transparent)]
+    Dnssec(#[from] resolver::Error),
+    /// The system refused something.
+    #[error(transparent)]
+    System(io::Error),
+    /// Which keys the DNS has, nobody says.
+    #[error("not proved: {0}")]
+    Unknown(#[from] dane::Unknown),
     /// The object is not signed.
     #[error("not signed: {0}")]
     Sign(#[from] SignError),
@@ -88,7 +107,7 @@ impl Error {
     pub(crate) fn is_of_object(&self) -> bool {
         matches!(
             self,
-            Self::Sign(_) | Self::Forged(_) | Self::OtherPvd { .. }
+            Self::Sign(_) | Self::Forged(_) | Self::Unknown(_) | Self::OtherPvd { .. }
         )
     }
 }
@@ -143,7 +162,9 @@ pub(crate) fn sign(args: &SignArgs, now: SystemTime) -> Result<(), Error> {
 /// # Errors
 /// [`Error`]
 pub(crate) fn verify(args: &VerifyArgs, now: SystemTime) -> Result<Proof, Error> {
-    let Verified { read, binding } = verified(&args.object, &anchors(args)?, now)?;
+    let compact = compact(&args.object)?;
+    let anchors = with_dns(anchors(args)?, args, &compact, now)?;
+    let Verified { read, binding } = jose::verify(&compact, &anchors, now)?;
     let is = &read.information.identifier;
     if let Some(wanted) = args.pvd.clone().filter(|wanted| wanted != is) {
         let is = is.clone();
@@ -162,15 +183,43 @@ pub(crate) fn verify(args: &VerifyArgs, now: SystemTime) -> Result<Proof, Error>
     })
 }
 
+/// With what the DNS says of the PvD that the object says it is about, if it is to be asked.
+fn with_dns(
+    anchors: Anchors,
+    args: &VerifyArgs,
+    compact: &str,
+    now: SystemTime,
+) -> Result<Anchors, Error> {
+    let Some(assurance) = args.dane.assurance()? else {
+        return Ok(anchors);
+    };
+    let payload = jose::payload_unverified(compact)?;
+    let pvd = AdditionalInformation::read(&payload, now).map_err(Forged::Payload)?;
+    let pvd = pvd.information.identifier;
+    let servers = args.resolvers.iter();
+    let servers: Vec<_> = servers
+        .map(|address| SocketAddr::new(*address, assurance.port()))
+        .collect();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().map_err(Error::System)?;
+    Ok(runtime.block_on(async {
+        let resolver = Resolver::new(&servers, &assurance, Link::default());
+        dane::extended(&anchors, &pvd, resolver).await
+    })?)
+}
+
 /// What is proved of the object in a file, by whom somebody trusts.
 ///
 /// # Errors
 /// [`Error`]
 pub(super) fn verified(file: &Path, anchors: &Anchors, now: SystemTime) -> Result<Verified, Error> {
+    Ok(jose::verify(&compact(file)?, anchors, now)?)
+}
+
+/// The text of a signed object. What is no text is none; a file may end in a line break.
+fn compact(file: &Path) -> Result<String, Error> {
     let octets = read(file)?;
-    // What is no text is no signed object; a file may end in a line break.
-    let text = String::from_utf8_lossy(&octets);
-    Ok(jose::verify(text.trim_end(), anchors, now)?)
+    Ok(String::from_utf8_lossy(&octets).trim_end().to_owned())
 }
 
 fn anchors(args: &VerifyArgs) -> Result<Anchors, Error> {

@@ -101,6 +101,18 @@ impl Assurance {
         })
     }
 
+    /// Answers are validated from the keys in a file, or from those of the root.
+    ///
+    /// # Errors
+    /// [`Error`], for a file that is not what it should be.
+    pub(crate) fn validating(file: Option<&Path>) -> Result<Self, Error> {
+        Ok(Self {
+            tls: None,
+            is_validating: true,
+            anchors: file.map(anchors).transpose()?.map(Arc::new),
+        })
+    }
+
     /// Port of a resolver of which only the address is known.
     pub(crate) fn port(&self) -> u16 {
         match &self.tls {

@@ -20,7 +20,7 @@ use crate::support::{
 const PROVED: &str = "signature, certificate for the name";
 
 /// The object of fixed.example, signed with the key of its server.
-fn signed(web: &Web) -> Outcome<String> {
+pub(crate) fn signed(web: &Web) -> Outcome<String> {
     let file = |name: &str| web.file(name).display().to_string();
     run(
         MOAT,

@@ -26,10 +26,12 @@ use openssl::x509::X509VerifyResult;
 use pvd::{DataEvidence, PvdId};
 use tokio::time::timeout;
 
+use super::dane;
+
 use self::exchange::Answer;
 use self::location::{Astray, Location};
 
-pub(crate) use self::once::{FetchArgs, OnceError, fetch_once};
+pub(crate) use self::once::{FetchArgs, OnceError, fetch_once, in_order};
 pub(crate) use self::trust::{Environment, TrustArgs, TrustError};
 pub(crate) use self::way::Place;
 
@@ -46,11 +48,22 @@ pub(crate) struct Fetched {
     /// The compact JWS that it came in.
     pub(crate) signed: Option<String>,
     /// Why its signature proves nothing, where it does not.
-    pub(crate) forged: Option<jose::Forged>,
+    pub(crate) forged: Option<Unproved>,
     /// What is proved of it: by its signature, or else by the way it came.
     pub(crate) data: DataEvidence,
     /// Where it was in the end.
     pub(crate) from: String,
+}
+
+/// Why a signature proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unproved {
+    /// By itself.
+    #[error(transparent)]
+    Forged(#[from] jose::Forged),
+    /// Its key is not known.
+    #[error(transparent)]
+    Unknown(#[from] dane::Unknown),
 }
 
 /// Why nothing was fetched.
@@ -178,24 +191,27 @@ async fn follow(pvd: &PvdId, place: &Place, environment: &Environment) -> Result
                     from,
                 });
             }
-            Answer::Signed(file) => return verified(pvd, &file, data, from, environment),
+            Answer::Signed(file) => {
+                return verified(pvd, (&file, from), data, place, environment).await;
+            }
         }
     }
     Err(Error::Redirects)
 }
 
 /// What was signed. A signature that proves nothing takes nothing from what TLS proves: without it the object would be as good.
-fn verified(
+async fn verified(
     pvd: &PvdId,
-    file: &[u8],
+    (file, from): (&[u8], String),
     otherwise: DataEvidence,
-    from: String,
+    place: &Place,
     environment: &Environment,
 ) -> Result<Fetched, Error> {
     let compact = std::str::from_utf8(file).map_err(|_| Error::NotCompact)?;
     let compact = compact.trim_ascii();
     let object = jose::payload_unverified(compact).map_err(|_| Error::NotCompact)?;
-    let (data, forged) = match jose::verify(compact, environment.anchors(), SystemTime::now()) {
+    let proof = prove(pvd, compact, place, environment).await;
+    let (data, forged) = match proof {
         Ok(verified) if verified.read.information.identifier == *pvd => {
             (DataEvidence::Signed(verified.binding), None)
         }
@@ -210,6 +226,22 @@ fn verified(
         data,
         from,
     })
+}
+
+/// What the signature proves, by keys that are known or that the DNS of the PvD has.
+async fn prove(
+    pvd: &PvdId,
+    compact: &str,
+    place: &Place,
+    environment: &Environment,
+) -> Result<jose::Verified, Unproved> {
+    let known = environment.anchors();
+    let now = SystemTime::now();
+    let Some(assurance) = environment.dane() else {
+        return Ok(jose::verify(compact, known, now)?);
+    };
+    let anchors = dane::extended(known, pvd, place.resolver(assurance)).await?;
+    Ok(jose::verify(compact, &anchors, now)?)
 }
 
 /// Characters of a redirect that are shown.

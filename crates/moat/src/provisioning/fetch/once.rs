@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::{Environment, Fetched, Place, TrustArgs, TrustError, fetch};
 use crate::discovery::Attachment;
+use crate::provisioning::dane::DaneArgs;
 
 /// What is fetched, and from where.
 #[derive(Debug, Args)]
@@ -31,6 +32,8 @@ pub(crate) struct FetchArgs {
     pub(crate) sources: Vec<IpAddr>,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) dane: DaneArgs,
     /// Rather have it signed
     #[arg(long)]
     pub(crate) signed: bool,
@@ -95,7 +98,7 @@ pub(crate) struct Report {
 /// # Errors
 /// [`OnceError`]
 pub(crate) fn fetch_once(args: &FetchArgs) -> Result<Report, OnceError> {
-    let environment = Environment::new(&args.trust, args.signed)?;
+    let environment = Environment::new(&args.trust, &args.dane, args.signed)?;
     let place = Place {
         interface: args.interface.clone(),
         resolvers: args.resolvers.clone(),
@@ -119,7 +122,7 @@ fn sources(args: &FetchArgs) -> Result<Vec<IpAddr>, OnceError> {
 }
 
 /// Those that may be used from anywhere: temporary ones first, which say the least of this node (RFC 8801 §4.1), deprecated ones last.
-fn in_order(mut addresses: Vec<OwnAddress>) -> Vec<IpAddr> {
+pub(crate) fn in_order(mut addresses: Vec<OwnAddress>) -> Vec<IpAddr> {
     addresses.retain(|own| match own.address {
         IpAddr::V6(address) => !address.is_unicast_link_local(),
         IpAddr::V4(_) => true,

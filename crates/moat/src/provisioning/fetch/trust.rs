@@ -14,7 +14,9 @@ use openssl::x509::X509;
 use openssl::x509::verify::X509CheckFlags;
 use pvd::PvdId;
 
+use crate::provisioning::dane::DaneArgs;
 use crate::provisioning::file;
+use crate::resolver::{self, Assurance};
 
 /// What is spoken, as ALPN has it (RFC 7301 §3.1): its length before its name.
 const HTTP_1_1: &[u8] = b"\x08http/1.1";
@@ -67,6 +69,7 @@ impl FromStr for Pin {
 pub(crate) struct Environment {
     connector: SslConnector,
     anchors: Arc<Anchors>,
+    dane: Option<Assurance>,
     wants_signed: bool,
 }
 
@@ -89,6 +92,9 @@ pub(crate) enum TrustError {
         /// What is wrong with it.
         source: UnsuitableKey,
     },
+    /// What DNSSEC has to lead to.
+    #[error(transparent)]
+    Dnssec(#[from] resolver::Error),
     /// There is no certificate in it.
     #[error("{}: there is no certificate in it ({error})", file.display())]
     NoCertificate {
@@ -118,11 +124,16 @@ impl TrustArgs {
 }
 
 impl Environment {
-    /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures, and pinned keys for these. `wants_signed`: a signed object is liked better.
+    /// Trusts the authorities of the system, and those of a file besides, for TLS as for signatures; for these pinned keys, and those of the DNS,
+    /// too. `wants_signed`: a signed object is liked better.
     ///
     /// # Errors
     /// [`TrustError`]
-    pub(crate) fn new(trust: &TrustArgs, wants_signed: bool) -> Result<Self, TrustError> {
+    pub(crate) fn new(
+        trust: &TrustArgs,
+        dane: &DaneArgs,
+        wants_signed: bool,
+    ) -> Result<Self, TrustError> {
         let mut builder = SslConnector::builder(SslMethod::tls_client())?;
         builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
         builder.set_alpn_protos(HTTP_1_1)?;
@@ -140,6 +151,7 @@ impl Environment {
         Ok(Self {
             connector: builder.build(),
             anchors: Arc::new(anchors),
+            dane: dane.assurance()?,
             wants_signed,
         })
     }
@@ -156,6 +168,11 @@ impl Environment {
     /// Whose signatures are believed.
     pub(crate) fn anchors(&self) -> &Arc<Anchors> {
         &self.anchors
+    }
+
+    /// How the DNS is asked for keys, if it is.
+    pub(crate) fn dane(&self) -> Option<&Assurance> {
+        self.dane.as_ref()
     }
 
     /// What is liked (RFC 9110 §12.5.1).

@@ -48,6 +48,22 @@ impl Place {
             ..self.clone()
         }
     }
+
+    /// Asks the PvD's resolvers, and nobody else.
+    ///
+    /// # Errors
+    /// [`resolver::Error`]
+    pub(crate) fn resolver(&self, assurance: &Assurance) -> Result<Resolver, resolver::Error> {
+        let port = assurance.port();
+        let servers = self.resolvers.iter();
+        let servers: Vec<_> = servers.map(|ip| SocketAddr::new(*ip, port)).collect();
+        let sources = self.sources.iter().copied();
+        let link = Link {
+            interface: Some(self.interface.clone()),
+            addresses: sources.map(OwnAddress::from).collect(),
+        };
+        Resolver::new(&servers, assurance, link)
+    }
 }
 
 /// The connection to a host: to the first of its addresses that answers, from the first of our own.
@@ -71,20 +87,7 @@ async fn resolve(place: &Place, host: &PvdId) -> Result<Vec<IpAddr>, Error> {
         host: host.clone(),
         why,
     };
-    let assurance = Assurance::default();
-    let port = assurance.port();
-    let servers = place.resolvers.iter();
-    let servers: Vec<_> = servers.map(|ip| SocketAddr::new(*ip, port)).collect();
-    let link = Link {
-        interface: Some(place.interface.clone()),
-        addresses: place
-            .sources
-            .iter()
-            .copied()
-            .map(OwnAddress::from)
-            .collect(),
-    };
-    let resolver = Resolver::new(&servers, &assurance, link);
+    let resolver = place.resolver(&Assurance::default());
     let resolver = resolver.map_err(|error| unresolved(error.to_string()))?;
     let found = match timeout(RESOLVING, resolver.resolve(host.as_str())).await {
         Ok(Ok(found)) => found,

@@ -8,13 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use jose::{Anchors, Forged, MAX_SIGNED_BYTES};
+use jose::{Forged, MAX_SIGNED_BYTES};
 use openssl::sha::sha256;
 use pvd::PvdId;
-use pvd::host::{Provenance, SignedObject};
+use pvd::host::Provenance;
 use pvd::information::Refused as Unfit;
 
-use super::{Refused, verified};
+use super::{Judge, Judged, Refused, judged};
 use crate::provisioning::file;
 
 /// Most files of one provenance; the oldest goes.
@@ -40,17 +40,17 @@ impl Cache {
         Ok(Self(folder.to_owned()))
     }
 
-    /// What is kept and proves itself still, the oldest first. What has expired is deleted.
+    /// What is kept and may still be proved, the oldest first. What has expired is deleted.
     ///
     /// # Errors
     /// Those of the system.
-    pub(crate) fn load(&self, anchors: &Anchors, now: SystemTime) -> io::Result<Vec<SignedObject>> {
+    pub(crate) fn load(&self, judge: &Judge, now: SystemTime) -> io::Result<Vec<Judged>> {
         let mut objects = Vec::new();
         for (provenance, end) in ENDS {
             for path in self.files(end)? {
                 let read = file::read_of_stranger(&path, MAX_SIGNED_BYTES);
                 let read = read.map_err(Refused::Unreadable);
-                match read.and_then(|content| verified(content, provenance, anchors, now)) {
+                match read.and_then(|content| judged(content, provenance, judge, now)) {
                     Ok(object) => objects.push(object),
                     Err(Refused::Forged(Forged::Payload(Unfit::Expired))) => {
                         fs::remove_file(path)?;
@@ -79,7 +79,12 @@ impl Cache {
         let name: String = digest.iter().map(|octet| format!("{octet:02x}")).collect();
         let ends = ENDS.into_iter().find(|(of, _)| *of == provenance);
         let end = ends.map_or("", |(_, end)| end);
-        file::replace(&self.0.join(name + end), compact.as_bytes(), 0o644)?;
+        let path = self.0.join(name + end);
+        if file::read_of_stranger(&path, MAX_SIGNED_BYTES).is_ok_and(|it| it == compact.as_bytes())
+        {
+            return Ok(());
+        }
+        file::replace(&path, compact.as_bytes(), 0o644)?;
         let files = self.files(end)?;
         let surplus = files.len().saturating_sub(MAX_FILES);
         files.iter().take(surplus).try_for_each(fs::remove_file)

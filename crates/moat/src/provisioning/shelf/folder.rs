@@ -5,15 +5,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use jose::{Anchors, MAX_SIGNED_BYTES};
-use pvd::host::{Provenance, SignedObject};
+use jose::MAX_SIGNED_BYTES;
+use pvd::host::Provenance;
 use tokio::sync::mpsc;
 
-use super::{Refused, verified};
+use super::{Judge, Judged, Refused, judged};
 use crate::provisioning::file::{self, Stamp};
 
 /// How often it is looked at.
@@ -33,17 +32,14 @@ pub(crate) struct Brought {
     /// Which one.
     pub(crate) file: PathBuf,
     /// Its object, if it proves itself.
-    pub(crate) object: Result<SignedObject, Refused>,
+    pub(crate) object: Result<Judged, Refused>,
 }
 
 /// Reads what is in the folders, and what comes there, in a thread of its own: a stick may be slow, or gone.
 ///
 /// # Errors
 /// Those of the system.
-pub(crate) fn watch(
-    folders: Vec<PathBuf>,
-    anchors: Arc<Anchors>,
-) -> io::Result<mpsc::Receiver<Brought>> {
+pub(crate) fn watch(folders: Vec<PathBuf>, judge: Judge) -> io::Result<mpsc::Receiver<Brought>> {
     let (found, brought) = mpsc::channel(MAX_WAITING);
     let mut folders: Vec<_> = folders.into_iter().map(Folder::new).collect();
     if folders.is_empty() {
@@ -56,7 +52,7 @@ pub(crate) fn watch(
                 let files = folders.iter_mut().flat_map(Folder::look);
                 for (file, content) in files {
                     let object = content.map_err(Refused::Unreadable).and_then(|content| {
-                        verified(content, Provenance::Given, &anchors, SystemTime::now())
+                        judged(content, Provenance::Given, &judge, SystemTime::now())
                     });
                     if found.blocking_send(Brought { file, object }).is_err() {
                         return;

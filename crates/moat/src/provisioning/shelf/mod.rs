@@ -13,10 +13,54 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jose::{Anchors, Forged};
+use pvd::PvdId;
 use pvd::host::{Provenance, SignedObject};
+use pvd::information::AdditionalInformation;
 
 pub(crate) use self::cache::Cache;
 pub(crate) use self::folder::{Brought, watch};
+
+/// By what files are judged.
+#[derive(Clone)]
+pub(crate) struct Judge {
+    /// Whose signatures are believed.
+    pub(crate) anchors: Arc<Anchors>,
+    /// What is not pinned the DNS has to confirm first.
+    pub(crate) asks_dns: bool,
+}
+
+/// What a file proves.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// Its signature is one of a key that is bound to its PvD.
+    Proved(SignedObject),
+    /// Which keys are bound to its PvD the DNS has to say.
+    Unconfirmed(Unconfirmed),
+}
+
+/// An object of which nothing is believed yet.
+#[derive(Debug)]
+pub(crate) struct Unconfirmed {
+    /// The PvD that it says it is about.
+    pub(crate) pvd: PvdId,
+    /// Who brought it.
+    pub(crate) provenance: Provenance,
+    compact: Arc<str>,
+}
+
+impl Unconfirmed {
+    /// What it proves by these keys.
+    ///
+    /// # Errors
+    /// [`Forged`]
+    pub(crate) fn confirm(
+        self,
+        anchors: &Anchors,
+        now: SystemTime,
+    ) -> Result<SignedObject, Forged> {
+        proved(self.compact, self.provenance, anchors, now)
+    }
+}
 
 /// Why a file is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +76,37 @@ pub(crate) enum Refused {
     NoText,
 }
 
-/// The object in a file, if its signature is one of a key that is bound to its PvD.
-fn verified(
+/// The object in a file.
+fn judged(
     content: Vec<u8>,
+    provenance: Provenance,
+    judge: &Judge,
+    now: SystemTime,
+) -> Result<Judged, Refused> {
+    let text = String::from_utf8(content).map_err(|_| Refused::NoText)?;
+    let compact: Arc<str> = text.trim_ascii().into();
+    if judge.asks_dns {
+        let payload = jose::payload_unverified(&compact)?;
+        let read = AdditionalInformation::read(&payload, now).map_err(Forged::Payload)?;
+        let pvd = read.information.identifier;
+        if !judge.anchors.pinned.contains_key(&pvd) {
+            return Ok(Judged::Unconfirmed(Unconfirmed {
+                pvd,
+                provenance,
+                compact,
+            }));
+        }
+    }
+    let proved = proved(compact, provenance, &judge.anchors, now)?;
+    Ok(Judged::Proved(proved))
+}
+
+fn proved(
+    compact: Arc<str>,
     provenance: Provenance,
     anchors: &Anchors,
     now: SystemTime,
-) -> Result<SignedObject, Refused> {
-    let text = String::from_utf8(content).map_err(|_| Refused::NoText)?;
-    let compact: Arc<str> = text.trim_ascii().into();
+) -> Result<SignedObject, Forged> {
     let verified = jose::verify(&compact, anchors, now)?;
     Ok(SignedObject {
         bytes: jose::payload_unverified(&compact)?,

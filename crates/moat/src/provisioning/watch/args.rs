@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use pvd::{InterfaceName, LinkEvidence, PvdId};
 
+use crate::provisioning::dane::DaneArgs;
 use crate::provisioning::fetch::TrustArgs;
 
 /// Where the daemon is when nobody says otherwise.
@@ -26,6 +27,8 @@ pub(crate) struct WatchArgs {
     pub(crate) only: Vec<PvdId>,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) dane: DaneArgs,
     /// Folder with signed objects that came by another way, such as a stick; it is watched. May be given more than once
     #[arg(long, value_name = "DIR")]
     pub(crate) objects: Vec<PathBuf>,

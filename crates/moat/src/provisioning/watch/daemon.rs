@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use tokio::time::sleep_until;
 use super::args::{WatchArgs, Watched, Whose};
 use super::interface::{Heard, attend};
 use super::link::{self, Link};
+use super::objects::Objects;
 use super::view::Known;
 use super::{api, fetching};
 use crate::clock;
@@ -24,7 +25,7 @@ use crate::daemon::{self, SystemError, system};
 use crate::discovery::Attachment;
 use crate::netlink::Interfaces;
 use crate::provisioning::fetch::{Environment, TrustError};
-use crate::provisioning::shelf::{self, Brought, Cache};
+use crate::provisioning::shelf;
 use crate::shutdown::{Told, signals};
 
 /// Changes come in flocks; so long is waited for the rest before programs are told.
@@ -63,7 +64,7 @@ pub(crate) enum Error {
 /// # Errors
 /// [`Error`]
 pub(crate) fn run(args: &WatchArgs) -> Result<(), Error> {
-    let environment = Environment::new(&args.trust, true)?;
+    let environment = Environment::new(&args.trust, &args.dane, true)?;
     daemon::run(&[], watch_all(args, environment))
 }
 
@@ -76,9 +77,14 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
     let mut daemon = Daemon::new(host, &args.interfaces, environment, heard, publish);
     let mut interfaces = Interfaces::listen();
-    daemon.remember(args.cache.as_deref())?;
-    let anchors = Arc::clone(daemon.environment.anchors());
-    let brought = shelf::watch(args.objects.clone(), anchors);
+    if let Some(folder) = &args.cache {
+        let remembered = daemon.objects.remember(folder, &mut daemon.host);
+        remembered.map_err(|error| Error::Cache {
+            folder: folder.clone(),
+            error,
+        })?;
+    }
+    let brought = shelf::watch(args.objects.clone(), daemon.objects.judge());
     let mut brought = brought.map_err(system("start a thread"))?;
     daemon.look();
     daemon.act();
@@ -92,7 +98,8 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
                 Told::Look => daemon.look(),
             },
             Some(heard) = hearing.recv() => daemon.hear(&heard),
-            Some(brought) = brought.recv() => daemon.take(brought),
+            Some(brought) = brought.recv() => daemon.objects.take(brought, &mut daemon.host),
+            Some(answered) = daemon.objects.answered() => daemon.objects.confirm(answered, &mut daemon.host),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
             () = interfaces.next() => daemon.look(),
             () = until(timeout) => daemon.handle_timeout(),
@@ -152,7 +159,7 @@ struct Daemon {
     /// When programs are to be told.
     publish_at: Option<Instant>,
     complained: (Option<Instant>, BTreeSet<String>),
-    cache: Option<Cache>,
+    objects: Objects,
 }
 
 impl Daemon {
@@ -163,6 +170,7 @@ impl Daemon {
         heard: mpsc::Sender<Heard>,
         publish: watch::Sender<Arc<Known>>,
     ) -> Self {
+        let environment = Rc::new(environment);
         let interfaces = watched.iter().map(|watched| {
             let interface = Interface {
                 watched: watched.clone(),
@@ -175,14 +183,14 @@ impl Daemon {
         Self {
             host,
             interfaces: interfaces.collect(),
-            environment: Rc::new(environment),
+            objects: Objects::new(&environment),
+            environment,
             heard,
             fetches: JoinSet::new(),
             under_way: BTreeMap::new(),
             publish,
             publish_at: None,
             complained: (None, BTreeSet::new()),
-            cache: None,
         }
     }
 
@@ -216,39 +224,6 @@ impl Daemon {
                 interface.addresses.clone_from(&addresses);
                 self.host.handle_addresses(name, addresses, now);
             }
-        }
-    }
-
-    /// What was kept when this last ran.
-    fn remember(&mut self, folder: Option<&Path>) -> Result<(), Error> {
-        let Some(folder) = folder else { return Ok(()) };
-        let refused = |error| Error::Cache {
-            folder: folder.to_owned(),
-            error,
-        };
-        let cache = Cache::open(folder).map_err(refused)?;
-        let now = clock::host_now();
-        let anchors = self.environment.anchors();
-        for object in cache.load(anchors, now.system).map_err(refused)? {
-            // The one that lasts longest is there by now, or others have all places.
-            let _shelved = self.host.handle_object(object, now);
-        }
-        // What the host wants kept by now is.
-        self.act();
-        self.cache = Some(cache);
-        Ok(())
-    }
-
-    /// Somebody has brought a file.
-    fn take(&mut self, brought: Brought) {
-        let file = brought.file.display();
-        let object = match brought.object {
-            Ok(object) => object,
-            Err(error) => return tracing::warn!(%file, %error, "is not used"),
-        };
-        match self.host.handle_object(object, clock::host_now()) {
-            Ok(()) => tracing::info!(%file, "a signed object is taken"),
-            Err(error) => tracing::warn!(%file, %error, "is not used"),
         }
     }
 
@@ -287,7 +262,8 @@ impl Daemon {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let times = [self.host.poll_timeout(), self.publish_at];
+        let waiting = self.objects.poll_timeout(clock::host_now().instant);
+        let times = [self.host.poll_timeout(), self.publish_at, waiting];
         times.into_iter().flatten().min()
     }
 
@@ -302,6 +278,8 @@ impl Daemon {
             let known = Known::of(&self.host, &self.publish.borrow(), now);
             self.publish.send_replace(Arc::new(known));
         }
+        // By now a PvD may be there that an object waits for.
+        self.objects.ask(&self.host);
     }
 
     fn publish_within(&mut self, time: Duration) {
@@ -353,11 +331,7 @@ impl Daemon {
                     signed,
                     provenance,
                 } => {
-                    let cache = self.cache.as_ref();
-                    let kept = cache.map(|cache| cache.keep(&pvd, provenance, &signed));
-                    if let Some(Err(error)) = kept {
-                        tracing::warn!(%pvd, %error, "the signed object cannot be kept for the next start");
-                    }
+                    self.objects.keep(&pvd, provenance, &signed);
                 }
                 Action::Changed => self.publish_within(FLOCK),
                 Action::Renewed => self.publish_within(RENEWALS),

@@ -13,7 +13,9 @@ mod daemon;
 mod fetching;
 mod interface;
 mod link;
+mod objects;
 mod view;
+mod waiting;
 
 pub(crate) use self::api::{Event, Question};
 pub(crate) use self::args::{DEFAULT_CONTROL, ReadArgs, ReadOneArgs, WatchArgs};
