@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// P-043 once the host asks the graph.
+    /// Covers: P-043
     #[test]
     fn what_is_fetched_needs_nothing_but_what_the_carrier_brought() {
         let mut graph = Dependencies::default();
@@ -221,7 +221,7 @@ mod tests {
         );
     }
 
-    /// P-044 once tunnels are watched.
+    /// Covers: P-044
     #[test]
     fn a_tunnel_over_a_network_may_not_carry_what_describes_the_tunnel() {
         let mut graph = Dependencies::default();

@@ -15,6 +15,7 @@ use crate::provisioning::exec::ExecArgs;
 use crate::provisioning::fetch::FetchArgs;
 use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{SignArgs, VerifyArgs};
+use crate::provisioning::tunnel::TunnelCommand;
 use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
 use crate::words;
 
@@ -380,6 +381,9 @@ pub(super) enum PvdCommand {
     /// Run a program inside one PvD: its interface, addresses and resolvers; the exit code is the program's, or 125 if it did not run
     #[command(after_help = EXEC_EXAMPLES)]
     Exec(ExecArgs),
+    /// Tell `moat pvd watch` of a tunnel, which makes a PvD
+    #[command(subcommand)]
+    Tunnel(TunnelCommand),
     /// Fetch the additional information of a PvD, as a host of its network would (RFC 8801)
     #[command(after_help = FETCH_EXAMPLES)]
     Fetch {

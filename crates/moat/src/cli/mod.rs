@@ -23,7 +23,7 @@ use crate::control::{BindError, Command as ControlCommand, Failure};
 use crate::provisioning::fetch::{FetchArgs, OnceError, fetch_once};
 use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{self, VerifyArgs};
-use crate::provisioning::{advertise, exec, networks, serve, watch};
+use crate::provisioning::{advertise, exec, networks, serve, tunnel, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
@@ -142,6 +142,7 @@ pub(crate) fn main() -> ExitCode {
             let error = exec::run(&args);
             failed(&error, error.exit_code(), false)
         }
+        Command::Pvd(PvdCommand::Tunnel(command)) => tell_of_tunnel(&command),
         Command::Pvd(PvdCommand::Fetch { what, json }) => fetch(&what, json.json),
         Command::Pvd(PvdCommand::Networks(command)) => apply_networks(&command),
         Command::Pvd(PvdCommand::Serve(args)) => {
@@ -221,6 +222,18 @@ fn list_domains(read: &watch::ReadArgs, goes_on: bool) -> ExitCode {
 fn answered<T>(answer: Result<T, watch::AskError>, show: impl FnOnce(&T), json: bool) -> ExitCode {
     let answer = answer.map(|answer| show(&answer));
     done(answer, |_| EXIT_FAILED, json)
+}
+
+fn tell_of_tunnel(command: &tunnel::TunnelCommand) -> ExitCode {
+    let told = tunnel::tell(command).map(|taken| match taken.interface {
+        Some(interface) => say!("{} on {interface}", taken.pvd),
+        None => say!("{} on no interface", taken.pvd),
+    });
+    let code = |error: &tunnel::TellError| match error.is_wrong_use() {
+        true => EXIT_WRONG,
+        false => EXIT_FAILED,
+    };
+    done(told, code, false)
 }
 
 fn verify(what: &VerifyArgs, json: bool) -> ExitCode {

@@ -9,6 +9,7 @@ use discovery::Interface;
 use discovery::dhcp::LinkAddress;
 use ipnet::{IpNet, Ipv4Net};
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::if_nametoindex;
 use pvd::{InterfaceName, OwnAddress};
 
 use super::inet6::{self, Entry};
@@ -50,7 +51,9 @@ impl Attachment {
         let entries: Vec<_> = getifaddrs()?
             .filter(|entry| entry.interface_name == name.as_str())
             .collect();
-        let Some((index, link)) = entries.iter().find_map(link) else {
+        // One without link-layer addresses, such as a tunnel, has no entry of its own.
+        let found = entries.iter().find_map(link).or_else(|| without_link(name));
+        let Some((index, link)) = found else {
             return Ok(None);
         };
         let inet6 = inet6::of(name.as_str())?;
@@ -138,6 +141,15 @@ fn link(entry: &InterfaceAddress) -> Option<(NonZeroU32, LinkAddress)> {
     let link = LinkAddress {
         hardware: u8::try_from(link.hatype()).unwrap_or_default(),
         octets: octets.map(Vec::from).unwrap_or_default(),
+    };
+    Some((index, link))
+}
+
+fn without_link(name: &InterfaceName) -> Option<(NonZeroU32, LinkAddress)> {
+    let index = NonZeroU32::new(if_nametoindex(name.as_str()).ok()?)?;
+    let link = LinkAddress {
+        hardware: 0,
+        octets: Vec::new(),
     };
     Some((index, link))
 }

@@ -10,4 +10,5 @@ pub(crate) mod networks;
 pub(crate) mod serve;
 mod shelf;
 pub(crate) mod sign;
+pub(crate) mod tunnel;
 pub(crate) mod watch;

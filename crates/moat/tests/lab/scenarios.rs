@@ -83,7 +83,7 @@ fn assert_secrecy(report: &Value) {
 ///
 /// Covers: M-001, M-003, M-004, M-005, M-006, M-007, M-008, M-009, M-010, M-011, M-012, M-013, M-014, M-015, M-016, M-017, M-018, M-020, M-021, M-022, M-023, M-024, M-025, M-027, M-028, M-029
 /// Covers: Y-001, Y-004, Y-005, Y-006, Y-008, Y-010, Y-017, G-001, G-018
-/// Covers: P-005, P-007, P-008, P-014, P-016, P-018, P-031
+/// Covers: P-005, P-007, P-008, P-014, P-016, P-018, P-031, P-033, P-034, P-035
 #[test]
 fn all_scenarios_are_ok_and_say_who_was_asked_and_who_was_not() {
     let _one = one_at_a_time();

@@ -23,6 +23,7 @@ mod pvd_flood;
 mod pvd_networks;
 mod pvd_server;
 mod pvd_signed;
+mod pvd_tunnel;
 mod pvd_watch;
 mod random;
 mod redirect;

@@ -124,6 +124,17 @@ impl Host {
         })
     }
 
+    /// How each tunnel stands.
+    pub fn tunnels(&self) -> impl Iterator<Item = (&InterfaceName, &Identity, &Standing)> {
+        self.attachments.iter().flat_map(|(interface, attachment)| {
+            let tunnels = attachment.domains.iter();
+            tunnels.filter_map(move |(identity, domain)| {
+                let tunnel = domain.tunnel.as_ref()?;
+                Some((interface, identity, &tunnel.standing))
+            })
+        })
+    }
+
     /// How it behaves.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -76,6 +76,11 @@ pub enum Refusal {
 }
 
 impl Standing {
+    /// Whether its peer says something else than who describes it, or nothing of it is used.
+    pub fn is_at_odds(&self) -> bool {
+        self.refusal.is_some() || !self.beyond.is_empty()
+    }
+
     /// What is reached through it without a router.
     pub(super) fn neighbours(&self) -> Vec<Ipv6Net> {
         let reached = self.reaches.iter().filter_map(|prefix| match prefix {

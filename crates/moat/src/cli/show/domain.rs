@@ -104,6 +104,12 @@ pub(in crate::cli) fn domain(view: &DomainView) {
     if let Some(mtu) = view.mtu {
         say_of("mtu", &mtu.to_string());
     }
+    if let Some(tunnel) = &view.tunnel {
+        say_of("tunnel to", &tunnel.gateways.join(" "));
+        say_of("reaches", &tunnel.reaches.join(" "));
+        say_of("carried by", &tunnel.carried_by.join(" and "));
+        say_of("tunnel", &tunnel.state);
+    }
     for interface in &view.also_on {
         say_of("also on", interface);
     }

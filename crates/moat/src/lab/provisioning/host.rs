@@ -30,15 +30,9 @@ struct Route {
 }
 
 impl Stage {
-    /// Starts `moat pvd watch` on [`HOME`], on both of its links, which are cables; the authorities of both networks are trusted.
+    /// Starts `moat pvd watch` on [`HOME`], on both of its links, which are cables; the authorities of all networks are trusted.
     pub(super) fn watch(&mut self, more: &[&str]) -> Result<(), Error> {
-        let mut authorities = String::new();
-        for uplink in UPLINKS {
-            let file = self.pki(uplink).join("ca.pem");
-            let read = std::fs::read_to_string(&file);
-            authorities += &read.map_err(Error::io(format!("read {}", file.display())))?;
-        }
-        let authorities = self.write("authorities.pem", &authorities)?;
+        let authorities = self.write("authorities.pem", &self.authorities)?;
         let mut command = self.moat(&["pvd", "watch"]);
         for uplink in UPLINKS {
             command.arg("--interface");

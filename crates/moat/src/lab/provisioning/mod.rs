@@ -18,6 +18,7 @@ mod report;
 mod routers;
 mod stage;
 mod two_uplinks;
+mod vpn;
 
 pub(super) use self::report::Table;
 pub(super) use self::stage::Stage;
@@ -43,7 +44,7 @@ pub(crate) struct Scenario {
 }
 
 /// In the order to show and to run them.
-pub(super) const SCENARIOS: &[Scenario] = &[two_uplinks::SCENARIO, dots::SCENARIO];
+pub(super) const SCENARIOS: &[Scenario] = &[two_uplinks::SCENARIO, dots::SCENARIO, vpn::SCENARIO];
 
 /// A network of the two uplinks alone.
 fn no_more(_: &mut Topology) {}

@@ -43,7 +43,7 @@ pub(super) struct Uplink {
     /// The router's namespace.
     pub(super) node: &'static str,
     /// The switch of the link.
-    link: &'static str,
+    pub(super) link: &'static str,
     /// The interface at the link, of the router and of each host.
     pub(super) interface: &'static str,
     /// PvD ID.

@@ -44,7 +44,7 @@ pub(super) fn object(uplink: &Uplink) -> Value {
 
 impl Stage {
     /// A certification authority of this network, with a certificate for its PvD ID.
-    pub(super) fn issue(&self, uplink: &Uplink) -> Result<(), Error> {
+    pub(super) fn issue(&mut self, uplink: &Uplink) -> Result<(), Error> {
         let pki = self.pki(uplink);
         std::fs::create_dir(&pki).map_err(Error::io(format!("make {}", pki.display())))?;
         for words in [["init", "--name"], ["issue", "--server"]] {
@@ -52,6 +52,9 @@ impl Stage {
             command.args(words).arg(uplink.pvd).arg("--dir").arg(&pki);
             process::output(&mut command)?;
         }
+        let file = pki.join("ca.pem");
+        let read = std::fs::read_to_string(&file);
+        self.authorities += &read.map_err(Error::io(format!("read {}", file.display())))?;
         Ok(())
     }
 
@@ -88,7 +91,7 @@ impl Stage {
             "options {{
     directory {folder:?}; pid-file none; session-keyfile none; lock-file none;
     listen-on {{ none; }}; listen-on-v6 {{ {}; }};
-    recursion no; dnssec-validation no; notify no;
+    recursion no; dnssec-validation no; notify no; querylog yes;
 }};
 controls {{ }};
 ",

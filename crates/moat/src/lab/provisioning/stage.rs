@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     captures: BTreeMap<&'static str, Conversation>,
     running: BTreeMap<String, Process>,
     checks: Vec<Check>,
+    /// Certificates of the certification authorities of all networks.
+    pub(super) authorities: String,
 }
 
 impl Stage {
@@ -48,6 +50,7 @@ impl Stage {
             captures: BTreeMap::new(),
             running: BTreeMap::new(),
             checks: Vec::new(),
+            authorities: String::new(),
         };
         for uplink in UPLINKS {
             stage.listen(uplink)?;
@@ -163,6 +166,11 @@ impl Stage {
         let process = self.network.node(node)?.start(&title, command, &log)?;
         self.running.insert(title, process);
         Ok(())
+    }
+
+    /// Ends it.
+    pub(super) fn stop(&mut self, node: &str, name: &str) {
+        self.running.remove(&title(node, name));
     }
 
     /// Waits until it says something.

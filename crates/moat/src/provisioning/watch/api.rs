@@ -10,11 +10,14 @@
 //!         <-- {"ok":[{"pvd":...},...]}\n  signed objects, attached or not
 //! program --> {"command":"signed","pvd":"cafe.example"}\n
 //!         <-- {"ok":"eyJ..."}\n  the compact JWS of it, or null
+//! program --> {"command":"tunnel-up","tunnel":{...}}\n   or tunnel-down, from root or the user of the daemon
+//!         <-- {"ok":{"pvd":"office.example","interface":"ipsec0"}}\n
+//!         <-- {"error":{"reason":"..."}}\n  to any of these
 //! ```
 //!
 //! Everybody on the node may ask (mode 0666): what is told is heard by everybody on the link or shown by the kernel to every
-//! program, except for what a server gave, which is for whoever is on the network. Nothing can be changed here. So that nobody
-//! keeps others away, one user has a quarter of all places.
+//! program, except for what a server gave, which is for whoever is on the network. Only root and the user of the daemon change
+//! anything (SO_PEERCRED). So that nobody keeps others away, one user has a quarter of all places.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,17 +28,18 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::view::{DomainView, Known, Revised};
 use crate::control::Listener;
+use crate::provisioning::tunnel::Told;
 
 /// Callers at a time, feeds among them.
 const MAX_CALLERS: usize = 128;
 /// Of these, callers of one user.
 const MAX_CALLERS_PER_USER: usize = 32;
-/// Longest question, in bytes.
-const MAX_QUESTION_BYTES: u64 = 1024;
+/// Longest question, in bytes: a tunnel with all that it may have.
+const MAX_QUESTION_BYTES: u64 = 16 * 1024;
 /// How long a caller may take to ask, or to read a line of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,6 +61,37 @@ pub(crate) enum Question {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interface: Option<String>,
     },
+    /// A tunnel is there.
+    TunnelUp {
+        /// It.
+        tunnel: Told,
+    },
+    /// It is there no more.
+    TunnelDown {
+        /// It.
+        tunnel: Told,
+    },
+}
+
+/// What became of a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    /// The PvD that it makes.
+    pub(crate) pvd: String,
+    /// Where it is; absent: nowhere, or not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interface: Option<String>,
+}
+
+/// Something to change, and where the answer goes.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Whether the tunnel is there, or is no more.
+    pub(super) is_up: bool,
+    /// The tunnel.
+    pub(super) tunnel: Told,
+    /// What became of it, or why not.
+    pub(super) answer: oneshot::Sender<Result<Taken, String>>,
 }
 
 /// What became of a PvD.
@@ -75,7 +110,7 @@ pub(crate) enum Event<P = DomainView> {
 pub(super) type Receiver = watch::Receiver<Arc<Known>>;
 
 /// Serves callers for ever.
-pub(super) async fn serve(listener: Listener, known: Receiver) {
+pub(super) async fn serve(listener: Listener, known: Receiver, changes: mpsc::Sender<Change>) {
     let callers = Arc::new(Mutex::new(BTreeMap::new()));
     loop {
         match listener.accept().await {
@@ -83,9 +118,9 @@ pub(super) async fn serve(listener: Listener, known: Receiver) {
                 let Some(place) = Place::take(&callers, &stream) else {
                     continue;
                 };
-                let known = known.clone();
+                let (known, changes) = (known.clone(), changes.clone());
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = serve_one(stream, known).await {
+                    if let Err(error) = serve_one(stream, known, changes).await {
                         tracing::debug!(%error, "a caller went away");
                     }
                     drop(place);
@@ -137,7 +172,12 @@ impl Drop for Place {
     }
 }
 
-async fn serve_one(stream: UnixStream, mut known: Receiver) -> io::Result<()> {
+async fn serve_one(
+    stream: UnixStream,
+    mut known: Receiver,
+    changes: mpsc::Sender<Change>,
+) -> io::Result<()> {
+    let user = stream.peer_cred()?.uid();
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reading.take(MAX_QUESTION_BYTES));
@@ -174,15 +214,54 @@ async fn serve_one(stream: UnixStream, mut known: Receiver) -> io::Result<()> {
                 }
             }
         }
+        Ok(Question::TunnelUp { tunnel }) => {
+            tell(&mut writing, request(user, true, tunnel, &changes).await).await
+        }
+        Ok(Question::TunnelDown { tunnel }) => {
+            tell(&mut writing, request(user, false, tunnel, &changes).await).await
+        }
         Err(error) => {
             let reason = format!("this is no command: {error}");
-            say(
-                &mut writing,
-                &serde_json::json!({ "error": { "reason": reason } }),
-            )
-            .await
+            tell(&mut writing, Err(reason)).await
         }
     }
+}
+
+/// Has the daemon change something, if the caller may.
+async fn request(
+    user: u32,
+    is_up: bool,
+    tunnel: Told,
+    changes: &mpsc::Sender<Change>,
+) -> Result<Taken, String> {
+    permit(user, rustix::process::geteuid().as_raw())?;
+    let (answer, answered) = oneshot::channel();
+    let change = Change {
+        is_up,
+        tunnel,
+        answer,
+    };
+    let stopping = || "the daemon is stopping".to_owned();
+    changes.send(change).await.map_err(|_| stopping())?;
+    answered.await.unwrap_or_else(|_| Err(stopping()))
+}
+
+/// Whether this user may change something, for a daemon of that one.
+fn permit(user: u32, own: u32) -> Result<(), String> {
+    match user == 0 || user == own {
+        true => Ok(()),
+        false => Err(format!(
+            "tunnels are taken from root and from the user of the daemon (id {own}), and not from the user with id {user}"
+        )),
+    }
+}
+
+async fn tell(writing: &mut OwnedWriteHalf, outcome: Result<Taken, String>) -> io::Result<()> {
+    let answer = match outcome {
+        Ok(taken) => serde_json::json!({ "ok": taken }),
+        Err(reason) => serde_json::json!({ "error": { "reason": reason } }),
+    };
+    say(writing, &answer).await
 }
 
 async fn say(writing: &mut OwnedWriteHalf, what: &impl Serialize) -> io::Result<()> {
@@ -205,4 +284,16 @@ fn news<'a>(told: &'a [Revised], now: &'a [Revised]) -> Vec<Event<&'a DomainView
         Some(_) => None,
     });
     gone.chain(new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_the_user_of_the_daemon_tell_of_tunnels_and_nobody_else() {
+        assert!(permit(0, 0).is_ok() && permit(0, 1000).is_ok() && permit(1000, 1000).is_ok());
+        assert!(permit(1000, 0).is_err_and(|why| why.contains("user with id 1000")));
+        assert!(permit(1001, 1000).is_err());
+    }
 }

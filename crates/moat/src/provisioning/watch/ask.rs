@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::api::Question;
+use super::api::{Question, Taken};
 use super::args::ReadOneArgs;
 use super::view::{DomainView, ShelvedView};
 
@@ -39,6 +39,9 @@ pub(crate) enum AskError {
         /// What went wrong.
         error: io::Error,
     },
+    /// It does not do it.
+    #[error("{0}")]
+    Refused(String),
     /// It does not know the PvD.
     #[error("there is no PvD {0} here; `moat pvd list` shows those there are")]
     Unknown(String),
@@ -66,6 +69,31 @@ pub(crate) enum AskError {
 #[derive(Deserialize)]
 struct Answer<T> {
     ok: T,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Ok(Taken),
+    Error { reason: String },
+}
+
+/// Has something changed.
+///
+/// # Errors
+/// [`AskError`]
+pub(crate) fn change(path: &Path, question: &Question) -> Result<Taken, AskError> {
+    let no_answer = |error| AskError::NoAnswer {
+        path: path.to_owned(),
+        error,
+    };
+    let mut lines = ask(path, question, Some(PATIENCE))?;
+    let line = lines.next_line().map_err(no_answer)?;
+    let line = line.ok_or_else(|| no_answer(io::ErrorKind::UnexpectedEof.into()))?;
+    match serde_json::from_str(&line).map_err(|error| no_answer(error.into()))? {
+        Outcome::Ok(taken) => Ok(taken),
+        Outcome::Error { reason } => Err(AskError::Refused(reason)),
+    }
 }
 
 /// All PvDs.

@@ -13,12 +13,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::sleep_until;
 
+use super::api::{self, Change};
 use super::args::{WatchArgs, Watched, Whose};
+use super::fetching;
 use super::interface::{Heard, attend};
 use super::link::{self, Link};
 use super::objects::Objects;
+use super::tunnels::HostTunnels;
 use super::view::Known;
-use super::{api, fetching};
 use crate::clock;
 use crate::control::{self, BindError};
 use crate::daemon::{self, SystemError, system};
@@ -75,7 +77,8 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let (publish, known) = watch::channel(Arc::new(Known::default()));
     let (heard, mut hearing) = mpsc::channel(MAX_WAITING);
     let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
-    let mut daemon = Daemon::new(host, &args.interfaces, environment, heard, publish);
+    let (change, mut changes) = mpsc::channel(MAX_WAITING);
+    let mut daemon = Daemon::new(host, args, environment, heard, publish);
     let mut interfaces = Interfaces::listen();
     if let Some(folder) = &args.cache {
         let remembered = daemon.objects.remember(folder, &mut daemon.host);
@@ -88,7 +91,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let mut brought = brought.map_err(system("start a thread"))?;
     daemon.look();
     daemon.act();
-    tokio::task::spawn_local(api::serve(listener, known));
+    tokio::task::spawn_local(api::serve(listener, known, change));
     tracing::info!("watches; `moat pvd list` shows what it knows");
     loop {
         let timeout = daemon.poll_timeout();
@@ -100,6 +103,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
             Some(heard) = hearing.recv() => daemon.hear(&heard),
             Some(brought) = brought.recv() => daemon.objects.take(brought, &mut daemon.host),
             Some(answered) = daemon.objects.answered() => daemon.objects.confirm(answered, &mut daemon.host),
+            Some(change) = changes.recv() => daemon.change(change),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
             () = interfaces.next() => daemon.look(),
             () = until(timeout) => daemon.handle_timeout(),
@@ -160,18 +164,19 @@ struct Daemon {
     publish_at: Option<Instant>,
     complained: (Option<Instant>, BTreeSet<String>),
     objects: Objects,
+    tunnels: HostTunnels,
 }
 
 impl Daemon {
     fn new(
         host: Host,
-        watched: &[Watched],
+        args: &WatchArgs,
         environment: Environment,
         heard: mpsc::Sender<Heard>,
         publish: watch::Sender<Arc<Known>>,
     ) -> Self {
         let environment = Rc::new(environment);
-        let interfaces = watched.iter().map(|watched| {
+        let interfaces = args.interfaces.iter().map(|watched| {
             let interface = Interface {
                 watched: watched.clone(),
                 link: None,
@@ -191,6 +196,7 @@ impl Daemon {
             publish,
             publish_at: None,
             complained: (None, BTreeSet::new()),
+            tunnels: HostTunnels::load(&args.control),
         }
     }
 
@@ -225,6 +231,17 @@ impl Daemon {
                 self.host.handle_addresses(name, addresses, now);
             }
         }
+        let interfaces = &self.interfaces;
+        let is_watched = |name: &InterfaceName| interfaces.contains_key(name);
+        self.tunnels.look(&mut self.host, is_watched, now);
+    }
+
+    /// Takes what somebody tells of a tunnel.
+    fn change(&mut self, change: Change) {
+        let taken = self.tunnels.change(change.is_up, change.tunnel);
+        self.look();
+        // Who does not wait any more need not know.
+        let _told = change.answer.send(taken);
     }
 
     fn hear(&mut self, heard: &Heard) {
@@ -287,11 +304,15 @@ impl Daemon {
         self.publish_at = Some(self.publish_at.map_or(at, |before| before.min(at)));
     }
 
-    /// Logs what routers should not say, when it is new, and not as often as somebody would like who forges it.
+    /// Logs what routers and the peers of tunnels should not say, when it is new, and not as often as somebody would like who forges it.
     fn complain(&mut self, now: Instant) {
         let (last, told) = &mut self.complained;
         let faults = self.host.misconfigurations();
-        let faults: BTreeSet<_> = faults.map(|(on, fault)| format!("{on}: {fault}")).collect();
+        let faults = faults.map(|(on, fault)| format!("{on}: {fault}"));
+        let tunnels = self.host.tunnels().filter(|(.., it)| it.is_at_odds());
+        let tunnels =
+            tunnels.map(|(on, pvd, standing)| format!("{on}: the tunnel of {pvd} is {standing}"));
+        let faults: BTreeSet<_> = faults.chain(tunnels).collect();
         if faults == *told || last.is_some_and(|last| last + BETWEEN_COMPLAINTS > now) {
             return;
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use pvd::{InterfaceName, LinkEvidence};
 
 /// Where the kernel shows its interfaces: those of the network namespace in which it was mounted, perhaps of another one.
@@ -29,12 +29,12 @@ pub(super) struct Link {
 /// Looks at an interface; `None` if it is not there, or its link is not.
 pub(super) fn look(name: &InterfaceName) -> Option<Link> {
     let mut entries = getifaddrs().ok()?;
-    let index = entries.find_map(|entry| {
+    let is_there = entries.any(|entry| {
         let is_it = entry.interface_name == name.as_str();
-        let is_there = is_it && entry.flags.contains(InterfaceFlags::IFF_RUNNING);
-        let link = entry.address.filter(|_| is_there)?;
-        u32::try_from(link.as_link_addr()?.ifindex()).ok()
-    })?;
+        is_it && entry.flags.contains(InterfaceFlags::IFF_RUNNING)
+    });
+    // What has no link-layer address has no entry that says it.
+    let index = if_nametoindex(name.as_str()).ok().filter(|_| is_there)?;
     let folder = Path::new(INTERFACES).join(name.as_str());
     let is_shown = text(&folder, "ifindex") == Some(index.to_string());
     let folder = is_shown.then_some(folder);

@@ -3,6 +3,7 @@
 //! ```text
 //! interface (ICMPv6) --Heard--> daemon: pvd::host::Host --Fetch--> fetch, inside the PvD
 //! link, addresses    -------->    |  ^---- what came of it ---------'
+//! api: tunnel, or its end ---->   |
 //!                                 `--> views --> api: `moat pvd list`, applications
 //! ```
 
@@ -14,11 +15,12 @@ mod fetching;
 mod interface;
 mod link;
 mod objects;
+mod tunnels;
 mod view;
 mod waiting;
 
-pub(crate) use self::api::{Event, Question};
+pub(crate) use self::api::{Event, Question, Taken};
 pub(crate) use self::args::{DEFAULT_CONTROL, ReadArgs, ReadOneArgs, WatchArgs};
-pub(crate) use self::ask::{AskError, follow, list, object, one, shelf, signed};
+pub(crate) use self::ask::{AskError, change, follow, list, object, one, shelf, signed};
 pub(crate) use self::daemon::{Error, run};
 pub(crate) use self::view::{AddressView, DOTS_SERVERS, DomainView, NameView, ShelvedView};

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pvd::bindings::router_advertisement::Preference;
-use pvd::host::{Host, Identity, Information, InformationState, Lasting, Now, Origin, View};
+use pvd::bindings::tunnel::Tunnel;
+use pvd::host::{
+    Host, Identity, Information, InformationState, Lasting, Now, Origin, Standing, View,
+};
 use pvd::source_address::{Kind, Stage};
 use pvd::{OwnAddress, TrustPolicy, Use};
 use serde::{Deserialize, Serialize};
@@ -40,10 +43,31 @@ pub(crate) struct DomainView {
     /// The largest packet of the link, in octets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mtu: Option<u32>,
+    /// The tunnel that it came by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tunnel: Option<TunnelView>,
     /// Its additional information.
     pub(crate) information: InformationView,
     /// Interfaces on which the same name is proved as here.
     pub(crate) also_on: Vec<String>,
+}
+
+/// A tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TunnelView {
+    /// Where it leads.
+    pub(crate) gateways: Vec<String>,
+    /// What is reached through it.
+    pub(crate) reaches: Vec<String>,
+    /// The PvDs that carry it, each with its interface.
+    pub(crate) carried_by: Vec<String>,
+    /// Those whose object describes it.
+    pub(crate) described_by: Vec<String>,
+    /// Nothing of it is used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) refused: bool,
+    /// How it stands, in words.
+    pub(crate) state: String,
 }
 
 /// A default router or a route.
@@ -255,6 +279,7 @@ impl DomainView {
             search: names(&view.search, now),
             nat64: names(&view.nat64, now),
             mtu: view.mtu,
+            tunnel: view.tunnel.as_ref().map(TunnelView::of),
             information: InformationView::of(view, trust),
             also_on: view.also_on.iter().map(ToString::to_string).collect(),
         }
@@ -285,6 +310,26 @@ impl DomainView {
             name.until = None;
         }
         view
+    }
+}
+
+impl TunnelView {
+    fn of((tunnel, standing): &(Tunnel, Standing)) -> Self {
+        fn texts(all: &[impl ToString]) -> Vec<String> {
+            all.iter().map(ToString::to_string).collect()
+        }
+        let ends = tunnel.facts().ends.iter();
+        Self {
+            gateways: ends.map(|ends| ends.gateway.to_string()).collect(),
+            reaches: match standing.refusal {
+                None => texts(&standing.reaches),
+                Some(_) => Vec::new(),
+            },
+            carried_by: texts(&standing.carried_by),
+            described_by: texts(&standing.described_by),
+            refused: standing.refusal.is_some(),
+            state: standing.to_string(),
+        }
     }
 }
 
