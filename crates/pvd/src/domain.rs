@@ -24,6 +24,8 @@ pub struct ProvisioningDomain {
     pub provider: Option<String>,
     /// The prefixes this network assigned. Empty: none, or a gateway alone knows them.
     pub prefixes: Vec<IpNet>,
+    /// Those of the prefixes that the network has by its word alone: nothing on its link is in them.
+    pub unconfirmed: Vec<IpNet>,
     /// This node's own addresses in the PvD, in order of preference where [`crate::source_address`] leaves a choice; the
     /// source of every packet sent towards its servers, because others fall to the provider's ingress filter.
     pub addresses: Vec<OwnAddress>,
@@ -58,6 +60,7 @@ impl ProvisioningDomain {
             interface: None,
             provider: None,
             prefixes: Vec::new(),
+            unconfirmed: Vec::new(),
             addresses: Vec::new(),
             dots_servers: Vec::new(),
             dots_agent: DotsAgent::default(),

@@ -83,6 +83,13 @@ impl Observed {
         let v6 = information.prefixes.iter().copied().map(IpNet::from);
         let v4 = moat.ipv4_prefixes.iter().copied().map(IpNet::from);
         domain.prefixes = v6.chain(v4).collect();
+        let is_on_link = |prefix: &IpNet| {
+            let mut own = self.addresses.iter();
+            let mut advertised = self.advertised.iter();
+            own.any(|own| prefix.contains(&own.address)) || advertised.any(|it| prefix.contains(it))
+        };
+        let prefixes = domain.prefixes.iter().copied();
+        domain.unconfirmed = prefixes.filter(|prefix| !is_on_link(prefix)).collect();
         domain.dots_agent = moat.dots_agent.unwrap_or_default();
         domain.dots_servers = moat.dots_servers.iter().map(server).collect();
         if !domain.dots_servers.is_empty() {
@@ -161,6 +168,7 @@ mod tests {
             assert_eq!((why, domain.learned), (None, learned));
             let prefixes: Vec<_> = domain.prefixes.iter().map(ToString::to_string).collect();
             assert_eq!(prefixes, ["2001:db8:f::/48", "203.0.113.0/28"]);
+            assert_eq!(domain.unconfirmed, ["203.0.113.0/28".parse().unwrap()]);
             assert!(domain.is_authenticated);
             let [server] = &domain.dots_servers[..] else {
                 panic!("{domain:?}");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::division::{self, Division, TooManyPieces};
 use crate::domain::ProvisioningDomain;
@@ -59,6 +59,47 @@ impl PvdSet {
     /// The PvDs of which nothing counts, because another one has their identifier.
     pub fn shadows(&self) -> impl Iterator<Item = &ProvisioningDomain> {
         self.shadows.values().flatten()
+    }
+
+    /// Takes from each PvD what it has by its word alone and another one, or the site itself, is known to have: a network may say what it
+    /// likes of itself, and must not draw others' addresses to itself. Call it when all are there; it tells what was taken.
+    pub fn settle_claims(&mut self) -> Vec<(PvdId, IpNet)> {
+        let mut known: PrefixMap<BTreeSet<Option<&PvdId>>> = PrefixMap::default();
+        for domain in self.domains.values() {
+            let unconfirmed: BTreeSet<_> = domain.unconfirmed.iter().collect();
+            let firm = domain.prefixes.iter();
+            for prefix in firm.filter(|prefix| !unconfirmed.contains(prefix)) {
+                known.entry(*prefix).insert(Some(&domain.id));
+            }
+        }
+        let all = [Ipv4Net::default().into(), Ipv6Net::default().into()];
+        let owners = all.into_iter().flat_map(|all| self.owners.inside(all));
+        for (prefix, _) in owners.filter(|(_, owners)| owners.independent) {
+            known.entry(prefix).insert(None);
+        }
+        let claims = self.domains.values().flat_map(|domain| {
+            let claims = domain.unconfirmed.iter();
+            claims.map(|prefix| (domain.id.clone(), *prefix))
+        });
+        // The innermost that is known decides, as it does for addresses.
+        let is_foreign = |(id, prefix): &(PvdId, IpNet)| {
+            let innermost = known.longest(*prefix);
+            innermost.is_some_and(|(_, owners)| !owners.contains(&Some(id)))
+        };
+        let foreign: Vec<_> = claims.filter(is_foreign).collect();
+        let mut by: BTreeMap<&PvdId, BTreeSet<&IpNet>> = BTreeMap::new();
+        for (id, prefix) in &foreign {
+            by.entry(id).or_default().insert(prefix);
+        }
+        for (id, prefixes) in by {
+            let Some(mut domain) = self.take_down(id) else {
+                continue;
+            };
+            domain.prefixes.retain(|it| !prefixes.contains(it));
+            domain.unconfirmed.retain(|it| !prefixes.contains(it));
+            self.stand(domain);
+        }
+        foreign
     }
 
     /// Lets one out of the shadow that is better than who stands, or where nobody does.
@@ -260,5 +301,42 @@ mod tests {
             assert_eq!(owners(&set, "198.51.100.1/32"), [left]);
             assert_eq!(set.shadows().count(), 0);
         }
+    }
+
+    /// Covers: M-013
+    #[test]
+    fn what_a_network_merely_claims_is_not_taken_from_those_who_have_it() {
+        let claims = [
+            // Of another network, of the site itself, its own, and of nobody.
+            "203.0.113.64/26",
+            "203.0.113.0/24",
+            "198.18.0.0/25",
+            "198.51.100.64/26",
+            "192.0.2.0/24",
+        ];
+        let claims = claims.map(|text| text.parse().unwrap());
+        let mut hotspot = domain("hotspot.example", &["198.51.100.0/24"]);
+        hotspot.prefixes.extend(claims);
+        hotspot.unconfirmed = claims.to_vec();
+        let mut set = PvdSet::default();
+        set.insert_independent("198.18.0.0/24".parse().unwrap());
+        set.insert(hotspot);
+        set.insert(domain("fixed.example", &["203.0.113.0/24"]));
+        let taken: Vec<_> = set.settle_claims();
+        let taken: Vec<_> = taken.iter().map(|(_, prefix)| *prefix).collect();
+        assert_eq!(taken, claims[..3]);
+        let fixed = ["fixed.example"];
+        assert_eq!(
+            owners(&set, "203.0.113.64/26"),
+            [assigned("203.0.113.64/26", &fixed)]
+        );
+        let [(_, own)] = &owners(&set, "198.18.0.1/32")[..] else {
+            panic!("the site's own");
+        };
+        assert!(own.independent && own.assigned_by.is_empty());
+        for left in ["198.51.100.64/26", "192.0.2.0/24"] {
+            assert_eq!(owners(&set, left), [assigned(left, &["hotspot.example"])]);
+        }
+        assert_eq!(set.settle_claims(), []);
     }
 }

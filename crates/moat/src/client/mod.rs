@@ -143,7 +143,7 @@ impl Daemon {
         let (providing, provisioned) = mpsc::channel(QUEUE);
         let names = Names::new(config, finding)?;
         let ends = (&reporting, providing);
-        let networks = Networks::new(config, &names, ends, clock.now().monotonic);
+        let mut networks = Networks::new(config, &names, ends, clock.now().monotonic);
         let routing = Routing::start(config, networks.set());
         let daemon = Self {
             agent,

@@ -81,6 +81,8 @@ pub(super) struct Networks {
     /// The set of the configuration, with what is as it is.
     written: PvdSet,
     discovered: BTreeMap<PvdId, Network>,
+    /// What networks claimed of others, and did not get.
+    foreign: Vec<(PvdId, IpNet)>,
     is_changed: bool,
 }
 
@@ -138,16 +140,23 @@ impl Networks {
         Self {
             written,
             discovered,
+            foreign: Vec::new(),
             is_changed: false,
         }
     }
 
     /// The PvDs as they are now.
-    pub(super) fn set(&self) -> PvdSet {
+    pub(super) fn set(&mut self) -> PvdSet {
         let mut set = self.written.clone();
         for domain in self.discovered.values().map(Network::domain) {
             set.insert(domain);
         }
+        let foreign = set.settle_claims();
+        for claim in foreign.iter().filter(|claim| !self.foreign.contains(claim)) {
+            let (pvd, prefix) = claim;
+            tracing::warn!(%pvd, %prefix, "the network claims what another one has, or the site itself; it is not believed");
+        }
+        self.foreign = foreign;
         set
     }
 
@@ -325,6 +334,9 @@ impl Network {
             }
         }
         if let Some(Seen { domain: seen, .. }) = &self.seen {
+            if domain.prefixes.is_empty() {
+                domain.unconfirmed.clone_from(&seen.unconfirmed);
+            }
             fill(&mut domain.prefixes, &seen.prefixes);
             fill(&mut domain.addresses, &seen.addresses);
             if domain.dots_servers.is_empty() && !seen.dots_servers.is_empty() {
@@ -339,6 +351,10 @@ impl Network {
             let prefixes: Vec<IpNet> = attachment.networks().collect();
             fill(&mut domain.prefixes, &prefixes);
             fill(&mut domain.addresses, &attachment.addresses);
+            let v4 = attachment.addresses.iter().map(|own| own.address);
+            let v4: Vec<_> = v4.filter(IpAddr::is_ipv4).collect();
+            let is_on_link = |prefix: &IpNet| v4.iter().any(|own| prefix.contains(own));
+            domain.unconfirmed.retain(|prefix| !is_on_link(prefix));
             // Of those that somebody named, the system may know more.
             for named in &mut domain.addresses {
                 let mut own = attachment.addresses.iter();

@@ -37,6 +37,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// How long it is counted what passes an edge.
 const WHILE: Duration = Duration::from_millis(300);
 
+/// So long after a new start the client knows again what there is, or lacks it.
+const WATCHED_ANEW: Duration = Duration::from_secs(12);
+
 /// How long a visitor is watched.
 const VISITED: Duration = Duration::from_secs(2);
 
@@ -60,7 +63,7 @@ fn play(stage: &mut Stage) -> Result<(), Error> {
         (uplink.pvd, server_name(uplink), "established", learned)
     });
     let what = "sessions, and how their servers were found";
-    stage.await_that(what, expected, |stage| stage.sessions())?;
+    stage.await_that(what, &expected, |stage| stage.sessions())?;
 
     let homes = UPLINKS.map(Uplink::home);
     let victim = homes.map(|address| ("--address", address.to_string()));
@@ -106,6 +109,14 @@ fn play(stage: &mut Stage) -> Result<(), Error> {
     );
     let still = stage.counts(&BROADBAND)?.attack_offered > before;
     stage.expect("the attack goes on before the filter", true, still);
+
+    stage.progress("moat pvd watch is started anew");
+    stage.stop(HOME, "watch");
+    stage.watch(&[])?;
+    sleep(WATCHED_ANEW);
+    let what = "sessions when moat pvd watch was started anew";
+    let sessions = stage.sessions()?;
+    stage.expect(what, expected, sessions);
 
     let wanted = [vec![vec![format!("{target}/128")]], Vec::new()];
     for (uplink, mitigations) in UPLINKS.into_iter().zip(wanted) {

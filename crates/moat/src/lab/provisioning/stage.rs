@@ -153,7 +153,7 @@ impl Stage {
         process::system_program(name, &self.folder)
     }
 
-    /// Starts a program in a namespace; it goes on until the end.
+    /// Starts a program in a namespace; it goes on until [`Stage::stop`].
     pub(super) fn start(
         &mut self,
         node: &str,
@@ -168,7 +168,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Ends it.
+    /// Ends it, without a word to anybody.
     pub(super) fn stop(&mut self, node: &str, name: &str) {
         self.running.remove(&title(node, name));
     }
