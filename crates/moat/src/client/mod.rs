@@ -11,6 +11,7 @@ mod events;
 mod log;
 mod memory;
 mod names;
+mod network;
 mod networks;
 mod paths;
 mod provisioned;

@@ -15,18 +15,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use discovery::{Agent, Family, Finding, HostName, ReferenceIdentifier, TrustedNames};
+use discovery::HostName;
 use ipnet::IpNet;
-use pvd::{
-    DotsAgent, DotsServer, InterfaceName, Learned, OwnAddress, ProvisioningDomain, PvdId, PvdSet,
-};
+use pvd::{DotsServer, InterfaceName, OwnAddress, PvdId, PvdSet};
 use tokio::sync::mpsc;
 
 use super::names::Names;
-use super::provisioned::{Followed, Provisioned, Seen, follow};
+use super::network::{Announced, Network};
+use super::provisioned::{Followed, Provisioned, follow};
 use crate::config::ClientConfig;
 use crate::control::Announcement;
-use crate::discovery::{self as driver, Attachment, NetworkReport, News, Wanted};
+use crate::discovery::{self as driver, NetworkReport, News, Wanted};
 use crate::resolver::Link;
 
 /// How often a network is asked again because its servers are of no use.
@@ -35,34 +34,6 @@ const DOUBT_AGAIN: Duration = Duration::from_secs(300);
 /// How long after the start, or after the interface was attached, what a network does not say may come yet: DHCP and the
 /// lookups after it have answered by then, or nobody does.
 const AWAITED: Duration = Duration::from_secs(300);
-
-/// What is known of a PvD that may be discovered.
-#[derive(Debug)]
-struct Network {
-    /// As the configuration has it.
-    written: ProvisioningDomain,
-    trusted: TrustedNames,
-    attachment: Option<Attachment>,
-    found: BTreeMap<Family, (Finding, Vec<SocketAddr>)>,
-    announced: Option<Announced>,
-    /// What `moat pvd watch` knows of it.
-    seen: Option<Seen>,
-    /// Until when more may be found.
-    awaited_until: Option<Instant>,
-    /// Has the network asked again.
-    doubts: mpsc::Sender<()>,
-    doubted: Option<Instant>,
-}
-
-/// What a program on this node said of a PvD.
-#[derive(Debug)]
-struct Announced {
-    prefixes: Vec<IpNet>,
-    addresses: Vec<OwnAddress>,
-    resolvers: Vec<SocketAddr>,
-    servers: Vec<DotsServer>,
-    until: Instant,
-}
 
 /// Why an announcement is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -317,99 +288,5 @@ impl Networks {
             };
             (id, network.resolvers(), link)
         })
-    }
-}
-
-impl Network {
-    /// As the agent sees it. Without prefixes nobody asks it for anything.
-    fn domain(&self) -> ProvisioningDomain {
-        let mut domain = self.written.clone();
-        domain.is_awaited = self.awaited_until.is_some();
-        if let Some(announced) = &self.announced {
-            fill(&mut domain.prefixes, &announced.prefixes);
-            fill(&mut domain.addresses, &announced.addresses);
-            if domain.dots_servers.is_empty() && !announced.servers.is_empty() {
-                domain.dots_servers.clone_from(&announced.servers);
-                domain.learned = Learned::Announced;
-            }
-        }
-        if let Some(Seen { domain: seen, .. }) = &self.seen {
-            if domain.prefixes.is_empty() {
-                domain.unconfirmed.clone_from(&seen.unconfirmed);
-            }
-            fill(&mut domain.prefixes, &seen.prefixes);
-            fill(&mut domain.addresses, &seen.addresses);
-            if domain.dots_servers.is_empty() && !seen.dots_servers.is_empty() {
-                domain.dots_servers.clone_from(&seen.dots_servers);
-                domain.learned = seen.learned;
-                if domain.dots_agent == DotsAgent::Server {
-                    domain.dots_agent = seen.dots_agent;
-                }
-            }
-        }
-        if let Some(attachment) = &self.attachment {
-            let prefixes: Vec<IpNet> = attachment.networks().collect();
-            fill(&mut domain.prefixes, &prefixes);
-            fill(&mut domain.addresses, &attachment.addresses);
-            let v4 = attachment.addresses.iter().map(|own| own.address);
-            let v4: Vec<_> = v4.filter(IpAddr::is_ipv4).collect();
-            let is_on_link = |prefix: &IpNet| v4.iter().any(|own| prefix.contains(own));
-            domain.unconfirmed.retain(|prefix| !is_on_link(prefix));
-            // Of those that somebody named, the system may know more.
-            for named in &mut domain.addresses {
-                let mut own = attachment.addresses.iter();
-                let own = own.find(|own| own.address == named.address);
-                *named = own.copied().unwrap_or(*named);
-            }
-        }
-        if domain.dots_servers.is_empty() {
-            for (finding, _) in self.found.values() {
-                if domain.dots_servers.is_empty() {
-                    domain.learned = finding.how;
-                }
-                for agent in &finding.agents {
-                    add(&mut domain.dots_servers, agent);
-                }
-            }
-        }
-        domain
-    }
-
-    fn resolvers(&self) -> Vec<SocketAddr> {
-        let announced = self
-            .announced
-            .iter()
-            .flat_map(|announced| &announced.resolvers);
-        let seen = self.seen.iter().flat_map(|seen| &seen.resolvers);
-        let found = self.found.values().flat_map(|(_, resolvers)| resolvers);
-        let mut all: Vec<SocketAddr> = Vec::new();
-        for server in announced.chain(seen).chain(found) {
-            if !all.contains(server) {
-                all.push(*server);
-            }
-        }
-        all
-    }
-}
-
-/// What the configuration leaves out.
-fn fill<T: Clone>(written: &mut Vec<T>, learned: &[T]) {
-    if written.is_empty() {
-        written.extend_from_slice(learned);
-    }
-}
-
-/// A server that both families name is one, with all its places.
-fn add(servers: &mut Vec<DotsServer>, agent: &Agent) {
-    let name = match &agent.reference {
-        ReferenceIdentifier::Name(name) => name.to_string(),
-        ReferenceIdentifier::Address(address) => address.to_string(),
-    };
-    match servers.iter_mut().find(|server| server.name == name) {
-        Some(server) => server.endpoints.extend(&agent.endpoints),
-        None => servers.push(DotsServer {
-            name,
-            endpoints: agent.endpoints.clone(),
-        }),
     }
 }

@@ -61,6 +61,16 @@ pub(super) struct Seen {
     pub(super) refused: Option<String>,
 }
 
+impl Seen {
+    /// Goes on with what the PvD was proved to say before.
+    fn keep(&mut self, before: &Self) {
+        self.domain = ProvisioningDomain {
+            addresses: self.domain.addresses.clone(),
+            ..before.domain.clone()
+        };
+    }
+}
+
 /// Reports what becomes of these PvDs, for as long as anybody listens.
 pub(super) async fn follow(
     socket: PathBuf,
@@ -108,7 +118,13 @@ impl Level {
             view.pvd.as_deref() == Some(it.id.as_str()) && view.interface == it.interface.as_str()
         })?;
         let pvd = it.id.clone();
-        let seen = is_there.then(|| see(it, view));
+        let mut seen = is_there.then(|| see(it, view));
+        // Sessions with servers that nobody has taken back are not to be ended over a fetch.
+        if let (Some(seen), Some(before)) = (&mut seen, self.known.get(&pvd))
+            && view.information.awaited
+        {
+            seen.keep(before);
+        }
         let before = match &seen {
             Some(seen) => {
                 self.named.insert(pvd.clone());
@@ -260,180 +276,4 @@ fn resolver(followed: &Followed, address: IpAddr) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use tokio::net::UnixListener;
-
-    use super::*;
-
-    /// A line of the feed.
-    fn event(kind: &str, interface: &str, link: &str, information: &Value) -> Event {
-        let line = json!({ "event": kind, "pvd": {
-            "pvd": "fixed.example", "interface": interface, "link": link,
-            "routers": [], "routes": [], "search": [], "nat64": [], "also_on": [],
-            "prefixes": [{ "prefix": "2001:db8:f:100::/64", "on_link": true, "autonomous": true }],
-            "addresses": [{ "address": "2001:db8:f:100::7", "temporary": true, "deprecated": false }],
-            "resolvers": [{ "name": "2001:db8:f::53" }],
-            "information": information,
-        }});
-        serde_json::from_value(line).unwrap()
-    }
-
-    fn object(id: &str, evidence: &str) -> Value {
-        json!({ "state": "known", "evidence": evidence, "object": {
-            "identifier": id, "expires": "2001-01-01T00:00:00Z", "prefixes": ["2001:db8:f::/48"],
-            "vendor-moat": { "dotsServers": [{ "name": "dots.fixed.example", "addresses": ["2001:db8:f::46"] }] },
-        }})
-    }
-
-    fn level() -> Level {
-        let followed = Followed {
-            id: "fixed.example".parse().unwrap(),
-            interface: "fixed0".parse().unwrap(),
-            dns_port: 53,
-        };
-        Level {
-            followed: vec![followed],
-            known: BTreeMap::new(),
-            named: BTreeSet::new(),
-        }
-    }
-
-    const SIGNED: &str = "signature, certificate for the name";
-
-    /// Covers: P-030, P-041
-    #[test]
-    fn servers_are_taken_from_the_pvd_on_its_interface_as_far_as_it_proves_itself() {
-        for (link, information, servers, prefix) in [
-            (
-                "a cable",
-                object("fixed.example", "TLS"),
-                1,
-                "2001:db8:f::/48",
-            ),
-            (
-                "open WLAN",
-                object("fixed.example", SIGNED),
-                1,
-                "2001:db8:f::/48",
-            ),
-            (
-                "open WLAN",
-                object("fixed.example", "TLS"),
-                0,
-                "2001:db8:f:100::/64",
-            ),
-            (
-                "a cable",
-                object("fixed.example", "nothing"),
-                0,
-                "2001:db8:f:100::/64",
-            ),
-            (
-                "a cable",
-                object("fixed.example", "a friend"),
-                0,
-                "2001:db8:f:100::/64",
-            ),
-            (
-                "a cable",
-                object("other.example", SIGNED),
-                0,
-                "2001:db8:f:100::/64",
-            ),
-        ] {
-            let mut level = level();
-            let told = level.take(&event("added", "fixed0", link, &information));
-            let seen = told.unwrap().seen.unwrap();
-            let of = (seen.domain.dots_servers.len(), seen.refused.is_some());
-            assert_eq!(of, (servers, servers == 0), "{link} {information}");
-            assert_eq!(seen.domain.prefixes, [prefix.parse().unwrap()]);
-            assert_eq!(seen.domain.addresses[0].kind, Kind::Temporary);
-            assert_eq!(seen.resolvers, ["[2001:db8:f::53]:53".parse().unwrap()]);
-        }
-    }
-
-    /// Somebody who asks for more evidence than the client does is heard.
-    #[test]
-    fn what_is_refused_by_who_watches_does_not_count() {
-        let mut information = object("fixed.example", SIGNED);
-        information["refused_for"] = json!({ "dots-servers": "not signed by us" });
-        let told = level().take(&event("added", "fixed0", "a cable", &information));
-        let seen = told.unwrap().seen.unwrap();
-        assert_eq!(seen.refused.as_deref(), Some("not signed by us"));
-        assert_eq!(seen.domain.dots_servers, []);
-    }
-
-    /// Covers: P-030
-    #[test]
-    fn the_same_name_on_another_interface_is_not_this_pvd() {
-        let information = object("fixed.example", SIGNED);
-        let elsewhere = event("added", "wlan0", "a cable", &information);
-        assert!(level().take(&elsewhere).is_none());
-    }
-
-    #[test]
-    fn only_what_is_different_is_reported_and_what_is_not_named_again_is_gone() {
-        let mut level = level();
-        let added = event(
-            "added",
-            "fixed0",
-            "a cable",
-            &object("fixed.example", SIGNED),
-        );
-        assert!(level.take(&added).is_some());
-        assert!(level.take(&added).is_none());
-        assert!(level.complete().is_empty());
-        // Another connection.
-        level.named.clear();
-        let [gone] = &level.complete()[..] else {
-            panic!("one is gone");
-        };
-        assert!(gone.seen.is_none());
-        assert!(level.take(&added).is_some());
-        let removed = event("removed", "fixed0", "a cable", &json!({ "state": "none" }));
-        assert!(level.take(&removed).unwrap().seen.is_none());
-    }
-
-    async fn ended(said: Vec<u8>) -> (io::Result<()>, Vec<Provisioned>) {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("pvd.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let (reports, mut reported) = mpsc::channel(8);
-        let mut level = level();
-        let other = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut asked = [0; 64];
-            let length = stream.read(&mut asked).await.unwrap();
-            assert_eq!(&asked[..length], b"{\"command\":\"watch\"}\n");
-            // It may be hung up on.
-            let _ = stream.write_all(&said).await;
-        };
-        let (ended, ()) = tokio::join!(attend(&socket, &mut level, &reports), other);
-        let mut all = Vec::new();
-        while let Ok(report) = reported.try_recv() {
-            all.push(report);
-        }
-        (ended, all)
-    }
-
-    #[tokio::test]
-    async fn a_feed_is_read_line_by_line_and_a_line_without_end_ends_it() {
-        let added = event(
-            "added",
-            "fixed0",
-            "a cable",
-            &object("fixed.example", SIGNED),
-        );
-        let mut line = serde_json::to_vec(&added).unwrap();
-        line.push(b'\n');
-        let (end, told) = ended(line.clone()).await;
-        assert!(end.is_ok() && told.len() == 1, "{end:?}");
-        let (end, told) = ended(b"{\"event\":\"new\"}\n".to_vec()).await;
-        assert!(end.is_err() && told.is_empty());
-        let room = usize::try_from(MAX_LINE_BYTES).unwrap();
-        let (end, told) = ended([line, vec![b' '; room + 1]].concat()).await;
-        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert_eq!(told.len(), 1);
-    }
-}
+mod tests;

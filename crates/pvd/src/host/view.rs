@@ -181,6 +181,16 @@ pub enum InformationState {
     Closed,
 }
 
+impl InformationState {
+    /// Whether it is not held now and may be soon.
+    pub fn is_awaited(&self) -> bool {
+        matches!(
+            self,
+            Self::NoResolver | Self::NoAddress | Self::Due | Self::Asking
+        )
+    }
+}
+
 impl fmt::Display for InformationState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -15,7 +15,7 @@ use super::network::{BROADBAND, HOME, MOBILE, UPLINKS, Uplink};
 use super::routers::{Form, object};
 use super::stage::Stage;
 use super::{Scenario, no_more};
-use crate::lab::agents::held;
+use crate::lab::agents::{Held, held};
 use crate::lab::error::Error;
 use crate::lab::hosts::{self, FLOOD_RATE, VISIT_RATE};
 use crate::lab::measure::loss_percent;
@@ -111,18 +111,27 @@ fn play(stage: &mut Stage) -> Result<(), Error> {
     stage.expect("the attack goes on before the filter", true, still);
 
     stage.progress("moat pvd watch is started anew");
+    let came_up = |stage: &Stage| -> Result<Vec<u64>, Error> {
+        let held = UPLINKS.map(|uplink| stage.held(uplink));
+        held.into_iter().map(|one| Ok(one?.established)).collect()
+    };
+    let before = came_up(stage)?;
     stage.stop(HOME, "watch");
     stage.watch(&[])?;
     sleep(WATCHED_ANEW);
     let what = "sessions when moat pvd watch was started anew";
     let sessions = stage.sessions()?;
     stage.expect(what, expected, sessions);
+    let now = came_up(stage)?;
+    stage.expect(
+        "sessions that had come up by then, at each server",
+        before,
+        now,
+    );
 
     let wanted = [vec![vec![format!("{target}/128")]], Vec::new()];
     for (uplink, mitigations) in UPLINKS.into_iter().zip(wanted) {
-        let status = stage.ask(&server_control(uplink), &["status"])?;
-        let sessions = stage.ask(&server_control(uplink), &["sessions"])?;
-        let held = held(&status, &sessions)?;
+        let held = stage.held(uplink)?;
         let name = server_name(uplink);
         let accepted = mitigations.len();
         let what = format!("what {name} mitigates");
@@ -230,6 +239,13 @@ impl Stage {
         let mut command = self.moat(words);
         let control: PathBuf = self.file(control);
         process::output(command.arg("--json").arg("--control").arg(control))
+    }
+
+    /// What a DOTS server has, and what it has counted.
+    fn held(&self, uplink: &Uplink) -> Result<Held, Error> {
+        let control = server_control(uplink);
+        let status = self.ask(&control, &["status"])?;
+        held(&status, &self.ask(&control, &["sessions"])?)
     }
 
     /// The PvD, server, state and finding of each session of the client.

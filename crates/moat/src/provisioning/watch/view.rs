@@ -127,6 +127,9 @@ pub(crate) struct NameView {
 pub(crate) struct InformationView {
     /// How it stands, in words.
     pub(crate) state: String,
+    /// It is not known now and may be soon: what was known of it before is not refuted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) awaited: bool,
     /// What was proved of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) evidence: Option<String>,
@@ -349,6 +352,7 @@ impl InformationView {
         let Some(information) = &view.information else {
             return Self {
                 state,
+                awaited: view.state.is_awaited(),
                 evidence: None,
                 refused_for: BTreeMap::new(),
                 ignored: Vec::new(),
@@ -370,6 +374,7 @@ impl InformationView {
         });
         Self {
             state: InformationState::Held.to_string(),
+            awaited: false,
             evidence: Some(information.evidence.data.to_string()),
             refused_for: refused.collect(),
             ignored: information.ignored.clone(),
