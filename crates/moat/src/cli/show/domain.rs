@@ -107,7 +107,9 @@ pub(in crate::cli) fn domain(view: &DomainView) {
     if let Some(tunnel) = &view.tunnel {
         say_of("tunnel to", &tunnel.gateways.join(" "));
         say_of("reaches", &tunnel.reaches.join(" "));
-        say_of("carried by", &tunnel.carried_by.join(" and "));
+        for carrier in &tunnel.carried_by {
+            say_of("carried by", carrier);
+        }
         say_of("tunnel", &tunnel.state);
     }
     for interface in &view.also_on {

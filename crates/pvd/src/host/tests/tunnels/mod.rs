@@ -1,5 +1,7 @@
 //! Tunnels: explicit PvDs that somebody on this node tells of.
 
+mod cycles;
+
 use std::net::IpAddr;
 
 use super::*;
@@ -297,64 +299,6 @@ fn a_description_of_another_tunnel_says_nothing_of_this_one() {
     assert_eq!(standing(&rig, "office.example").described_by, []);
 }
 
-/// Covers: P-044. Everything said from home's address goes into it, also what asks home's resolver.
-#[test]
-fn a_tunnel_that_takes_what_its_own_network_needs_is_refused_with_the_cycle() {
-    let mut rig = Rig::new(Settings::default(), 1);
-    rig.address(&[OUTER]);
-    rig.hear(ROUTER, &askable("home.example", 1));
-    let mut all = facts("office.example");
-    all.reaches = vec!["::/0".parse().unwrap()];
-    told(&mut rig, "ipsec0", all.clone());
-    // From the addresses of the tunnel alone.
-    assert_eq!(standing(&rig, "office.example").refusal, None);
-    all.sources = vec!["::/0".parse().unwrap()];
-    told(&mut rig, "ipsec0", all);
-    assert_eq!(
-        standing(&rig, "office.example").to_string(),
-        "refused: it would need itself: home.example on fixed0 itself is carried by office.example on ipsec0 itself, \
-         which is carried by home.example on fixed0 itself"
-    );
-}
-
-/// Covers: P-044. What was there stays.
-#[test]
-fn of_two_tunnels_through_each_other_the_later_one_is_refused() {
-    let mut rig = Rig::new(Settings::default(), 1);
-    let mut first = facts("a.example");
-    first.ends = vec![ends("10.2.0.5", "10.2.0.1")];
-    let mut second = facts("b.example");
-    second.addresses = vec!["10.2.0.5".parse().unwrap()];
-    second.ends = vec![ends("10.9.0.5", "10.1.0.1")];
-    told(&mut rig, "tun1", first);
-    told(&mut rig, "tun0", second);
-    rig.address_on("tun1", &["10.9.0.5"]);
-    rig.address_on("tun0", &["10.2.0.5"]);
-    assert_eq!(standing(&rig, "a.example").refusal, None);
-    assert_eq!(
-        standing(&rig, "b.example").to_string(),
-        "refused: it would need itself: b.example on tun0 itself is carried by a.example on tun1 itself, \
-         which is carried by b.example on tun0 itself"
-    );
-    end(&mut rig, "tun1", "a.example");
-    assert_eq!(standing(&rig, "b.example").refusal, None);
-}
-
-/// Covers: P-044
-#[test]
-fn a_tunnel_does_not_carry_itself() {
-    let mut rig = Rig::new(Settings::default(), 1);
-    let mut looped = facts("office.example");
-    looped.ends = vec![ends("10.9.0.5", "10.1.0.1")];
-    told(&mut rig, "ipsec0", looped);
-    rig.address_on("ipsec0", &["10.9.0.5"]);
-    let said = standing(&rig, "office.example").to_string();
-    assert!(
-        said.contains("office.example on ipsec0 itself is carried by office.example"),
-        "{said}"
-    );
-}
-
 /// Two peers on one interface, as with the TUN device that all tunnels of a program share.
 #[test]
 fn tunnels_that_share_an_interface_keep_their_addresses_apart() {
@@ -392,4 +336,35 @@ fn an_object_that_does_not_cover_the_address_in_the_tunnel_is_not_used() {
         rig.state("office.example"),
         InformationState::Contradicted("2001:db8:9::5/128".parse().unwrap())
     );
+}
+
+/// Covers: P-034, P-039. A signed object says from the beginning what a tunnel must be, and a tunnel has what one says.
+#[test]
+fn a_signed_object_that_somebody_brought_describes_a_tunnel_as_one_that_was_fetched() {
+    for (identity, is_refused) in [("office.example", false), ("other.example", true)] {
+        let mut rig = Rig::new(Settings::default(), 1);
+        let vpn = description(GATEWAY, identity, r#""10.1.0.0/16""#);
+        let binding = KeyBinding::Certificate;
+        let data = DataEvidence::Signed(binding.clone());
+        let Fetched::Object { bytes, .. } = describing(&rig, "office.example", "", &vpn, data)
+        else {
+            panic!("an object was made");
+        };
+        let object = SignedObject {
+            bytes,
+            compact: "a.b.c".into(),
+            binding,
+            provenance: Provenance::Given,
+        };
+        rig.host.handle_object(object, rig.now).unwrap();
+        told(&mut rig, "ipsec0", facts("office.example"));
+        rig.address_on("ipsec0", &["10.9.0.5"]);
+        let view = rig.view("office.example");
+        let standing = standing(&rig, "office.example");
+        assert_eq!(standing.described_by.len(), 1);
+        assert_eq!(standing.refusal.is_some(), is_refused);
+        assert_eq!(used(&view) == [0; 4], is_refused);
+        assert_eq!(view.information.is_some(), !is_refused);
+        assert_eq!(rig.orders.is_empty(), is_refused);
+    }
 }
