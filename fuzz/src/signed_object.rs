@@ -30,6 +30,9 @@ pub fn signed_object(data: &[u8]) {
         let _ = jose::payload_unverified(text);
         assert!(jose::verify(text, &Anchors::default(), SystemTime::UNIX_EPOCH).is_err());
         let _ = jose::open(text, &DEVICE);
+        if let Ok(Some(compact)) = jose::onboarding::from_text(text) {
+            assert_eq!(jose::onboarding::to_text(&compact).as_deref(), Ok(text));
+        }
     }
     let mut halves = data.splitn(2, |octet| *octet == 0);
     let (Some(header), Some(payload)) = (halves.next(), halves.next()) else {

@@ -3,6 +3,7 @@
 //! * [`sign()`] and [`verify()`]: additional information as a compact JWS (RFC 7515). The payload is plain PvD JSON, so that whoever fetched
 //!   it over TLS can take it as it is ([`payload_unverified`]); whoever verifies it need not know how it came.
 //! * [`seal`] and [`open`]: credentials as a compact JWE (RFC 7516) for the key of one device.
+//! * [`onboarding`]: a signed object as a text that fits into a QR code.
 //! * [`tlsa`]: which certificates a TLSA record speaks of (RFC 6698).
 //!
 //! What is not needed is not there: two algorithms for signatures, one for agreement and one cipher; no JSON serialisation, no
@@ -20,6 +21,7 @@ mod compact;
 mod encrypt;
 mod header;
 mod key;
+pub mod onboarding;
 mod sign;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use crate::pki::PkiCommand;
 use crate::provisioning::exec::ExecArgs;
 use crate::provisioning::fetch::FetchArgs;
 use crate::provisioning::networks::NetworksCommand;
+use crate::provisioning::qr::QrArgs;
 use crate::provisioning::sign::{SignArgs, VerifyArgs};
 use crate::provisioning::tunnel::TunnelCommand;
 use crate::provisioning::watch::{ReadArgs, ReadOneArgs, WatchArgs};
@@ -110,6 +111,13 @@ const EXEC_EXAMPLES: &str = "Examples:
 It needs `moat pvd watch`, root, cgroup v2 and a kernel with BPF. Every IPv4 and IPv6 socket of the program, and of what it
 starts, leaves by the interface of the PvD, where the link has several PvDs also from an address of it; names are looked up with its
 resolvers. If that cannot be had, nothing runs. Under sudo it runs as whoever called sudo.";
+
+const QR_EXAMPLES: &str = "Examples:
+  moat pvd qr alarm.jws
+  moat pvd qr alarm.jws --text > alarm.txt
+
+Whatever reads a signed object takes this text as well: moat pvd verify, networks apply, watch --objects. It holds 4296
+characters: what has certificates with it seldom has room, a pinned key (sign --key-id) has.";
 
 const FETCH_EXAMPLES: &str = "Examples:
   moat pvd fetch fixed.example --interface eth0 --dns 2001:db8:f::53
@@ -322,6 +330,9 @@ pub(super) enum PvdCommand {
         #[command(flatten)]
         json: JsonArgs,
     },
+    /// Draw a signed object as a QR code, for a device that is on no network yet
+    #[command(after_help = QR_EXAMPLES)]
+    Qr(QrArgs),
     /// Advertise PvDs to the hosts of a link in Router Advertisements (RFC 8801), in place of radvd or beside it
     #[command(after_help = ADVERTISE_EXAMPLES)]
     Advertise {

@@ -23,7 +23,7 @@ use crate::control::{BindError, Command as ControlCommand, Failure};
 use crate::provisioning::fetch::{FetchArgs, OnceError, fetch_once};
 use crate::provisioning::networks::NetworksCommand;
 use crate::provisioning::sign::{self, VerifyArgs};
-use crate::provisioning::{advertise, exec, networks, serve, tunnel, watch};
+use crate::provisioning::{advertise, exec, networks, qr, serve, tunnel, watch};
 use crate::terminal::{complain, say};
 use crate::{bench, client, clock, config, discovery, gateway, lab, pki, server, words};
 
@@ -137,6 +137,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Pvd(PvdCommand::Sign(args)) => {
             done(sign::sign(&args, wall_clock()), judged, false)
         }
+        Command::Pvd(PvdCommand::Qr(args)) => match qr::draw(&args) {
+            Ok(drawn) => {
+                say!("{drawn}");
+                ExitCode::SUCCESS
+            }
+            Err(error) if error.is_of_object() => failed(&error, EXIT_FAILED, false),
+            Err(error) => failed(&error, EXIT_WRONG, false),
+        },
         Command::Pvd(PvdCommand::Verify { what, json }) => verify(&what, json.json),
         Command::Pvd(PvdCommand::Exec(args)) => {
             let error = exec::run(&args);

@@ -7,6 +7,7 @@ pub(crate) mod fetch;
 mod file;
 mod icmpv6;
 pub(crate) mod networks;
+pub(crate) mod qr;
 pub(crate) mod serve;
 mod shelf;
 pub(crate) mod sign;

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use clap::{ArgGroup, Args};
+use jose::onboarding::{self, NotOnboarding};
 use jose::{
     Anchors, Forged, KeyReference, MAX_SIGNED_BYTES, SignError, SigningKey, TlsaRecord,
     UnsuitableKey, Verified, VerifyingKey,
@@ -97,6 +98,9 @@ pub(crate) enum Error {
     /// The object proves nothing.
     #[error("not proved: {0}")]
     Forged(#[from] Forged),
+    /// It looks like the text of a QR code.
+    #[error("not proved: {0}")]
+    NotOnboarding(#[from] NotOnboarding),
     /// Another PvD's object.
     #[error("it is about {is}, and not about {wanted}")]
     OtherPvd { is: PvdId, wanted: PvdId },
@@ -107,7 +111,11 @@ impl Error {
     pub(crate) fn is_of_object(&self) -> bool {
         matches!(
             self,
-            Self::Sign(_) | Self::Forged(_) | Self::Unknown(_) | Self::OtherPvd { .. }
+            Self::Sign(_)
+                | Self::Forged(_)
+                | Self::Unknown(_)
+                | Self::NotOnboarding(_)
+                | Self::OtherPvd { .. }
         )
     }
 }
@@ -216,10 +224,13 @@ pub(super) fn verified(file: &Path, anchors: &Anchors, now: SystemTime) -> Resul
     Ok(jose::verify(&compact(file)?, anchors, now)?)
 }
 
-/// The text of a signed object. What is no text is none; a file may end in a line break.
-fn compact(file: &Path) -> Result<String, Error> {
+/// The text of a signed object, which may be in the form for a QR code. What is no text is none; a file may end in a line break.
+pub(super) fn compact(file: &Path) -> Result<String, Error> {
     let octets = read(file)?;
-    Ok(String::from_utf8_lossy(&octets).trim_end().to_owned())
+    let text = String::from_utf8_lossy(&octets);
+    let text = text.trim_end_matches(['\r', '\n']);
+    let compact = onboarding::from_text(text)?;
+    Ok(compact.unwrap_or_else(|| text.trim_end().to_owned()))
 }
 
 fn anchors(args: &VerifyArgs) -> Result<Anchors, Error> {

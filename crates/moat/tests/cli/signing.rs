@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use openssl::pkey::PKey;
 use openssl::sha::sha256;
 use openssl::x509::X509;
 
@@ -124,4 +125,48 @@ fn what_would_prove_nothing_is_not_signed() {
         "{}",
         open.stderr
     );
+}
+
+/// Covers: P-039, P-050
+#[test]
+fn a_signed_object_goes_into_a_qr_code_and_comes_back() {
+    let folder = folder();
+    let path = folder.path();
+    fs::write(path.join("cafe.json"), OBJECT).unwrap();
+    let key = fs::read(path.join("dots.fixed.example-key.pem")).unwrap();
+    let key = PKey::private_key_from_pem(&key).unwrap();
+    fs::write(path.join("cafe.pub"), key.public_key_to_pem().unwrap()).unwrap();
+    let sign = "pvd sign cafe.json --key dots.fixed.example-key.pem --key-id cafe";
+    let signed = run(path, sign).stdout;
+    fs::write(path.join("cafe.jose"), &signed).unwrap();
+
+    let text = run(path, "pvd qr cafe.jose --text");
+    assert_eq!(text.code, Some(0), "{}", text.stderr);
+    assert!(text.stdout.starts_with("PVD1:"), "{}", text.stdout);
+    fs::write(path.join("cafe.txt"), &text.stdout).unwrap();
+    let verify = "pvd verify cafe.txt --pvd cafe.example --pin cafe.pub --json";
+    assert_eq!(run(path, verify).json()["proved_by"], "pinned");
+    let again = run(path, "pvd qr cafe.txt --text").stdout;
+    assert_eq!(again, text.stdout);
+
+    let drawn = run(path, "pvd qr cafe.jose").stdout;
+    let widths: Vec<_> = drawn.lines().map(|line| line.chars().count()).collect();
+    // A square of modules, two of which are one above the other in a line.
+    assert!(widths.len() > 20 && widths.iter().all(|width| *width == widths[0]));
+    assert_eq!(widths.len(), widths[0].div_ceil(2));
+
+    let broken = text.stdout.replace("PVD1:", "PVD1::::");
+    fs::write(path.join("cafe.txt"), broken).unwrap();
+    let broken = run(path, verify);
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.stdout.contains("in base45"), "{}", broken.stdout);
+
+    let zones: Vec<_> = (0..400).map(|it| format!("\"z{it}.example\"")).collect();
+    let long = OBJECT.replace("\"x\":1", &format!("\"dnsZones\":[{}]", zones.join(",")));
+    fs::write(path.join("cafe.json"), long).unwrap();
+    fs::write(path.join("cafe.jose"), run(path, sign).stdout).unwrap();
+    let long = run(path, "pvd qr cafe.jose");
+    assert_eq!(long.code, Some(1));
+    let told = "more than a QR code has room for";
+    assert!(long.stderr.contains(told), "{}", long.stderr);
 }

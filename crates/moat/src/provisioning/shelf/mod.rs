@@ -12,6 +12,7 @@ mod folder;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use jose::onboarding::{self, NotOnboarding};
 use jose::{Anchors, Forged};
 use pvd::PvdId;
 use pvd::host::{Provenance, SignedObject};
@@ -71,6 +72,9 @@ pub(crate) enum Refused {
     /// It proves nothing.
     #[error("it proves nothing: {0}")]
     Forged(#[from] Forged),
+    /// It looks like the text of a QR code.
+    #[error(transparent)]
+    NotOnboarding(#[from] NotOnboarding),
     /// It is no text.
     #[error("it is no compact JWS")]
     NoText,
@@ -84,7 +88,11 @@ fn judged(
     now: SystemTime,
 ) -> Result<Judged, Refused> {
     let text = String::from_utf8(content).map_err(|_| Refused::NoText)?;
-    let compact: Arc<str> = text.trim_ascii().into();
+    let short = onboarding::from_text(text.trim_end_matches(['\r', '\n']))?;
+    let compact: Arc<str> = match short {
+        Some(compact) => compact.into(),
+        None => text.trim_ascii().into(),
+    };
     if judge.asks_dns {
         let payload = jose::payload_unverified(&compact)?;
         let read = AdditionalInformation::read(&payload, now).map_err(Forged::Payload)?;
