@@ -16,9 +16,7 @@ use super::next_hops::NextHops;
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
 use super::solicitation::Solicitation;
-use super::tunnel::{Standing, TunnelState};
-use crate::bindings::router_advertisement::{Announced, Delay, RouterAdvertisement};
-use crate::bindings::tunnel::Tunnel;
+use crate::bindings::router_advertisement::RouterAdvertisement;
 use crate::evidence::LinkEvidence;
 use crate::identifier::PvdId;
 use crate::source_address::{Kind, OwnAddress, Stage};
@@ -29,7 +27,7 @@ pub(super) struct Attachment {
     pub(super) link: Option<LinkEvidence>,
     pub(super) domains: BTreeMap<Identity, Domain>,
     pub(super) faults: Vec<Misconfiguration>,
-    budget: Budget,
+    pub(super) budget: Budget,
     admission: Admission,
     solicitation: Solicitation,
     addresses: Vec<OwnAddress>,
@@ -103,52 +101,6 @@ impl Attachment {
             Some(_) => LinkEvidence::Vpn,
             None => self.link.unwrap_or(LinkEvidence::Absent),
         }
-    }
-
-    /// A tunnel is there, or is another one than before. Nothing announces additional information in it; it is asked for once, as if
-    /// something did.
-    pub(super) fn take_tunnel(
-        &mut self,
-        told: Tunnel,
-        number: u64,
-        shelved: u64,
-        random: &mut fastrand::Rng,
-        now: Now,
-    ) {
-        let identity = Identity::Explicit(told.facts().pvd.clone());
-        let known = self.domains.remove(&identity);
-        // What was advertised under its name is by somebody else (RFC 7556 §7.1).
-        let known = known.filter(|domain| domain.tunnel.is_some());
-        let mut domain = known.unwrap_or_else(|| {
-            self.budget.forget(&told.facts().pvd);
-            Domain::new(now.instant)
-        });
-        let number = domain.tunnel.map_or(number, |tunnel| tunnel.number);
-        domain.tunnel = Some(TunnelState {
-            told,
-            number,
-            standing: Standing::default(),
-        });
-        let announced = Announced {
-            delay: Delay::default(),
-            sequence_number: 0,
-        };
-        let information = &mut domain.information;
-        information.announce(Some(announced), shelved, random, now);
-        self.domains.insert(identity, domain);
-        self.associate();
-    }
-
-    /// A tunnel is there no more; whether it was.
-    pub(super) fn end_tunnel(&mut self, id: &PvdId) -> bool {
-        let identity = Identity::Explicit(id.clone());
-        let known = self.domains.get(&identity);
-        let was_there = known.is_some_and(|domain| domain.tunnel.is_some());
-        if was_there {
-            self.domains.remove(&identity);
-            self.associate();
-        }
-        was_there
     }
 
     pub(super) fn take(
@@ -369,7 +321,7 @@ impl Attachment {
     }
 
     /// Decides anew to which PvDs the addresses belong, and says whether that is different now.
-    fn associate(&mut self) -> bool {
+    pub(super) fn associate(&mut self) -> bool {
         let mut owned: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut faults = Vec::new();
         for own in &self.addresses {

@@ -13,7 +13,7 @@ use super::next_hops::NextHops;
 use super::order::Now;
 use super::settings::HostLimits;
 use super::shelf::Shelf;
-use super::tunnel::{Standing, TunnelState};
+use super::tunnelled::TunnelState;
 use super::view::Origin;
 use crate::bindings::router_advertisement::{
     Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
@@ -189,46 +189,6 @@ impl Domain {
         let mut prefixes = self.prefixes.iter();
         let entry = prefixes.find(|entry| entry.key == prefix)?;
         Some((entry.value.is_on_link, entry.value.is_autonomous))
-    }
-
-    /// Takes of its tunnel what may be used, and says whether something is different.
-    pub(super) fn use_tunnel(&mut self, standing: Standing, most: usize, now: Instant) -> bool {
-        let Some(tunnel) = self.tunnel.as_mut().filter(|it| it.standing != standing) else {
-            return false;
-        };
-        self.resolvers = Held::default();
-        self.search = Held::default();
-        self.prefixes = Held::default();
-        let facts = tunnel.told.facts();
-        let is_described = !standing.described_by.is_empty();
-        let is_reached = |resolver: &&IpAddr| {
-            let mut reaches = standing.reaches.iter();
-            !is_described || reaches.any(|prefix| prefix.contains(*resolver))
-        };
-        if standing.refusal.is_none() {
-            let forever = Lifetime::Infinite;
-            for resolver in facts.resolvers.iter().filter(is_reached) {
-                self.resolvers.renew(*resolver, (), forever, now, most);
-            }
-            for name in &facts.search {
-                self.search.renew(name.clone(), (), forever, now, most);
-            }
-            for address in &facts.addresses {
-                let IpAddr::V6(address) = address else {
-                    continue;
-                };
-                let prefix = Prefix {
-                    is_on_link: false,
-                    is_autonomous: false,
-                    preferred: None,
-                    heard: 0,
-                };
-                let key = Ipv6Net::from(*address);
-                self.prefixes.renew(key, prefix, forever, now, most);
-            }
-        }
-        tunnel.standing = standing;
-        true
     }
 
     /// Lets go what is over, and says whether something was.

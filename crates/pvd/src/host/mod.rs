@@ -29,6 +29,7 @@ mod solicitation;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+mod tunnelled;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};

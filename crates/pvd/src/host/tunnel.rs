@@ -117,15 +117,6 @@ impl fmt::Display for Standing {
     }
 }
 
-/// The tunnel that a PvD came by.
-#[derive(Debug)]
-pub(super) struct TunnelState {
-    pub(super) told: Tunnel,
-    /// Tunnels that came before.
-    pub(super) number: u64,
-    pub(super) standing: Standing,
-}
-
 type Attachments = BTreeMap<InterfaceName, Attachment>;
 
 /// How all tunnels stand.
@@ -143,12 +134,6 @@ pub(super) fn judge(
         return BTreeMap::new();
     }
     let mut graph = Dependencies::default();
-    for (attachment, identity, _) in all(attachments) {
-        if identity.id().is_some() {
-            // Nothing is needed by a base yet.
-            let _added = graph.add_fetch(&attached(attachment, identity));
-        }
-    }
     let judged = tunnels.into_iter().map(|(tunnel, (on, identity, _))| {
         let pvd = attached(on, identity);
         let mut standing = compare(&pvd, &tunnel.told, attachments, shelf, trust, now);
@@ -310,10 +295,12 @@ fn depend(
     };
     let base = node(pvd, Stage::Base);
     let mut graph = graph.clone();
+    graph.add_fetch(pvd)?;
     for carrier in &standing.carried_by {
         graph.add(base.clone(), Role::Carries, node(carrier, Stage::Base))?;
     }
     for by in standing.described_by.iter().filter(|by| *by != pvd) {
+        graph.add_fetch(by)?;
         let information = node(by, Stage::Information);
         graph.add(base.clone(), Role::Describes, information)?;
     }
