@@ -37,7 +37,7 @@ use crate::config::{self, ClientConfig, ConfigError};
 use crate::control::{self, Call};
 use crate::daemon::{self, SystemError, system};
 use crate::resolver;
-use crate::routing::Routing;
+use crate::routing;
 use crate::shutdown;
 
 /// Datagrams and commands that wait for the agent; the kernel and the callers wait behind them.
@@ -121,7 +121,7 @@ pub(crate) struct Daemon {
     commands: Commands,
     log: Log,
     networks: Networks,
-    routing: Option<Routing>,
+    routing: Option<routing::Configured>,
 }
 
 impl Daemon {
@@ -145,7 +145,7 @@ impl Daemon {
         let names = Names::new(config, finding)?;
         let ends = (&reporting, providing);
         let mut networks = Networks::new(config, &names, ends, clock.now().monotonic);
-        let routing = Routing::start(config, networks.set());
+        let routing = routing::Configured::start(config, &networks.set());
         let daemon = Self {
             agent,
             clock,
@@ -222,7 +222,7 @@ impl Daemon {
         let set = self.networks.set();
         if !set.iter().eq(self.agent.pvds().iter()) {
             if let Some(routing) = &self.routing {
-                routing.set(set.clone());
+                routing.set(&set);
             }
             self.log.networks(&set);
             self.agent.set_pvds(self.clock.now(), set);

@@ -52,6 +52,16 @@ pub(crate) struct Unknown {
     why: String,
 }
 
+impl Unknown {
+    /// Nobody could be asked.
+    pub(crate) fn unasked(pvd: &PvdId, why: &impl ToString) -> Self {
+        Self {
+            pvd: pvd.clone(),
+            why: why.to_string(),
+        }
+    }
+}
+
 /// The anchors, with the keys that the DNS has for a PvD. Where a key is pinned for it nobody is asked.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod file;
 mod icmpv6;
 pub(crate) mod networks;
 pub(crate) mod qr;
+mod next_hop;
 pub(crate) mod serve;
 mod shelf;
 pub(crate) mod sign;

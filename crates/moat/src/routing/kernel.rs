@@ -68,7 +68,7 @@ impl Found {
     pub(super) fn led(&self, uplinks: &[Uplink]) -> BTreeSet<(Family, u32)> {
         let rules = self.rules.iter().filter_map(|(rule, _)| *rule);
         let led = rules.filter_map(|rule| match rule.lookup {
-            Lookup::MainButDefault => None,
+            Lookup::MainButDefault | Lookup::Begun(_) => None,
             Lookup::From(source, _) => {
                 let owner = uplinks.iter().find(|uplink| uplink.has(source))?;
                 Some((rule.family, owner.table))
@@ -198,7 +198,7 @@ impl Kernel {
         }
         let is_barred = |rule: &Rule| match rule.lookup {
             Lookup::MainButDefault => false,
-            Lookup::From(_, table) => barred.contains(&(rule.family, table)),
+            Lookup::From(_, table) | Lookup::Begun(table) => barred.contains(&(rule.family, table)),
         };
         for rule in rules.iter().filter(|rule| !is_barred(rule)) {
             let mut added = self.handle.rule().add();

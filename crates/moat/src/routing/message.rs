@@ -19,7 +19,10 @@ pub(super) const OURS: RouteProtocol = RouteProtocol::Other(46);
 /// Higher than any that a router's own routes have.
 const METRIC_OF_WANT: u32 = 1 << 31;
 
-fn address_family(family: Family) -> AddressFamily {
+/// Where what this node sends itself comes from, to the kernel.
+const ITSELF: &str = "lo";
+
+pub(super) fn address_family(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
@@ -56,6 +59,7 @@ pub(super) fn of_rule(rule: &Rule) -> RuleMessage {
             message.header.src_len = source.prefix_len();
             (table, RuleAttribute::Source(source.addr()))
         }
+        Lookup::Begun(table) => (table, RuleAttribute::Iifname(ITSELF.to_owned())),
     };
     message.attributes = vec![
         RuleAttribute::Table(table),
@@ -89,12 +93,14 @@ pub(super) fn rule(message: &RuleMessage) -> Option<Option<Rule>> {
         RuleAttribute::Priority(priority) => Some(*priority),
         _ => None,
     });
+    let begins_here = all.contains(&RuleAttribute::Iifname(ITSELF.to_owned()));
     let rule = || {
         let lookup = match (source, suppressed) {
             (None, Some(0)) if table == Some(RouteHeader::RT_TABLE_MAIN.into()) => {
                 Lookup::MainButDefault
             }
             (Some(source), None) => Lookup::From(source, table?),
+            (None, None) if begins_here => Lookup::Begun(table?),
             _ => return None,
         };
         Some(Rule {
@@ -138,6 +144,8 @@ pub(super) fn of_route(key: &RouteKey, hop: Option<&Hop>) -> RouteMessage {
                 (Family::V4, IpAddr::V6(router)) => RouteAttribute::Via(RouteVia::Inet6(router)),
                 _ => RouteAttribute::Gateway(router.into()),
             }));
+        let source = hop.source.map(|it| RouteAttribute::PrefSource(it.into()));
+        message.attributes.extend(source);
     }
     message
 }
@@ -204,6 +212,7 @@ fn hops(message: &RouteMessage) -> Vec<Hop> {
             interface: hop.interface_index,
             router: router(&hop.attributes),
             is_on_link: hop.flags.contains(RouteNextHopFlags::Onlink),
+            source: None,
         };
         return several.iter().map(hop).collect();
     }
@@ -215,15 +224,25 @@ fn hops(message: &RouteMessage) -> Vec<Hop> {
         interface,
         router: router(&message.attributes),
         is_on_link: message.header.flags.contains(RouteFlags::Onlink),
+        source: source(&message.attributes),
     };
     interface.map(hop).into_iter().collect()
 }
 
-fn router(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+/// Whom a route leads to.
+pub(super) fn router(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     attributes.iter().find_map(|it| match it {
         RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
         RouteAttribute::Gateway(RouteAddress::Inet6(address))
         | RouteAttribute::Via(RouteVia::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    })
+}
+
+fn source(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|it| match it {
+        RouteAttribute::PrefSource(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::PrefSource(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
         _ => None,
     })
 }
@@ -245,6 +264,11 @@ mod tests {
                 priority: 4751,
                 lookup: Lookup::From("203.0.113.0/28".parse().unwrap(), 4647),
             },
+            Rule {
+                family: Family::V6,
+                priority: 4775,
+                lookup: Lookup::Begun(4647),
+            },
         ];
         for it in rules {
             assert_eq!(rule(&of_rule(&it)), Some(Some(it)));
@@ -253,10 +277,11 @@ mod tests {
             interface: 7,
             router: router.parse().ok(),
             is_on_link: router == "192.0.2.1",
+            source: (router == "fe80::1").then(|| "2001:db8:f::7".parse().unwrap()),
         };
         for (family, kind, hop) in [
             (Family::V4, Kind::ByRouter, Some(hop("192.0.2.1"))),
-            (Family::V4, Kind::ByRouter, Some(hop("fe80::1"))),
+            (Family::V4, Kind::ByRouter, Some(hop("fe80::2"))),
             (Family::V4, Kind::ByRouter, Some(hop(""))),
             (Family::V6, Kind::ByRouter, Some(hop("fe80::1"))),
             (Family::V6, Kind::Unreachable, None),

@@ -7,26 +7,31 @@
 //! links --------------+                          (removed at the end, and what a crash left at the next start)
 //! ```
 
+mod configured;
 mod kernel;
 mod lock;
 mod message;
+mod next_hop;
 mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use nix::net::if_::if_nametoindex;
-use pvd::{ProvisioningDomain, PvdId, PvdSet};
+use pvd::InterfaceName;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::configured::Configured;
 use self::kernel::{Kernel, Outcome};
 use self::lock::{Holder, Lock};
+pub(crate) use self::next_hop::{NextHop, next_hop};
+pub(crate) use self::plan::Routers;
 use self::plan::{Family, Plan, Uplink};
-use crate::config::{self, ClientConfig};
+use crate::config;
 
 /// How long the kernel is left in peace that refused.
 const RETRY: Duration = Duration::from_secs(30);
@@ -58,93 +63,95 @@ fn said(error: &rtnetlink::Error) -> String {
     }
 }
 
+/// A PvD as far as its routes matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// By what people know it.
+    pub(crate) name: String,
+    /// The routing table that is its own.
+    pub(crate) table: u32,
+    /// Its interface.
+    pub(crate) interface: InterfaceName,
+    /// The addresses and prefixes that it assigned.
+    pub(crate) sources: Vec<IpNet>,
+    /// Its routers.
+    pub(crate) routers: Routers,
+    /// The address of what is begun there without one, where the kernel might take another network's.
+    pub(crate) source: Option<IpAddr>,
+    /// What has no address yet is for it.
+    pub(crate) is_preferred: bool,
+}
+
+impl Network {
+    fn uplink(&self) -> Uplink {
+        Uplink {
+            table: self.table,
+            sources: self.sources.clone(),
+            interface: if_nametoindex(self.interface.as_str()).ok(),
+            routers: self.routers.clone(),
+            source: self.source,
+            is_preferred: self.is_preferred,
+        }
+    }
+}
+
 /// Keeps the routes of the kernel in step with the PvDs.
 #[derive(Debug)]
 pub(crate) struct Routing {
-    pvds: watch::Sender<PvdSet>,
+    networks: watch::Sender<Vec<Network>>,
     task: JoinHandle<()>,
 }
 
 impl Routing {
-    /// Begins, if the configuration wants it. It works in a [`LocalSet`](tokio::task::LocalSet).
-    pub(crate) fn start(config: &ClientConfig, pvds: PvdSet) -> Option<Self> {
-        let terms = config.routing?;
-        let tables = (terms.first_table..).zip(&config.pvds);
-        let tables = tables.map(|(table, pvd)| (pvd.id.clone(), (table, pvd.routers.clone())));
-        let site = Site {
-            terms,
-            tables: tables.collect(),
-        };
-        let (pvds, changes) = watch::channel(pvds);
-        let task = tokio::task::spawn_local(keep(site, changes));
-        Some(Self { pvds, task })
+    /// Begins. It works in a [`LocalSet`](tokio::task::LocalSet).
+    pub(crate) fn start(terms: config::Routing, networks: Vec<Network>) -> Self {
+        let (networks, changes) = watch::channel(networks);
+        let task = tokio::task::spawn_local(keep(terms, changes));
+        Self { networks, task }
     }
 
     /// The PvDs are these from now on.
-    pub(crate) fn set(&self, pvds: PvdSet) {
-        self.pvds.send_replace(pvds);
+    pub(crate) fn set(&self, networks: Vec<Network>) {
+        self.networks.send_if_modified(|now| {
+            let is_other = *now != networks;
+            *now = networks;
+            is_other
+        });
     }
 
     /// Removes all that was made.
     pub(crate) async fn stop(self) {
-        drop(self.pvds);
+        drop(self.networks);
         if tokio::time::timeout(FAREWELL, self.task).await.is_err() {
             tracing::warn!("the routes by source address could not be removed in time");
         }
     }
 }
 
-/// What the administrator wrote.
-struct Site {
-    terms: config::Routing,
-    /// The table and the routers of each PvD.
-    tables: BTreeMap<PvdId, (u32, Vec<IpAddr>)>,
-}
-
-impl Site {
-    fn uplinks(&self, pvds: &PvdSet) -> Vec<Uplink> {
-        let uplink = |domain: &ProvisioningDomain| {
-            let (table, routers) = self.tables.get(&domain.id)?;
-            let interface = domain.interface.as_ref()?;
-            let own = domain.addresses.iter().map(|own| own.address.into());
-            let sources: Vec<IpNet> = own.chain(domain.prefixes.iter().copied()).collect();
-            Some(Uplink {
-                table: *table,
-                sources,
-                interface: if_nametoindex(interface.as_str()).ok(),
-                routers: routers.clone(),
-            })
+/// Says which PvDs have no way out now, and which have one again, for each version of IP in which they have addresses
+/// of their own.
+fn tell(networks: &[Network], plan: &Plan, outcome: &Outcome, told: &mut BTreeSet<(Family, u32)>) {
+    let led: BTreeSet<(Family, u32)> = plan.led().collect();
+    let all: BTreeSet<(Family, u32)> = plan.all_tables().collect();
+    told.retain(|table| all.contains(table));
+    for table in all {
+        let (family, number) = table;
+        let Some(pvd) = networks.iter().find(|it| it.table == number) else {
+            continue;
         };
-        let mut uplinks: Vec<_> = pvds.iter().filter_map(uplink).collect();
-        uplinks.sort_by_key(|uplink| uplink.table);
-        uplinks
-    }
-
-    /// Says which PvDs have no way out now, and which have one again, for each version of IP in which they have addresses
-    /// of their own.
-    fn tell(&self, plan: &Plan, outcome: &Outcome, told: &mut BTreeSet<(Family, u32)>) {
-        let led: BTreeSet<(Family, u32)> = plan.led().collect();
-        let all: BTreeSet<(Family, u32)> = plan.all_tables().collect();
-        told.retain(|table| all.contains(table));
-        for table in all {
-            let (family, number) = table;
-            let mut pvds = self.tables.iter();
-            let Some((pvd, _)) = pvds.find(|(_, (it, _))| *it == number) else {
-                continue;
-            };
-            let reason = match outcome.refusal(table) {
-                Some(error) => said(error),
-                None if led.contains(&table) => {
-                    if told.remove(&table) {
-                        tracing::info!(%pvd, %family, "its addresses have a way out again");
-                    }
-                    continue;
+        let pvd = &pvd.name;
+        let reason = match outcome.refusal(table) {
+            Some(error) => said(error),
+            None if led.contains(&table) => {
+                if told.remove(&table) {
+                    tracing::info!(%pvd, %family, "its addresses have a way out again");
                 }
-                None => "no default route over its interface".to_owned(),
-            };
-            if told.insert(table) {
-                tracing::warn!(%pvd, %family, reason, "its addresses have no way out of their own");
+                continue;
             }
+            None => "no default route over its interface".to_owned(),
+        };
+        if told.insert(table) {
+            tracing::warn!(%pvd, %family, reason, "its addresses have no way out of their own");
         }
     }
 }
@@ -166,35 +173,42 @@ fn lock() -> Result<Option<Lock>, Error> {
 }
 
 /// Follows the PvDs until nobody tells of them any more.
-async fn keep(site: Site, mut pvds: watch::Receiver<PvdSet>) {
-    while let Err(error) = follow(&site, &mut pvds).await {
-        if pvds.has_changed().is_err() {
+async fn keep(terms: config::Routing, mut networks: watch::Receiver<Vec<Network>>) {
+    while let Err(error) = follow(terms, &mut networks).await {
+        if networks.has_changed().is_err() {
             tracing::error!(%error, "the routes by source address could not be removed");
             return;
         }
         tracing::error!(%error, "routes do not follow the source address; it is tried again every 30 s");
         tokio::select! {
             () = tokio::time::sleep(RETRY) => {}
-            _ = pvds.changed() => {}
+            _ = networks.changed() => {}
         }
     }
 }
 
-async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), Error> {
+async fn follow(
+    terms: config::Routing,
+    networks: &mut watch::Receiver<Vec<Network>>,
+) -> Result<(), Error> {
     let _lock = lock()?;
     let mut kernel = Kernel::connect()?;
     let mut led = BTreeSet::new();
     let mut told = BTreeSet::new();
     loop {
-        let is_over = pvds.has_changed().is_err();
+        let is_over = networks.has_changed().is_err();
+        let now = networks.borrow_and_update().clone();
         let round = async {
             let found = kernel.look().await?;
-            let uplinks = site.uplinks(&pvds.borrow_and_update());
+            let mut uplinks: Vec<_> = now.iter().map(Network::uplink).collect();
+            uplinks.sort_by_key(|uplink| uplink.table);
+            // A table may be another PvD's next time.
+            led.retain(|(_, table)| uplinks.iter().any(|it| it.table == *table));
             // What a killed one has led goes on.
             led.extend(found.led(&uplinks));
             let plan = match is_over {
                 true => Plan::default(),
-                false => Plan::new(site.terms, &uplinks, &found.defaults, &led),
+                false => Plan::new(terms, &uplinks, &found.defaults, &led),
             };
             let outcome = kernel.bring_to(&plan, &led, found).await?;
             Ok::<_, Error>((plan, outcome))
@@ -209,10 +223,10 @@ async fn follow(site: &Site, pvds: &mut watch::Receiver<PvdSet>) -> Result<(), E
             let (rules, routes) = (plan.rules.len(), plan.routes.len());
             tracing::info!(rules, routes, "routes follow the source address");
         }
-        site.tell(&plan, &outcome, &mut told);
+        tell(&now, &plan, &outcome, &mut told);
         tokio::select! {
             // Also when there is nobody any more to tell.
-            _ = pvds.changed() => {}
+            _ = networks.changed() => {}
             change = kernel.changed() => change.ok_or(Error::Broken)?,
             () = tokio::time::sleep(RETRY), if !outcome.refused.is_empty() => {}
         }

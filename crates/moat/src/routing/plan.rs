@@ -4,7 +4,8 @@
 //! first priority: all           --> main, but for its default routes: what is near goes as ever
 //!           +  1: from a/128    --> the table of the PvD whose address a is
 //!           ...
-//!           +129: from p/0      --> the table of the PvD that assigned p: the longest prefix first
+//!           +128: from p/1      --> the table of the PvD that assigned p: the longest prefix first
+//!           +129: what this node begins, from whatever address --> the table of the PvD that is preferred, if one is
 //!
 //! table of a PvD: default by its router
 //!                 otherwise unreachable: what has an address of this PvD leaves by no other one
@@ -14,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -60,6 +61,8 @@ pub(super) enum Lookup {
     MainButDefault,
     /// In the table of a PvD, for what comes from this prefix.
     From(IpNet, u32),
+    /// In the table of a PvD, for what this node begins itself and no other rule is for.
+    Begun(u32),
 }
 
 /// The default routes that a table has: one by a router, and one for its want, which has another metric.
@@ -84,6 +87,8 @@ pub(super) struct Hop {
     pub(super) router: Option<IpAddr>,
     /// Though the router is in no network of the interface.
     pub(super) is_on_link: bool,
+    /// The address of what has none yet, where the kernel might take another network's.
+    pub(super) source: Option<IpAddr>,
 }
 
 /// A default route; `None`: it is unreachable.
@@ -110,8 +115,21 @@ pub(super) struct Uplink {
     pub(super) sources: Vec<IpNet>,
     /// The index of its interface; `None` while there is none.
     pub(super) interface: Option<u32>,
-    /// Its routers as the administrator knows them, before those of `defaults`.
-    pub(super) routers: Vec<IpAddr>,
+    /// Its routers as they are known.
+    pub(super) routers: Routers,
+    /// The address of what is begun there without one, where the kernel might take another network's.
+    pub(super) source: Option<IpAddr>,
+    /// What has no address yet is for it.
+    pub(super) is_preferred: bool,
+}
+
+/// The routers of a PvD, the one to use first first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Routers {
+    /// As the administrator wrote them; else those of the kernel's default routes.
+    Written(Vec<IpAddr>),
+    /// As they advertise the PvD: over IPv6 no others. Of IPv4 that says nothing.
+    Advertised(Vec<Ipv6Addr>),
 }
 
 impl Plan {
@@ -147,6 +165,18 @@ impl Plan {
                 }
             }
         }
+        let preferred = uplinks.iter().find(|uplink| uplink.is_preferred);
+        let preferred = preferred.map(|uplink| uplink.table);
+        let led: Vec<_> = plan.led().collect();
+        let begun = led
+            .into_iter()
+            .filter(|(_, table)| Some(*table) == preferred);
+        let priority = terms.first_priority + PRIORITIES - 1;
+        plan.rules.extend(begun.map(|(family, table)| Rule {
+            family,
+            priority,
+            lookup: Lookup::Begun(table),
+        }));
         plan
     }
 
@@ -204,15 +234,26 @@ impl Uplink {
     /// The way out.
     fn hop(&self, family: Family, defaults: &Defaults) -> Option<Hop> {
         let interface = self.interface?;
-        let mut routers = self.routers.iter().copied();
-        let known = routers.find(|router| Family::of(*router) == family);
+        let known = match &self.routers {
+            Routers::Written(routers) => {
+                let mut routers = routers.iter().copied();
+                routers.find(|router| Family::of(*router) == family)
+            }
+            Routers::Advertised(_) if family == Family::V4 => None,
+            Routers::Advertised(routers) => Some(IpAddr::V6(*routers.first()?)),
+        };
+        let source = self.source.filter(|it| Family::of(*it) == family);
         match known {
             Some(router) => Some(Hop {
                 interface,
                 router: Some(router),
                 is_on_link: false,
+                source,
             }),
-            None => defaults.get(&(family, interface)).copied(),
+            None => {
+                let hop = *defaults.get(&(family, interface))?;
+                Some(Hop { source, ..hop })
+            }
         }
     }
 }
@@ -231,7 +272,9 @@ mod tests {
             table,
             sources: sources.iter().map(|text| text.parse().unwrap()).collect(),
             interface,
-            routers: Vec::new(),
+            routers: Routers::Written(Vec::new()),
+            source: None,
+            is_preferred: false,
         }
     }
 
@@ -240,6 +283,7 @@ mod tests {
             interface,
             router: router.parse().ok(),
             is_on_link: false,
+            source: None,
         }
     }
 
@@ -251,6 +295,7 @@ mod tests {
         rules.into_iter().find_map(|rule| match rule.lookup {
             Lookup::From(prefix, table) => prefix.contains(&source).then_some(table),
             Lookup::MainButDefault => None,
+            Lookup::Begun(table) => Some(table),
         })
     }
 
@@ -326,7 +371,7 @@ mod tests {
     #[test]
     fn a_router_that_is_written_comes_before_what_the_kernel_knows() {
         let mut uplink = uplink(4646, &["203.0.113.0/28", "2001:db8:f::/48"], Some(1));
-        uplink.routers = vec!["192.0.2.9".parse().unwrap()];
+        uplink.routers = Routers::Written(vec!["192.0.2.9".parse().unwrap()]);
         let defaults = Defaults::from([
             ((Family::V4, 1), hop(1, "192.0.2.1")),
             ((Family::V6, 1), hop(1, "fe80::1")),
@@ -356,5 +401,44 @@ mod tests {
         let plan = plan(&[misspelt], &Defaults::new());
         assert!(plan.rules.is_empty() && plan.routes.is_empty());
         assert!(plan.all_tables().eq([(Family::V4, 4646)]));
+    }
+
+    /// Covers: P-031. Two networks on one link, with a router each.
+    #[test]
+    fn what_is_advertised_leaves_by_who_advertises_it_and_what_is_new_by_the_preferred_one() {
+        let defaults = Defaults::from([((Family::V6, 1), hop(1, "fe80::b"))]);
+        let of = |table, source: &str, routers: &[&str], is_preferred| Uplink {
+            routers: Routers::Advertised(routers.iter().map(|it| it.parse().unwrap()).collect()),
+            source: source.parse().ok(),
+            is_preferred,
+            ..uplink(table, &[&format!("{source}/128")], Some(1))
+        };
+        let a = |is_preferred| {
+            of(
+                4646,
+                "2001:db8:a::7",
+                &["fe80::a", "fe80::a2"],
+                is_preferred,
+            )
+        };
+        let b = |is_preferred| of(4647, "2001:db8:b::7", &["fe80::b"], is_preferred);
+        let nobody = of(4648, "2001:db8:c::7", &[], false);
+        for is_first in [true, false] {
+            let uplinks = [a(is_first), b(!is_first)];
+            let plan = plan(&uplinks, &defaults);
+            let preferred = if is_first { 4646 } else { 4647 };
+            assert_eq!(table_of(&plan, "2001:db8:a::7"), Some(4646));
+            assert_eq!(table_of(&plan, "2001:db8:b::7"), Some(4647));
+            assert_eq!(table_of(&plan, "::"), Some(preferred));
+            let way = by_router(&plan, Family::V6, 4646).unwrap();
+            assert_eq!(way.router, "fe80::a".parse().ok());
+            assert_eq!(way.source, "2001:db8:a::7".parse().ok());
+        }
+        // It has had a router, and would be led to another one's now.
+        let had = BTreeSet::from([(Family::V6, 4648)]);
+        let plan = Plan::new(TERMS, &[nobody, b(false)], &defaults, &had);
+        assert_eq!(by_router(&plan, Family::V6, 4648), None);
+        assert_eq!(table_of(&plan, "2001:db8:c::7"), Some(4648));
+        assert_eq!(table_of(&plan, "::"), None, "nobody is preferred");
     }
 }

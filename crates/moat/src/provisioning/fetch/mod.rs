@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! location     https://PVD/.well-known/pvd
-//!  |  way      resolve at the PvD's resolvers; connect by its interface, from its address
+//!  |  way      resolve at the PvD's resolvers; connect by its interface and routers, from its address
 //!  |  exchange TLS, with a certificate for the host; GET
 //!  +<- 3xx     at most 5 times, to a named host over TLS
 //!  2xx         JSON, or a compact JWS with the JSON in it
@@ -30,6 +30,7 @@ use super::dane;
 
 use self::exchange::Answer;
 use self::location::{Astray, Location};
+use super::next_hop;
 
 pub(crate) use self::once::{FetchArgs, OnceError, fetch_once, in_order};
 pub(crate) use self::trust::{Environment, TrustArgs, TrustError};
@@ -97,6 +98,14 @@ pub(crate) enum Error {
         remote: SocketAddr,
         /// What the system said.
         error: std::io::Error,
+    },
+    /// It would not stay in the PvD.
+    #[error("{remote} is not asked: {why}")]
+    OtherWay {
+        /// Who would be asked.
+        remote: IpAddr,
+        /// Why not.
+        why: next_hop::Refused,
     },
     /// It took too long.
     #[error("{0} took too long")]
@@ -167,7 +176,7 @@ async fn follow(pvd: &PvdId, place: &Place, environment: &Environment) -> Result
         let to = to.chars().take(MAX_SHOWN).collect();
         move |why| Error::Astray { to, why }
     };
-    let place = &place.usable();
+    let place = &place.usable().await?;
     if place.sources.is_empty() {
         return Err(Error::NoAddress(pvd.clone()));
     }

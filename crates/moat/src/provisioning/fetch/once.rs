@@ -103,6 +103,7 @@ pub(crate) fn fetch_once(args: &FetchArgs) -> Result<Report, OnceError> {
         interface: args.interface.clone(),
         resolvers: args.resolvers.clone(),
         sources: sources(args)?,
+        next_hops: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -5,13 +5,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use pvd::{InterfaceName, OwnAddress, PvdId};
+use pvd::host::NextHops;
+use pvd::{InterfaceName, OwnAddress, PvdId, source_address};
 use socket2::{Protocol, Type};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::Error;
 use crate::link;
+use crate::provisioning::next_hop;
 use crate::resolver::{self, Assurance, Link, Resolver};
 
 /// How long the resolvers may take.
@@ -32,21 +34,53 @@ pub(crate) struct Place {
     pub(crate) resolvers: Vec<IpAddr>,
     /// Own addresses, the one to use first first.
     pub(crate) sources: Vec<IpAddr>,
+    /// By whom it may leave; `None`: the kernel chooses.
+    pub(crate) next_hops: Option<NextHops>,
 }
 
 impl Place {
-    /// The same with those sources alone that can be had: one may have gone, or not be usable yet.
-    pub(super) fn usable(&self) -> Self {
+    /// The same with those sources alone that can be had, since one may have gone, or not be usable yet; and with those resolvers
+    /// alone that are asked inside the PvD.
+    ///
+    /// # Errors
+    /// [`Error::OtherWay`], where that is none of them.
+    pub(crate) async fn usable(&self) -> Result<Self, Error> {
         let can_be_had = |source: &IpAddr| {
             let kind = (Type::DGRAM, Protocol::UDP);
             let remote = SocketAddr::new(*source, 0);
             link::socket(kind, Some(&self.interface), Some(*source), remote).is_ok()
         };
         let sources = self.sources.iter().copied().filter(can_be_had);
-        Self {
-            sources: sources.collect(),
-            ..self.clone()
+        let sources: Vec<_> = sources.collect();
+        let own: Vec<_> = sources.iter().copied().map(OwnAddress::from).collect();
+        let (mut resolvers, mut refused) = (Vec::new(), None);
+        for resolver in &self.resolvers {
+            let checked = match source_address::select(&own, *resolver) {
+                Some(source) => self.check(source, *resolver).await,
+                None => Ok(()),
+            };
+            match checked {
+                Ok(()) => resolvers.push(*resolver),
+                Err(error) => refused = Some(error),
+            }
         }
+        match refused.filter(|_| resolvers.is_empty()) {
+            Some(refused) => Err(refused),
+            None => Ok(Self {
+                resolvers,
+                sources,
+                ..self.clone()
+            }),
+        }
+    }
+
+    /// Whether what is sent from this address stays in the PvD.
+    async fn check(&self, source: IpAddr, remote: IpAddr) -> Result<(), Error> {
+        let Some(next_hops) = &self.next_hops else {
+            return Ok(());
+        };
+        let checked = next_hop::check(next_hops, &self.interface, source, remote).await;
+        checked.map_err(|why| Error::OtherWay { remote, why })
     }
 
     /// Asks the PvD's resolvers, and nobody else.
@@ -126,6 +160,7 @@ async fn reach(place: &Place, remote: SocketAddr) -> Result<TcpStream, Error> {
     let mut sources = place.sources.iter().copied();
     let source = sources.find(|source| is_like(*source, remote.ip()));
     let source = source.ok_or_else(|| unreachable(io::ErrorKind::AddrNotAvailable.into()))?;
+    place.check(source, remote.ip()).await?;
     let kind = (Type::STREAM, Protocol::TCP);
     let socket = link::socket(kind, Some(&place.interface), Some(source), remote);
     let socket = TcpSocket::from_std_stream(socket.map_err(unreachable)?.into());

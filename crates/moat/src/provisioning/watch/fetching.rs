@@ -13,6 +13,7 @@ pub(super) async fn carry_out(order: FetchOrder, environment: &Environment) -> F
         interface: order.interface,
         resolvers: order.resolvers,
         sources: order.sources,
+        next_hops: Some(order.next_hops),
     };
     match fetch(&order.pvd, &place, environment).await {
         Ok(fetched) => {
@@ -34,6 +35,7 @@ fn kind(error: &Error) -> FailureKind {
         Error::NoAddress(_)
         | Error::Unresolved { .. }
         | Error::Unreachable { .. }
+        | Error::OtherWay { .. }
         | Error::Slow(_)
         | Error::Broken(_)
         | Error::Library(_) => FailureKind::Unreachable,

@@ -67,7 +67,10 @@ impl Waiting {
                 let Some(assurance) = environment.dane() else {
                     return (pvd, Ok(Anchors::clone(anchors)));
                 };
-                let asked = extended(anchors, &pvd, place.resolver(assurance)).await;
+                let asked = match place.usable().await {
+                    Ok(place) => extended(anchors, &pvd, place.resolver(assurance)).await,
+                    Err(error) => Err(Unknown::unasked(&pvd, &error)),
+                };
                 (pvd, asked)
             });
         }
@@ -103,5 +106,6 @@ fn place(view: &View) -> Option<Place> {
         interface: view.interface.clone(),
         resolvers,
         sources,
+        next_hops: Some(view.next_hops()),
     })
 }
