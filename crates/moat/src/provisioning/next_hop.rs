@@ -65,6 +65,6 @@ fn has_neighbours(interface: &InterfaceName) -> bool {
     let Ok(mut entries) = getifaddrs() else {
         return true;
     };
-    let alone = InterfaceFlags::IFF_POINTOPOINT;
-    !entries.any(|it| it.interface_name == interface.as_str() && it.flags.contains(alone))
+    let alone = InterfaceFlags::IFF_POINTOPOINT | InterfaceFlags::IFF_NOARP;
+    !entries.any(|it| it.interface_name == interface.as_str() && it.flags.intersects(alone))
 }

@@ -21,6 +21,7 @@ mod pvd_exec;
 mod pvd_fetch;
 mod pvd_flood;
 mod pvd_networks;
+mod pvd_next_hop;
 mod pvd_server;
 mod pvd_signed;
 mod pvd_tunnel;

@@ -290,15 +290,14 @@ impl Domain {
 
     /// By whom what leaves with an address of it may be passed on.
     pub(super) fn next_hops(&self) -> NextHops {
+        if let Some(tunnel) = &self.tunnel {
+            return NextHops::of_tunnel(tunnel.standing.reaches.clone());
+        }
         let on_link = self.prefixes.iter().filter(|it| it.value.is_on_link);
-        let tunnel = self.tunnel.as_ref();
-        let reached = tunnel.map(|tunnel| tunnel.standing.neighbours());
         NextHops::new(
             self.routers.iter().map(|entry| entry.key),
             self.routes.iter().map(|entry| entry.key),
-            on_link
-                .map(|entry| entry.key)
-                .chain(reached.into_iter().flatten()),
+            on_link.map(|entry| entry.key),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv6Net};
 
 /// By whom what leaves with an address of a PvD may be passed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,7 @@ pub struct NextHops {
     routers: Vec<Ipv6Addr>,
     routes: Vec<(Ipv6Net, Ipv6Addr)>,
     on_link: Vec<Ipv6Net>,
+    tunnel: Option<Vec<IpNet>>,
 }
 
 impl NextHops {
@@ -23,11 +24,23 @@ impl NextHops {
             routers: routers.into_iter().collect(),
             routes: routes.into_iter().collect(),
             on_link: on_link.into_iter().collect(),
+            tunnel: None,
+        }
+    }
+
+    /// Of a tunnel, which takes what is for these, and hides it from whoever passes it on.
+    pub fn of_tunnel(reaches: Vec<IpNet>) -> Self {
+        Self {
+            tunnel: Some(reaches),
+            ..Self::default()
         }
     }
 
     /// Whether the PvD passes on by this gateway what is for this destination; `None`: it is a neighbour.
     pub fn admit(&self, destination: IpAddr, gateway: Option<IpAddr>) -> bool {
+        if let Some(reaches) = &self.tunnel {
+            return reaches.iter().any(|prefix| prefix.contains(&destination));
+        }
         match (destination, gateway) {
             (IpAddr::V6(destination), None) => {
                 destination.is_unicast_link_local()
@@ -78,5 +91,9 @@ mod tests {
             let admitted = hops.admit(destination.parse().unwrap(), gateway);
             assert_eq!(admitted, is_admitted, "{destination} by {gateway:?}");
         }
+        let tunnel = NextHops::of_tunnel(vec!["2001:db8:c::/48".parse().unwrap()]);
+        let outer = Some("fe80::1".parse().unwrap());
+        assert!(tunnel.admit("2001:db8:c::1".parse().unwrap(), outer));
+        assert!(!tunnel.admit("2001:db8:9::1".parse().unwrap(), outer));
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
 use super::attachment::Attachment;
 use super::domain::Domain;
@@ -79,15 +79,6 @@ impl Standing {
     /// Whether its peer says something else than who describes it, or nothing of it is used.
     pub fn is_at_odds(&self) -> bool {
         self.refusal.is_some() || !self.beyond.is_empty()
-    }
-
-    /// What is reached through it without a router.
-    pub(super) fn neighbours(&self) -> Vec<Ipv6Net> {
-        let reached = self.reaches.iter().filter_map(|prefix| match prefix {
-            IpNet::V6(prefix) => Some(*prefix),
-            IpNet::V4(_) => None,
-        });
-        reached.collect()
     }
 }
 

@@ -217,17 +217,16 @@ impl fmt::Display for InformationState {
 impl View {
     /// By whom what leaves with an address of it may be passed on.
     pub fn next_hops(&self) -> NextHops {
+        if let Some((_, standing)) = &self.tunnel {
+            return NextHops::of_tunnel(standing.reaches.clone());
+        }
         let on_link = self.prefixes.iter().filter(|it| it.what.is_on_link);
-        let tunnel = self.tunnel.as_ref();
-        let reached = tunnel.map(|(_, standing)| standing.neighbours());
         NextHops::new(
             self.routers.iter().map(|router| router.what.address),
             self.routes
                 .iter()
                 .map(|it| (it.what.prefix, it.what.router)),
-            on_link
-                .map(|prefix| prefix.what.prefix)
-                .chain(reached.into_iter().flatten()),
+            on_link.map(|prefix| prefix.what.prefix),
         )
     }
 

@@ -50,12 +50,6 @@ pub struct Candidate {
 
 impl From<&View> for Candidate {
     fn from(view: &View) -> Self {
-        let routers = view.routers.iter().map(|router| router.what.preference);
-        let default = view
-            .routes
-            .iter()
-            .filter(|it| it.what.prefix.prefix_len() == 0);
-        let default = default.map(|route| route.what.preference);
         let information = view.information.as_ref();
         let resolvers = view.resolvers.iter().map(|resolver| resolver.what);
         Self {
@@ -66,12 +60,27 @@ impl From<&View> for Candidate {
             link: view.link,
             is_proved: information.is_some_and(|it| it.evidence.data > DataEvidence::Absent),
             has_no_internet: information.is_some_and(|it| it.content.no_internet),
-            router: routers.chain(default).max(),
+            router: router(view),
             addresses: view.addresses.clone(),
             resolvers: resolvers.filter(is_somebody).collect(),
             next_hops: view.next_hops(),
         }
     }
+}
+
+/// What leads everywhere: a default router, a route, or a tunnel.
+fn router(view: &View) -> Option<Preference> {
+    let routers = view.routers.iter().map(|router| router.what.preference);
+    let routes = view.routes.iter().map(|route| route.what);
+    let routes = routes.filter(|route| route.prefix.prefix_len() == 0);
+    let routes = routes.map(|route| route.preference);
+    let reached = view
+        .tunnel
+        .iter()
+        .flat_map(|(_, standing)| &standing.reaches);
+    let reached = reached.filter(|prefix| prefix.prefix_len() == 0);
+    let tunnel = reached.map(|_| Preference::default());
+    routers.chain(routes).chain(tunnel).max()
 }
 
 /// Whether it can be the address of another node.

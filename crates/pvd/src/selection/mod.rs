@@ -222,7 +222,7 @@ impl Selection {
         let takes_over = self.challenger.as_ref().map(|it| it.takes_over);
         let order = self.order();
         let probed = self.probed(&order);
-        let due = probed.filter_map(|(_, record, pace)| record.probing.due(pace));
+        let due = probed.map(|(_, record, pace)| record.probing.due(pace));
         due.chain(takes_over).min()
     }
 
@@ -274,7 +274,7 @@ impl Selection {
         self.decide(&order, now);
         let due: Vec<Key> = self
             .probed(&order)
-            .filter(|(_, record, pace)| record.probing.due(*pace).is_some_and(|due| due <= now))
+            .filter(|(_, record, pace)| record.probing.due(*pace) <= now)
             .map(|(key, ..)| key.clone())
             .collect();
         for key in due {
@@ -346,7 +346,11 @@ impl Selection {
             let record = self.records.get(key);
             record.is_some_and(|it| it.probing.lost > 0)
         });
-        let most = if self.settings.probes { MOST_PROBED } else { 0 };
+        // Of one alone nothing depends on the answer.
+        let most = match self.settings.probes && order.len() > 1 {
+            true => MOST_PROBED,
+            false => 0,
+        };
         let pace = move |key: &Key| {
             let is_used = self.preferred.as_ref() == Some(key);
             let is_next = self.challenger.as_ref().is_some_and(|it| it.key == *key);

@@ -27,6 +27,8 @@ const IN_USE: Duration = Duration::from_secs(10);
 const IN_RESERVE: Duration = Duration::from_secs(300);
 /// Between two questions in one that is silent.
 const IN_SILENCE: Duration = Duration::from_secs(15);
+/// Who asks is to say what came of it; if he never does, another question is asked.
+const GIVEN_UP: Duration = Duration::from_secs(30);
 /// Within this time the first question is asked.
 const AT_FIRST: Duration = Duration::from_secs(1);
 
@@ -99,18 +101,19 @@ impl Probing {
         self.lost >= LOST_IN_A_ROW
     }
 
-    pub(super) fn due(&self, pace: Pace) -> Option<Instant> {
+    /// When the next question is to be asked.
+    pub(super) fn due(&self, pace: Pace) -> Instant {
         if self.waiting.is_some() {
-            return None;
+            return self.last + GIVEN_UP;
         }
         let pause = match (self.was_asked, self.lost) {
-            (false, _) => return Some(self.last + AT_FIRST.mul_f64(self.jitter)),
+            (false, _) => return self.last + AT_FIRST.mul_f64(self.jitter),
             (true, 0) if pace == Pace::InReserve => IN_RESERVE,
             (true, 0) => IN_USE,
             (true, 1..LOST_IN_A_ROW) => AFTER_LOSS,
             (true, _) => IN_SILENCE,
         };
-        Some(self.last + pause.mul_f64(0.75 + self.jitter / 2.0))
+        self.last + pause.mul_f64(0.75 + self.jitter / 2.0)
     }
 
     /// Notes that it is asked; which of its resolvers: they take turns, since one of them may be broken.

@@ -11,11 +11,15 @@ pub(in crate::cli) fn domains(views: &[DomainView]) {
     if views.is_empty() {
         say!("no PvD is known: no router has advertised yet");
     }
-    let rows: Vec<_> = views.iter().map(row).collect();
+    let mut views: Vec<_> = views.iter().collect();
+    views.sort_by_key(|view| view.rank);
+    let rows: Vec<_> = views.into_iter().map(row).collect();
     table(
         [
+            "",
             "PVD",
             "INTERFACE",
+            "HEALTH",
             "LINK",
             "PREFIXES",
             "RESOLVERS",
@@ -25,17 +29,25 @@ pub(in crate::cli) fn domains(views: &[DomainView]) {
     );
 }
 
-fn row(view: &DomainView) -> [String; 6] {
+fn row(view: &DomainView) -> [String; 8] {
     let prefixes: Vec<_> = view.prefixes.iter().map(|it| it.prefix.as_str()).collect();
     let resolvers: Vec<_> = view.resolvers.iter().map(|it| it.name.as_str()).collect();
     [
+        mark(view),
         title(view),
         view.interface.clone(),
+        view.health.clone(),
         view.link.clone(),
         prefixes.join(" "),
         resolvers.join(" "),
         view.information.state.clone(),
     ]
+}
+
+/// The place, with a star for what is new.
+fn mark(view: &DomainView) -> String {
+    let star = if view.is_preferred { "*" } else { "" };
+    format!("{}{star}", view.rank)
 }
 
 fn title(view: &DomainView) -> String {
@@ -51,6 +63,8 @@ pub(in crate::cli) fn domain(view: &DomainView) {
         ["pvd", &title(view), ""].map(str::to_owned),
         ["interface", &view.interface, ""].map(str::to_owned),
         ["link", &view.link, ""].map(str::to_owned),
+        ["place", &format!("{}: {}", mark(view), view.reason), ""].map(str::to_owned),
+        ["health", &view.health, ""].map(str::to_owned),
     ];
     let mut add = |fact: &str, what: String, until: Option<u64>| {
         rows.push([fact.to_owned(), what, left(until)]);

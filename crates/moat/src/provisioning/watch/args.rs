@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use pvd::selection::{self, Mode, Wish};
 use pvd::{InterfaceName, LinkEvidence, PvdId};
 
 use crate::provisioning::dane::DaneArgs;
@@ -35,6 +36,18 @@ pub(crate) struct WatchArgs {
     /// Folder in which signed objects are kept for the next start
     #[arg(long, value_name = "DIR")]
     pub(crate) cache: Option<PathBuf>,
+    /// PvDs by their IDs, or interfaces, in the order in which they are to be used for what is new; an ID counts where its network has proved it, or on a cable
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub(crate) prefer: Vec<Wish>,
+    /// Whether programs may use several PvDs at a time, or are to leave the others until the preferred one fails
+    #[arg(long = "use", value_enum, default_value_t)]
+    pub(crate) mode: Together,
+    /// How to find out that packets of a PvD arrive: by a question to its own resolvers now and then, for the name servers of the root
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) probe: Probing,
+    /// Keep routes by source address in the kernel: each PvD's addresses leave by its own routers, and what has none yet by the preferred PvD
+    #[arg(long)]
+    pub(crate) routes: bool,
     /// Socket on which it tells programs of this node what it knows
     #[arg(long, value_name = "PATH", env = "MOAT_PVD_CONTROL", default_value = DEFAULT_CONTROL)]
     pub(crate) control: PathBuf,
@@ -72,6 +85,40 @@ pub(crate) enum Whose {
     All,
     /// Of none
     None,
+}
+
+/// How several PvDs are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Together {
+    /// Several at a time
+    #[default]
+    Parallel,
+    /// One at a time
+    Sequential,
+}
+
+/// How health is found out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Probing {
+    /// By links, routers and addresses, and by questions to resolvers
+    #[default]
+    Dns,
+    /// By links, routers and addresses alone
+    None,
+}
+
+impl WatchArgs {
+    /// Who is used for what is new.
+    pub(super) fn selection(&self) -> selection::Settings {
+        selection::Settings {
+            wishes: self.prefer.clone(),
+            mode: match self.mode {
+                Together::Parallel => Mode::Parallel,
+                Together::Sequential => Mode::Sequential,
+            },
+            probes: self.probe == Probing::Dns,
+        }
+    }
 }
 
 /// An interface to listen on.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pvd::host::{Action, Failure, FailureKind, Fetched, Fetching, Host, OrderNumber, Settings};
+use pvd::selection::{Answer, ProbeNumber};
 use pvd::{InterfaceName, OwnAddress};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
@@ -15,6 +16,7 @@ use tokio::time::sleep_until;
 
 use super::api::{self, Change};
 use super::args::{WatchArgs, Watched, Whose};
+use super::choice::Choice;
 use super::fetching;
 use super::interface::{Heard, attend};
 use super::link::{self, Link};
@@ -78,7 +80,9 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let (heard, mut hearing) = mpsc::channel(MAX_WAITING);
     let host = Host::new(settings(args), fastrand::Rng::with_seed(seed));
     let (change, mut changes) = mpsc::channel(MAX_WAITING);
-    let mut daemon = Daemon::new(host, args, environment, heard, publish);
+    let random = fastrand::Rng::with_seed(seed.rotate_left(32));
+    let choice = Choice::new(args.selection(), random, args.routes);
+    let mut daemon = Daemon::new(host, choice, args, environment, heard, publish);
     let mut interfaces = Interfaces::listen();
     if let Some(folder) = &args.cache {
         let remembered = daemon.objects.remember(folder, &mut daemon.host);
@@ -97,7 +101,10 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
         let timeout = daemon.poll_timeout();
         tokio::select! {
             told = signals.told() => match told {
-                Told::End => return Ok(()),
+                Told::End => {
+                    daemon.choice.stop().await;
+                    return Ok(());
+                }
                 Told::Look => daemon.look(),
             },
             Some(heard) = hearing.recv() => daemon.hear(&heard),
@@ -105,6 +112,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
             Some(answered) = daemon.objects.answered() => daemon.objects.confirm(answered, &mut daemon.host),
             Some(change) = changes.recv() => daemon.change(change),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
+            answered = daemon.choice.answered() => daemon.end_probe(answered),
             () = interfaces.next() => daemon.look(),
             () = until(timeout) => daemon.handle_timeout(),
         }
@@ -154,6 +162,7 @@ impl Drop for Listener {
 
 struct Daemon {
     host: Host,
+    choice: Choice,
     interfaces: BTreeMap<InterfaceName, Interface>,
     environment: Rc<Environment>,
     heard: mpsc::Sender<Heard>,
@@ -170,6 +179,7 @@ struct Daemon {
 impl Daemon {
     fn new(
         host: Host,
+        choice: Choice,
         args: &WatchArgs,
         environment: Environment,
         heard: mpsc::Sender<Heard>,
@@ -187,6 +197,7 @@ impl Daemon {
         });
         Self {
             host,
+            choice,
             interfaces: interfaces.collect(),
             objects: Objects::new(&environment),
             environment,
@@ -278,9 +289,17 @@ impl Daemon {
         }
     }
 
+    fn end_probe(&mut self, answered: (ProbeNumber, Answer)) {
+        let now = clock::host_now().instant;
+        if self.choice.handle_answer(answered, now) {
+            self.publish_at = Some(now);
+        }
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         let waiting = self.objects.poll_timeout(clock::host_now().instant);
-        let times = [self.host.poll_timeout(), self.publish_at, waiting];
+        let choice = self.choice.poll_timeout();
+        let times = [self.host.poll_timeout(), choice, self.publish_at, waiting];
         times.into_iter().flatten().min()
     }
 
@@ -289,10 +308,17 @@ impl Daemon {
         if self.host.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.host.handle_timeout(now);
         }
+        let choice = self.choice.poll_timeout();
+        if choice.is_some_and(|at| at <= now.instant) && self.choice.handle_timeout(now.instant) {
+            self.publish_at = Some(now.instant);
+        }
         if self.publish_at.is_some_and(|at| at <= now.instant) {
             self.publish_at = None;
             self.complain(now.instant);
-            let known = Known::of(&self.host, &self.publish.borrow(), now);
+            let views = self.host.domains(now);
+            self.choice.handle_domains(&views, now.instant);
+            let places = (&views[..], self.choice.ranking());
+            let known = Known::of(&self.host, places, &self.publish.borrow(), now);
             self.publish.send_replace(Arc::new(known));
         }
         // By now a PvD may be there that an object waits for.

@@ -4,17 +4,22 @@
 //! interface (ICMPv6) --Heard--> daemon: pvd::host::Host --Fetch--> fetch, inside the PvD
 //! link, addresses    -------->    |  ^---- what came of it ---------'
 //! api: tunnel, or its end ---->   |
+//!                                 |--> choice: pvd::selection::Selection --Probe--> probe, inside the PvD
+//!                                 |      `--> routes: by source address, and for what is new
 //!                                 `--> views --> api: `moat pvd list`, applications
 //! ```
 
 mod api;
 mod args;
 mod ask;
+mod choice;
 mod daemon;
 mod fetching;
 mod interface;
 mod link;
 mod objects;
+mod probe;
+mod routes;
 mod tunnels;
 mod view;
 mod waiting;

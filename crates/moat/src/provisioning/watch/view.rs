@@ -9,6 +9,7 @@ use pvd::bindings::tunnel::Tunnel;
 use pvd::host::{
     Host, Identity, Information, InformationState, Lasting, Now, Origin, Standing, View,
 };
+use pvd::selection::Place;
 use pvd::source_address::{Kind, Stage};
 use pvd::{OwnAddress, TrustPolicy, Use};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,21 @@ pub(crate) struct DomainView {
     pub(crate) information: InformationView,
     /// Interfaces on which the same name is proved as here.
     pub(crate) also_on: Vec<String>,
+    /// Its place among all PvDs for what is new, from 1.
+    #[serde(default)]
+    pub(crate) rank: usize,
+    /// How it is: good, unchecked, doubtful, silent, no-internet, no-router or no-address.
+    #[serde(default)]
+    pub(crate) health: String,
+    /// Why it has this place, in words.
+    #[serde(default)]
+    pub(crate) reason: String,
+    /// It is the one for whoever does not choose.
+    #[serde(default)]
+    pub(crate) is_preferred: bool,
+    /// One PvD is to be used at a time, and it is another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_in_reserve: bool,
 }
 
 /// A tunnel.
@@ -173,8 +189,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// As it is now, after what it was.
-    pub(super) fn of(host: &Host, before: &Self, now: Now) -> Self {
+    /// As it is now, with the places of the PvDs, after what it was.
+    pub(super) fn of(
+        host: &Host,
+        (views, ranking): (&[View], &[Place]),
+        before: &Self,
+        now: Now,
+    ) -> Self {
         let revision = before.revision.saturating_add(1);
         let shelf = host.shelf(now).map(|information| ShelvedView {
             pvd: information.content.identifier.to_string(),
@@ -182,7 +203,11 @@ impl Known {
             information: InformationView::known(&information, &host.settings().trust),
         });
         Self {
-            domains: revise(&before.domains, domains(host, now), revision),
+            domains: revise(
+                &before.domains,
+                domains(views, ranking, &host.settings().trust, now),
+                revision,
+            ),
             shelf: shelf.collect(),
             revision,
         }
@@ -234,13 +259,20 @@ const USES: [(&str, Use); 5] = [
     ("credentials", Use::Credentials),
 ];
 
-/// All that a host knows of its links.
-fn domains(host: &Host, now: Now) -> Vec<DomainView> {
-    let views = host.domains(now);
-    let views = views.iter();
-    views
-        .map(|view| DomainView::of(view, &host.settings().trust, now))
-        .collect()
+/// All that a host knows of its links, with the places of the PvDs.
+fn domains(views: &[View], ranking: &[Place], trust: &TrustPolicy, now: Now) -> Vec<DomainView> {
+    let domains = views.iter().map(|view| {
+        let mut domain = DomainView::of(view, trust, now);
+        let is_its = |place: &Place| {
+            place.key.interface == view.interface && place.key.identity == view.identity
+        };
+        let mut places = (1..).zip(ranking);
+        if let Some((rank, place)) = places.find(|(_, place)| is_its(place)) {
+            domain.rank(rank, place);
+        }
+        domain
+    });
+    domains.collect()
 }
 
 impl DomainView {
@@ -285,7 +317,20 @@ impl DomainView {
             tunnel: view.tunnel.as_ref().map(TunnelView::of),
             information: InformationView::of(view, trust),
             also_on: view.also_on.iter().map(ToString::to_string).collect(),
+            rank: 0,
+            health: String::new(),
+            reason: String::new(),
+            is_preferred: false,
+            is_in_reserve: false,
         }
+    }
+
+    fn rank(&mut self, rank: usize, place: &Place) {
+        self.rank = rank;
+        self.health = place.health.to_string();
+        self.reason = place.reason.to_string();
+        self.is_preferred = place.is_preferred;
+        self.is_in_reserve = place.is_in_reserve;
     }
 
     /// By what people call it.
