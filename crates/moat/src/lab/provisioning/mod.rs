@@ -12,6 +12,7 @@
 
 mod dots;
 mod edge;
+mod failover;
 mod host;
 mod network;
 mod report;
@@ -44,7 +45,12 @@ pub(crate) struct Scenario {
 }
 
 /// In the order to show and to run them.
-pub(super) const SCENARIOS: &[Scenario] = &[two_uplinks::SCENARIO, dots::SCENARIO, vpn::SCENARIO];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    two_uplinks::SCENARIO,
+    failover::SCENARIO,
+    dots::SCENARIO,
+    vpn::SCENARIO,
+];
 
 /// A network of the two uplinks alone.
 fn no_more(_: &mut Topology) {}

@@ -103,12 +103,23 @@ impl Stage {
         &mut self,
         what: &str,
         expected: impl Serialize,
+        look: impl FnMut(&mut Self) -> Result<T, Error>,
+    ) -> Result<(), Error> {
+        self.await_within(LIMIT, what, expected, look)
+    }
+
+    /// The same of what may take so long.
+    pub(super) fn await_within<T: Serialize>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        expected: impl Serialize,
         mut look: impl FnMut(&mut Self) -> Result<T, Error>,
     ) -> Result<(), Error> {
         self.progress(&format!("waiting: {what}"));
         let expected = json!(expected);
         let mut seen = Value::Null;
-        process::wait_for(LIMIT, || {
+        process::wait_for(limit, || {
             seen = json!(look(self)?);
             Ok((seen == expected).then_some(()))
         })?;
