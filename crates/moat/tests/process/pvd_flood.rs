@@ -166,7 +166,11 @@ impl Network {
             let asked = Arc::clone(&asked);
             thread::spawn(move || resolve(&socket, &asked));
         }
-        let server = router.within(|| Ok(TcpListener::bind((ours(0, 0x80), 443))?))?;
+        let lured = Arc::default();
+        for number in 0..PREFIXES {
+            let server = (ours(number, 0x80), 443);
+            count(router.within(|| Ok(TcpListener::bind(server)?))?, &lured);
+        }
         let (link, index) = router.within(|| {
             let link = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::from(255)))?;
             let index = name_to_index(&link, "home")?;
@@ -178,7 +182,7 @@ impl Network {
             link,
             to: SocketAddrV6::new(ALL_NODES, 0, 0, index),
             asked,
-            lured: count(server),
+            lured,
         })
     }
 
@@ -218,7 +222,18 @@ fn address_of(name: &str) -> Option<IpAddr> {
         0 => Some(Ipv6Addr::LOCALHOST.into()),
         1 => Some(IpAddr::from([127, 0, 0, 1])),
         2 => Some(REAL_ROUTER.into()),
-        _ => Some(ours(0, 0x80).into()),
+        // In the prefix of the PvD, or the host would not go there.
+        _ => {
+            let number: u16 = name
+                .split(['x', '.'])
+                .nth(1)?
+                .parse::<u32>()
+                .ok()?
+                .rem_euclid(u32::from(PREFIXES))
+                .try_into()
+                .ok()?;
+            Some(ours(number, 0x80).into())
+        }
     }
 }
 
@@ -234,16 +249,14 @@ fn resolve(socket: &UdpSocket, asked: &Mutex<BTreeSet<String>>) {
 }
 
 /// Counts who connects, and answers nonsense.
-fn count(listener: TcpListener) -> Arc<AtomicUsize> {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&connections);
+fn count(listener: TcpListener, connections: &Arc<AtomicUsize>) {
+    let counter = Arc::clone(connections);
     thread::spawn(move || {
         for stream in listener.incoming() {
             counter.fetch_add(1, Ordering::Relaxed);
             drop(stream.map(|mut stream| stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")));
         }
     });
-    connections
 }
 
 fn show(socket: &str) -> Outcome<Value> {
@@ -296,10 +309,14 @@ fn a_flood_of_forged_pvds_fills_no_memory_and_sends_the_host_against_nobody() ->
     isolated(&[], || {
         let mut rng = rng()?;
         // Nobody has any business at this port of the host.
-        let own = count(TcpListener::bind("[::]:443")?);
+        let forbidden = Arc::default();
+        count(TcpListener::bind("[::]:443")?, &forbidden);
         let network = Network::new()?;
         let home = SocketAddrV6::new(REAL_ROUTER, 443, 0, network.to.scope_id());
-        let neighbour = count(network.router.within(|| Ok(TcpListener::bind(home)?))?);
+        count(
+            network.router.within(|| Ok(TcpListener::bind(home)?))?,
+            &forbidden,
+        );
         let path = network.folder.path();
         let socket = path.join("pvd.sock").display().to_string();
         let authorities = path.join("ca.pem").display().to_string();
@@ -360,7 +377,7 @@ fn a_flood_of_forged_pvds_fills_no_memory_and_sends_the_host_against_nobody() ->
 
         let asked = network.forged_names()?;
         let lured = network.lured.load(Ordering::Relaxed);
-        let forbidden = own.load(Ordering::Relaxed) + neighbour.load(Ordering::Relaxed);
+        let forbidden = forbidden.load(Ordering::Relaxed);
         let fetches = fetches(&daemon.kill()?)?;
         println!("{} fetches, names {asked:?}, {lured} lured", fetches.len());
         // The first is the real one's; ten that failed end all asking.

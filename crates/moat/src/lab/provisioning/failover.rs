@@ -111,12 +111,12 @@ fn play(stage: &mut Stage) -> Result<(), Error> {
     look_at_mobile(stage, &mut kept)?;
 
     for uplink in UPLINKS {
-        let wrong = uplink.wrong_sources(stage.network.node(uplink.node)?)?;
+        let counts = uplink.counts(stage.network.node(uplink.node)?)?;
         let what = format!(
             "packets at {} from addresses that are not its own",
             uplink.node
         );
-        stage.expect(&what, 0, wrong);
+        stage.expect(&what, 0, counts.wrong_source);
     }
     Ok(())
 }

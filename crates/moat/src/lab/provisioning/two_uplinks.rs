@@ -35,7 +35,7 @@ fn play(stage: &mut Stage) -> Result<(), Error> {
     stage.start_radvd(&BROADBAND)?;
     stage.start_scapy(&BROADBAND)?;
     stage.advertise(&MOBILE)?;
-    stage.watch(&["--probe", "none"])?;
+    stage.watch(&[])?;
 
     stage.await_that(
         "explicit PvDs, each on its interface",
