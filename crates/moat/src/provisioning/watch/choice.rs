@@ -87,7 +87,8 @@ impl Choice {
     }
 
     /// Removes what is in the kernel.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(mut self) {
+        self.probes.shutdown().await;
         if let Some(routes) = self.routes {
             routes.stop().await;
         }

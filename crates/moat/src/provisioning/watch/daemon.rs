@@ -102,7 +102,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
         tokio::select! {
             told = signals.told() => match told {
                 Told::End => {
-                    daemon.choice.stop().await;
+                    daemon.stop().await;
                     return Ok(());
                 }
                 Told::Look => daemon.look(),
@@ -287,6 +287,13 @@ impl Daemon {
             }
             self.host.handle_fetched(order, fetched, clock::host_now());
         }
+    }
+
+    /// Asks nobody any more, and then lets go the routes that kept questions inside their PvDs.
+    async fn stop(mut self) {
+        drop(self.objects);
+        self.fetches.shutdown().await;
+        self.choice.stop().await;
     }
 
     fn end_probe(&mut self, answered: (ProbeNumber, Answer)) {
