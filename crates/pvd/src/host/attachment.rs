@@ -11,7 +11,7 @@ use super::dhcp::{self, Association, Claim, Lease, Misconfiguration};
 use super::domain::{Domain, Heard};
 use super::held::earliest;
 use super::identity::Identity;
-use super::information::{self, Obtained, Step};
+use super::information::{self, Information, Obtained, Past, Step};
 use super::next_hops::NextHops;
 use super::order::{Failure, Fetched, Now, OrderNumber};
 use super::settings::Settings;
@@ -26,6 +26,8 @@ pub(super) struct Attachment {
     /// Of the link that the node is on; `None` while the interface is detached.
     pub(super) link: Option<LinkEvidence>,
     pub(super) domains: BTreeMap<Identity, Domain>,
+    /// Of PvDs that were there, the last one last.
+    past: Vec<(PvdId, Past)>,
     pub(super) faults: Vec<Misconfiguration>,
     pub(super) budget: Budget,
     admission: Admission,
@@ -61,6 +63,7 @@ impl Attachment {
         Self {
             link: None,
             domains: BTreeMap::new(),
+            past: Vec::new(),
             faults: Vec::new(),
             budget: Budget::default(),
             admission: Admission::new(key),
@@ -86,6 +89,7 @@ impl Attachment {
         self.budget.begin();
         self.admission.end();
         self.domains.retain(|_, domain| domain.tunnel.is_some());
+        self.past.clear();
         self.addresses.clear();
         self.associate();
     }
@@ -101,6 +105,11 @@ impl Attachment {
             Some(_) => LinkEvidence::Vpn,
             None => self.link.unwrap_or(LinkEvidence::Absent),
         }
+    }
+
+    /// Whether anything can come over it.
+    pub(super) fn is_there(&self) -> bool {
+        self.link.is_some() || !self.domains.is_empty()
     }
 
     pub(super) fn take(
@@ -130,7 +139,14 @@ impl Attachment {
         }
         let known = self.domains.remove(&identity);
         taken.is_taken = known.is_some();
-        let mut domain = known.unwrap_or_else(|| Domain::new(now.instant));
+        let mut domain = known.unwrap_or_else(|| {
+            let mut domain = Domain::new(now.instant);
+            let mut past = self.past.iter();
+            let past = past.find(|(id, _)| Some(id) == identity.id());
+            domain.information =
+                Information::after(past.map_or(Past::default(), |(_, past)| *past));
+            domain
+        });
         taken.is_changed = domain.take(heard, &settings.limits, now.instant);
         if !domain.is_empty()
             && (taken.is_taken || self.admit(&identity, settings, now.instant, &mut taken))
@@ -141,6 +157,8 @@ impl Attachment {
             let information = &mut domain.information;
             taken.is_changed |= information.announce(announced, shelved, random, now);
             self.domains.insert(identity, domain);
+        } else if taken.is_taken {
+            self.remember(&identity, &domain, settings.limits.domains);
         }
         if taken.is_taken {
             if advertisement.header().router_lifetime > 0 {
@@ -149,6 +167,16 @@ impl Attachment {
             taken.is_changed |= self.associate();
         }
         taken
+    }
+
+    /// Notes what is to be known of a PvD when it is advertised again.
+    fn remember(&mut self, identity: &Identity, domain: &Domain, most: usize) {
+        if let Some(id) = identity.id() {
+            self.past.retain(|(known, _)| known != id);
+            self.past.push((id.clone(), domain.information.past()));
+            let too_many = self.past.len().saturating_sub(most);
+            self.past.drain(..too_many);
+        }
     }
 
     /// Whether there is room for one more PvD, or somebody gives way to it.
@@ -184,7 +212,7 @@ impl Attachment {
         true
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Now) -> Passed {
+    pub(super) fn handle_timeout(&mut self, settings: &Settings, now: Now) -> Passed {
         let mut passed = Passed {
             solicits: self.solicitation.handle_timeout(now.instant),
             ..Passed::default()
@@ -194,7 +222,12 @@ impl Attachment {
             passed.is_over |= domain.information.handle_timeout(now);
         }
         if passed.is_over {
-            self.domains.retain(|_, domain| !domain.is_empty());
+            let over: Vec<_> = { &mut self.domains }
+                .extract_if(.., |_, domain| domain.is_empty())
+                .collect();
+            for (identity, domain) in over {
+                self.remember(&identity, &domain, settings.limits.domains);
+            }
             self.associate();
         }
         passed

@@ -264,7 +264,10 @@ impl Domain {
         now: Now,
     ) -> Option<(&'a Obtained, Origin)> {
         let held = self.information.held().filter(|held| !held.is_over(now));
-        let shelved = || shelf.of(identity.id()?, self.information.outdated(), now);
+        let shelved = || {
+            let id = identity.id().filter(|_| !self.information.is_denied())?;
+            shelf.of(id, self.information.outdated(), now)
+        };
         let held = held.map(|held| (held, Origin::Server));
         held.or_else(|| shelved().map(|shelved| (shelved, Origin::Elsewhere)))
     }

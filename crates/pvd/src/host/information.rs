@@ -39,11 +39,19 @@ const FARTHEST: Duration = Duration::from_secs(1 << 40);
 pub(super) struct Information {
     announced: Option<Announced>,
     held: Option<Obtained>,
-    /// Under which sequence number the last one was obtained.
-    obtained_under: Option<u16>,
+    /// Somebody who proved to be the PvD has given one.
+    has_answered: bool,
+    past: Past,
+    step: Step,
+}
+
+/// What is remembered of a PvD while the node is attached, also when it is not advertised for a while (RFC 8801 §4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    /// The sequence number that was announced last.
+    number: Option<u16>,
     /// What was on the shelf by then is older than what is announced.
     outdated: u64,
-    step: Step,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -86,6 +94,23 @@ pub(super) struct Obtained {
 }
 
 impl Information {
+    /// Of a PvD that was there before.
+    pub(super) fn after(past: Past) -> Self {
+        Self {
+            past,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn past(&self) -> Past {
+        self.past
+    }
+
+    /// Whether the PvD has none for certain: its server was asked in vain (RFC 8801 §4.1).
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(&self.step, Step::GivenUp(failure) if failure.is_final())
+    }
+
     /// What the last Router Advertisement of the PvD said, when `shelved` objects had come to the shelf; whether it is something else than
     /// before.
     pub(super) fn announce(
@@ -114,7 +139,7 @@ impl Information {
         let Some(announced) = announced else {
             self.held = None;
             if before.is_some() {
-                self.outdated = shelved;
+                self.past.outdated = shelved;
             }
             match &mut self.step {
                 Step::Asking { fate, .. } => *fate = Fate::Unannounced,
@@ -123,11 +148,9 @@ impl Information {
             return;
         };
         let number = announced.sequence_number;
-        let last = before
-            .map(|before| before.sequence_number)
-            .or(self.obtained_under);
+        let last = self.past.number.replace(number);
         if last.is_some_and(|last| last != number) {
-            self.outdated = shelved;
+            self.past.outdated = shelved;
             let longest = Duration::from_millis(announced.delay.longest_milliseconds());
             self.change(now.instant + chance(random, Duration::ZERO..=longest));
             return;
@@ -181,7 +204,7 @@ impl Information {
 
     /// The last object on the shelf that is older than what is announced.
     pub(super) fn outdated(&self) -> u64 {
-        self.outdated
+        self.past.outdated
     }
 
     /// Whether somebody has proved to be the PvD, and it still says the same.
@@ -227,7 +250,7 @@ impl Information {
                     Fate::Unannounced => Step::Unannounced,
                     Fate::Outdated(at) => Step::Due { at, tries: 0 },
                     Fate::Wanted => {
-                        self.obtained_under = self.announced.map(|it| it.sequence_number);
+                        self.has_answered = true;
                         self.held = Some(obtained);
                         let at = now.instant + chance(random, validity / 2..=validity);
                         Step::Due { at, tries: 0 }
@@ -239,8 +262,7 @@ impl Information {
         };
         let tries = tries + 1;
         // Who has answered once is a PvD's server, whose network may be flooded for a while.
-        let has_answered = self.obtained_under.is_some();
-        if failure.is_final() || (tries >= attempts && !has_answered) {
+        if failure.is_final() || (tries >= attempts && !self.has_answered) {
             self.give_up(failure.clone());
             return Some(failure);
         }

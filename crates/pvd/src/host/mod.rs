@@ -235,7 +235,7 @@ impl Host {
     pub fn handle_object(&mut self, object: SignedObject, now: Now) -> Result<(), NotShelved> {
         let provenance = object.provenance;
         let obtained = object.read(now)?;
-        self.shelve(obtained, provenance, now)
+        self.shelve(obtained, provenance, false, now)
     }
 
     /// What came of an order; of one that was abandoned it does not count.
@@ -250,7 +250,7 @@ impl Host {
             let signed = held.filter(|held| matches!(held.data, DataEvidence::Signed(_)));
             if let Some(signed) = signed.filter(|held| held.signed.is_some()).cloned() {
                 // It is held, whatever becomes of the copy.
-                let _shelved = self.shelve(signed, Provenance::Fetched, now);
+                let _shelved = self.shelve(signed, Provenance::Fetched, true, now);
             }
         }
         self.settle(true, now);
@@ -260,12 +260,14 @@ impl Host {
         &mut self,
         obtained: Obtained,
         provenance: Provenance,
+        is_just_given: bool,
         now: Now,
     ) -> Result<(), NotShelved> {
         let pvd = obtained.information.identifier.clone();
         let signed = obtained.signed.clone();
         let most = self.settings.limits.shelf;
-        let is_other = self.shelf.put(obtained, provenance, most, now)?;
+        let shelf = &mut self.shelf;
+        let is_other = shelf.put(obtained, provenance, is_just_given, most, now)?;
         if let Some(signed) = signed.filter(|_| is_other) {
             self.actions.push_back(Action::Keep {
                 pvd,
@@ -281,7 +283,7 @@ impl Host {
     pub fn handle_timeout(&mut self, now: Now) {
         let mut is_changed = self.shelf.expire(now);
         for (interface, attachment) in &mut self.attachments {
-            let passed = attachment.handle_timeout(now);
+            let passed = attachment.handle_timeout(&self.settings, now);
             is_changed |= passed.is_over;
             if passed.solicits {
                 self.actions.push_back(Action::Solicit(interface.clone()));
@@ -297,15 +299,20 @@ impl Host {
 
     /// When [`Self::handle_timeout`] is to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let is_busy = self.is_busy();
-        let attachments = self.attachments.values();
-        let attached =
-            attachments.map(|attachment| attachment.poll_timeout(&self.settings, is_busy));
+        let attached = self.attachments.iter().map(|(interface, attachment)| {
+            attachment.poll_timeout(&self.settings, self.is_busy(interface))
+        });
         earliest(attached.chain([self.shelf.poll_timeout()]))
     }
 
-    fn is_busy(&self) -> bool {
-        self.orders.len() >= self.settings.limits.fetches
+    /// Whether no more may be asked for on an interface now: each has its share, so that none whose servers keep silent takes the places
+    /// of the others.
+    fn is_busy(&self, interface: &InterfaceName) -> bool {
+        let most = self.settings.limits.fetches;
+        let attached = self.attachments.values().filter(|it| it.is_there()).count();
+        let share = (most / attached.max(1)).max(1);
+        let own = self.orders.values().filter(|(on, _)| on == interface);
+        own.count() >= share || self.orders.len() >= most
     }
 
     /// Nobody waits any more for what was ordered on an interface for PvDs that are there no more.
@@ -349,7 +356,7 @@ impl Host {
     }
 
     fn next_order(&mut self, interface: &InterfaceName, now: Instant) -> Option<FetchOrder> {
-        if self.is_busy() {
+        if self.is_busy(interface) {
             return None;
         }
         let attachment = self.attachments.get_mut(interface)?;

@@ -7,7 +7,8 @@
 //! ```
 //! That a number changed is heard by who is attached; so on a network that was just joined the shelf counts until the server has been asked.
 //! Which of two objects is the later one their expiry tells, for they have nothing else that could; nothing of security hangs on it
-//! (RFC 8801 §6), since both are genuine.
+//! (RFC 8801 §6), since both are genuine. Where the server was asked and the certificate was not for the PvD, or it said that there is
+//! none, the PvD has none (RFC 8801 §4.1), whatever is on the shelf.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -76,7 +77,8 @@ impl Shelf {
         self.last
     }
 
-    /// Puts an object there, and says whether it is another one than before.
+    /// Puts an object there, and says whether it is another one than before. The same again is no newer for that. What its server gave just
+    /// now takes the place of what a server gave before, however long that would last.
     ///
     /// # Errors
     /// [`NotShelved`]
@@ -84,6 +86,7 @@ impl Shelf {
         &mut self,
         obtained: Obtained,
         provenance: Provenance,
+        is_just_given: bool,
         most: usize,
         now: Now,
     ) -> Result<bool, NotShelved> {
@@ -92,9 +95,9 @@ impl Shelf {
         let key = (id, provenance);
         let expires = obtained.information.expires;
         let before = self.objects.get(&key);
-        let is_other = before.is_none_or(|before| before.obtained.signed != obtained.signed);
         match before {
-            Some(before) if is_other && before.obtained.information.expires > expires => {
+            Some(before) if before.obtained.signed == obtained.signed => return Ok(false),
+            Some(before) if before.obtained.information.expires > expires && !is_just_given => {
                 return Err(NotShelved::Outlasted(key.0));
             }
             Some(_) => {}
@@ -103,7 +106,7 @@ impl Shelf {
         self.last += 1;
         let number = self.last;
         self.objects.insert(key, Shelved { obtained, number });
-        Ok(is_other)
+        Ok(true)
     }
 
     fn make_room(&mut self, provenance: Provenance, most: usize) -> Result<(), NotShelved> {

@@ -265,3 +265,24 @@ fn who_is_asked_for_nothing_refuses_all_the_same() {
         assert_eq!(rig.abandoned, []);
     }
 }
+
+/// Covers: P-047
+#[test]
+fn a_network_whose_servers_keep_silent_takes_the_places_of_no_other() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    rig.attach("mobile0", LinkEvidence::OpenWireless);
+    rig.address(&[ADDRESS]);
+    rig.address_on("mobile0", &["2001:db8:2::5"]);
+    for number in 0..8 {
+        rig.hear(ROUTER, &askable(&format!("p{number}.example"), 7));
+    }
+    let asked = rig.orders.len();
+    assert!((1..5).contains(&asked), "{asked}");
+    let other = [prefix("2001:db8:2::/64"), resolver("2001:db8:2::53")];
+    rig.hear_on(
+        "mobile0",
+        ROUTER,
+        &explicit("mobile.example", Some(1), &other),
+    );
+    assert_eq!(rig.orders.len(), asked + 1);
+}

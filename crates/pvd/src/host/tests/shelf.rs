@@ -128,7 +128,7 @@ fn it_is_checked_as_one_that_was_fetched() {
     assert!(matches!(refused, Err(NotShelved::Refused(_))));
 }
 
-/// Covers: P-023, P-028, P-039
+/// Covers: P-023, P-039
 #[test]
 fn what_the_server_gave_under_the_announced_number_counts_before_the_shelf() {
     let mut rig = asking();
@@ -140,17 +140,79 @@ fn what_the_server_gave_under_the_announced_number_counts_before_the_shelf() {
     rig.hear(ROUTER, &askable(ID, 8));
     assert_eq!(rig.known(), None);
     rig.bring(500).unwrap_err();
+    // The stick is pulled and put in again.
+    rig.bring(600).unwrap();
+    assert_eq!(rig.known(), None);
     rig.bring(700).unwrap();
     assert_eq!(rig.known(), Some((700, Origin::Elsewhere)));
     rig.hear(ROUTER, &explicit(ID, None, &[]));
     assert_eq!(rig.known(), None);
 }
 
+/// Covers: P-023. RFC 8801 §4.1 has the last number remembered while attached.
 #[test]
-fn the_shelf_serves_where_the_server_is_gone_until_the_object_expires() {
+fn what_a_number_outdated_stays_so_when_the_router_was_away_for_a_moment() {
     let mut rig = asking();
-    rig.answer(failed(FailureKind::Tls));
-    assert!(matches!(rig.state(ID), InformationState::GivenUp(_)));
+    rig.answer_signed(600);
+    let gone = delayed(
+        ID,
+        Some((7, 0)),
+        &[prefix_for(PREFIX, Lifetime::Seconds(0))],
+    );
+    let gone = RouterAdvertisement {
+        outer: Header::default(),
+        ..gone
+    };
+    let none = NdOption::RecursiveDnsServers {
+        lifetime: Lifetime::Seconds(0),
+        addresses: vec![RESOLVER.parse().unwrap()],
+    };
+    let mut gone_too = gone.clone();
+    gone_too.pvd.as_mut().unwrap().options.push(none);
+    rig.hear(ROUTER, &gone_too);
+    assert!(rig.identities().is_empty());
+    let asked = rig.orders.len();
+    rig.wait(seconds(20));
+    let options = [prefix(PREFIX), resolver(RESOLVER)];
+    rig.hear(ROUTER, &delayed(ID, Some((8, 10)), &options));
+    assert_eq!((rig.known(), rig.orders.len()), (None, asked));
+    rig.wait(seconds(1100));
+    assert_eq!(rig.orders.len(), asked + 1);
+}
+
+/// Covers: P-016, P-018. What is on the shelf is no way around that.
+#[test]
+fn a_pvd_whose_server_cannot_prove_itself_or_has_none_has_none() {
+    for kind in [FailureKind::Tls, FailureKind::Http, FailureKind::Object] {
+        let mut rig = asking();
+        rig.bring(600).unwrap();
+        assert_eq!(rig.known(), Some((600, Origin::Elsewhere)));
+        rig.answer(failed(kind));
+        assert!(matches!(rig.state(ID), InformationState::GivenUp(_)));
+        assert_eq!(rig.known(), None);
+        rig.attach("fixed0", LinkEvidence::Wired);
+        rig.hear(ROUTER, &askable(ID, 7));
+        assert_eq!(rig.known(), Some((600, Origin::Elsewhere)));
+    }
+}
+
+/// Covers: P-039. Of what its server gave later the later counts, though the earlier one would last longer.
+#[test]
+fn a_server_can_shorten_what_it_said() {
+    let mut rig = asking();
+    rig.answer_signed(600);
+    rig.hear(ROUTER, &askable(ID, 8));
+    rig.wait(seconds(11));
+    rig.answer_signed(300);
+    rig.attach("fixed0", LinkEvidence::Wired);
+    rig.hear(ROUTER, &explicit(ID, None, &[prefix(PREFIX)]));
+    assert_eq!(rig.known(), Some((300, Origin::Elsewhere)));
+}
+
+#[test]
+fn the_shelf_serves_where_nobody_reaches_the_server_until_the_object_expires() {
+    let mut rig = asking();
+    rig.answer(failed(FailureKind::Unreachable));
     rig.bring(600).unwrap();
     assert_eq!(rig.known(), Some((600, Origin::Elsewhere)));
     // Another network with the PvD, whose server nobody answers.
