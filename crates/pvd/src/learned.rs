@@ -54,12 +54,13 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The PvD as whoever asks for help has it. Prefixes beyond the link and DOTS servers are those of the additional information, if its
-    /// evidence is enough for [`Use::DotsServers`]; else the reason is told.
+    /// The PvD as whoever asks for help has it. Its prefixes and DOTS servers are those of the additional information, if its
+    /// evidence is enough for [`Use::DotsServers`]; else the reason is told, and of what anybody on the link may advertise only the prefixes
+    /// count in which this node has an address: else a part of another network's addresses would be this one's.
     pub fn domain(&self, policy: &TrustPolicy) -> (ProvisioningDomain, Option<Insufficient>) {
         let mut domain = ProvisioningDomain {
             interface: Some(self.interface.clone()),
-            prefixes: self.advertised.clone(),
+            prefixes: self.inhabited(),
             addresses: self.addresses.clone(),
             learned: match self.link {
                 LinkEvidence::Vpn => Learned::Tunnel,
@@ -83,13 +84,8 @@ impl Observed {
         let v6 = information.prefixes.iter().copied().map(IpNet::from);
         let v4 = moat.ipv4_prefixes.iter().copied().map(IpNet::from);
         domain.prefixes = v6.chain(v4).collect();
-        let is_on_link = |prefix: &IpNet| {
-            let mut own = self.addresses.iter();
-            let mut advertised = self.advertised.iter();
-            own.any(|own| prefix.contains(&own.address)) || advertised.any(|it| prefix.contains(it))
-        };
         let prefixes = domain.prefixes.iter().copied();
-        domain.unconfirmed = prefixes.filter(|prefix| !is_on_link(prefix)).collect();
+        domain.unconfirmed = prefixes.filter(|it| !self.is_inhabited(it)).collect();
         domain.dots_agent = moat.dots_agent.unwrap_or_default();
         domain.dots_servers = moat.dots_servers.iter().map(server).collect();
         if !domain.dots_servers.is_empty() {
@@ -99,6 +95,17 @@ impl Observed {
             };
         }
         (domain, None)
+    }
+
+    /// What of the advertised prefixes this node has an address in.
+    fn inhabited(&self) -> Vec<IpNet> {
+        let advertised = self.advertised.iter().copied();
+        advertised.filter(|it| self.is_inhabited(it)).collect()
+    }
+
+    fn is_inhabited(&self, prefix: &IpNet) -> bool {
+        let mut addresses = self.addresses.iter();
+        addresses.any(|own| prefix.contains(&own.address))
     }
 }
 
@@ -131,6 +138,7 @@ impl fmt::Display for Learned {
 mod tests {
     use super::*;
     use crate::evidence::KeyBinding;
+    use std::net::IpAddr;
     use std::time::SystemTime;
 
     const OBJECT: &str = r#"{
@@ -146,8 +154,12 @@ mod tests {
             id: "fixed.example".parse().unwrap(),
             interface: "fixed0".parse().unwrap(),
             link,
-            addresses: Vec::new(),
-            advertised: vec!["2001:db8:f:100::/64".parse().unwrap()],
+            addresses: vec![OwnAddress::from(
+                "2001:db8:f:100::5".parse::<IpAddr>().unwrap(),
+            )],
+            advertised: ["2001:db8:f:100::/64", "2001:db8:e:100::/56"]
+                .map(|prefix| prefix.parse().unwrap())
+                .to_vec(),
             information: Some((read.unwrap().information, data)),
         }
     }
@@ -188,7 +200,7 @@ mod tests {
 
     /// Covers: P-030, P-041
     #[test]
-    fn of_what_is_not_proved_only_the_prefixes_of_the_link_are_taken() {
+    fn of_what_is_not_proved_only_the_prefixes_of_own_addresses_are_taken() {
         for (link, data) in [
             (LinkEvidence::OpenWireless, DataEvidence::Tls),
             (LinkEvidence::Wired, DataEvidence::Absent),
@@ -196,7 +208,7 @@ mod tests {
             let observed = observed(link, data);
             let (domain, why) = observed.domain(&TrustPolicy::default());
             assert!(why.is_some() && domain.dots_servers.is_empty());
-            assert_eq!(domain.prefixes, observed.advertised);
+            assert_eq!(domain.prefixes, observed.advertised[..1]);
             assert_eq!(domain.learned, Learned::RouterAdvertisement);
             assert!(!domain.is_authenticated);
         }

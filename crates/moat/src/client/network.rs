@@ -57,8 +57,6 @@ impl Network {
             if domain.prefixes.is_empty() {
                 domain.unconfirmed.clone_from(&seen.unconfirmed);
             }
-            fill(&mut domain.prefixes, &seen.prefixes);
-            fill(&mut domain.addresses, &seen.addresses);
             if domain.dots_servers.is_empty() && !seen.dots_servers.is_empty() {
                 domain.dots_servers.clone_from(&seen.dots_servers);
                 domain.learned = seen.learned;
@@ -67,10 +65,17 @@ impl Network {
                 }
             }
         }
-        if let Some(attachment) = &self.attachment {
-            let prefixes: Vec<IpNet> = attachment.networks().collect();
-            fill(&mut domain.prefixes, &prefixes);
-            fill(&mut domain.addresses, &attachment.addresses);
+        let seen = self.seen.as_ref().map(|seen| &seen.domain);
+        let attachment = self.attachment.as_ref();
+        let told = seen.map_or(&[][..], |seen| &seen.prefixes);
+        let found: Vec<_> = attachment.iter().flat_map(|it| it.networks()).collect();
+        let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
+        fill(&mut domain.prefixes, &by_family(told, &found, is_v4));
+        let told = seen.map_or(&[][..], |seen| &seen.addresses);
+        let found = attachment.map_or(&[][..], |attachment| &attachment.addresses);
+        let is_v4 = |own: &OwnAddress| own.address.is_ipv4();
+        fill(&mut domain.addresses, &by_family(told, found, is_v4));
+        if let Some(attachment) = attachment {
             let v4 = attachment.addresses.iter().map(|own| own.address);
             let v4: Vec<_> = v4.filter(IpAddr::is_ipv4).collect();
             let is_on_link = |prefix: &IpNet| v4.iter().any(|own| prefix.contains(own));
@@ -119,6 +124,15 @@ fn fill<T: Clone>(written: &mut Vec<T>, learned: &[T]) {
     }
 }
 
+/// Of each address family what was told, or where nothing was, what was found: Router Advertisements say nothing of IPv4.
+fn by_family<T: Clone>(told: &[T], found: &[T], is_v4: impl Fn(&T) -> bool) -> Vec<T> {
+    let missing = found.iter().filter(|one| {
+        let mut told = told.iter();
+        !told.any(|told| is_v4(told) == is_v4(one))
+    });
+    told.iter().chain(missing).cloned().collect()
+}
+
 /// A server that both families name is one, with all its places.
 fn add(servers: &mut Vec<DotsServer>, agent: &Agent) {
     let name = match &agent.reference {
@@ -131,5 +145,32 @@ fn add(servers: &mut Vec<DotsServer>, agent: &Agent) {
             name,
             endpoints: agent.endpoints.clone(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_family_is_told_of_takes_nothing_from_the_other() {
+        let nets = |texts: &[&str]| -> Vec<IpNet> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let found = nets(&["192.0.2.0/24", "2001:db8:1::/64"]);
+        let is_v4 = |net: &IpNet| matches!(net, IpNet::V4(_));
+        for (told, all) in [
+            (nets(&[]), found.clone()),
+            (
+                nets(&["2001:db8::/48"]),
+                nets(&["2001:db8::/48", "192.0.2.0/24"]),
+            ),
+            (
+                nets(&["192.0.2.0/28"]),
+                nets(&["192.0.2.0/28", "2001:db8:1::/64"]),
+            ),
+        ] {
+            assert_eq!(by_family(&told, &found, is_v4), all);
+        }
     }
 }
