@@ -167,7 +167,7 @@ fn what_a_number_outdated_stays_so_when_the_router_was_away_for_a_moment() {
         lifetime: Lifetime::Seconds(0),
         addresses: vec![RESOLVER.parse().unwrap()],
     };
-    let mut gone_too = gone.clone();
+    let mut gone_too = gone;
     gone_too.pvd.as_mut().unwrap().options.push(none);
     rig.hear(ROUTER, &gone_too);
     assert!(rig.identities().is_empty());
