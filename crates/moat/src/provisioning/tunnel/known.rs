@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use pvd::bindings::tunnel::{Tunnel, Unusable};
@@ -20,9 +20,12 @@ use tempfile::NamedTempFile;
 
 use super::found::Found;
 use super::told::Told;
+use crate::provisioning::file;
 
 /// Most parts that are known.
 const MAX_PARTS: usize = 128;
+/// Longest file, in bytes: each part is told in less than 16 KiB.
+const MAX_FILE_BYTES: usize = MAX_PARTS * 16 * 1024;
 
 /// Why a tunnel is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -85,13 +88,7 @@ struct Entry {
 impl Tunnels {
     /// Those that an earlier daemon was told of; what is no file of ours is as none.
     pub(crate) fn load(file: &Path) -> Self {
-        let read = || -> io::Result<Vec<Entry>> {
-            match fs::read(file) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-                text => Ok(serde_json::from_slice(&text?)?),
-            }
-        };
-        let entries = read().unwrap_or_else(|error| {
+        let entries = read(file).unwrap_or_else(|error| {
             tracing::warn!(file = %file.display(), %error, "the tunnels told of before are not known");
             Vec::new()
         });
@@ -245,6 +242,20 @@ fn place(
     }))
 }
 
+/// What an earlier daemon wrote. Where a folder belongs to everybody, anybody may have put something there.
+fn read(file: &Path) -> io::Result<Vec<Entry>> {
+    let owner = match fs::symlink_metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        found => found?.uid(),
+    };
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        let sentence = "it belongs to another user";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, sentence));
+    }
+    let text = file::read_of_stranger(file, MAX_FILE_BYTES)?;
+    Ok(serde_json::from_slice(&text)?)
+}
+
 fn write(file: &Path, parts: &[Part]) -> io::Result<()> {
     let entries = parts.iter().map(|part| Entry {
         told: part.told.clone(),
@@ -353,8 +364,14 @@ mod tests {
         let mut later = Tunnels::load(&file);
         let gone = later.look(&interfaces(&[("ipsec0", 3, &["10.9.0.6"])]));
         assert_eq!(gone.len(), 1);
+        // Only root can make it somebody else's.
+        if std::os::unix::fs::chown(&file, Some(1000), None).is_ok() {
+            let is_own = rustix::process::geteuid().as_raw() == 1000;
+            assert_eq!(Tunnels::load(&file).is_empty(), !is_own);
+        }
+        fs::remove_file(&file).unwrap();
         fs::write(&file, "nonsense").unwrap();
-        assert!(Tunnels::load(&file).placed().is_empty());
+        assert!(Tunnels::load(&file).is_empty());
     }
 
     #[test]
