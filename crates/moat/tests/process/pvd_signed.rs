@@ -211,7 +211,7 @@ fn each_forgery_is_refused_whichever_way_it_comes() -> Outcome {
         assert_eq!(json(&socket, &["shelf"])?, Value::Array(Vec::new()));
         let log = daemon.kill()?;
         for (name, _, reason) in &forgeries {
-            for file in [format!("cache/{name}.given.jws"), format!("stick/{name} ")] {
+            for file in [format!("cache/{name}.given.jws"), format!("stick/{name}\"")] {
                 let told = log.lines().find(|line| line.contains(&file));
                 let told = told.ok_or_else(|| format!("nothing of {file}: {log}"))?;
                 assert!(told.contains("is not used"), "{told}");

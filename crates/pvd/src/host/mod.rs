@@ -115,6 +115,11 @@ impl Host {
         shelved.map(|obtained| Information::new(obtained, LinkEvidence::Absent, Origin::Elsewhere))
     }
 
+    /// Another number when [`Self::shelf`] says something else.
+    pub fn shelf_revision(&self) -> u64 {
+        self.shelf.revision()
+    }
+
     /// What is wrong with what the routers of each interface say.
     pub fn misconfigurations(
         &self,

@@ -62,6 +62,7 @@ pub enum NotShelved {
 pub(super) struct Shelf {
     objects: BTreeMap<(PvdId, Provenance), Shelved>,
     last: u64,
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -75,6 +76,11 @@ impl Shelf {
     /// Up to which number there are objects by now.
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Another number when something is different.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Puts an object there, and says whether it is another one than before. The same again is no newer for that. What its server gave just
@@ -103,6 +109,7 @@ impl Shelf {
             Some(_) => {}
             None => self.make_room(provenance, most)?,
         }
+        self.revision += 1;
         self.last += 1;
         let number = self.last;
         self.objects.insert(key, Shelved { obtained, number });
@@ -145,7 +152,9 @@ impl Shelf {
         let before = self.objects.len();
         self.objects
             .retain(|_, shelved| !shelved.obtained.is_over(now));
-        self.objects.len() < before
+        let is_over = self.objects.len() < before;
+        self.revision += u64::from(is_over);
+        is_over
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

@@ -56,7 +56,7 @@ impl Cache {
                         fs::remove_file(path)?;
                     }
                     Err(error) => {
-                        tracing::warn!(file = %path.display(), %error, "is not used");
+                        tracing::warn!(file = ?path, %error, "is not used");
                     }
                 }
             }

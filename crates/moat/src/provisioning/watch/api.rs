@@ -190,7 +190,7 @@ async fn serve_one(
         }
         Ok(Question::Shelf) => {
             let known = Arc::clone(&known.borrow());
-            say(&mut writing, &serde_json::json!({ "ok": known.shelf })).await
+            say(&mut writing, &serde_json::json!({ "ok": *known.shelf })).await
         }
         Ok(Question::Signed { pvd, interface }) => {
             let known = Arc::clone(&known.borrow());

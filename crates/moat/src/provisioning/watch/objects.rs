@@ -74,23 +74,24 @@ impl Objects {
 
     /// Somebody has brought a file.
     pub(super) fn take(&mut self, brought: Brought, host: &mut Host) {
-        let file = brought.file.display();
+        // A stranger may have given it a name that a terminal obeys.
+        let file = &brought.file;
         let refused = |error: &dyn std::error::Error| {
-            tracing::warn!(%file, %error, "is not used");
+            tracing::warn!(?file, %error, "is not used");
         };
         match brought.object {
             Ok(Judged::Proved(object)) => match host.handle_object(object, clock::host_now()) {
-                Ok(()) => tracing::info!(%file, "a signed object is taken"),
+                Ok(()) => tracing::info!(?file, "a signed object is taken"),
                 Err(error) => refused(&error),
             },
             Ok(Judged::Unconfirmed(object)) => {
                 let pvd = object.pvd.clone();
                 match self.waiting.put(object) {
                     true => {
-                        tracing::info!(%file, %pvd, "a signed object waits for its PvD, whose DNS has its keys");
+                        tracing::info!(?file, %pvd, "a signed object waits for its PvD, whose DNS has its keys");
                     }
                     false => {
-                        tracing::warn!(%file, "is not used: too many wait for their PvDs");
+                        tracing::warn!(?file, "is not used: too many wait for their PvDs");
                     }
                 }
                 self.ask(host);

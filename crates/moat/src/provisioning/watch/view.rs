@@ -183,7 +183,9 @@ pub(super) struct Known {
     /// The PvDs that are attached.
     pub(super) domains: Vec<Revised>,
     /// Signed objects, whether their PvD is attached or not.
-    pub(super) shelf: Vec<ShelvedView>,
+    pub(super) shelf: Arc<Vec<ShelvedView>>,
+    /// Of the shelf, at the host.
+    shelf_revision: u64,
     /// How often programs were told before.
     revision: u64,
 }
@@ -197,18 +199,19 @@ impl Known {
         now: Now,
     ) -> Self {
         let revision = before.revision.saturating_add(1);
-        let shelf = host.shelf(now).map(|information| ShelvedView {
-            pvd: information.content.identifier.to_string(),
-            expires: seconds(information.content.expires),
-            information: InformationView::known(&information, &host.settings().trust),
-        });
+        let shelf_revision = host.shelf_revision();
+        let shelf = match shelf_revision == before.shelf_revision {
+            true => Arc::clone(&before.shelf),
+            false => Arc::new(shelf(host, now)),
+        };
         Self {
             domains: revise(
                 &before.domains,
                 domains(views, ranking, &host.settings().trust, now),
                 revision,
             ),
-            shelf: shelf.collect(),
+            shelf,
+            shelf_revision,
             revision,
         }
     }
@@ -224,6 +227,15 @@ impl Known {
         let mut all = attached.chain(shelved.map(|view| &view.information));
         all.find_map(|information| information.signed.as_ref())
     }
+}
+
+fn shelf(host: &Host, now: Now) -> Vec<ShelvedView> {
+    let views = host.shelf(now).map(|information| ShelvedView {
+        pvd: information.content.identifier.to_string(),
+        expires: seconds(information.content.expires),
+        information: InformationView::known(&information, &host.settings().trust),
+    });
+    views.collect()
 }
 
 /// A PvD as it is told, with a number that is another one when it is different.

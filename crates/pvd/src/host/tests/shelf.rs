@@ -219,9 +219,13 @@ fn the_shelf_serves_where_nobody_reaches_the_server_until_the_object_expires() {
     rig.attach("fixed0", LinkEvidence::Wired);
     rig.hear(ROUTER, &askable(ID, 9));
     assert_eq!(rig.known(), Some((600, Origin::Elsewhere)));
+    let before = rig.host.shelf_revision();
+    rig.bring(600 - 10).unwrap_err();
+    assert_eq!(rig.host.shelf_revision(), before);
     rig.wait(seconds(601));
     assert_eq!(rig.known(), None);
     assert_eq!(rig.host.shelf(rig.now).count(), 0);
+    assert_ne!(rig.host.shelf_revision(), before);
 }
 
 #[test]
