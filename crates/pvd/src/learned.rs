@@ -1,6 +1,7 @@
 //! Where a PvD was learned, and what a host knows of one as whoever asks for help has it.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
@@ -54,6 +55,15 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// The DOTS servers that the PvD's own DNS is to be asked for, in order: of these the additional information has no addresses.
+    pub fn unplaced(&self, policy: &TrustPolicy) -> Vec<DotsServerEntry> {
+        let (domain, _) = self.domain(policy);
+        let information = self.information.iter();
+        let entries = information.flat_map(|(information, _)| &information.moat.dots_servers);
+        let entries = entries.filter(|entry| domain.is_authenticated && entry.addresses.is_empty());
+        entries.cloned().collect()
+    }
+
     /// The PvD as whoever asks for help has it. Its prefixes and DOTS servers are those of the additional information, if its
     /// evidence is enough for [`Use::DotsServers`]; else the reason is told, and of what anybody on the link may advertise only the prefixes
     /// count in which this node has an address: else a part of another network's addresses would be this one's.
@@ -87,8 +97,12 @@ impl Observed {
         let prefixes = domain.prefixes.iter().copied();
         domain.unconfirmed = prefixes.filter(|it| !self.is_inhabited(it)).collect();
         domain.dots_agent = moat.dots_agent.unwrap_or_default();
-        domain.dots_servers = moat.dots_servers.iter().map(server).collect();
-        if !domain.dots_servers.is_empty() {
+        let entries = moat.dots_servers.iter();
+        let placed = entries.filter(|entry| !entry.addresses.is_empty());
+        domain.dots_servers = placed
+            .map(|entry| server(entry, &entry.addresses))
+            .collect();
+        if !moat.dots_servers.is_empty() {
             domain.learned = match data {
                 DataEvidence::Signed(_) => Learned::SignedInformation,
                 DataEvidence::Tls | DataEvidence::Absent => Learned::Information,
@@ -109,12 +123,13 @@ impl Observed {
     }
 }
 
-fn server(entry: &DotsServerEntry) -> DotsServer {
+/// A server at these addresses.
+pub fn server(entry: &DotsServerEntry, addresses: &[SocketAddr]) -> DotsServer {
     let transports = match entry.transports.as_slice() {
         [] => &[Transport::Udp, Transport::Tcp],
         some => some,
     };
-    DotsServer::over(entry.name.to_string(), &entry.addresses, transports)
+    DotsServer::over(entry.name.to_string(), addresses, transports)
 }
 
 impl fmt::Display for Learned {
@@ -144,7 +159,8 @@ mod tests {
     const OBJECT: &str = r#"{
         "identifier": "fixed.example", "expires": "2099-12-31T00:00:00Z", "prefixes": ["2001:db8:f::/48"],
         "vendor-moat": { "ipv4Prefixes": ["203.0.113.0/28"], "dotsServers": [
-            { "name": "dots.fixed.example", "addresses": ["2001:db8:f::46", "[2001:db8:f::47]:4647"], "transports": ["tcp"] }
+            { "name": "dots.fixed.example", "addresses": ["2001:db8:f::46", "[2001:db8:f::47]:4647"], "transports": ["tcp"] },
+            { "name": "dots2.fixed.example" }
         ] }
     }"#;
 
@@ -176,8 +192,13 @@ mod tests {
             ),
             (LinkEvidence::Wired, DataEvidence::Tls, Learned::Information),
         ] {
-            let (domain, why) = observed(link, data).domain(&TrustPolicy::default());
+            let observed = observed(link, data);
+            let (domain, why) = observed.domain(&TrustPolicy::default());
             assert_eq!((why, domain.learned), (None, learned));
+            let [unplaced] = &observed.unplaced(&TrustPolicy::default())[..] else {
+                panic!("one has no addresses");
+            };
+            assert_eq!(unplaced.name.to_string(), "dots2.fixed.example");
             let prefixes: Vec<_> = domain.prefixes.iter().map(ToString::to_string).collect();
             assert_eq!(prefixes, ["2001:db8:f::/48", "203.0.113.0/28"]);
             assert_eq!(domain.unconfirmed, ["203.0.113.0/28".parse().unwrap()]);
@@ -209,6 +230,7 @@ mod tests {
             let (domain, why) = observed.domain(&TrustPolicy::default());
             assert!(why.is_some() && domain.dots_servers.is_empty());
             assert_eq!(domain.prefixes, observed.advertised[..1]);
+            assert_eq!(observed.unplaced(&TrustPolicy::default()), []);
             assert_eq!(domain.learned, Learned::RouterAdvertisement);
             assert!(!domain.is_authenticated);
         }

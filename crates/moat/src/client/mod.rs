@@ -15,6 +15,7 @@ mod network;
 mod networks;
 mod paths;
 mod provisioned;
+mod unplaced;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -86,7 +86,8 @@ impl Networks {
             followed.push(Followed {
                 id: id.clone(),
                 interface: interface.clone(),
-                dns_port: names.assurance(&id).port(),
+                resolvers: pvd.resolver.servers.clone(),
+                assurance: names.assurance(&id),
             });
             // One doubt that waits is as good as many.
             let (doubts, doubted) = mpsc::channel(1);
@@ -193,10 +194,6 @@ impl Networks {
             let refused = servers.extract_if(.., |server| !is_trusted(server));
             for DotsServer { name, .. } in refused {
                 tracing::warn!(%pvd, name, "a DOTS server was named that is not one of the trusted_names");
-            }
-            let silent = servers.extract_if(.., |server| server.endpoints.is_empty());
-            for DotsServer { name, .. } in silent {
-                tracing::warn!(%pvd, name, "a DOTS server was named without addresses, and is not looked up");
             }
             let names: Vec<_> = servers.iter().map(|server| &server.name).collect();
             let (learned_by, refused) = (seen.domain.learned, &seen.refused);

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::net::if_::if_nametoindex;
+use pvd::information::DotsServerEntry;
 use pvd::source_address::{Kind, Stage};
 use pvd::{
     AdditionalInformation, InterfaceName, LinkEvidence, Observed, OwnAddress, ProvisioningDomain,
@@ -24,9 +25,12 @@ use pvd::{
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::unplaced::look_up;
 use crate::provisioning::watch::{AddressView, DOTS_SERVERS, DomainView, Event, Question};
+use crate::resolver::Assurance;
 
 /// Longest line, in bytes: an object of 64 KiB, and what an interface may have beside it, with all escapes of JSON.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -36,12 +40,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 const SAID_WITHIN: Duration = Duration::from_secs(5);
 
 /// A PvD that is followed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Followed {
     pub(super) id: PvdId,
     pub(super) interface: InterfaceName,
-    /// The port of its resolvers.
-    pub(super) dns_port: u16,
+    /// Its resolvers, where the file says so.
+    pub(super) resolvers: Vec<SocketAddr>,
+    /// How they are asked.
+    pub(super) assurance: Assurance,
 }
 
 /// What is known of one now.
@@ -57,6 +63,8 @@ pub(crate) struct Provisioned {
 pub(super) struct Seen {
     pub(super) domain: ProvisioningDomain,
     pub(super) resolvers: Vec<SocketAddr>,
+    /// Its DOTS servers whose addresses are still to be found.
+    pub(super) unplaced: Vec<DotsServerEntry>,
     /// Why what it says of itself does not count.
     pub(super) refused: Option<String>,
 }
@@ -68,6 +76,7 @@ impl Seen {
             addresses: self.domain.addresses.clone(),
             ..before.domain.clone()
         };
+        self.unplaced.clone_from(&before.unplaced);
     }
 }
 
@@ -82,9 +91,10 @@ pub(super) async fn follow(
         known: BTreeMap::new(),
         named: BTreeSet::new(),
     };
+    let mut lookups = BTreeMap::new();
     let mut told = None;
     while !reports.is_closed() {
-        let ended = attend(&socket, &mut level, &reports).await;
+        let ended = attend(&socket, &mut level, &mut lookups, &reports).await;
         let why = match ended {
             Ok(()) => "it has ended".to_owned(),
             Err(error) => error.to_string(),
@@ -95,6 +105,15 @@ pub(super) async fn follow(
             told = Some(why);
         }
         sleep(AGAIN).await;
+    }
+}
+
+/// A task that ends with this.
+struct Lookup(JoinHandle<()>);
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -138,6 +157,12 @@ impl Level {
         (before != seen).then_some(Provisioned { pvd, seen })
     }
 
+    fn assurance(&self, pvd: &PvdId) -> Assurance {
+        let mut followed = self.followed.iter();
+        let found = followed.find(|it| it.id == *pvd);
+        found.map(|it| it.assurance.clone()).unwrap_or_default()
+    }
+
     /// All that there is was said by now: what was not is gone.
     fn complete(&mut self) -> Vec<Provisioned> {
         let named = &self.named;
@@ -151,6 +176,7 @@ impl Level {
 async fn attend(
     socket: &Path,
     level: &mut Level,
+    lookups: &mut BTreeMap<PvdId, Lookup>,
     reports: &mpsc::Sender<Provisioned>,
 ) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
@@ -176,6 +202,7 @@ async fn attend(
         let Some(read) = read else {
             complete_at = None;
             for gone in level.complete() {
+                lookups.remove(&gone.pvd);
                 report(reports, gone).await?;
             }
             continue;
@@ -190,8 +217,17 @@ async fn attend(
         }
         let event: Event = serde_json::from_slice(&line)?;
         line.clear();
-        if let Some(news) = level.take(&event) {
-            report(reports, news).await?;
+        let Some(Provisioned { pvd, seen }) = level.take(&event) else {
+            continue;
+        };
+        lookups.remove(&pvd);
+        match seen {
+            Some(seen) if !seen.unplaced.is_empty() => {
+                let assurance = level.assurance(&pvd);
+                let task = look_up(pvd.clone(), seen, assurance, reports.clone());
+                lookups.insert(pvd, Lookup(tokio::task::spawn_local(task)));
+            }
+            seen => report(reports, Provisioned { pvd, seen }).await?,
         }
     }
 }
@@ -216,12 +252,20 @@ fn see(followed: &Followed, view: &DomainView) -> Seen {
         information,
     };
     // Who watches may ask for more, and says so by what he refuses.
-    let (domain, insufficient) = observed.domain(&TrustPolicy::default());
-    let resolvers = view.resolvers.iter();
-    let resolvers = resolvers.filter_map(|it| resolver(followed, it.name.parse().ok()?));
+    let policy = TrustPolicy::default();
+    let (domain, insufficient) = observed.domain(&policy);
+    let resolvers = match followed.resolvers.as_slice() {
+        [] => {
+            let resolvers = view.resolvers.iter();
+            let resolvers = resolvers.filter_map(|it| resolver(followed, it.name.parse().ok()?));
+            resolvers.collect()
+        }
+        written => written.to_vec(),
+    };
     Seen {
         domain,
-        resolvers: resolvers.collect(),
+        resolvers,
+        unplaced: observed.unplaced(&policy),
         refused: refused.or_else(|| insufficient.map(|why| why.to_string())),
     }
 }
@@ -269,9 +313,9 @@ fn resolver(followed: &Followed, address: IpAddr) -> Option<SocketAddr> {
     match address {
         IpAddr::V6(address) if address.is_unicast_link_local() => {
             let index = if_nametoindex(followed.interface.as_str()).ok()?;
-            Some(SocketAddrV6::new(address, followed.dns_port, 0, index).into())
+            Some(SocketAddrV6::new(address, followed.assurance.port(), 0, index).into())
         }
-        _ => Some(SocketAddr::new(address, followed.dns_port)),
+        _ => Some(SocketAddr::new(address, followed.assurance.port())),
     }
 }
 

@@ -33,7 +33,12 @@ trust_anchors = "pki/ca.pem"
 "#;
 
 /// A provider behind `interface` with a DOTS server at `PREFIX::46`, which protects its prefix.
-fn provider(site: &Site, interface: &str, name: &str, prefix: &str) -> Outcome<Neighbour> {
+pub(crate) fn provider(
+    site: &Site,
+    interface: &str,
+    name: &str,
+    prefix: &str,
+) -> Outcome<Neighbour> {
     let folder = site.path().join(interface);
     fs::create_dir(&folder)?;
     let mut host = Neighbour::behind(interface, &folder.join("log"))?;
@@ -91,7 +96,7 @@ fn announce(site: &Site, interface: &str, text: &Value) -> Outcome<bool> {
 }
 
 /// With which servers there is a session.
-fn sessions(site: &Site) -> Outcome<Vec<String>> {
+pub(crate) fn sessions(site: &Site) -> Outcome<Vec<String>> {
     let answer = site.ask_at("client.sock", "sessions")?;
     let sessions = answer["sessions"].as_array().ok_or("no sessions")?;
     let up = sessions
@@ -102,7 +107,7 @@ fn sessions(site: &Site) -> Outcome<Vec<String>> {
         .collect())
 }
 
-fn mitigate(site: &Site, target: &str) -> Outcome<Value> {
+pub(crate) fn mitigate(site: &Site, target: &str) -> Outcome<Value> {
     let requests = site.mitigate(target)?["requests"].take();
     until("it is accepted", || {
         let asked = site.requests()?;

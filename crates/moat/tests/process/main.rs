@@ -16,6 +16,7 @@ mod loss;
 mod names;
 mod others;
 mod pause;
+mod provisioned_client;
 mod pvd_dane;
 mod pvd_exec;
 mod pvd_fetch;

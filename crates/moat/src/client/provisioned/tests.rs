@@ -29,7 +29,8 @@ fn level() -> Level {
     let followed = Followed {
         id: "fixed.example".parse().unwrap(),
         interface: "fixed0".parse().unwrap(),
-        dns_port: 53,
+        resolvers: Vec::new(),
+        assurance: Assurance::default(),
     };
     Level {
         followed: vec![followed],
@@ -166,7 +167,8 @@ async fn ended(said: Vec<u8>) -> (io::Result<()>, Vec<Provisioned>) {
         // It may be hung up on.
         let _ = stream.write_all(&said).await;
     };
-    let (ended, ()) = tokio::join!(attend(&socket, &mut level, &reports), other);
+    let mut lookups = BTreeMap::new();
+    let (ended, ()) = tokio::join!(attend(&socket, &mut level, &mut lookups, &reports), other);
     let mut all = Vec::new();
     while let Ok(report) = reported.try_recv() {
         all.push(report);
