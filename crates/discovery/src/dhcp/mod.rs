@@ -9,6 +9,7 @@
 pub mod exchange;
 pub mod frame;
 mod retransmission;
+mod search_list;
 pub mod v4;
 pub mod v6;
 
@@ -48,6 +49,8 @@ pub struct Information {
     pub resolvers: Vec<IpAddr>,
     /// The domains that this node is in.
     pub domains: Vec<DomainName>,
+    /// The domains in which short names are looked up there.
+    pub search: Vec<DomainName>,
     /// For how long all this holds; `None` is until the network changes.
     pub refresh: Option<Duration>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use super::search_list;
 use super::v6::first_name;
 use super::{DEFAULT_REFRESH, Ignored, Information, LinkAddress, MOST_RESOLVERS};
 use crate::peer::{self, PeerAgent};
@@ -32,6 +33,7 @@ const MESSAGE_TYPE: u8 = 53;
 const SERVER_IDENTIFIER: u8 = 54;
 const PARAMETER_REQUEST: u8 = 55;
 const MESSAGE_SIZE: u8 = 57;
+const DOMAIN_SEARCH: u8 = 119;
 const DOTS_RI: u8 = 147;
 const DOTS_ADDRESS: u8 = 148;
 const END: u8 = 255;
@@ -66,9 +68,10 @@ pub fn inform(
     message.extend(LONGEST_MESSAGE.to_be_bytes());
     message.extend([
         PARAMETER_REQUEST,
-        4,
+        5,
         DNS_SERVERS,
         DOMAIN_NAME,
+        DOMAIN_SEARCH,
         DOTS_RI,
         DOTS_ADDRESS,
     ]);
@@ -114,6 +117,10 @@ pub fn acknowledgement(
             .take(MOST_RESOLVERS)
             .collect(),
         domains: domain(&options).into_iter().collect(),
+        search: match search_list::read(options.value(DOMAIN_SEARCH).unwrap_or_default()) {
+            search if search.is_empty() => domain(&options).into_iter().collect(),
+            search => search,
+        },
         refresh: Some(DEFAULT_REFRESH),
     })
 }

@@ -107,6 +107,7 @@ pub fn reply(
             peer: peer(&options),
             resolvers: resolvers(&options),
             domains: domains(&options),
+            search: domains(&options),
             refresh: refresh(options.number(INFORMATION_REFRESH_TIME)),
         },
         // Others are to be ignored (RFC 8415 §21.25).

@@ -136,7 +136,10 @@ fn resolvers_and_domains_of_the_network_are_learned() {
     ]);
     assert_eq!(v6.resolvers, addresses(&["2001:db8::53"]));
     let domains = ["fixed.example", "example"].map(|text| text.parse().unwrap());
-    assert_eq!(v6.domains, domains);
+    assert_eq!(
+        (&v6.domains, &v6.search),
+        (&domains.to_vec(), &domains.to_vec())
+    );
 
     let v4 = read_v4(&[
         (6, octets(&["192.0.2.53"])),
@@ -144,6 +147,7 @@ fn resolvers_and_domains_of_the_network_are_learned() {
     ]);
     assert_eq!(v4.resolvers, addresses(&["192.0.2.53"]));
     assert_eq!(v4.domains, domains[..1]);
+    assert_eq!(v4.search, domains[..1]);
     assert_eq!(v4.refresh, Some(Duration::from_secs(86_400)));
 }
 
@@ -221,7 +225,7 @@ fn requests_ask_for_the_dots_options() {
     assert_eq!(message[12..16], [192, 0, 2, 7]);
     assert_eq!(message[28..34], client().octets);
     assert_eq!(message[236..243], [99, 130, 83, 99, 53, 1, 8]);
-    assert_eq!(message[247..254], [55, 4, 6, 15, 147, 148, 255]);
+    assert_eq!(message[247..255], [55, 5, 6, 15, 119, 147, 148, 255]);
     assert_eq!(message.len(), 300);
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Attachment {
     /// Own addresses that others can send to, and that can be sent from.
     pub(crate) addresses: Vec<OwnAddress>,
     /// Where DHCPv6 is spoken from.
-    pub(super) link_local: Option<Ipv6Addr>,
+    pub(crate) link_local: Option<Ipv6Addr>,
     /// How often the carrier came or went, if the link has one.
     carrier_changes: Option<u64>,
     /// The link-layer address of the router, as far as it is known, and looked for only where the networks are private ones.
@@ -124,7 +124,7 @@ impl Attachment {
     }
 
     /// Where DHCPv4 is spoken from.
-    pub(super) fn ipv4(&self) -> Option<Ipv4Addr> {
+    pub(crate) fn ipv4(&self) -> Option<Ipv4Addr> {
         self.addresses.iter().find_map(|own| match own.address {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,

@@ -19,4 +19,5 @@ mod watch;
 pub(crate) use self::attachment::Attachment;
 pub(crate) use self::driver::Wanted;
 pub(crate) use self::once::{DiscoverArgs, Error, FamilyReport, Report, discover};
+pub(crate) use self::packet_socket::PacketSocket;
 pub(crate) use self::watch::{News, Report as NetworkReport, watch};

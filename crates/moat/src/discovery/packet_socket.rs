@@ -21,7 +21,7 @@ const ALL_ON_ETHERNET: [u8; 6] = [0xff; 6];
 
 /// Sends DHCP messages to the servers of one link, and receives their answers.
 #[derive(Debug)]
-pub(super) struct PacketSocket {
+pub(crate) struct PacketSocket {
     socket: AsyncFd<Socket>,
     ends: Ends,
     servers: SockAddr,
@@ -39,7 +39,7 @@ impl PacketSocket {
     ///
     /// # Errors
     /// Those of the system, as without the capability CAP_NET_RAW.
-    pub(super) fn open(attachment: &Attachment, version: Version) -> io::Result<Option<Self>> {
+    pub(crate) fn open(attachment: &Attachment, version: Version) -> io::Result<Option<Self>> {
         let ends = match (version, attachment.link_local) {
             (Version::V4(address), _) => Ends::V4(address),
             (Version::V6, Some(address)) => Ends::V6(address),
@@ -70,7 +70,7 @@ impl PacketSocket {
 
     /// Sends a message to all servers of the link. One that the system does not take, as when an attack has filled the uplink's
     /// queue, is lost as on the way.
-    pub(super) fn send(&self, message: &[u8]) {
+    pub(crate) fn send(&self, message: &[u8]) {
         let packet = match self.ends {
             Ends::V6(source) => {
                 let from = (source, v6::CLIENT_PORT);
@@ -88,7 +88,7 @@ impl PacketSocket {
     }
 
     /// The next message that may be an answer.
-    pub(super) async fn receive(&self) -> io::Result<Vec<u8>> {
+    pub(crate) async fn receive(&self) -> io::Result<Vec<u8>> {
         let own = match self.ends {
             Ends::V6(address) => IpAddr::V6(address),
             Ends::V4(address) => IpAddr::V4(address),

@@ -21,6 +21,7 @@ mod pvd_dane;
 mod pvd_exec;
 mod pvd_fetch;
 mod pvd_flood;
+mod pvd_leases;
 mod pvd_networks;
 mod pvd_next_hop;
 mod pvd_server;

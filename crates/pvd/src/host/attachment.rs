@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::admission::Admission;
 use super::budget::{Budget, Permission};
-use super::dhcp::{self, Association, Claim, Lease, Misconfiguration};
+use super::dhcp::{Leased, Misconfiguration};
 use super::domain::{Domain, Heard};
 use super::held::earliest;
 use super::identity::Identity;
@@ -32,8 +32,12 @@ pub(super) struct Attachment {
     pub(super) budget: Budget,
     admission: Admission,
     solicitation: Solicitation,
-    addresses: Vec<OwnAddress>,
-    owned: BTreeMap<Identity, Vec<OwnAddress>>,
+    pub(super) addresses: Vec<OwnAddress>,
+    pub(super) owned: BTreeMap<Identity, Vec<OwnAddress>>,
+    /// What DHCP brought.
+    pub(super) leased: Vec<Leased>,
+    /// Since when it is on the link.
+    pub(super) since: Option<Instant>,
     /// Router Advertisements that were heard.
     heard: u64,
 }
@@ -70,6 +74,8 @@ impl Attachment {
             solicitation: Solicitation::default(),
             addresses: Vec::new(),
             owned: BTreeMap::new(),
+            leased: Vec::new(),
+            since: None,
             heard: 0,
         }
     }
@@ -91,12 +97,20 @@ impl Attachment {
         self.domains.retain(|_, domain| domain.tunnel.is_some());
         self.past.clear();
         self.addresses.clear();
+        self.leased.clear();
+        self.since = link.map(|_| now);
         self.associate();
     }
 
     pub(super) fn set_addresses(&mut self, addresses: Vec<OwnAddress>) {
         self.addresses = addresses;
         self.associate();
+    }
+
+    /// All that DHCP brought; whether that makes a difference.
+    pub(super) fn set_leases(&mut self, leased: Vec<Leased>) -> bool {
+        self.leased = leased;
+        self.associate()
     }
 
     /// The link that brought a PvD.
@@ -199,9 +213,10 @@ impl Attachment {
         {
             return false;
         }
-        let domains = self.domains.iter().filter(|(_, domain)| {
+        let domains = self.domains.iter().filter(|(identity, domain)| {
             let may_give_way = self.admission.is_silent(domain.last_heard);
-            may_give_way && domain.tunnel.is_none() && !domain.is_proved()
+            let is_advertised = domain.tunnel.is_none() && **identity != Identity::Legacy;
+            may_give_way && is_advertised && !domain.is_proved()
         });
         let heard_for = |domain: &Domain| domain.last_heard - domain.first_heard;
         let weakest = domains.min_by_key(|(_, domain)| (heard_for(domain), domain.last_heard));
@@ -294,7 +309,7 @@ impl Attachment {
     fn askable(&self, settings: &Settings) -> impl Iterator<Item = (&PvdId, &Domain)> {
         self.domains.iter().filter_map(|(identity, domain)| {
             let id = identity.id().filter(|id| settings.fetching.permits(id))?;
-            let is_able = !domain.resolvers.is_empty() && !self.sources(identity).is_empty();
+            let is_able = !self.resolvers(identity, domain).is_empty();
             is_able.then_some((id, domain))
         })
     }
@@ -308,10 +323,22 @@ impl Attachment {
     ) -> Option<(Vec<IpAddr>, Vec<IpAddr>, NextHops)> {
         let identity = Identity::Explicit(id.clone());
         let sources = self.sources(&identity);
+        let resolvers = self.resolvers(&identity, self.domains.get(&identity)?);
         let domain = self.domains.get_mut(&identity)?;
         self.budget.note_question(id.clone(), now);
         domain.information.ask(order);
-        Some((domain.resolvers(), sources, domain.next_hops()))
+        Some((resolvers, sources, domain.next_hops()))
+    }
+
+    /// The resolvers of a PvD that can be asked from one of this node's addresses in it.
+    pub(super) fn resolvers(&self, identity: &Identity, domain: &Domain) -> Vec<IpAddr> {
+        let sources = self.sources(identity);
+        let resolvers = domain.resolvers().into_iter().map(|it| it.what);
+        let can_be_asked = |resolver: &IpAddr| {
+            let mut sources = sources.iter();
+            sources.any(|source| source.is_ipv6() == resolver.is_ipv6())
+        };
+        resolvers.filter(can_be_asked).collect()
     }
 
     /// This node's addresses to ask from: temporary ones first (RFC 8801 §4.1), preferred ones before deprecated ones. An advertised
@@ -351,72 +378,5 @@ impl Attachment {
             });
         let solicitation = self.solicitation.poll_timeout();
         earliest(objects.chain(questions).chain([solicitation]))
-    }
-
-    /// Decides anew to which PvDs the addresses belong, and says whether that is different now.
-    pub(super) fn associate(&mut self) -> bool {
-        let mut owned: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let mut faults = Vec::new();
-        for own in &self.addresses {
-            let Association { identities, fault } = self.owners(own.address);
-            for identity in identities {
-                owned.entry(identity).or_default().push(*own);
-            }
-            faults.extend(fault.filter(|fault| !faults.contains(fault)));
-        }
-        let is_different = (&self.owned, &self.faults) != (&owned, &faults);
-        (self.owned, self.faults) = (owned, faults);
-        is_different
-    }
-
-    fn owners(&self, own: IpAddr) -> Association {
-        let nobody = Association {
-            identities: Vec::new(),
-            fault: None,
-        };
-        let (lease, address) = match own {
-            IpAddr::V4(address) if address.is_loopback() || address.is_link_local() => {
-                return nobody;
-            }
-            IpAddr::V4(_) => (Lease::Legacy, None),
-            // It is of the link, and of none of its PvDs.
-            IpAddr::V6(address) if address.is_unicast_link_local() || address.is_loopback() => {
-                return nobody;
-            }
-            IpAddr::V6(address) => (Lease::Address(address), Some(address)),
-        };
-        let tunnels = self.domains.iter().filter(|(_, domain)| {
-            let tunnel = domain.tunnel.as_ref();
-            tunnel.is_some_and(|tunnel| tunnel.told.facts().addresses.contains(&own))
-        });
-        let tunnels: Vec<_> = tunnels.map(|(identity, _)| identity.clone()).collect();
-        if self.domains.is_empty() || !tunnels.is_empty() {
-            return Association {
-                identities: tunnels,
-                fault: None,
-            };
-        }
-        let heard_with = |domain: &Domain| address.and_then(|it| domain.last_heard_with(it));
-        let made = self
-            .domains
-            .iter()
-            .filter_map(|(identity, domain)| heard_with(domain).map(|heard| (heard, identity)));
-        if let Some((_, last)) = made.max_by_key(|(heard, _)| *heard) {
-            return Association {
-                identities: vec![last.clone()],
-                fault: None,
-            };
-        }
-        let claims = self.domains.iter().map(|(identity, domain)| {
-            let flags = domain.flags();
-            Claim {
-                identity,
-                has_legacy: flags.has_legacy,
-                is_managed: flags.is_managed,
-                has_other_configuration: flags.has_other,
-                covers: address.is_some_and(|address| domain.covers(address)),
-            }
-        });
-        dhcp::associate(lease, &claims.collect::<Vec<_>>())
     }
 }

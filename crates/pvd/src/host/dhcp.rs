@@ -1,9 +1,10 @@
 //! To which PvDs of an interface belongs what DHCP brought there (RFC 8801 §3.4.1, §3.4.2).
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::identity::Identity;
 use crate::identifier::PvdId;
+use crate::name::DomainName;
 
 /// What DHCP brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub enum Lease {
     Stateless,
     /// An address by DHCPv6, with what came with it.
     Address(Ipv6Addr),
+}
+
+/// What came with it, but for addresses, which the kernel shows. It holds until somebody says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// By what.
+    pub lease: Lease,
+    /// Resolvers, in the server's order.
+    pub resolvers: Vec<IpAddr>,
+    /// Domains in which short names are looked up, in the server's order.
+    pub search: Vec<DomainName>,
 }
 
 /// What the Router Advertisements of one PvD say that matters here.
@@ -27,7 +39,7 @@ pub struct Claim<'a> {
     pub is_managed: bool,
     /// The O-flag.
     pub has_other_configuration: bool,
-    /// Whether one of its prefixes is around the address that was leased.
+    /// Whether one of its prefixes is around the address that was leased; of what came without one, around any address of this node.
     pub covers: bool,
 }
 
@@ -60,8 +72,13 @@ pub fn associate(lease: Lease, claims: &[Claim<'_>]) -> Association {
         claims.map(|claim| claim.identity.clone()).collect()
     };
     let is_implicit = |claim: &Claim<'_>| claim.identity.id().is_none();
+    let is_managed = |claim: &Claim<'_>| claim.is_managed && claim.covers;
     let (identities, fault) = match lease {
-        Lease::Stateless => (of(&|claim| claim.has_other_configuration), None),
+        // With the M-flag the O-flag says nothing more (RFC 4861 §4.2): such a host has had the same with its address.
+        Lease::Stateless => (
+            of(&|claim| claim.has_other_configuration || is_managed(claim)),
+            None,
+        ),
         Lease::Legacy => {
             let explicit = of(&|claim| claim.has_legacy && !is_implicit(claim));
             match explicit.len() {
@@ -74,9 +91,10 @@ pub fn associate(lease: Lease, claims: &[Claim<'_>]) -> Association {
             }
         }
         Lease::Address(address) => {
-            let matching = of(&|claim| claim.is_managed && claim.covers);
+            let matching = of(&is_managed);
+            let advertised = |claim: &Claim<'_>| matches!(claim.identity, Identity::Implicit(_));
             match matching.is_empty() {
-                true => (of(&is_implicit), Some(Misconfiguration::NoPrefix(address))),
+                true => (of(&advertised), Some(Misconfiguration::NoPrefix(address))),
                 false => (matching, None),
             }
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::Ipv6Net;
 
+use super::dhcp::{Lease, Leased};
 use super::held::{Held, Until, earliest, until};
 use super::identity::Identity;
 use super::information::{Information, Obtained};
@@ -14,6 +15,7 @@ use super::order::Now;
 use super::settings::HostLimits;
 use super::shelf::Shelf;
 use super::tunnelled::TunnelState;
+use super::view::Lasting;
 use super::view::Origin;
 use crate::bindings::router_advertisement::{
     Lifetime, NdOption, Preference, PrefixInformation, RouterAdvertisement,
@@ -42,6 +44,8 @@ pub(super) struct Domain {
     pub(super) information: Information,
     /// The tunnel that brought it; then no advertisement does.
     pub(super) tunnel: Option<TunnelState>,
+    /// What DHCP brought for it.
+    pub(super) leased: Vec<Leased>,
     flags: Held<Ipv6Addr, Flags>,
 }
 
@@ -86,6 +90,7 @@ impl Domain {
             mtu: None,
             information: Information::default(),
             tunnel: None,
+            leased: Vec::new(),
             flags: Held::default(),
         }
     }
@@ -304,7 +309,34 @@ impl Domain {
         )
     }
 
-    pub(super) fn resolvers(&self) -> Vec<IpAddr> {
-        self.resolvers.iter().map(|entry| entry.key).collect()
+    /// Its resolvers: those of DHCPv6 before those of its routers (RFC 8106 §5.3.1), and those of DHCPv4 after both.
+    pub(super) fn resolvers(&self) -> Vec<Lasting<IpAddr>> {
+        self.joined(&self.resolvers, |leased| &leased.resolvers)
+    }
+
+    /// Its search domains, likewise.
+    pub(super) fn search(&self) -> Vec<Lasting<DomainName>> {
+        self.joined(&self.search, |leased| &leased.search)
+    }
+
+    fn joined<T: Clone + PartialEq>(
+        &self,
+        advertised: &Held<T, ()>,
+        part: impl Fn(&Leased) -> &Vec<T>,
+    ) -> Vec<Lasting<T>> {
+        let leased = |is_legacy: bool| {
+            let all = self.leased.iter();
+            let all = all.filter(move |leased| (leased.lease == Lease::Legacy) == is_legacy);
+            all.flat_map(|leased| part(leased).iter().map(|what| (what, None)))
+        };
+        let advertised = advertised.iter().map(|entry| (&entry.key, entry.until));
+        let mut joined: Vec<Lasting<T>> = Vec::new();
+        for (what, until) in leased(false).chain(advertised).chain(leased(true)) {
+            if !joined.iter().any(|known| known.what == *what) {
+                let what = what.clone();
+                joined.push(Lasting { what, until });
+            }
+        }
+        joined
     }
 }

@@ -14,6 +14,9 @@ pub enum Identity {
     Explicit(PvdId),
     /// It is what this router advertises without one, told by its link-local address (RFC 8801 §3.4).
     Implicit(Ipv6Addr),
+    /// It is the interface's IPv4, which no router's PvD has: nobody advertises there, or nobody claims what DHCPv4 brings. RFC 8801
+    /// has no name for it; RFC 7556 §2.2 has an interface without explicit PvDs make an implicit one.
+    Legacy,
 }
 
 impl Identity {
@@ -21,7 +24,7 @@ impl Identity {
     pub fn id(&self) -> Option<&PvdId> {
         match self {
             Self::Explicit(id) => Some(id),
-            Self::Implicit(_) => None,
+            Self::Implicit(_) | Self::Legacy => None,
         }
     }
 }
@@ -31,6 +34,7 @@ impl fmt::Display for Identity {
         match self {
             Self::Explicit(id) => id.fmt(formatter),
             Self::Implicit(router) => write!(formatter, "implicit, of {router}"),
+            Self::Legacy => formatter.write_str("implicit, of IPv4"),
         }
     }
 }

@@ -14,6 +14,7 @@
 //! What is held decides nothing of security by its expiry: the wall clock may be wrong (RFC 8801 §6).
 
 mod admission;
+mod association;
 mod attachment;
 mod budget;
 pub mod dhcp;
@@ -36,6 +37,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv6Addr;
 use std::time::Instant;
 
+pub use dhcp::{Lease, Leased};
 pub use identity::Identity;
 pub use next_hops::NextHops;
 pub use order::{Action, Failure, FailureKind, FetchOrder, Fetched, Now, OrderNumber};
@@ -200,6 +202,29 @@ impl Host {
             attachment.set_addresses(addresses);
             self.settle(true, now);
         }
+    }
+
+    /// All that DHCP has brought on an interface and that holds now, but for addresses; as many resolvers and domains as of advertisements.
+    pub fn handle_leases(&mut self, interface: &InterfaceName, leased: Vec<Leased>, now: Now) {
+        let most = self.settings.limits.objects;
+        let leased = leased.into_iter().take(most).map(|mut leased| {
+            leased.resolvers.truncate(most);
+            leased.search.truncate(most);
+            leased
+        });
+        let attachment = self.attachments.get_mut(interface);
+        let attachment = attachment.filter(|attachment| attachment.link.is_some());
+        if let Some(attachment) = attachment {
+            let is_changed = attachment.set_leases(leased.collect());
+            self.settle(is_changed, now);
+        }
+    }
+
+    /// Whether routers of an interface send its hosts to DHCPv6 (RFC 4861 §4.2, M and O).
+    pub fn is_sent_to_dhcpv6(&self, interface: &InterfaceName) -> bool {
+        let attachment = self.attachments.get(interface);
+        let mut domains = attachment.into_iter().flat_map(|it| it.domains.values());
+        domains.any(|domain| domain.flags().is_managed || domain.flags().has_other)
     }
 
     /// A Router Advertisement that came with hop limit 255; what comes from no link-local address, or over an interface that is not

@@ -314,7 +314,7 @@ fn takes(
 ) -> bool {
     let is_in = |prefixes: &[IpNet], address| prefixes.iter().any(|it| it.contains(&address));
     let mut own = attachment.addresses_of(identity).iter();
-    let mut resolvers = domain.resolvers.iter();
+    let mut resolvers = domain.resolvers().into_iter();
     own.any(|own| is_in(&tunnel.facts().sources, own.address))
-        && resolvers.any(|resolver| is_in(&standing.reaches, resolver.key))
+        && resolvers.any(|resolver| is_in(&standing.reaches, resolver.what))
 }

@@ -276,8 +276,8 @@ impl View {
                 preference: *preference,
             }),
             addresses,
-            resolvers: lasting(&domain.resolvers, |address, ()| *address),
-            search: lasting(&domain.search, |name, ()| name.clone()),
+            resolvers: domain.resolvers(),
+            search: domain.search(),
             nat64: lasting(&domain.nat64, |prefix, ()| *prefix),
             mtu: domain.mtu,
             tunnel: tunnel.map(|tunnel| (tunnel.told.clone(), tunnel.standing.clone())),
@@ -310,8 +310,11 @@ fn state(
         Step::Asking { .. } => InformationState::Asking,
         Step::GivenUp(failure) => InformationState::GivenUp(failure.clone()),
         Step::Due { .. } if attachment.is_closed() => InformationState::Closed,
-        Step::Due { .. } if domain.resolvers.is_empty() => InformationState::NoResolver,
+        Step::Due { .. } if domain.resolvers().is_empty() => InformationState::NoResolver,
         Step::Due { .. } if !has_address => InformationState::NoAddress,
+        Step::Due { .. } if attachment.resolvers(identity, domain).is_empty() => {
+            InformationState::NoResolver
+        }
         Step::Due { .. } => InformationState::Due,
     }
 }

@@ -68,8 +68,11 @@ impl From<&View> for Candidate {
     }
 }
 
-/// What leads everywhere: a default router, a route, or a tunnel.
+/// What leads everywhere: a default router, a route, or a tunnel. Who that is for IPv4 alone, no advertisement says.
 fn router(view: &View) -> Option<Preference> {
+    if view.identity == Identity::Legacy {
+        return Some(Preference::default());
+    }
     let routers = view.routers.iter().map(|router| router.what.preference);
     let routes = view.routes.iter().map(|route| route.what);
     let routes = routes.filter(|route| route.prefix.prefix_len() == 0);

@@ -19,6 +19,7 @@ use super::args::{WatchArgs, Watched, Whose};
 use super::choice::Choice;
 use super::fetching;
 use super::interface::{Heard, attend};
+use super::leases::{Inquiries, Said};
 use super::link::{self, Link};
 use super::objects::Objects;
 use super::tunnels::HostTunnels;
@@ -82,7 +83,8 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
     let (change, mut changes) = mpsc::channel(MAX_WAITING);
     let random = fastrand::Rng::with_seed(seed.rotate_left(32));
     let choice = Choice::new(args.selection(), random, args.routes);
-    let mut daemon = Daemon::new(host, choice, args, environment, heard, publish);
+    let (inquiries, mut answers) = Inquiries::new();
+    let mut daemon = Daemon::new(host, choice, args, environment, heard, inquiries, publish);
     let mut interfaces = Interfaces::listen();
     if let Some(folder) = &args.cache {
         let remembered = daemon.objects.remember(folder, &mut daemon.host);
@@ -111,6 +113,7 @@ async fn watch_all(args: &WatchArgs, environment: Environment) -> Result<(), Err
             Some(brought) = brought.recv() => daemon.objects.take(brought, &mut daemon.host),
             Some(answered) = daemon.objects.answered() => daemon.objects.confirm(answered, &mut daemon.host),
             Some(change) = changes.recv() => daemon.change(change),
+            Some(said) = answers.recv() => daemon.take_said(said),
             Some(done) = daemon.fetches.join_next() => daemon.end_fetch(done),
             answered = daemon.choice.answered() => daemon.end_probe(answered),
             () = interfaces.next() => daemon.look(),
@@ -144,6 +147,7 @@ struct Interface {
     watched: Watched,
     link: Option<Link>,
     addresses: Vec<OwnAddress>,
+    attachment: Option<Attachment>,
     listener: Option<Listener>,
 }
 
@@ -166,6 +170,7 @@ struct Daemon {
     interfaces: BTreeMap<InterfaceName, Interface>,
     environment: Rc<Environment>,
     heard: mpsc::Sender<Heard>,
+    inquiries: Inquiries,
     fetches: JoinSet<(OrderNumber, Fetched)>,
     under_way: BTreeMap<OrderNumber, AbortHandle>,
     publish: watch::Sender<Arc<Known>>,
@@ -183,6 +188,7 @@ impl Daemon {
         args: &WatchArgs,
         environment: Environment,
         heard: mpsc::Sender<Heard>,
+        inquiries: Inquiries,
         publish: watch::Sender<Arc<Known>>,
     ) -> Self {
         let environment = Rc::new(environment);
@@ -191,6 +197,7 @@ impl Daemon {
                 watched: watched.clone(),
                 link: None,
                 addresses: Vec::new(),
+                attachment: None,
                 listener: None,
             };
             (watched.name.clone(), interface)
@@ -202,6 +209,7 @@ impl Daemon {
             objects: Objects::new(&environment),
             environment,
             heard,
+            inquiries,
             fetches: JoinSet::new(),
             under_way: BTreeMap::new(),
             publish,
@@ -226,6 +234,7 @@ impl Daemon {
                     tracing::info!(interface = %name, link = %link.evidence, "attached");
                     interface.addresses = Vec::new();
                     interface.listen(&self.heard, link.index);
+                    self.inquiries.forget(name);
                     self.host.handle_attached(name, link.evidence, now);
                 }
                 None if interface.link.is_some() => {
@@ -236,7 +245,9 @@ impl Daemon {
             }
             interface.link = link;
             let found = Attachment::of(name).ok().flatten();
-            let addresses = found.map_or_else(Vec::new, |found| found.addresses);
+            let addresses = found.as_ref().map(|found| found.addresses.clone());
+            let addresses = addresses.unwrap_or_default();
+            interface.attachment = found.filter(|_| link.is_some());
             if addresses != interface.addresses {
                 interface.addresses.clone_from(&addresses);
                 self.host.handle_addresses(name, addresses, now);
@@ -245,6 +256,26 @@ impl Daemon {
         let interfaces = &self.interfaces;
         let is_watched = |name: &InterfaceName| interfaces.contains_key(name);
         self.tunnels.look(&mut self.host, is_watched, now);
+        self.inquire();
+    }
+
+    /// Asks DHCP servers where there is reason to.
+    fn inquire(&mut self) {
+        for (name, interface) in &self.interfaces {
+            let attachment = interface.attachment.as_ref();
+            let is_sent = self.host.is_sent_to_dhcpv6(name);
+            if self.inquiries.settle(name, attachment, is_sent) {
+                let leased = self.inquiries.leased(name);
+                self.host.handle_leases(name, leased, clock::host_now());
+            }
+        }
+    }
+
+    fn take_said(&mut self, said: Said) {
+        if let Some(name) = self.inquiries.take(said) {
+            let leased = self.inquiries.leased(&name);
+            self.host.handle_leases(&name, leased, clock::host_now());
+        }
     }
 
     /// Takes what somebody tells of a tunnel.
@@ -321,6 +352,7 @@ impl Daemon {
         }
         if self.publish_at.is_some_and(|at| at <= now.instant) {
             self.publish_at = None;
+            self.inquire();
             self.complain(now.instant);
             let views = self.host.domains(now);
             self.choice.handle_domains(&views, now.instant);

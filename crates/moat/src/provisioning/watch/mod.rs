@@ -4,6 +4,7 @@
 //! interface (ICMPv6) --Heard--> daemon: pvd::host::Host --Fetch--> fetch, inside the PvD
 //! link, addresses    -------->    |  ^---- what came of it ---------'
 //! api: tunnel, or its end ---->   |
+//! DHCP, asked        --leases-->  |
 //!                                 |--> choice: pvd::selection::Selection --Probe--> probe, inside the PvD
 //!                                 |      `--> routes: by source address, and for what is new
 //!                                 `--> views --> api: `moat pvd list`, applications
@@ -16,6 +17,7 @@ mod choice;
 mod daemon;
 mod fetching;
 mod interface;
+mod leases;
 mod link;
 mod objects;
 mod probe;

@@ -14,13 +14,16 @@ use pvd::source_address::{Kind, Stage};
 use pvd::{OwnAddress, TrustPolicy, Use};
 use serde::{Deserialize, Serialize};
 
+/// What an implicit PvD of IPv4 is called: where it leads, and no name that anybody could advertise.
+const IPV4: &str = "0.0.0.0/0";
+
 /// A PvD.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DomainView {
     /// Its ID; absent: it is implicit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pvd: Option<String>,
-    /// Of an implicit one: the link-local address of its router.
+    /// Of an implicit one: the link-local address of its router; absent: it is of IPv4, which no router's PvD has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) router: Option<String>,
     /// The interface that it is on.
@@ -293,6 +296,7 @@ impl DomainView {
         let (pvd, router) = match &view.identity {
             Identity::Explicit(id) => (Some(id.to_string()), None),
             Identity::Implicit(router) => (None, Some(router.to_string())),
+            Identity::Legacy => (None, None),
         };
         let routers = view.routers.iter().map(|router| RouteView {
             to: "::/0".to_owned(),
@@ -348,7 +352,7 @@ impl DomainView {
     /// By what people call it.
     pub(crate) fn name(&self) -> &str {
         let name = self.pvd.as_deref().or(self.router.as_deref());
-        name.unwrap_or_default()
+        name.unwrap_or(IPV4)
     }
 
     /// What tells it from others.

@@ -155,7 +155,7 @@ fn identities() -> [Identity; 4] {
     ]
 }
 
-/// P-011 in part: the host is told of no resolvers that DHCP brings.
+/// Covers: P-011
 #[test]
 fn what_dhcpv6_brings_belongs_to_who_sent_the_host_there() {
     let [a, b, one, other] = &identities();
@@ -166,8 +166,13 @@ fn what_dhcpv6_brings_belongs_to_who_sent_the_host_there() {
         claim(one, false, false, true, true),
         claim(other, false, false, false, false),
     ];
+    // The M-flag says what the O-flag does, and more.
     assert_eq!(
         associate(Lease::Stateless, &claims),
+        association(&[a, b, one], None)
+    );
+    assert_eq!(
+        associate(Lease::Stateless, &claims[1..]),
         association(&[b, one], None)
     );
     assert_eq!(
@@ -181,7 +186,7 @@ fn what_dhcpv6_brings_belongs_to_who_sent_the_host_there() {
     );
 }
 
-/// P-012 in part: so far for addresses.
+/// Covers: P-012
 #[test]
 fn what_dhcpv4_brings_belongs_to_the_one_that_claims_it() {
     let [a, b, one, other] = &identities();
@@ -205,7 +210,7 @@ fn what_dhcpv4_brings_belongs_to_the_one_that_claims_it() {
     assert_eq!(of(true, true), association(&[one, other], Some(fault)));
 }
 
-/// P-011 and P-012 as a function.
+/// Covers: P-011, P-012
 #[test]
 fn addresses_that_no_prefix_made_go_by_the_rules_for_dhcp() {
     let mut rig = Rig::new(Settings::default(), 1);

@@ -3,6 +3,7 @@
 mod additional_information;
 mod advertisements;
 mod flood;
+mod leases;
 mod random;
 mod restraint;
 mod shelf;

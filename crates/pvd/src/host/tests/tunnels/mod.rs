@@ -143,6 +143,7 @@ fn a_tunnel_makes_an_explicit_pvd_that_is_asked_inside_it() {
     rig.address_on("ipsec0", &["10.9.0.5"]);
     assert_eq!(used(&rig.view("office.example"))[0], 1);
     end(&mut rig, "ipsec0", "office.example");
+    rig.address_on("ipsec0", &[]);
     assert_eq!(rig.identities(), ["home.example"]);
 }
 
@@ -328,6 +329,7 @@ fn an_object_that_does_not_cover_the_address_in_the_tunnel_is_not_used() {
     let mut rig = Rig::new(Settings::default(), 1);
     let mut six = facts("office.example");
     six.addresses = vec!["2001:db8:9::5".parse().unwrap()];
+    six.resolvers = vec!["2001:db8:9::53".parse().unwrap()];
     told(&mut rig, "ipsec0", six);
     rig.address_on("ipsec0", &["2001:db8:9::5"]);
     let object = rig.object("office.example", r#""2001:db8:8::/48""#, seconds(60));
