@@ -189,6 +189,33 @@ impl Host {
         Ok(self.command(pvd, words).output()?)
     }
 
+    /// The resolvers of a program that was there when others were put in the place of the machine's, by a rename as every DHCP client does.
+    /// The machine's `/etc` is a folder of its own, in a mount namespace of its own.
+    fn said_after_a_new_lease(&self, pvd: &str) -> Outcome<String> {
+        let folder = self.folder.path();
+        let etc = folder.join("etc");
+        fs::create_dir(&etc)?;
+        fs::write(etc.join("resolv.conf"), "nameserver 192.0.2.1\n")?;
+        let script = r#"
+            mount --bind "$1/etc" /etc
+            "$2" pvd exec --pvd "$3" --control "$1/pvd.sock" -- \
+                sh -c 'touch "$0/begun"; while [ ! -e "$0/leased" ]; do sleep 0.1; done; cat /etc/resolv.conf' "$1" &
+            while [ ! -e "$1/begun" ]; do kill -0 $! || exit 1; sleep 0.1; done
+            echo nameserver 192.0.2.2 >/etc/new
+            mv /etc/new /etc/resolv.conf
+            touch "$1/leased"
+            wait $!"#;
+        let output = Command::new("timeout")
+            .args(["60", "unshare", "--mount", "sh", "-euc", script, "sh"])
+            .arg(folder)
+            .args([MOAT, pvd])
+            .output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?),
+            false => Err(String::from_utf8_lossy(&output.stderr).into()),
+        }
+    }
+
     /// What a program prints that ends well.
     fn said(&self, pvd: &str, words: &[&str]) -> Outcome<String> {
         let output = self.exec(pvd, words)?;
@@ -281,6 +308,7 @@ fn a_program_is_seen_on_the_uplink_of_its_pvd_alone() -> Outcome {
             "# Of the provisioning domain fixed.example.\nnameserver 2001:db8:f::53\nsearch fixed.example\n"
         );
         assert_ne!(fs::read_to_string("/etc/resolv.conf")?, inside);
+        assert_eq!(host.said_after_a_new_lease("fixed.example")?, inside);
         drop((fixed.router, mobile.router));
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! Takes typed values out of a dictionary by the rows of the registry, and notes what counts for nothing.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::json::Json;
@@ -201,6 +202,22 @@ pub(super) fn text(value: Json, place: &str) -> Result<String, Unreadable> {
         Json::Text(text) if !text.is_empty() => Ok(text),
         Json::Text(_) => Err(Unreadable::new(place, "is empty")),
         _ => Err(Unreadable::new(place, "is no text")),
+    }
+}
+
+/// Reads a text of characters that a terminal only shows: people see it.
+pub(super) fn shown(value: Json, place: &str) -> Result<String, Unreadable> {
+    /// Those that turn the direction of writing around (Unicode Bidirectional Algorithm).
+    const TURNS: [RangeInclusive<char>; 3] = [
+        '\u{200e}'..='\u{200f}',
+        '\u{202a}'..='\u{202e}',
+        '\u{2066}'..='\u{2069}',
+    ];
+    let is_obeyed = |it: char| it.is_control() || TURNS.iter().any(|range| range.contains(&it));
+    let text = text(value, place)?;
+    match text.contains(is_obeyed) {
+        true => Err(Unreadable::new(place, "has control characters")),
+        false => Ok(text),
     }
 }
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::name::{DomainName, HostName};
 
-use super::fields::{Fields, Ignored, Unreadable, list, text, written};
+use super::fields::{Fields, Ignored, Unreadable, list, shown, text, written};
 use super::json::Json;
 use super::registry::Dictionary;
 
@@ -199,7 +199,7 @@ impl fmt::Display for DomainPattern {
 
 pub(super) fn proxy(value: Json, place: &str, ignored: &mut Ignored) -> Result<Proxy, Unreadable> {
     let mut fields = Fields::open(Dictionary::Proxy, place, value, ignored)?;
-    let mandatory = |value: Json, place: &str| list(text)(value, place);
+    let mandatory = |value: Json, place: &str| list(shown)(value, place);
     let mandatory = fields.optional("mandatory", mandatory)?.unwrap_or_default();
     // Of an unknown key nothing is left by now; one that is not even there is against the rules.
     let is_understood = |key: &String| key == "mandatory" || fields.has(key);
@@ -207,16 +207,16 @@ pub(super) fn proxy(value: Json, place: &str, ignored: &mut Ignored) -> Result<P
         let fault = "cannot be used without a key that is not known or not there";
         return Err(Unreadable::new(place, fault));
     }
-    let protocol: ProxyProtocol = fields.mandatory("protocol", text)?.into();
-    let location = fields.mandatory("proxy", |value, place| match text(value, place)? {
+    let protocol: ProxyProtocol = fields.mandatory("protocol", shown)?.into();
+    let location = fields.mandatory("proxy", |value, place| match shown(value, place)? {
         location if protocol.takes(&location) => Ok(location),
         _ => Err(Unreadable::new(place, "is no place for its protocol")),
     })?;
     Ok(Proxy {
         location,
         mandatory,
-        alpn: fields.optional("alpn", list(text))?.unwrap_or_default(),
-        identifier: fields.optional("identifier", text)?,
+        alpn: fields.optional("alpn", list(shown))?.unwrap_or_default(),
+        identifier: fields.optional("identifier", shown)?,
         protocol,
     })
 }
@@ -226,7 +226,7 @@ pub(super) fn rule(value: Json, place: &str) -> Result<ProxyMatch, Unreadable> {
     let domains = some(written("is no domain name, with or without \"*.\""));
     let ports = some(written("is neither a port nor a range of ports"));
     Ok(ProxyMatch {
-        proxies: fields.mandatory("proxies", list(text))?,
+        proxies: fields.mandatory("proxies", list(shown))?,
         domains: fields.optional("domains", domains)?.unwrap_or_default(),
         subnets: fields
             .optional("subnets", some(subnet))?

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::name::{DomainName, NameError};
 
-use super::fields::{Fields, Ignored, Unreadable, list, text, written};
+use super::fields::{Fields, Ignored, Unreadable, list, shown, written};
 use super::json::Json;
 use super::registry::Dictionary;
 
@@ -66,7 +66,7 @@ pub(super) fn claim(
         resolver: fields.mandatory("resolver", &name)?,
         parent: fields.mandatory("parent", &name)?,
         subdomains: fields.mandatory("subdomains", names)?,
-        algorithm: fields.mandatory("algorithm", text)?,
-        salt: fields.mandatory("salt", text)?,
+        algorithm: fields.mandatory("algorithm", shown)?,
+        salt: fields.mandatory("salt", shown)?,
     })
 }

@@ -34,6 +34,7 @@ use self::person::Person;
 use self::program::Sources;
 use super::watch::{AskError, DomainView, list};
 use crate::discovery::Attachment;
+use crate::terminal::complain;
 
 /// As env(1) has it: it did not run, it cannot be run, there is no such program.
 const NOT_RUN: u8 = 125;
@@ -53,6 +54,16 @@ pub(crate) enum Error {
         interface: String,
         /// They.
         pvds: Vec<String>,
+    },
+    /// A PvD is called like an interface, and is not the one on it.
+    #[error(
+        "{name} is an interface, and also the ID of a PvD on {interface}; say with --interface which of them is meant"
+    )]
+    Either {
+        /// What was named.
+        name: String,
+        /// Where the PvD of this name is.
+        interface: String,
     },
     /// This node has no address in it.
     #[error("this node has no address in {0} to send from")]
@@ -116,6 +127,14 @@ pub(crate) fn run(args: &ExecArgs) -> Error {
 
 fn enclose(args: &ExecArgs) -> Result<Command, Error> {
     let view = choose(args)?;
+    let said = &view.information;
+    if view.pvd.is_some() && (said.evidence.is_none() || said.elsewhere) {
+        complain!(
+            "moat: nothing proves that the network on {} is {}: whoever is on the link can say so",
+            view.interface,
+            view.name()
+        );
+    }
     let person = Person::choose(args.user.as_deref())?;
     let place = Place::of(&view)?;
     place.enter(view.name())?;
@@ -148,7 +167,12 @@ fn choose(args: &ExecArgs) -> Result<DomainView, Error> {
     let mut of_interface = others;
     of_interface.retain(|view| view.interface == args.pvd);
     match (named.pop(), of_interface.pop()) {
-        (Some(view), _) if named.is_empty() => Ok(view),
+        // Anybody on a link can call his PvD like another link.
+        (Some(view), Some(_)) => Err(Error::Either {
+            name: args.pvd.clone(),
+            interface: view.interface,
+        }),
+        (Some(view), None) if named.is_empty() => Ok(view),
         (Some(view), _) => {
             named.push(view);
             Err(Error::Ask(AskError::Ambiguous {

@@ -4,17 +4,23 @@
 //! * `/etc/nsswitch.conf` leads nowhere but to files and these resolvers, as far as host names go;
 //! * the sockets of services that look up names for others are covered: they would ask over whatever network they like.
 
+use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::provisioning::watch::DomainView;
+use crate::terminal::complain;
 
+/// Where these two are.
+const FOLDER: &str = "/etc";
 const RESOLVERS: &str = "/etc/resolv.conf";
 const SWITCH: &str = "/etc/nsswitch.conf";
 /// Of nscd(8) and systemd-resolved(8).
@@ -60,13 +66,50 @@ pub(super) fn enclose(view: &DomainView) -> Result<(), Error> {
         })
         .map_err(|error| Error::Namespace(error.into()))?;
     let covered = |path| move |error| Error::Covered { path, error };
-    cover(RESOLVERS, &resolvers(view)).map_err(covered(RESOLVERS))?;
+    let mut files = vec![(RESOLVERS, resolvers(view))];
     if let Ok(text) = fs::read_to_string(SWITCH) {
-        cover(SWITCH, &switch(&text)).map_err(covered(SWITCH))?;
+        files.push((SWITCH, switch(&text)));
+    }
+    if let Err(error) = overlay(&files) {
+        complain!(
+            "moat: {FOLDER} cannot be overlaid ({error}): once somebody replaces {RESOLVERS}, names are looked up where that says"
+        );
+        for (path, text) in &files {
+            cover(path, text).map_err(covered(path))?;
+        }
     }
     for path in SERVICES.into_iter().filter(|path| Path::new(path).exists()) {
         mount_bind("/dev/null", path).map_err(|error| covered(path)(error.into()))?;
     }
+    Ok(())
+}
+
+/// Has these files in their folder in the place of others, whatever becomes of those: who renames one over a file uncovers that
+/// everywhere (a new lease does), and does not uncover a folder. What else is there is seen as it changes.
+fn overlay(files: &[(&str, String)]) -> io::Result<()> {
+    let own = tempfile::tempdir()?;
+    mount("tmpfs", own.path(), "tmpfs", MountFlags::empty(), c"mode=0755")?;
+    let laid = lay(own.path(), files);
+    unmount(own.path(), UnmountFlags::DETACH)?;
+    laid
+}
+
+fn lay(own: &Path, files: &[(&str, String)]) -> io::Result<()> {
+    let (upper, work) = (own.join("upper"), own.join("work"));
+    for folder in [&upper, &work] {
+        fs::create_dir(folder)?;
+        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    }
+    for (path, text) in files {
+        let name = Path::new(path).file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let file = upper.join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o644))?;
+    }
+    let (upper, work) = (upper.display(), work.display());
+    let options = format!("lowerdir={FOLDER},upperdir={upper},workdir={work}");
+    let options = CString::new(options)?;
+    mount("overlay", FOLDER, "overlay", MountFlags::empty(), &*options)?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ const MAX_KEY_BYTES: usize = 64 * 1024;
 /// Whom to trust.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TrustArgs {
-    /// PEM file of certification authorities to trust
+    /// PEM file of certification authorities to trust; `watch` and `fetch` trust those of the system besides
     #[arg(long, value_name = "FILE")]
     pub(crate) authorities: Option<PathBuf>,
     /// Public key (PEM) that signs for a PvD, and then no other one does; may be given more than once

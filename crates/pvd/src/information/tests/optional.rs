@@ -200,3 +200,18 @@ fn a_dots_server_is_at_an_address_of_one_host() {
         assert_eq!(server(refused), [], "{refused}");
     }
 }
+
+#[test]
+fn a_text_that_a_terminal_would_obey_is_none() {
+    for text in [r"\u001b[2J", r"\u009b2J", r"\u202eelpmaxe", r"\u2066"] {
+        let read = with(&format!(
+            r#""proxies": [{{"protocol": "socks5", "proxy": "a.example:1080", "identifier": "{text}"}}]"#
+        ));
+        assert_eq!(read.information.proxies.len(), 0, "{text}");
+        assert!(
+            read.ignored[0].ends_with("has control characters"),
+            "{:?}",
+            read.ignored
+        );
+    }
+}
