@@ -88,7 +88,13 @@ pub(super) fn enclose(view: &DomainView) -> Result<(), Error> {
 /// everywhere (a new lease does), and does not uncover a folder. What else is there is seen as it changes.
 fn overlay(files: &[(&str, String)]) -> io::Result<()> {
     let own = tempfile::tempdir()?;
-    mount("tmpfs", own.path(), "tmpfs", MountFlags::empty(), c"mode=0755")?;
+    mount(
+        "tmpfs",
+        own.path(),
+        "tmpfs",
+        MountFlags::empty(),
+        c"mode=0755",
+    )?;
     let laid = lay(own.path(), files);
     unmount(own.path(), UnmountFlags::DETACH)?;
     laid
@@ -101,7 +107,9 @@ fn lay(own: &Path, files: &[(&str, String)]) -> io::Result<()> {
         fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     }
     for (path, text) in files {
-        let name = Path::new(path).file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = Path::new(path)
+            .file_name()
+            .ok_or(io::ErrorKind::InvalidInput)?;
         let file = upper.join(name);
         fs::write(&file, text)?;
         fs::set_permissions(&file, Permissions::from_mode(0o644))?;
