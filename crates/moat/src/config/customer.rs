@@ -68,6 +68,10 @@ pub(super) fn read(
         "[[customer]] instead",
         diagnostics,
     );
+    if list.is_empty() {
+        // What is wrong with it was told.
+        return None;
+    }
     let mut drafts = Vec::new();
     for value in list {
         let table = value.table("a table: [[customer]]", diagnostics)?;

@@ -86,7 +86,8 @@ pub(crate) fn system_program(name: &str, folder: &Path) -> Result<Command, Error
         let mut folders = std::env::split_paths(&path);
         let found = folders.find(|folder| folder.join(name).is_file());
         let original = found.unwrap_or_default().join(name);
-        std::fs::copy(&original, &copy).map_err(Error::io(format!("copy {name}")))?;
+        // By another process: what this one has open for writing while a thread of it forks cannot be executed.
+        output(Command::new("cp").arg(original).arg(&copy))?;
     }
     Ok(Command::new(copy))
 }

@@ -37,6 +37,12 @@ fn token() -> impl Strategy<Value = String> {
     ]
 }
 
+/// As it would be if nobody was to be proved to anybody.
+#[test]
+fn what_is_no_list_of_customers_is_refused() {
+    read_as_both("customer = \"\"");
+}
+
 proptest! {
     #[test]
     fn arbitrary_text_is_refused_without_a_panic(text in any::<String>()) {
