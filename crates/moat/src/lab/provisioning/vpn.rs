@@ -7,6 +7,7 @@
 //!     '========= ESP in UDP =========' ipsec0
 //! ```
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::process::Command;
 
@@ -56,6 +57,9 @@ const OUTSIDE: Net = Net::v6([0x2001, 0xdb8, 0xc, 0], 48);
 const INSIDE_V4: Net = Net::v4([10, 1, 0, 0], 16);
 /// Whence it gives IPv4 addresses.
 const POOL_V4: Net = Net::v4([10, 9, 0, 0], 24);
+
+/// What makes TUN devices.
+const TUN: &str = "/dev/net/tun";
 
 fn gateway() -> IpAddr {
     OUTSIDE.host(1)
@@ -295,6 +299,9 @@ impl Stage {
     /// Starts strongSwan in a namespace with these connections; HOME initiates. The kernel has no IPsec to be relied upon, so
     /// packets go through a TUN device.
     fn start_charon(&mut self, node: &'static str, connections: &str) -> Result<(), Error> {
+        // charon does not say that it has none.
+        let device = File::options().read(true).write(true).open(TUN);
+        device.map_err(Error::io(format!("open {TUN}")))?;
         let vici = self.file(&format!("{node}-vici"));
         let config = format!(
             "charon-systemd {{

@@ -1,11 +1,12 @@
-//! The tunnels of the daemon: what it was told goes to the host as far as it is there.
+//! The tunnels of the daemon: what it was told goes to the host as far as it is there; and what programs are told of one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use pvd::bindings::tunnel::Tunnel;
-use pvd::host::{Host, Now};
+use pvd::host::{Host, Now, Standing};
 use pvd::{InterfaceName, OwnAddress, PvdId};
+use serde::{Deserialize, Serialize};
 
 use super::api::Taken;
 use crate::discovery::Attachment;
@@ -94,6 +95,44 @@ impl HostTunnels {
                 self.addresses.insert(interface.clone(), addresses.clone());
                 host.handle_addresses(interface, addresses, now);
             }
+        }
+    }
+}
+
+/// A tunnel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TunnelView {
+    /// Where it leads.
+    pub(crate) gateways: Vec<String>,
+    /// What is reached through it.
+    pub(crate) reaches: Vec<String>,
+    /// The PvDs that carry it, each with its interface.
+    pub(crate) carried_by: Vec<String>,
+    /// Those whose object describes it.
+    pub(crate) described_by: Vec<String>,
+    /// Nothing of it is used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) refused: bool,
+    /// How it stands, in words.
+    pub(crate) state: String,
+}
+
+impl TunnelView {
+    pub(super) fn of((tunnel, standing): &(Tunnel, Standing)) -> Self {
+        fn texts(all: &[impl ToString]) -> Vec<String> {
+            all.iter().map(ToString::to_string).collect()
+        }
+        let ends = tunnel.facts().ends.iter();
+        Self {
+            gateways: ends.map(|ends| ends.gateway.to_string()).collect(),
+            reaches: match standing.refusal {
+                None => texts(&standing.reaches),
+                Some(_) => Vec::new(),
+            },
+            carried_by: texts(&standing.carried_by),
+            described_by: texts(&standing.described_by),
+            refused: standing.refusal.is_some(),
+            state: standing.to_string(),
         }
     }
 }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use pvd::bindings::router_advertisement::Preference;
-use pvd::bindings::tunnel::Tunnel;
-use pvd::host::{
-    Host, Identity, Information, InformationState, Lasting, Now, Origin, Standing, View,
-};
+use pvd::host::{Host, Identity, Information, InformationState, Lasting, Now, Origin, View};
 use pvd::selection::Place;
 use pvd::source_address::{Kind, Stage};
 use pvd::{OwnAddress, TrustPolicy, Use};
 use serde::{Deserialize, Serialize};
+
+use super::tunnels::TunnelView;
 
 /// What an implicit PvD of IPv4 is called: where it leads, and no name that anybody could advertise.
 const IPV4: &str = "0.0.0.0/0";
@@ -69,24 +68,6 @@ pub(crate) struct DomainView {
     /// One PvD is to be used at a time, and it is another one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_in_reserve: bool,
-}
-
-/// A tunnel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct TunnelView {
-    /// Where it leads.
-    pub(crate) gateways: Vec<String>,
-    /// What is reached through it.
-    pub(crate) reaches: Vec<String>,
-    /// The PvDs that carry it, each with its interface.
-    pub(crate) carried_by: Vec<String>,
-    /// Those whose object describes it.
-    pub(crate) described_by: Vec<String>,
-    /// Nothing of it is used.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) refused: bool,
-    /// How it stands, in words.
-    pub(crate) state: String,
 }
 
 /// A default router or a route.
@@ -374,26 +355,6 @@ impl DomainView {
             name.until = None;
         }
         view
-    }
-}
-
-impl TunnelView {
-    fn of((tunnel, standing): &(Tunnel, Standing)) -> Self {
-        fn texts(all: &[impl ToString]) -> Vec<String> {
-            all.iter().map(ToString::to_string).collect()
-        }
-        let ends = tunnel.facts().ends.iter();
-        Self {
-            gateways: ends.map(|ends| ends.gateway.to_string()).collect(),
-            reaches: match standing.refusal {
-                None => texts(&standing.reaches),
-                Some(_) => Vec::new(),
-            },
-            carried_by: texts(&standing.carried_by),
-            described_by: texts(&standing.described_by),
-            refused: standing.refusal.is_some(),
-            state: standing.to_string(),
-        }
     }
 }
 
