@@ -198,10 +198,13 @@ impl Host {
         addresses: Vec<OwnAddress>,
         now: Now,
     ) {
-        if let Some(attachment) = self.attachments.get_mut(interface) {
-            attachment.set_addresses(addresses);
-            self.settle(true, now);
-        }
+        // A tunnel may have its addresses before anybody tells of it.
+        let (attachments, random) = (&mut self.attachments, &mut self.random);
+        let attachment = attachments
+            .entry(interface.clone())
+            .or_insert_with(|| Attachment::new(random.u64(..)));
+        attachment.set_addresses(addresses);
+        self.settle(true, now);
     }
 
     /// All that DHCP has brought on an interface and that holds now, but for addresses; as many resolvers and domains as of advertisements.

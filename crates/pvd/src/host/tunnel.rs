@@ -314,7 +314,11 @@ fn takes(
 ) -> bool {
     let is_in = |prefixes: &[IpNet], address| prefixes.iter().any(|it| it.contains(&address));
     let mut own = attachment.addresses_of(identity).iter();
-    let mut resolvers = domain.resolvers().into_iter();
-    own.any(|own| is_in(&tunnel.facts().sources, own.address))
-        && resolvers.any(|resolver| is_in(&standing.reaches, resolver.what))
+    // Of a tunnel those that it would have: one that is refused has none, and would not be refused for that.
+    let told = domain.tunnel.as_ref();
+    let told = told.map(|told| told.told.facts().resolvers.clone());
+    let resolvers = domain.resolvers().into_iter();
+    let resolvers = told.unwrap_or_else(|| resolvers.map(|resolver| resolver.what).collect());
+    own.any(|own| is_in(&tunnel.facts().sources, own.address)) && { resolvers.iter() }
+        .any(|resolver| is_in(&standing.reaches, *resolver))
 }

@@ -82,10 +82,9 @@ impl Domain {
         self.search = Held::default();
         self.prefixes = Held::default();
         let facts = tunnel.told.facts();
-        let is_described = !standing.described_by.is_empty();
         let is_reached = |resolver: &&IpAddr| {
             let mut reaches = standing.reaches.iter();
-            !is_described || reaches.any(|prefix| prefix.contains(*resolver))
+            reaches.any(|prefix| prefix.contains(*resolver))
         };
         if standing.refusal.is_none() {
             let forever = Lifetime::Infinite;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::bindings::router_advertisement::Preference;
 use crate::domain::InterfaceName;
 use crate::evidence::{DataEvidence, LinkEvidence};
-use crate::host::{Identity, NextHops, View};
+use crate::host::{Identity, NextHops, Origin, View};
 use crate::identifier::PvdId;
 use crate::source_address::OwnAddress;
 
@@ -34,7 +34,7 @@ pub struct Candidate {
     pub key: Key,
     /// Of the link that brought it.
     pub link: LinkEvidence,
-    /// Somebody has proved to be the PvD.
+    /// Somebody has proved to be the PvD. An object from elsewhere says who wrote it, and not who is here.
     pub is_proved: bool,
     /// It says itself that it does not lead to the internet.
     pub has_no_internet: bool,
@@ -58,7 +58,9 @@ impl From<&View> for Candidate {
                 identity: view.identity.clone(),
             },
             link: view.link,
-            is_proved: information.is_some_and(|it| it.evidence.data > DataEvidence::Absent),
+            is_proved: information.is_some_and(|it| {
+                it.evidence.data > DataEvidence::Absent && it.origin == Origin::Server
+            }),
             has_no_internet: information.is_some_and(|it| it.content.no_internet),
             router: router(view),
             addresses: view.addresses.clone(),

@@ -170,10 +170,10 @@ fn who_is_not_reached_is_tried_later_and_then_no_more() {
     ));
 }
 
-/// While the router goes on advertising; within a day.
+/// While the router goes on advertising; within two days.
 fn wait_for_order(rig: &mut Rig) {
     let asked = rig.orders.len();
-    for _ in 0..24 * 60 {
+    for _ in 0..48 * 60 {
         if rig.orders.len() > asked {
             return;
         }

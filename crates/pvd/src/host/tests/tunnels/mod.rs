@@ -323,6 +323,21 @@ fn tunnels_that_share_an_interface_keep_their_addresses_apart() {
     assert_eq!(of("branch.example"), ["10.8.0.5", "2001:db8:8::5"]);
 }
 
+/// Covers: P-035. Whoever describes it or not: what is asked of a resolver beyond the tunnel leaves in the clear.
+#[test]
+fn a_resolver_that_the_tunnel_does_not_reach_is_not_asked() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    let mut office = facts("office.example");
+    office.resolvers = vec!["192.0.2.53".parse().unwrap()];
+    // The kernel has its address before anybody tells of it.
+    rig.address_on("ipsec0", &["10.9.0.5"]);
+    told(&mut rig, "ipsec0", office);
+    let view = rig.view("office.example");
+    assert_eq!((view.addresses.len(), view.resolvers.len()), (1, 0));
+    rig.wait(seconds(100));
+    assert!(rig.orders.is_empty());
+}
+
 /// Covers: P-021. What the object does not name, the tunnel should not have given.
 #[test]
 fn an_object_that_does_not_cover_the_address_in_the_tunnel_is_not_used() {
@@ -330,6 +345,7 @@ fn an_object_that_does_not_cover_the_address_in_the_tunnel_is_not_used() {
     let mut six = facts("office.example");
     six.addresses = vec!["2001:db8:9::5".parse().unwrap()];
     six.resolvers = vec!["2001:db8:9::53".parse().unwrap()];
+    six.reaches = vec!["2001:db8:9::/48".parse().unwrap()];
     told(&mut rig, "ipsec0", six);
     rig.address_on("ipsec0", &["2001:db8:9::5"]);
     let object = rig.object("office.example", r#""2001:db8:8::/48""#, seconds(60));
