@@ -76,13 +76,9 @@ impl Uplink {
     }
 
     /// Whether this was ever seen there.
-    fn has_seen(&self, text: &str) -> Outcome<bool> {
+    fn has_seen(&self, octets: &[u8]) -> Outcome<bool> {
         let frames = self.frames.lock().map_err(|_| "the ear panicked")?;
-        let is_in = |frame: &Vec<u8>| {
-            frame
-                .windows(text.len())
-                .any(|part| part == text.as_bytes())
-        };
+        let is_in = |frame: &Vec<u8>| frame.windows(octets.len()).any(|part| part == octets);
         Ok(frames.iter().any(is_in))
     }
 
@@ -269,9 +265,9 @@ fn a_program_is_seen_on_the_uplink_of_its_pvd_alone() -> Outcome {
                 said.contains(&SITE.to_string()) && said.ends_with(page),
                 "{pvd}: {said}"
             );
-            assert!(uplink.has_seen(&format!("{secret}-1\x04test"))?);
-            assert!(uplink.has_seen(secret)?);
-            assert!(!other.has_seen(secret)?, "{secret}");
+            assert!(uplink.has_seen(format!("{secret}-1\x04test").as_bytes())?);
+            assert!(uplink.has_seen(secret.as_bytes())?);
+            assert!(!other.has_seen(secret.as_bytes())?, "{secret}");
             assert_eq!(other.take_askers()?, BTreeSet::new());
             let number = if page == "fixed" { 0xf } else { 0xa };
             let is_own = |from: &IpAddr| {
@@ -301,6 +297,11 @@ fn a_program_is_seen_on_the_uplink_of_its_pvd_alone() -> Outcome {
         ];
         assert!(!host.exec("fixed.example", &other)?.status.success());
         assert_eq!(mobile.take_askers()?, BTreeSet::new());
+        let list = host.list()?;
+        let of_mobile = list.iter().find(|view| view["pvd"] == "mobile.example");
+        let address = of_mobile.and_then(|view| view["addresses"][0]["address"].as_str());
+        let address: Ipv6Addr = address.ok_or("no address")?.parse()?;
+        assert!(mobile.has_seen(&address.octets())? && !fixed.has_seen(&address.octets())?);
         // Nobody else on the machine has changed his resolvers.
         let inside = host.said("fixed.example", &["--", "cat", "/etc/resolv.conf"])?;
         assert_eq!(
@@ -383,6 +384,27 @@ fn on_a_link_with_two_pvds_a_program_has_the_addresses_of_its_own() -> Outcome {
             host.said(pvd, &["--", "getent", "ahosts", "name.test"])?;
             assert_eq!(link.take_askers()?, BTreeSet::from([own.parse()?]));
         }
+        // Where the kernel would leave by somebody else's router, nothing runs.
+        let stranger = [
+            "-6",
+            "route",
+            "add",
+            "default",
+            "via",
+            "fe80::bad",
+            "dev",
+            "fixed0",
+            "metric",
+            "1",
+        ];
+        run("ip", &stranger)?;
+        let astray = host.exec("a.example", &["--", "true"])?;
+        assert_eq!(astray.status.code(), Some(125));
+        let why = String::from_utf8(astray.stderr)?;
+        assert!(
+            why.contains("would leave by fe80::bad, which is no router of the PvD"),
+            "{why}"
+        );
         // Which of the two, the interface does not say.
         let failed = host.exec("fixed0", &["--", "true"])?;
         assert_eq!(failed.status.code(), Some(125));

@@ -21,17 +21,19 @@ mod program;
 
 use std::ffi::OsString;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use pvd::InterfaceName;
+use pvd::host::NextHops;
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use self::args::ExecArgs;
 use self::group::Group;
 use self::person::Person;
 use self::program::Sources;
+use super::next_hop::{self, Refused};
 use super::watch::{AskError, DomainView, list};
 use crate::discovery::Attachment;
 use crate::terminal::complain;
@@ -40,6 +42,9 @@ use crate::terminal::complain;
 const NOT_RUN: u8 = 125;
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
+
+/// Somewhere in the internet; nothing is sent there.
+const FAR: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 1));
 
 /// Why the command does not run.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +95,19 @@ pub(crate) enum Error {
     /// They are not, although the kernel took it.
     #[error("new sockets are not bound to {0}, although they should be")]
     Unbound(String),
+    /// The kernel would pass it on by another network.
+    #[error("what is for {destination} would not stay in {pvd}: {error}")]
+    Astray {
+        /// The PvD.
+        pvd: String,
+        /// Where it goes.
+        destination: IpAddr,
+        /// Why.
+        error: Refused,
+    },
+    /// The kernel cannot be asked.
+    #[error("the kernel cannot be asked for its routes: {0}")]
+    Routes(io::Error),
     /// Names would be looked up elsewhere.
     #[error(transparent)]
     Names(#[from] names::Error),
@@ -137,6 +155,7 @@ fn enclose(args: &ExecArgs) -> Result<Command, Error> {
     }
     let person = Person::choose(args.user.as_deref())?;
     let place = Place::of(&view)?;
+    place.check_routes(&view)?;
     place.enter(view.name())?;
     names::enclose(&view)?;
     let mut words = args.command.iter();
@@ -201,6 +220,8 @@ struct Place {
     index: i32,
     /// The PvD's addresses.
     sources: Sources,
+    /// Of IPv6, the one to use first.
+    first: Option<IpAddr>,
     /// The interface has others as well.
     is_shared: bool,
 }
@@ -229,8 +250,40 @@ impl Place {
             interface,
             index: i32::try_from(attachment.interface.index.get()).map_err(|_| gone())?,
             sources: Sources::new(&own),
+            first: own.into_iter().find(IpAddr::is_ipv6),
             is_shared,
         })
+    }
+
+    /// Asks the kernel whether the PvD's own routers are next on the way to its resolvers and to anywhere, over IPv6: of the routers of
+    /// IPv4 nobody says whose they are.
+    fn check_routes(&self, view: &DomainView) -> Result<(), Error> {
+        let Some(source) = self.first else {
+            return Ok(());
+        };
+        let resolvers = view.resolvers.iter().filter_map(|it| it.name.parse().ok());
+        let resolvers: Vec<IpAddr> = resolvers.filter(IpAddr::is_ipv6).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::Routes)?;
+        let next_hops = next_hops(view);
+        for destination in resolvers.into_iter().chain([FAR]) {
+            let checked = next_hop::check(&next_hops, &self.interface, source, destination);
+            match runtime.block_on(checked) {
+                // Then nothing leaves.
+                Ok(()) | Err(Refused::NoWay(_)) => {}
+                Err(error) => {
+                    let pvd = view.name().to_owned();
+                    return Err(Error::Astray {
+                        pvd,
+                        destination,
+                        error,
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Has the kernel hold this process, and all that comes of it, to the place.
@@ -259,5 +312,23 @@ impl Place {
             }
         }
         Ok(())
+    }
+}
+
+/// By whom the PvD may be left.
+fn next_hops(view: &DomainView) -> NextHops {
+    let routers = view.routers.iter().filter_map(|it| it.via.parse().ok());
+    let routes = view.routes.iter().filter_map(|it| {
+        let prefix = it.to.parse().ok()?;
+        Some((prefix, it.via.parse().ok()?))
+    });
+    let on_link = view.prefixes.iter().filter(|it| it.on_link);
+    let on_link = on_link.filter_map(|it| it.prefix.parse().ok());
+    match &view.tunnel {
+        Some(tunnel) => {
+            let reached = tunnel.reaches.iter().filter_map(|it| it.parse().ok());
+            NextHops::of_tunnel(reached.collect())
+        }
+        None => NextHops::new(routers, routes, on_link),
     }
 }
