@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::Proof;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use jose::{Anchors, TlsaRecord};
@@ -90,21 +91,45 @@ async fn records(resolver: &Resolver, pvd: &PvdId) -> Result<Vec<TlsaRecord>, St
     let mut name =
         Name::from_ascii(format!("_443._tcp.{pvd}")).map_err(|error| error.to_string())?;
     name.set_fqdn(true);
-    let found = match resolver.lookup(name, RecordType::TLSA).await {
+    let found = match resolver.lookup(name.clone(), RecordType::TLSA).await {
         Ok(found) => found,
-        Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            let authorities = none.authorities.as_deref().unwrap_or_default();
+            return match is_proved_of(&name, authorities) {
+                true => Ok(Vec::new()),
+                false => Err("that there are none is not proved".to_owned()),
+            };
+        }
         Err(error) => return Err(error.to_string()),
     };
+    // A part of them may have been put there by somebody else, also the alias that leads to them.
     let answers = found.answers().iter();
-    let records: Vec<&Record> = answers
-        .filter(|record| record.record_type() == RecordType::TLSA)
-        .collect();
-    // A part of them may have been put there by somebody else.
-    match records.iter().map(|record| record.proof).min() {
-        Some(Proof::Secure) => Ok(records.into_iter().filter_map(record).collect()),
+    let answers = answers.filter(|record| !record.record_type().is_rrsig());
+    match answers.clone().map(|record| record.proof).min() {
+        Some(Proof::Secure) => Ok(answers.filter_map(record).collect()),
         None | Some(Proof::Insecure) => Ok(Vec::new()),
         Some(Proof::Bogus | Proof::Indeterminate) => Err("its records are not proved".to_owned()),
     }
+}
+
+/// Whether what comes with a denial is about the name: records that are signed, or the start of a zone around it that is proved to be
+/// unsigned. The library takes a denial for good whatever unsigned zone of the world it names; without any it has looked for
+/// the signatures of the name itself.
+fn is_proved_of(name: &Name, authorities: &[Record]) -> bool {
+    let is_secure = |record: &Record| {
+        let kinds = [RecordType::NSEC, RecordType::NSEC3];
+        record.proof == Proof::Secure && kinds.contains(&record.record_type())
+    };
+    let is_around = |record: &Record| {
+        record.record_type() != RecordType::SOA
+            || (record.proof == Proof::Insecure && record.name.zone_of(name))
+    };
+    let has_start = authorities
+        .iter()
+        .any(|it| it.record_type() == RecordType::SOA);
+    authorities.is_empty()
+        || authorities.iter().any(is_secure)
+        || (has_start && authorities.iter().all(is_around))
 }
 
 fn record(record: &Record) -> Option<TlsaRecord> {

@@ -1,7 +1,10 @@
 //! The keys of a PvD in the DNS: a zone that BIND signs, and anchors that lead to it.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use openssl::sha::sha256;
 use openssl::x509::X509;
@@ -12,6 +15,7 @@ use crate::pvd_watch::{explicit, ip, json, resolver, send};
 use crate::support::{Daemon, INSIDE, MOAT, Outcome, Web, isolated, run, until};
 
 const RESOLVER: &str = "2001:db8:f::53";
+const LIAR: &str = "2001:db8:f::54";
 
 /// BIND for the zones `fixed.example`, with keys of the PvD, and `mobile.example` without, both signed; killed when dropped.
 struct SignedZones(Child);
@@ -82,12 +86,60 @@ fn tlsa(web: &Web, certificate: &str) -> Outcome<String> {
     Ok(format!("_443._tcp IN TLSA 3 1 1 {digest}"))
 }
 
+/// Passes questions on, and denies that there are keys in the words of another zone, which is not signed.
+fn lie() -> Outcome {
+    let liar = UdpSocket::bind((LIAR, 53))?;
+    thread::spawn(move || {
+        let honest = UdpSocket::bind("[::]:0").ok()?;
+        honest.connect((RESOLVER, 53)).ok()?;
+        honest.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+        let mut packet = [0; 4096];
+        loop {
+            let (length, asker) = liar.recv_from(&mut packet).ok()?;
+            let question = packet.get(..length)?.to_vec();
+            let answer = match question.windows(4).any(|it| it == b"_443") {
+                true => denial(&question)?,
+                false => {
+                    honest.send(&question).ok()?;
+                    let Ok(length) = honest.recv(&mut packet) else {
+                        continue;
+                    };
+                    packet.get(..length)?.to_vec()
+                }
+            };
+            liar.send_to(&answer, asker).ok()?;
+        }
+        #[allow(unreachable_code)]
+        Some(())
+    });
+    Ok(())
+}
+
+/// Nothing, by the word of `open.fixed.example` (RFC 2308 §2.2).
+fn denial(question: &[u8]) -> Option<Vec<u8>> {
+    let end = 12 + question.get(12..)?.iter().position(|octet| *octet == 0)? + 5;
+    let mut answer = question.get(..2)?.to_vec();
+    answer.extend([0x85, 0x80, 0, 1, 0, 0, 0, 1, 0, 0]);
+    answer.extend(question.get(12..end)?);
+    answer.extend(b"\x04open\x05fixed\x07example\0");
+    // SOA, IN, a minute; two names of one label and five numbers.
+    answer.extend([0, 6, 0, 1, 0, 0, 0, 60, 0, 26]);
+    answer.extend(b"\x01a\0\x01b\0");
+    for number in [1_u32, 3600, 600, 86_400, 60] {
+        answer.extend(number.to_be_bytes());
+    }
+    Some(answer)
+}
+
 /// `moat pvd verify`: by what it is proved, or why not.
 fn verify(web: &Web, object: &str, anchor: &str, more: &[&str]) -> Outcome<String> {
     let output = Command::new(MOAT)
-        .args([
-            "pvd", "verify", object, "--json", "--dane", "--dns", RESOLVER,
-        ])
+        .args(["pvd", "verify", object, "--json", "--dane"])
+        .args(if more.contains(&"--dns") {
+            &[][..]
+        } else {
+            &["--dns", RESOLVER]
+        })
         .args(["--dnssec-anchors", anchor])
         .args(more)
         .current_dir(web.file(""))
@@ -212,6 +264,29 @@ fn a_resolver_that_denies_without_proof_is_not_believed() -> Outcome {
         let told = verify(&web, "fixed.jws", &anchor, &["--authorities", "ca.pem"])?;
         let expected = "not proved: DNSSEC does not say which keys fixed.example has";
         assert!(told.starts_with(expected), "{told}");
+        Ok(())
+    })
+}
+
+/// Covers: P-038. That some zone is not signed says nothing of another one.
+#[test]
+fn a_denial_in_the_words_of_an_unsigned_zone_elsewhere_is_not_believed() -> Outcome {
+    isolated(&["named"], || {
+        let web = Web::new()?;
+        ip(&format!("address add {LIAR}/128 dev lo nodad"))?;
+        let keys = format!(
+            "open IN NS ns.invalid.\n{}",
+            tlsa(&web, "fixed.example.pem")?
+        );
+        let _zones = SignedZones::start(&web, &keys)?;
+        lie()?;
+        web.write("fixed.jws", &signed(&web)?)?;
+        let honest = verify(&web, "fixed.jws", "anchor", &["--authorities", "ca.pem"])?;
+        assert_eq!(honest, "dane");
+        let more = ["--authorities", "ca.pem", "--dns", LIAR];
+        let lied = verify(&web, "fixed.jws", "anchor", &more)?;
+        let expected = "not proved: DNSSEC does not say which keys fixed.example has";
+        assert!(lied.starts_with(expected), "{lied}");
         Ok(())
     })
 }
