@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
@@ -469,20 +469,18 @@ fn the_command_runs_as_by_env_and_as_somebody_or_not_at_all() -> Outcome {
         // Signals are the command's, and the group goes with it.
         let mut command = host.command(
             "fixed.example",
-            &["--", "sh", "-c", "echo is there; exec sleep 1000"],
+            &["--", "sh", "-c", "cat /proc/self/cgroup; exec sleep 1000"],
         );
         let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let mut ready = [0; 9];
-        child
-            .stdout
-            .as_mut()
-            .ok_or("no stdout")?
-            .read_exact(&mut ready)?;
-        let name = format!("moat-pvd-exec.{}", child.id());
-        assert!(groups()?.contains(&name));
+        let said = child.stdout.take().ok_or("no stdout")?;
+        let own = BufReader::new(said).lines().map_while(Result::ok);
+        let own = own.filter(|line| line.starts_with("0::")).take(1);
+        let own: String = own.collect();
+        let name = own.trim().rsplit('/').next().unwrap_or_default();
+        assert!(name.starts_with("moat-pvd-exec.") && groups()?.contains(name));
         kill_process(Pid::from_child(&child), Signal::TERM)?;
         assert_eq!(child.wait()?.signal(), Some(15));
-        until("its group is gone", || Ok(!groups()?.contains(&name)))?;
+        until("its group is gone", || Ok(!groups()?.contains(name)))?;
 
         // Without the privilege it does not run.
         let control = host.folder.path().join("pvd.sock").display().to_string();

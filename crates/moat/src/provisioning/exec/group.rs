@@ -21,6 +21,7 @@ use rustix::process::{WaitOptions, getpid, setsid, waitpid};
 
 use super::kernel;
 use super::program::Program;
+use crate::clock;
 
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
@@ -52,12 +53,10 @@ impl Group {
             path
         };
         let parent = openat(&root, path, FOLDER, Mode::empty())?;
-        let name = format!("moat-pvd-exec.{}", getpid().as_raw_nonzero());
-        match mkdirat(&parent, &name, Mode::from_raw_mode(0o755)) {
-            // Of one that had the same number, and whose janitor was killed.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
+        // Processes have the same number in other namespaces, whose sockets are held to something else.
+        let chance = clock::short_seed()?;
+        let name = format!("moat-pvd-exec.{}.{chance:016x}", getpid().as_raw_nonzero());
+        mkdirat(&parent, &name, Mode::from_raw_mode(0o755))?;
         let own = openat(&parent, &name, FOLDER, Mode::empty())?;
         Ok(Self { parent, name, own })
     }
