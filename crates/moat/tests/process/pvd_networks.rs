@@ -109,6 +109,11 @@ fn wpa_supplicant_has_the_networks_in_their_order() -> Outcome {
     isolated(&["wpa_supplicant", "wpa_cli", "wpa_passphrase"], || {
         let desk = Desk::new()?;
         desk.provision(&networks())?;
+        let control = desk.path("control");
+        let before = format!(
+            "ctrl_interface={control}\ncountry=DE\n\nnetwork={{\n\tssid=\"old\"\n\tkey_mgmt=NONE\n}}\n"
+        );
+        desk.write("lo.conf", &before)?;
         let output = desk.moat(&format!("{APPLY} --format wpa-supplicant --output lo.conf"))?;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said)?;
@@ -119,9 +124,12 @@ fn wpa_supplicant_has_the_networks_in_their_order() -> Outcome {
         let text = fs::read_to_string(&file)?;
         assert_eq!(text.matches("network={").count(), 4, "{text}");
 
-        let control = desk.path("control");
+        assert!(
+            text.contains("country=DE\n") && !text.contains("old"),
+            "{text}"
+        );
         let supplicant = Command::new("wpa_supplicant")
-            .args(["-D", "none", "-i", "lo", "-c", &file, "-C", &control])
+            .args(["-D", "none", "-i", "lo", "-c", &file])
             .stdout(Stdio::null())
             .spawn()?;
         let _supplicant = Supplicant(supplicant);
@@ -154,6 +162,16 @@ fn wpa_supplicant_has_the_networks_in_their_order() -> Outcome {
         assert_eq!(told(1, "scan_ssid")?, "1");
         assert_eq!(told(1, "ieee80211w")?, "2");
         assert_eq!(told(4, "ssid")?, "FAIL");
+
+        // Others come, and it is told to read them.
+        desk.provision(&serde_json::json!([{"ssid": "attic", "passphrase": "correct horse"}]))?;
+        let again = desk.moat(&format!("{APPLY} --format wpa-supplicant --output lo.conf"))?;
+        assert!(again.status.success());
+        assert_eq!(ask(&["reconfigure"])?, "OK");
+        until("it has read them", || {
+            Ok(ask(&["list_networks"]).is_ok_and(|list| list.contains("attic")))
+        })?;
+        assert_eq!(fs::read_to_string(&file)?.matches("country=DE").count(), 1);
 
         let made = run("wpa_passphrase", &["home", "correct horse"])?;
         let key = made.lines().find_map(|line| line.strip_prefix("\tpsk="));

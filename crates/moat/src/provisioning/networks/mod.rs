@@ -211,10 +211,11 @@ pub(crate) fn apply(args: &ApplyArgs, now: SystemTime) -> Result<Applied, Error>
     let (pvd, credentials) = open(args, now)?;
     let files = match (args.format, &args.output) {
         (Format::WpaSupplicant, None) => {
-            print(&wpa_supplicant::configuration(&credentials.networks)?)?
+            print(&wpa_supplicant::configuration(&credentials.networks, None)?)?
         }
         (Format::WpaSupplicant, Some(path)) => {
-            let text = wpa_supplicant::configuration(&credentials.networks)?;
+            let before = settings(path)?;
+            let text = wpa_supplicant::configuration(&credentials.networks, before.as_deref())?;
             write(path, &text)?;
             vec![path.clone()]
         }
@@ -283,6 +284,23 @@ fn printing(source: io::Error) -> Error {
 }
 
 /// For nobody else to read, at any time.
+/// What a file of wpa_supplicant says now, if there is one.
+fn settings(path: &Path) -> Result<Option<String>, Error> {
+    /// Longest that is read, in bytes.
+    const MOST: usize = 256 * 1024;
+    let read = file::read(path, MOST).and_then(|text| {
+        String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    match read {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::File {
+            file: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     file::replace(path, text.as_bytes(), 0o600).map_err(|source| Error::File {
         file: path.to_owned(),

@@ -11,12 +11,26 @@ use pvd::information::credentials::{Access, Network, Passphrase, Ssid};
 /// Rounds with which a passphrase becomes a key (IEEE 802.11, annex J.4).
 const ROUNDS: usize = 4096;
 
-/// A file with all networks; the preferred one has the highest priority, and the next one is joined where that is not there.
+const HEAD: &str =
+    "# Its networks are written by `moat pvd networks apply`, which writes them anew.\n";
+
+/// Where wpa_cli(8) looks, and what is told to read the file again is told there.
+const CONTROL: &str = "ctrl_interface=/run/wpa_supplicant\n";
+
+/// A file with all networks; the preferred one has the highest priority, and the next one is joined where that is not there. What the
+/// file before said of anything else, such as the country, it goes on to say.
 ///
 /// # Errors
 /// Those of OpenSSL.
-pub(super) fn configuration(networks: &[Network]) -> Result<String, ErrorStack> {
-    let mut text = "# Written by `moat pvd networks apply`, which writes it anew.\n".to_owned();
+pub(super) fn configuration(
+    networks: &[Network],
+    before: Option<&str>,
+) -> Result<String, ErrorStack> {
+    let mut text = HEAD.to_owned();
+    match before {
+        Some(before) => text.extend(settings(before).map(|line| format!("{line}\n"))),
+        None => text += CONTROL,
+    }
     for (network, priority) in networks.iter().zip((1..=networks.len()).rev()) {
         text += "network={\n";
         for (key, value) in lines(network, priority)? {
@@ -25,6 +39,12 @@ pub(super) fn configuration(networks: &[Network]) -> Result<String, ErrorStack> 
         text += "}\n";
     }
     Ok(text)
+}
+
+/// The lines of a file that are about no network: those before the first block.
+fn settings(file: &str) -> impl Iterator<Item = &str> {
+    let lines = file.lines().take_while(|line| !line.contains('{'));
+    lines.filter(|line| !line.trim().is_empty() && *line != HEAD.trim_end())
 }
 
 fn lines(network: &Network, priority: usize) -> Result<Vec<(&'static str, String)>, ErrorStack> {
