@@ -20,6 +20,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::domain::InterfaceName;
 use candidate::Standing;
 pub use candidate::{Candidate, Key, NoWish, Wish};
 pub use probing::{Answer, LOST_IN_A_ROW, PATIENCE, Probe, ProbeNumber};
@@ -38,6 +39,10 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(3600);
 const BEGINNING: Duration = Duration::from_secs(5);
 /// PvDs in which something is asked, the best ones: whoever advertises many makes nobody ask more.
 const MOST_PROBED: usize = 8;
+/// PvDs of one interface in which something is asked for the first time...
+const MOST_NEW: usize = 5;
+/// ...within this time.
+const NEW_WITHIN: Duration = Duration::from_secs(10);
 /// PvDs whose failures are remembered, also while they are away; of more the oldest are forgotten.
 const MOST_REMEMBERED: usize = 64;
 
@@ -47,6 +52,8 @@ struct Record {
     probing: Probing,
     /// Since when it works without a break.
     steady_since: Instant,
+    /// Since when it is better than the preferred one.
+    better_since: Option<Instant>,
 }
 
 impl Record {
@@ -73,8 +80,6 @@ struct Failures {
 #[derive(Debug)]
 struct Challenger {
     key: Key,
-    /// Since when it is the best.
-    since: Instant,
     /// When it takes the place of the preferred one.
     takes_over: Instant,
 }
@@ -95,6 +100,8 @@ pub struct Selection {
     challenger: Option<Challenger>,
     last_probe: u64,
     probes: VecDeque<Probe>,
+    /// When PvDs of an interface were asked for the first time, the last [`MOST_NEW`] of them.
+    new: BTreeMap<InterfaceName, VecDeque<Instant>>,
 }
 
 impl Selection {
@@ -110,6 +117,7 @@ impl Selection {
             challenger: None,
             last_probe: 0,
             probes: VecDeque::new(),
+            new: BTreeMap::new(),
         }
     }
 
@@ -176,6 +184,7 @@ impl Selection {
                     candidate,
                     probing,
                     steady_since: now,
+                    better_since: None,
                 };
                 self.records.insert(key, record);
                 continue;
@@ -222,7 +231,7 @@ impl Selection {
         let takes_over = self.challenger.as_ref().map(|it| it.takes_over);
         let order = self.order();
         let probed = self.probed(&order);
-        let due = probed.map(|(_, record, pace)| record.probing.due(pace));
+        let due = probed.map(|(key, record, pace)| self.due(key, record, pace));
         due.chain(takes_over).min()
     }
 
@@ -274,12 +283,40 @@ impl Selection {
         self.decide(&order, now);
         let due: Vec<Key> = self
             .probed(&order)
-            .filter(|(_, record, pace)| record.probing.due(*pace) <= now)
+            .filter(|(key, record, pace)| self.due(key, record, *pace) <= now)
             .map(|(key, ..)| key.clone())
             .collect();
         for key in due {
-            self.ask(&key, now);
+            if self.may_ask(&key, now) {
+                self.ask(&key, now);
+            }
         }
+    }
+
+    /// Whether there is room for it after those that were asked just now; then it is taken.
+    fn may_ask(&mut self, key: &Key, now: Instant) -> bool {
+        let record = self.records.get(key);
+        if !record.is_some_and(|record| record.probing.is_new()) {
+            return record.is_some();
+        }
+        let asked = self.new.entry(key.interface.clone()).or_default();
+        let first = asked.front().filter(|_| asked.len() >= MOST_NEW);
+        if first.is_some_and(|first| *first + NEW_WITHIN > now) {
+            return false;
+        }
+        asked.push_back(now);
+        asked.drain(..asked.len().saturating_sub(MOST_NEW));
+        true
+    }
+
+    /// When something is to be asked in a PvD: in new ones not more often than their information is fetched (RFC 8801 §4.1), or whoever
+    /// advertises ever other ones would have all nodes ask whom he likes.
+    fn due(&self, key: &Key, record: &Record, pace: Pace) -> Instant {
+        let due = record.probing.due(pace);
+        let asked = self.new.get(&key.interface);
+        let full = asked.filter(|asked| record.probing.is_new() && asked.len() >= MOST_NEW);
+        let first = full.and_then(VecDeque::front);
+        first.map_or(due, |first| due.max(*first + NEW_WITHIN))
     }
 
     fn decide(&mut self, order: &[Rank], now: Instant) {
@@ -300,37 +337,52 @@ impl Selection {
         let key = &best.1.key;
         if best.0 < incumbent.0 {
             self.prefer(key);
-        } else if key == &incumbent.1.key || best.0 != Tier::Good {
-            self.challenger = None;
-        } else if self.is_beginning(now) && self.failures_of(key, now) == 0 {
+        } else if best.0 == Tier::Good
+            && key != &incumbent.1.key
+            && self.is_beginning(now)
+            && self.failures_of(key, now) == 0
+        {
             self.prefer(key);
         } else {
-            self.challenge(key, now);
+            let better = order.iter().take_while(|it| it.1.key != incumbent.1.key);
+            let better = better.filter(|(tier, _)| *tier == Tier::Good);
+            let better: Vec<&Key> = better.map(|(_, standing)| &standing.key).collect();
+            self.challenge(&better, now);
         }
     }
 
     fn prefer(&mut self, key: &Key) {
         self.preferred = Some(key.clone());
         self.challenger = None;
+        for record in self.records.values_mut() {
+            record.better_since = None;
+        }
     }
 
-    /// A better one takes over once it has been the best, and has worked, for long enough.
-    fn challenge(&mut self, key: &Key, now: Instant) {
-        let challenger = self.challenger.take().filter(|it| it.key == *key);
-        let since = challenger.map_or(now, |it| it.since);
-        let steady = self.records.get(key).map_or(now, |it| it.steady_since);
-        let doublings = self.failures_of(key, now).saturating_sub(1);
-        let wait = RETURN_AFTER * (1 << doublings.min(MOST_DOUBLINGS));
-        let takes_over = since.max(steady) + wait;
-        if takes_over <= now {
-            self.prefer(key);
-            return;
+    /// A better one takes over once it has been better, and has worked, for long enough. They wait side by side: one that comes and goes keeps
+    /// no other from it.
+    fn challenge(&mut self, better: &[&Key], now: Instant) {
+        for (key, record) in &mut self.records {
+            record.better_since = match better.contains(&key) {
+                true => Some(record.better_since.unwrap_or(now)),
+                false => None,
+            };
         }
-        self.challenger = Some(Challenger {
-            key: key.clone(),
-            since,
-            takes_over,
+        let challengers = better.iter().filter_map(|key| {
+            let record = self.records.get(key)?;
+            let doublings = self.failures_of(key, now).saturating_sub(1);
+            let wait = RETURN_AFTER * (1 << doublings.min(MOST_DOUBLINGS));
+            Some(Challenger {
+                key: (*key).clone(),
+                takes_over: record.better_since?.max(record.steady_since) + wait,
+            })
         });
+        let challengers: Vec<_> = challengers.collect();
+        let ready = challengers.iter().find(|it| it.takes_over <= now);
+        match ready.map(|it| it.key.clone()) {
+            Some(key) => self.prefer(&key),
+            None => self.challenger = challengers.into_iter().min_by_key(|it| it.takes_over),
+        }
     }
 
     fn is_beginning(&self, now: Instant) -> bool {

@@ -101,6 +101,11 @@ impl Probing {
         self.lost >= LOST_IN_A_ROW
     }
 
+    /// Whether nothing was asked yet.
+    pub(super) fn is_new(&self) -> bool {
+        !self.was_asked
+    }
+
     /// When the next question is to be asked.
     pub(super) fn due(&self, pace: Pace) -> Instant {
         if self.waiting.is_some() {

@@ -444,3 +444,53 @@ proptest! {
         prop_assert!(node.moves() <= MOST_MOVES_IN_AN_HOUR, "{} moves", node.moves());
     }
 }
+
+/// Covers: P-032. Anybody on a link can have a PvD there come and go.
+#[test]
+fn a_better_one_that_comes_and_goes_keeps_no_other_from_its_place() {
+    let wishes = ["cafe.example", "broadband.example", "mobile.example"];
+    let mut node = Node::new(settings(&wishes), &["mobile"]);
+    node.run(Duration::from_secs(60), |_, _| Answer::Heard);
+    node.candidates.push(candidate("broadband"));
+    node.tell();
+    for _ in 0..4 {
+        node.candidates.push(candidate("cafe"));
+        node.tell();
+        node.run(Duration::from_secs(20), |_, _| Answer::Heard);
+        node.candidates.retain(|it| it.key != key("cafe"));
+        node.tell();
+        node.run(Duration::from_secs(5), |_, _| Answer::Heard);
+    }
+    assert_eq!(node.selection.preferred(), Some(&key("broadband")));
+}
+
+/// Covers: P-048. Of names that are ever new so many are asked as are fetched from.
+#[test]
+fn whoever_advertises_ever_other_names_has_nobody_asked_more() {
+    let mut node = Node::new(settings(&[]), &["mobile"]);
+    for number in 0..100 {
+        node.candidates.truncate(1);
+        for other in 0..6 {
+            let mut forged = candidate("broadband");
+            let name = format!("p{number}-{other}.example");
+            forged.key.identity = Identity::Explicit(name.parse().unwrap());
+            node.candidates.push(forged);
+        }
+        node.tell();
+        node.run(Duration::from_secs(1), |_, _| Answer::Lost);
+    }
+    let forged = node
+        .asked
+        .iter()
+        .filter(|(_, asked, _)| *asked != key("mobile"));
+    let forged: Vec<Instant> = forged.map(|(at, ..)| *at).collect();
+    assert!(forged.len() > 20);
+    let most = forged.iter().map(|from| {
+        let until = *from + Duration::from_secs(10);
+        forged
+            .iter()
+            .filter(|at| (*from..until).contains(*at))
+            .count()
+    });
+    assert_eq!(most.max(), Some(5));
+}
