@@ -206,6 +206,11 @@ fn a_key_in_dnssec_binds_and_leaves_no_room_for_others() -> Outcome {
         // A file waits for the DNS of its PvD.
         fs::create_dir(web.file("stick"))?;
         fs::copy(web.file("fixed.jws"), web.file("stick/fixed.jws"))?;
+        // Another one that says the same of itself takes its place by no name.
+        let forged = fs::read_to_string(web.file("second.jws"))?;
+        for name in ["a.jws", "z.jws"] {
+            fs::write(web.file(&format!("stick/{name}")), &forged)?;
+        }
         let [stick, socket, authorities] =
             ["stick", "pvd.sock", "ca.pem"].map(|name| web.file(name).display().to_string());
         let fixed = ["pvd", "watch", "--interface", "lo=wired", "--fetch", "none"];

@@ -40,7 +40,7 @@ pub(crate) enum Judged {
 }
 
 /// An object of which nothing is believed yet.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unconfirmed {
     /// The PvD that it says it is about.
     pub(crate) pvd: PvdId,

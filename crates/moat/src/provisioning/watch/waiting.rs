@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jose::Anchors;
 use pvd::PvdId;
-use pvd::host::{Provenance, View};
+use pvd::host::View;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::provisioning::dane::{Unknown, extended};
@@ -23,6 +23,8 @@ use crate::provisioning::shelf::Unconfirmed;
 const BETWEEN: Duration = Duration::from_mins(1);
 /// Objects that wait; no more come.
 const MAX_OBJECTS: usize = 128;
+/// Of these, objects that say that they are of one PvD: nothing is proved of them yet, so none takes another's place.
+const MAX_OF_ONE: usize = 8;
 
 /// What came of a question: the keys that are believed for the PvD.
 pub(super) type Asked = (PvdId, Result<Anchors, Unknown>);
@@ -30,7 +32,7 @@ pub(super) type Asked = (PvdId, Result<Anchors, Unknown>);
 /// The objects, and who is being asked.
 #[derive(Default)]
 pub(super) struct Waiting {
-    objects: BTreeMap<(PvdId, Provenance), Unconfirmed>,
+    objects: Vec<Unconfirmed>,
     not_before: BTreeMap<PvdId, Instant>,
     tasks: JoinSet<Asked>,
 }
@@ -38,10 +40,13 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Keeps an object until its PvD is there; says whether there was room.
     pub(super) fn put(&mut self, object: Unconfirmed) -> bool {
-        let key = (object.pvd.clone(), object.provenance);
-        let has_room = self.objects.len() < MAX_OBJECTS || self.objects.contains_key(&key);
+        if self.objects.contains(&object) {
+            return true;
+        }
+        let of_it = self.objects.iter().filter(|it| it.pvd == object.pvd);
+        let has_room = self.objects.len() < MAX_OBJECTS && of_it.count() < MAX_OF_ONE;
         if has_room {
-            self.objects.insert(key, object);
+            self.objects.push(object);
         }
         has_room
     }
@@ -52,7 +57,7 @@ impl Waiting {
 
     /// Asks about those whose PvD is there.
     pub(super) fn ask(&mut self, views: &[View], environment: &Rc<Environment>, now: Instant) {
-        let wanted: BTreeSet<_> = self.objects.keys().map(|(pvd, _)| pvd.clone()).collect();
+        let wanted: BTreeSet<_> = self.objects.iter().map(|it| it.pvd.clone()).collect();
         self.not_before.retain(|pvd, _| wanted.contains(pvd));
         for pvd in wanted {
             let is_early = self.not_before.get(&pvd).is_some_and(|at| *at > now);
@@ -83,8 +88,7 @@ impl Waiting {
 
     /// Those of a PvD, which wait no longer.
     pub(super) fn take(&mut self, pvd: &PvdId) -> Vec<Unconfirmed> {
-        let taken = self.objects.extract_if(.., |(of, _), _| of == pvd);
-        taken.map(|(_, object)| object).collect()
+        self.objects.extract_if(.., |it| it.pvd == *pvd).collect()
     }
 
     /// When somebody may be asked again.
