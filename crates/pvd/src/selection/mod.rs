@@ -335,13 +335,11 @@ impl Selection {
             return;
         };
         let key = &best.1.key;
-        if best.0 < incumbent.0 {
-            self.prefer(key);
-        } else if best.0 == Tier::Good
+        let is_taken_at_once = best.0 == Tier::Good
             && key != &incumbent.1.key
             && self.is_beginning(now)
-            && self.failures_of(key, now) == 0
-        {
+            && self.failures_of(key, now) == 0;
+        if best.0 < incumbent.0 || is_taken_at_once {
             self.prefer(key);
         } else {
             let better = order.iter().take_while(|it| it.1.key != incumbent.1.key);
