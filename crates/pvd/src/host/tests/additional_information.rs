@@ -322,3 +322,31 @@ fn both_evidences_stay_with_it_and_policy_goes_by_both() {
         Err(Insufficient::Unproved)
     );
 }
+
+/// Covers: P-028. Whatever the wall clock shows: an object that has not ended by it is believed exactly as far as its evidence goes, and
+/// one that has ended is not there; nobody is believed more for it.
+#[test]
+fn a_wrong_wall_clock_makes_nobody_more_believed() {
+    let policy = TrustPolicy::default();
+    for years in [0, 1, 30] {
+        let mut rig = Rig::new(Settings::default(), 1);
+        let validity = seconds(600);
+        let text = rig.text("pvd.example", r#""2001:db8::/32""#, validity);
+        rig.now.system -= seconds(years * 31_536_000);
+        rig.attach("fixed0", LinkEvidence::OpenWireless);
+        rig.address(&[ADDRESS]);
+        rig.hear(ROUTER, &askable("pvd.example", 7));
+        rig.answer(Fetched::Object {
+            bytes: text,
+            data: DataEvidence::Tls,
+            signed: None,
+        });
+        let held = rig.view("pvd.example").information.unwrap();
+        for to in [Use::Names, Use::DotsServers, Use::Ways, Use::Credentials] {
+            assert!(held.trusted(&policy, to).is_err(), "{years}: {to:?}");
+        }
+        rig.now.system += seconds((years + 1) * 31_536_000);
+        rig.wait(seconds(20_000));
+        assert_eq!(rig.view("pvd.example").information, None);
+    }
+}
