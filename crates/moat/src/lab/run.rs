@@ -323,7 +323,7 @@ impl Lab {
     }
 }
 
-fn progress(started: Instant, what: &str) {
+pub(super) fn progress(started: Instant, what: &str) {
     complain!("[{:4.1} s] {what}", started.elapsed().as_secs_f64());
 }
 

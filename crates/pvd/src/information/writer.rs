@@ -60,8 +60,8 @@ struct ProxyEntry<'a> {
     proxy: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     mandatory: &'a [String],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    alpn: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpn: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     identifier: Option<&'a str>,
 }
@@ -161,11 +161,13 @@ fn claim(claim: &SplitDnsClaim) -> Claim<'_> {
 }
 
 fn proxy(proxy: &Proxy) -> ProxyEntry<'_> {
+    // What has to be understood has to be there.
+    let has_alpn = !proxy.alpn.is_empty() || proxy.mandatory.iter().any(|key| key == "alpn");
     ProxyEntry {
         protocol: proxy.protocol.as_str(),
         proxy: &proxy.location,
         mandatory: &proxy.mandatory,
-        alpn: &proxy.alpn,
+        alpn: has_alpn.then_some(&proxy.alpn),
         identifier: proxy.identifier.as_deref(),
     }
 }

@@ -15,9 +15,9 @@ use crate::lab::error::Error;
 use crate::lab::hosts::traffic;
 use crate::lab::inside::this_program;
 use crate::lab::process::{self, Conversation, Process};
+use crate::lab::run::progress;
 use crate::lab::topology::Network;
 use crate::lab::traffic::{Captured, Wanted, to_hexadecimal};
-use crate::terminal::complain;
 
 /// How long what must come may take to come.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
@@ -40,12 +40,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// Builds the network, and listens at its edges.
     pub(crate) fn build(scenario: &'static Scenario, folder: &Path) -> Result<Self, Error> {
+        let started = Instant::now();
+        progress(started, "building the network");
         let mut topology = topology();
         (scenario.more)(&mut topology);
         let mut stage = Stage {
             scenario,
             folder: folder.to_owned(),
-            started: Instant::now(),
+            started,
             network: topology.build()?,
             captures: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -84,7 +86,7 @@ impl Stage {
 
     /// Says what happens now.
     pub(super) fn progress(&self, what: &str) {
-        complain!("[{:4.1} s] {what}", self.started.elapsed().as_secs_f64());
+        progress(self.started, what);
     }
 
     /// Holds what is seen against what must be.

@@ -267,3 +267,14 @@ proptest! {
         }
     }
 }
+
+/// An empty list that has to be understood is there, or the proxy would be none.
+#[test]
+fn what_is_written_is_read_as_the_same_also_where_a_mandatory_list_is_empty() {
+    let entry = r#""proxies": [{"protocol": "socks5", "proxy": "a.example:1080", "mandatory": ["alpn"], "alpn": []}]"#;
+    let read = with(entry).information;
+    assert_eq!(read.proxies.len(), 1);
+    let text = read.to_json();
+    let again = AdditionalInformation::read(text.as_bytes(), SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!((again.information, again.ignored), (read, vec![]));
+}
