@@ -85,7 +85,8 @@ const WATCH_EXAMPLES: &str = "Examples:
   moat pvd watch --interface eth0 --fetch none
   moat pvd watch --interface eth0 --objects /media/stick --cache /var/lib/moat/pvd --pin cafe.example=cafe.pub
 
-It configures nothing: addresses and routes stay the kernel's business. It needs root or CAP_NET_RAW.";
+Addresses are the kernel's business, and without --routes so are routes. It needs root or CAP_NET_RAW, with --routes
+CAP_NET_ADMIN, too.";
 
 const LIST_EXAMPLES: &str = "Examples:
   moat pvd list

@@ -233,9 +233,10 @@ fn answered<T>(answer: Result<T, watch::AskError>, show: impl FnOnce(&T), json: 
 }
 
 fn tell_of_tunnel(command: &tunnel::TunnelCommand) -> ExitCode {
-    let told = tunnel::tell(command).map(|taken| match taken.interface {
+    let told = tunnel::tell(command).map(|(is_up, taken)| match taken.interface {
         Some(interface) => say!("{} on {interface}", taken.pvd),
-        None => say!("{} on no interface", taken.pvd),
+        None if is_up => say!("{} waits for an interface with its addresses", taken.pvd),
+        None => say!("{} is there no more", taken.pvd),
     });
     let code = |error: &tunnel::TellError| match error.is_wrong_use() {
         true => EXIT_WRONG,

@@ -1,6 +1,5 @@
 //! `moat pvd sign` and `moat pvd verify`: an object with its proof in it, which any carrier may bring.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -246,9 +245,12 @@ fn anchors(args: &VerifyArgs) -> Result<Anchors, Error> {
         authorities: authorities.unwrap_or_default(),
         ..Anchors::default()
     };
-    if let Some(pvd) = &args.pvd {
-        anchors.pinned = BTreeMap::from([(pvd.clone(), pinned)]);
-        anchors.dane = BTreeMap::from([(pvd.clone(), args.tlsa.clone())]);
+    // No keys at all would be keys that exclude all others, or that make the DNS needless.
+    if let Some(pvd) = args.pvd.as_ref().filter(|_| !pinned.is_empty()) {
+        anchors.pinned.insert(pvd.clone(), pinned);
+    }
+    if let Some(pvd) = args.pvd.as_ref().filter(|_| !args.tlsa.is_empty()) {
+        anchors.dane.insert(pvd.clone(), args.tlsa.clone());
     }
     Ok(anchors)
 }

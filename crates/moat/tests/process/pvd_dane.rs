@@ -181,6 +181,9 @@ fn a_key_in_dnssec_binds_and_leaves_no_room_for_others() -> Outcome {
         let second = verify(&web, "second.jws", "anchor", &["--authorities", "ca.pem"])?;
         let expected = "not proved: its key is none of those that the DNS has for fixed.example";
         assert_eq!(second, expected);
+        // So it is where the PvD is named.
+        let named = ["--authorities", "ca.pem", "--pvd", "fixed.example"];
+        assert_eq!(verify(&web, "second.jws", "anchor", &named)?, expected);
         // What nobody proves could have been cut out by who was asked.
         let unknown = verify(
             &web,

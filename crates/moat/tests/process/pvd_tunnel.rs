@@ -68,7 +68,10 @@ fn a_tunnel_of_any_vpn_is_there_until_it_is_told_to_end_or_its_interface_goes() 
 
         // It is told before its address is there.
         let said = told(&socket, "up", &office("10.1.0.0/16"))?;
-        assert_eq!(said, "office.example on no interface");
+        assert_eq!(
+            said,
+            "office.example waits for an interface with its addresses"
+        );
         assert_eq!(pvds(&socket)?, [] as [Value; 0]);
         ip("address add 10.9.0.5/32 dev tun0")?;
         until("the tunnel is a PvD", || Ok(pvds(&socket)?.len() == 1))?;

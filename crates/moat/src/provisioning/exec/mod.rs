@@ -146,7 +146,8 @@ pub(crate) fn run(args: &ExecArgs) -> Error {
 fn enclose(args: &ExecArgs) -> Result<Command, Error> {
     let view = choose(args)?;
     let said = &view.information;
-    if view.pvd.is_some() && (said.evidence.is_none() || said.elsewhere) {
+    let is_claimed = view.pvd.is_some() && view.tunnel.is_none();
+    if is_claimed && (said.evidence.is_none() || said.elsewhere) {
         complain!(
             "moat: nothing proves that the network on {} is {}: whoever is on the link can say so",
             view.interface,

@@ -103,11 +103,11 @@ impl TellError {
     }
 }
 
-/// Tells, and gives back what the daemon made of it.
+/// Tells, and gives back whether the tunnel is there by that, and what the daemon made of it.
 ///
 /// # Errors
 /// [`TellError`]
-pub(crate) fn tell(command: &TunnelCommand) -> Result<Taken, TellError> {
+pub(crate) fn tell(command: &TunnelCommand) -> Result<(bool, Taken), TellError> {
     let (is_up, tunnel, whom) = match command {
         TunnelCommand::Updown { whom, interface } => {
             let variables = std::env::vars_os();
@@ -127,7 +127,7 @@ pub(crate) fn tell(command: &TunnelCommand) -> Result<Taken, TellError> {
         true => Question::TunnelUp { tunnel },
         false => Question::TunnelDown { tunnel },
     };
-    Ok(change(&whom.control, &question)?)
+    Ok((is_up, change(&whom.control, &question)?))
 }
 
 fn described(path: &Path) -> Result<Told, TellError> {

@@ -149,6 +149,8 @@ struct Interface {
     addresses: Vec<OwnAddress>,
     attachment: Option<Attachment>,
     listener: Option<Listener>,
+    /// It was said that it is not there, or has no link.
+    is_missed: bool,
 }
 
 /// The task that listens on an interface; it ends with this.
@@ -199,6 +201,7 @@ impl Daemon {
                 addresses: Vec::new(),
                 attachment: None,
                 listener: None,
+                is_missed: false,
             };
             (watched.name.clone(), interface)
         });
@@ -241,8 +244,13 @@ impl Daemon {
                     tracing::info!(interface = %name, "detached");
                     self.host.handle_detached(name, now);
                 }
+                None if !interface.is_missed => {
+                    let why = link::why_missing(name);
+                    tracing::warn!(interface = %name, "{why}; it is watched as soon as that changes");
+                }
                 _ => {}
             }
+            interface.is_missed = link.is_none();
             interface.link = link;
             let found = Attachment::of(name).ok().flatten();
             let addresses = found.as_ref().map(|found| found.addresses.clone());

@@ -50,6 +50,14 @@ pub(super) fn look(name: &InterfaceName) -> Option<Link> {
     })
 }
 
+/// Why there is nothing to look at.
+pub(super) fn why_missing(name: &InterfaceName) -> &'static str {
+    match if_nametoindex(name.as_str()) {
+        Ok(_) => "it has no link: it is down, or nothing is at its other end",
+        Err(_) => "there is no such interface: check the name (`ip link` shows them)",
+    }
+}
+
 /// How hard it is to be a stranger there, as far as the kernel knows. Of a WLAN it says nothing of keys, and of a tunnel nothing of
 /// who is at its other end; so both count as open to everybody, unless the administrator says better.
 fn evidence(folder: &Path, depth: u8) -> LinkEvidence {
