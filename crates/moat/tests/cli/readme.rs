@@ -30,7 +30,10 @@ fn every_configuration_is_one_that_moat_takes() {
         let mut text = text.replace("\"eth0\"", "\"lo\"");
         if text.starts_with("# advertise.toml") {
             text.insert_str(0, "state = \"x.json\"\n");
-            std::fs::write(folder.path().join("fixed.json"), "{}").unwrap();
+            let objects = blocks("json");
+            let mut objects = objects.iter();
+            let object = objects.find(|it| it.starts_with("{\"identifier\": \"fixed.example\""));
+            std::fs::write(folder.path().join("fixed.json"), object.unwrap()).unwrap();
             std::fs::write(folder.path().join("x.toml"), &text).unwrap();
             let command = ["pvd", "advertise", "--check", "--config", "x.toml"];
             let ran = moat(folder.path(), command);

@@ -11,7 +11,7 @@ mod interface;
 mod objects;
 mod state;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use pvd::router::{Conflict, Router};
@@ -45,6 +45,13 @@ pub(crate) enum Error {
     /// One PvD has one object.
     #[error("{0} has two files with additional information; name the same one everywhere")]
     TwoObjects(PvdId),
+    /// Hosts could not use an object.
+    #[error("{pvd}: {}: hosts could not use it: {why}", file.display())]
+    Useless {
+        pvd: PvdId,
+        file: PathBuf,
+        why: String,
+    },
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
@@ -64,9 +71,10 @@ pub(crate) fn run(file: &Path) -> Result<(), Error> {
 /// Whether what the file says can be advertised.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Conflict`], [`Error::TwoObjects`]
+/// [`Error::Config`], [`Error::Conflict`], [`Error::TwoObjects`], [`Error::Useless`]
 pub(crate) fn check(file: &Path) -> Result<(), Error> {
-    load(file).map(drop)
+    let config = load(file)?;
+    objects::check(&config, SystemTime::now())
 }
 
 fn load(file: &Path) -> Result<AdvertiseConfig, Error> {

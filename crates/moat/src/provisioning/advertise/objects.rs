@@ -71,6 +71,21 @@ pub(super) fn files(config: &AdvertiseConfig) -> Result<BTreeMap<PvdId, ObjectFi
     Ok(files)
 }
 
+/// Whether hosts could use all objects now.
+///
+/// # Errors
+/// [`Error::TwoObjects`], [`Error::Useless`]
+pub(super) fn check(config: &AdvertiseConfig, now: SystemTime) -> Result<(), Error> {
+    for (pvd, object) in files(config)? {
+        examine(&pvd, &object, now).map_err(|useless| Error::Useless {
+            file: object.file.clone(),
+            why: useless.to_string(),
+            pvd,
+        })?;
+    }
+    Ok(())
+}
+
 /// Why hosts could not use an object.
 #[derive(Debug, thiserror::Error)]
 enum Useless {

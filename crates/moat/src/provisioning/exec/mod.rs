@@ -238,6 +238,8 @@ impl Place {
         let own: Vec<IpAddr> = own
             .iter()
             .filter_map(|own| own.address.parse().ok())
+            // Who watches may be in another network namespace, with an interface of the same name.
+            .filter(|own| attachment.addresses.iter().any(|it| it.address == *own))
             .collect();
         if own.is_empty() {
             return Err(Error::NoAddress(view.name().to_owned()));
