@@ -93,8 +93,13 @@ pub fn associate(lease: Lease, claims: &[Claim<'_>]) -> Association {
         Lease::Address(address) => {
             let matching = of(&is_managed);
             let advertised = |claim: &Claim<'_>| matches!(claim.identity, Identity::Implicit(_));
+            // Before any router has spoken, none has said too little.
+            let has_router = claims.iter().any(|it| *it.identity != Identity::Legacy);
             match matching.is_empty() {
-                true => (of(&advertised), Some(Misconfiguration::NoPrefix(address))),
+                true => {
+                    let fault = Misconfiguration::NoPrefix(address);
+                    (of(&advertised), has_router.then_some(fault))
+                }
                 false => (matching, None),
             }
         }

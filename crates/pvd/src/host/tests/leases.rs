@@ -193,3 +193,19 @@ fn a_pvd_is_fetched_with_resolvers_that_dhcp_brought() {
         "2001:db8::53 192.0.2.53 home.arpa"
     );
 }
+
+/// A node that had its addresses before the daemon came knows them before its routers.
+#[test]
+fn nobody_is_at_fault_before_a_router_has_spoken() {
+    let mut rig = Rig::new(Settings::default(), 1);
+    rig.address(&["192.0.2.5", "2001:db8:1::5"]);
+    assert_eq!(rig.identities(), ["implicit, of IPv4"]);
+    assert_eq!(rig.host.misconfigurations().count(), 0);
+    rig.hear(
+        ROUTER,
+        &explicit("pvd.example", None, &[prefix("2001:db8:2::/64")]),
+    );
+    assert_eq!(rig.host.misconfigurations().count(), 1);
+    rig.hear(ROUTER, &explicit("pvd.example", None, &[prefix(PREFIX)]));
+    assert_eq!(rig.host.misconfigurations().count(), 0);
+}
