@@ -299,7 +299,10 @@ impl Domain {
     /// By whom what leaves with an address of it may be passed on.
     pub(super) fn next_hops(&self) -> NextHops {
         if let Some(tunnel) = &self.tunnel {
-            return NextHops::of_tunnel(tunnel.standing.reaches.clone());
+            let standing = &tunnel.standing;
+            let reaches = standing.reaches.iter().copied();
+            let usable = reaches.filter(|_| standing.refusal.is_none());
+            return NextHops::of_tunnel(usable.collect());
         }
         let on_link = self.prefixes.iter().filter(|it| it.value.is_on_link);
         NextHops::new(

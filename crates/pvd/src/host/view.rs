@@ -56,6 +56,8 @@ pub struct View {
     pub information: Option<Information>,
     /// How that stands.
     pub state: InformationState,
+    /// By whom what leaves with an address of it may be passed on; nobody, where it is a tunnel that is refused.
+    pub next_hops: NextHops,
     /// Other interfaces with the same name where both have proved it: attachments to one provider, each with its own sources and
     /// resolvers all the same.
     pub also_on: Vec<InterfaceName>,
@@ -215,21 +217,6 @@ impl fmt::Display for InformationState {
 }
 
 impl View {
-    /// By whom what leaves with an address of it may be passed on.
-    pub fn next_hops(&self) -> NextHops {
-        if let Some((_, standing)) = &self.tunnel {
-            return NextHops::of_tunnel(standing.reaches.clone());
-        }
-        let on_link = self.prefixes.iter().filter(|it| it.what.is_on_link);
-        NextHops::new(
-            self.routers.iter().map(|router| router.what.address),
-            self.routes
-                .iter()
-                .map(|it| (it.what.prefix, it.what.router)),
-            on_link.map(|prefix| prefix.what.prefix),
-        )
-    }
-
     pub(super) fn new(
         interface: &InterfaceName,
         attachment: &Attachment,
@@ -283,6 +270,7 @@ impl View {
             tunnel: tunnel.map(|tunnel| (tunnel.told.clone(), tunnel.standing.clone())),
             information: information.map(|(held, origin)| Information::new(held, link, origin)),
             state,
+            next_hops: domain.next_hops(),
             also_on: Vec::new(),
         }
     }

@@ -65,7 +65,7 @@ impl From<&View> for Candidate {
             router: router(view),
             addresses: view.addresses.clone(),
             resolvers: resolvers.filter(is_somebody).collect(),
-            next_hops: view.next_hops(),
+            next_hops: view.next_hops.clone(),
         }
     }
 }

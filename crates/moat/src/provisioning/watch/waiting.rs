@@ -110,6 +110,6 @@ fn place(view: &View) -> Option<Place> {
         interface: view.interface.clone(),
         resolvers,
         sources,
-        next_hops: Some(view.next_hops()),
+        next_hops: Some(view.next_hops.clone()),
     })
 }
