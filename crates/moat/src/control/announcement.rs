@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use pvd::{DotsServer, PvdId, Transport};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::text::{parse, show};
+
 /// Port of a resolver.
 const DNS_PORT: u16 = 53;
 /// Port of a DOTS server (RFC 9132 §3).
@@ -117,19 +119,6 @@ impl Announcement {
         };
         self.dots.iter().map(server).collect()
     }
-}
-
-fn show<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.to_string())
-}
-
-fn parse<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-    D: Deserializer<'de>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

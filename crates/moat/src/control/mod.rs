@@ -12,6 +12,7 @@
 mod announcement;
 mod caller;
 mod listener;
+pub(crate) mod text;
 mod view;
 
 use clap::ValueEnum;

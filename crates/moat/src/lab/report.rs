@@ -144,8 +144,21 @@ pub(crate) struct Server {
 impl Report {
     /// One line.
     pub(crate) fn to_json(&self) -> String {
-        // Serializing plain structs cannot fail; an empty line would be noticed by every reader.
-        serde_json::to_string(self).unwrap_or_default()
+        on_one_line(self)
+    }
+}
+
+/// A report for a program.
+pub(super) fn on_one_line(report: &impl Serialize) -> String {
+    // Serializing plain structs cannot fail; an empty line would be noticed by every reader.
+    serde_json::to_string(report).unwrap_or_default()
+}
+
+/// How a scenario ended, for a person.
+pub(super) fn verdict(ok: bool) -> &'static str {
+    match ok {
+        true => "OK: all checks held.",
+        false => "The scenario FAILED.",
     }
 }
 
@@ -227,15 +240,7 @@ impl fmt::Display for Table<'_> {
         for failure in &report.failures {
             writeln!(f, "FAILED: {failure}")?;
         }
-        write!(
-            f,
-            "{}",
-            if report.ok {
-                "OK: all checks held."
-            } else {
-                "The scenario FAILED."
-            }
-        )
+        f.write_str(verdict(report.ok))
     }
 }
 

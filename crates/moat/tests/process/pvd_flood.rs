@@ -322,16 +322,7 @@ fn a_flood_of_forged_pvds_fills_no_memory_and_sends_the_host_against_nobody() ->
         let path = network.folder.path();
         let socket = path.join("pvd.sock").display().to_string();
         let authorities = path.join("ca.pem").display().to_string();
-        let mut daemon = Daemon::run(&[
-            "pvd",
-            "watch",
-            "--interface",
-            "lan0=wired",
-            "--authorities",
-            &authorities,
-            "--control",
-            &socket,
-        ])?;
+        let mut daemon = Daemon::watch("lan0=wired", &socket, &["--authorities", &authorities])?;
         daemon.wait_for("attached")?;
         until("the real PvD is known", || {
             network.send_real(&["2001:db8:f::53"])?;

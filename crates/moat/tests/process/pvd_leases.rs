@@ -56,16 +56,7 @@ fn what_dhcp_brings_is_of_the_pvd_that_claims_it_and_else_of_the_interface() -> 
         })?;
         run("ip", &["address", "add", "192.0.2.7/24", "dev", "lan0"])?;
         let socket = path.join("pvd.sock").display().to_string();
-        let mut daemon = Daemon::run(&[
-            "pvd",
-            "watch",
-            "--interface",
-            "lan0=wired",
-            "--fetch",
-            "none",
-            "--control",
-            &socket,
-        ])?;
+        let mut daemon = Daemon::watch("lan0=wired", &socket, &["--fetch", "none"])?;
         daemon.wait_for("attached")?;
 
         // Nobody advertises: IPv4 is a PvD by itself.

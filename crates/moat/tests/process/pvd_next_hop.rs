@@ -70,8 +70,7 @@ fn ip(line: &str) -> Outcome<String> {
 }
 
 fn watch(socket: &str, more: &[&str]) -> Outcome<Daemon> {
-    let words = ["pvd", "watch", "--interface", "fixed0=wired", "--control"];
-    let mut daemon = Daemon::run(&[&words[..], &[socket], more].concat())?;
+    let mut daemon = Daemon::watch("fixed0=wired", socket, more)?;
     daemon.wait_for("attached")?;
     Ok(daemon)
 }

@@ -40,17 +40,8 @@ pub(crate) fn signed(web: &Web) -> Outcome<String> {
 fn watch(web: &Web, more: &[&str]) -> Outcome<(Daemon, String)> {
     let socket = web.file("pvd.sock").display().to_string();
     let authorities = web.file("ca.pem").display().to_string();
-    let fixed = [
-        "pvd",
-        "watch",
-        "--interface",
-        "lo=wired",
-        "--authorities",
-        &authorities,
-        "--control",
-        &socket,
-    ];
-    let mut daemon = Daemon::run(&[&fixed, more].concat())?;
+    let trusted = ["--authorities", &authorities];
+    let mut daemon = Daemon::watch("lo=wired", &socket, &[&trusted, more].concat())?;
     daemon.wait_for("watches;")?;
     Ok((daemon, socket))
 }

@@ -48,8 +48,7 @@ fn pvds(socket: &str) -> Outcome<Vec<Value>> {
 }
 
 fn watch(socket: &str) -> Outcome<Daemon> {
-    let words = ["pvd", "watch", "--interface", "fixed0", "--control", socket];
-    let mut daemon = Daemon::run(&words)?;
+    let mut daemon = Daemon::watch("fixed0", socket, &[])?;
     daemon.wait_for("watches")?;
     Ok(daemon)
 }

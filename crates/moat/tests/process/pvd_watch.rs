@@ -190,16 +190,7 @@ fn programs_are_told_of_explicit_and_implicit_pvds_and_of_every_change() -> Outc
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("pvd.sock").display().to_string();
         let mut routers = Routers::new()?;
-        let mut daemon = Daemon::run(&[
-            "pvd",
-            "watch",
-            "--interface",
-            "fixed0=wired",
-            "--fetch",
-            "none",
-            "--control",
-            &socket,
-        ])?;
+        let mut daemon = Daemon::watch("fixed0=wired", &socket, &["--fetch", "none"])?;
         routers.hear_solicitation()?;
         daemon.wait_for("attached")?;
         let mode = std::fs::metadata(&socket)?.permissions();
@@ -290,16 +281,7 @@ fn what_a_pvd_announces_is_fetched_from_it_and_told_with_what_proves_it() -> Out
         }
         let socket = web.file("pvd.sock").display().to_string();
         let authorities = web.file("ca.pem").display().to_string();
-        let mut daemon = Daemon::run(&[
-            "pvd",
-            "watch",
-            "--interface",
-            "lo=wired",
-            "--authorities",
-            &authorities,
-            "--control",
-            &socket,
-        ])?;
+        let mut daemon = Daemon::watch("lo=wired", &socket, &["--authorities", &authorities])?;
         daemon.wait_for("attached")?;
         let hear = |number: u16, more: Option<NdOption>| -> Outcome {
             let mut heard = explicit(number, vec![resolver("2001:db8:f::53")?])?;

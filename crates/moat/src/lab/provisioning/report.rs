@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::lab::report::{on_one_line, verdict};
+
 /// The result of a run. Field names are the JSON's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Report {
@@ -32,8 +34,7 @@ pub(crate) struct Check {
 impl Report {
     /// One line.
     pub(crate) fn to_json(&self) -> String {
-        // Serializing plain structs cannot fail; an empty line would be noticed by every reader.
-        serde_json::to_string(self).unwrap_or_default()
+        on_one_line(self)
     }
 }
 
@@ -57,12 +58,7 @@ impl fmt::Display for Table<'_> {
                 writeln!(f, "FAILED  {what}: {seen}, and not {expected}")?;
             }
         }
-        let verdict = if report.ok {
-            "\nOK: all checks held."
-        } else {
-            "\nThe scenario FAILED."
-        };
-        f.write_str(verdict)
+        write!(f, "\n{}", verdict(report.ok))
     }
 }
 

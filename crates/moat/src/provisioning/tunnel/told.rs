@@ -8,6 +8,8 @@ use pvd::bindings::tunnel::{Ends, Tunnel, TunnelFacts, Unusable};
 use pvd::{DomainName, PvdId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::control::text::{parse, show};
+
 /// What is told of a tunnel, or of a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,19 +87,6 @@ impl Told {
             search: self.search.iter().map(|it| it.0.clone()).collect(),
         })
     }
-}
-
-fn show<S: Serializer>(value: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.to_string())
-}
-
-fn parse<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: std::str::FromStr<Err: std::fmt::Display>,
-    D: Deserializer<'de>,
-{
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 fn show_some<S: Serializer>(

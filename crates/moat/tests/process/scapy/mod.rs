@@ -262,16 +262,7 @@ fn the_kernel_takes_what_is_for_everybody_and_moat_what_is_for_it() -> Outcome {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("pvd.sock").display().to_string();
         let mut router = Neighbour::behind("lan0", &folder.path().join("log"))?;
-        let mut daemon = Daemon::run(&[
-            "pvd",
-            "watch",
-            "--interface",
-            "lan0=wired",
-            "--fetch",
-            "none",
-            "--control",
-            &socket,
-        ])?;
+        let mut daemon = Daemon::watch("lan0=wired", &socket, &["--fetch", "none"])?;
         daemon.wait_for("attached")?;
         let mut send = |words: &str| router.run(&format!("{PYTHON} {SCRIPT} send home {words}"));
         // Not from a neighbour (RFC 4861 §6.1.2).

@@ -39,6 +39,19 @@ impl Daemon {
         Self::spawn(command)
     }
 
+    /// `moat pvd watch` on an interface, with its socket there.
+    pub(crate) fn watch(interface: &str, socket: &str, more: &[&str]) -> Outcome<Self> {
+        let fixed = [
+            "pvd",
+            "watch",
+            "--interface",
+            interface,
+            "--control",
+            socket,
+        ];
+        Self::run(&[&fixed, more].concat())
+    }
+
     fn start(mut command: Command, role: &str, config: &Path) -> Outcome<Self> {
         command.args([role, "--config"]).arg(config);
         Self::spawn(command)
