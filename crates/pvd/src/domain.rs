@@ -35,8 +35,6 @@ pub struct ProvisioningDomain {
     pub dots_agent: DotsAgent,
     /// Where its DOTS servers were learned, or, without any, the PvD itself.
     pub learned: Learned,
-    /// Whether it has proved its name, or the administrator vouches for it. Who has not gives way to another of the same name.
-    pub is_authenticated: bool,
     /// Whether the network is still being looked at: more of it may be known soon.
     pub is_awaited: bool,
 }
@@ -65,7 +63,6 @@ impl ProvisioningDomain {
             dots_servers: Vec::new(),
             dots_agent: DotsAgent::default(),
             learned: Learned::Configuration,
-            is_authenticated: true,
             is_awaited: false,
         }
     }

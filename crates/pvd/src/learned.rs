@@ -57,11 +57,26 @@ pub struct Observed {
 impl Observed {
     /// The DOTS servers that the PvD's own DNS is to be asked for, in order: of these the additional information has no addresses.
     pub fn unplaced(&self, policy: &TrustPolicy) -> Vec<DotsServerEntry> {
-        let (domain, _) = self.domain(policy);
-        let information = self.information.iter();
-        let entries = information.flat_map(|(information, _)| &information.moat.dots_servers);
-        let entries = entries.filter(|entry| domain.is_authenticated && entry.addresses.is_empty());
+        let trusted = self.trusted(policy).ok().flatten();
+        let entries = trusted.map_or(&[][..], |(information, _)| &information.moat.dots_servers);
+        let entries = entries.iter().filter(|entry| entry.addresses.is_empty());
         entries.cloned().collect()
+    }
+
+    /// The additional information, if there is one and its evidence is enough.
+    fn trusted(
+        &self,
+        policy: &TrustPolicy,
+    ) -> Result<Option<&(AdditionalInformation, DataEvidence)>, Insufficient> {
+        let Some((_, data)) = &self.information else {
+            return Ok(None);
+        };
+        let evidence = Evidence {
+            link: self.link,
+            data: data.clone(),
+        };
+        policy.check(&evidence, Use::DotsServers)?;
+        Ok(self.information.as_ref())
     }
 
     /// The PvD as whoever asks for help has it. Its prefixes and DOTS servers are those of the additional information, if its
@@ -76,20 +91,13 @@ impl Observed {
                 LinkEvidence::Vpn => Learned::Tunnel,
                 _ => Learned::RouterAdvertisement,
             },
-            is_authenticated: false,
             ..ProvisioningDomain::new(self.id.clone())
         };
-        let Some((information, data)) = &self.information else {
-            return (domain, None);
+        let (information, data) = match self.trusted(policy) {
+            Ok(Some(trusted)) => trusted,
+            Ok(None) => return (domain, None),
+            Err(insufficient) => return (domain, Some(insufficient)),
         };
-        let evidence = Evidence {
-            link: self.link,
-            data: data.clone(),
-        };
-        if let Err(insufficient) = policy.check(&evidence, Use::DotsServers) {
-            return (domain, Some(insufficient));
-        }
-        domain.is_authenticated = true;
         let moat = &information.moat;
         let v6 = information.prefixes.iter().copied().map(IpNet::from);
         let v4 = moat.ipv4_prefixes.iter().copied().map(IpNet::from);
@@ -202,7 +210,6 @@ mod tests {
             let prefixes: Vec<_> = domain.prefixes.iter().map(ToString::to_string).collect();
             assert_eq!(prefixes, ["2001:db8:f::/48", "203.0.113.0/28"]);
             assert_eq!(domain.unconfirmed, ["203.0.113.0/28".parse().unwrap()]);
-            assert!(domain.is_authenticated);
             let [server] = &domain.dots_servers[..] else {
                 panic!("{domain:?}");
             };
@@ -232,7 +239,6 @@ mod tests {
             assert_eq!(domain.prefixes, observed.advertised[..1]);
             assert_eq!(observed.unplaced(&TrustPolicy::default()), []);
             assert_eq!(domain.learned, Learned::RouterAdvertisement);
-            assert!(!domain.is_authenticated);
         }
     }
 }

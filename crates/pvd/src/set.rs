@@ -10,13 +10,9 @@ use crate::identifier::PvdId;
 use crate::prefix_map::PrefixMap;
 
 /// The PvDs a node has, with an index from prefix to owner.
-///
-/// Two of one identifier on different interfaces stay two (RFC 7556 §7.1): one of them stands for the identifier, the others wait in
-/// its shadow, where nothing of them counts. Who is authenticated comes before who is not; else who was there first stays.
 #[derive(Clone, Debug, Default)]
 pub struct PvdSet {
     domains: BTreeMap<PvdId, ProvisioningDomain>,
-    shadows: BTreeMap<PvdId, Vec<ProvisioningDomain>>,
     owners: PrefixMap<Owners>,
 }
 
@@ -32,33 +28,14 @@ pub struct Owners {
 }
 
 impl PvdSet {
-    /// Adds a PvD, or replaces the one of the same identifier and interface.
+    /// Adds a PvD, or replaces the one of the same identifier.
     pub fn insert(&mut self, domain: ProvisioningDomain) {
-        let id = domain.id.clone();
-        if let Some(shadows) = self.shadows.get_mut(&id) {
-            shadows.retain(|shadow| shadow.interface != domain.interface);
+        self.remove(&domain.id);
+        for prefix in &domain.prefixes {
+            let owners = self.owners.entry(*prefix);
+            owners.assigned_by.insert(domain.id.clone());
         }
-        let stands = self.domains.get(&id);
-        let stays = stands.is_some_and(|it| it.interface != domain.interface);
-        if stays {
-            self.shadows.entry(id.clone()).or_default().push(domain);
-        } else {
-            self.take_down(&id);
-            self.stand(domain);
-        }
-        self.elect(&id);
-    }
-
-    /// Takes a PvD out, with all that was tied to it. One in its shadow stands for the identifier then.
-    pub fn remove(&mut self, id: &PvdId) -> Option<ProvisioningDomain> {
-        let removed = self.take_down(id);
-        self.elect(id);
-        removed
-    }
-
-    /// The PvDs of which nothing counts, because another one has their identifier.
-    pub fn shadows(&self) -> impl Iterator<Item = &ProvisioningDomain> {
-        self.shadows.values().flatten()
+        self.domains.insert(domain.id.clone(), domain);
     }
 
     /// Takes from each PvD what it has by its word alone and another one, or the site itself, is known to have: a network may say what it
@@ -92,49 +69,18 @@ impl PvdSet {
             by.entry(id).or_default().insert(prefix);
         }
         for (id, prefixes) in by {
-            let Some(mut domain) = self.take_down(id) else {
+            let Some(mut domain) = self.remove(id) else {
                 continue;
             };
             domain.prefixes.retain(|it| !prefixes.contains(it));
             domain.unconfirmed.retain(|it| !prefixes.contains(it));
-            self.stand(domain);
+            self.insert(domain);
         }
         foreign
     }
 
-    /// Lets one out of the shadow that is better than who stands, or where nobody does.
-    fn elect(&mut self, id: &PvdId) {
-        let stands = self.domains.get(id);
-        let is_authenticated = stands.map(|it| it.is_authenticated);
-        let shadows = self.shadows.entry(id.clone()).or_default();
-        let better = match is_authenticated {
-            Some(true) => None,
-            Some(false) => shadows.iter().position(|it| it.is_authenticated),
-            None => {
-                let first = shadows.iter().position(|it| it.is_authenticated);
-                first.or((!shadows.is_empty()).then_some(0))
-            }
-        };
-        let better = better.map(|at| shadows.remove(at));
-        if let Some(better) = better {
-            let before = self.take_down(id);
-            self.shadows.entry(id.clone()).or_default().extend(before);
-            self.stand(better);
-        }
-        if self.shadows.get(id).is_some_and(Vec::is_empty) {
-            self.shadows.remove(id);
-        }
-    }
-
-    fn stand(&mut self, domain: ProvisioningDomain) {
-        for prefix in &domain.prefixes {
-            let owners = self.owners.entry(*prefix);
-            owners.assigned_by.insert(domain.id.clone());
-        }
-        self.domains.insert(domain.id.clone(), domain);
-    }
-
-    fn take_down(&mut self, id: &PvdId) -> Option<ProvisioningDomain> {
+    /// Takes a PvD out, with all that was tied to it.
+    pub fn remove(&mut self, id: &PvdId) -> Option<ProvisioningDomain> {
         let domain = self.domains.remove(id)?;
         for prefix in &domain.prefixes {
             if let Some(owners) = self.owners.get_mut(*prefix) {
@@ -262,44 +208,6 @@ mod tests {
                 panic!("{prefix}");
             };
             assert!(owner.independent && owner.assigned_by.is_empty());
-        }
-    }
-
-    fn on(interface: &str, prefix: &str, is_authenticated: bool) -> ProvisioningDomain {
-        ProvisioningDomain {
-            interface: Some(interface.parse().unwrap()),
-            is_authenticated,
-            ..domain("fixed.example", &[prefix])
-        }
-    }
-
-    /// A hotspot can claim the name of any network.
-    ///
-    /// Covers: P-030
-    #[test]
-    fn who_claims_the_name_of_another_pvd_changes_nothing_of_it() {
-        let id = "fixed.example".parse().unwrap();
-        let known = on("fixed0", "203.0.113.0/24", true);
-        for (first, second) in [
-            (known.clone(), on("wlan0", "198.51.100.0/24", false)),
-            (on("wlan0", "198.51.100.0/24", false), known.clone()),
-            (known.clone(), on("wlan0", "198.51.100.0/24", true)),
-        ] {
-            let mut set = PvdSet::default();
-            set.insert(first.clone());
-            set.insert(second.clone());
-            assert_eq!(set.get(&id), Some(&known));
-            assert_eq!(set.iter().count(), 1);
-            assert_eq!(owners(&set, "198.51.100.1/32"), []);
-            assert_eq!(set.shadows().count(), 1);
-            // It is renewed, and goes.
-            set.insert(known.clone());
-            assert_eq!(set.get(&id), Some(&known));
-            assert_eq!(set.remove(&id), Some(known.clone()));
-            assert_eq!(owners(&set, "203.0.113.1/32"), []);
-            let left = assigned("198.51.100.1/32", &["fixed.example"]);
-            assert_eq!(owners(&set, "198.51.100.1/32"), [left]);
-            assert_eq!(set.shadows().count(), 0);
         }
     }
 
